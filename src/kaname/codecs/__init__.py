@@ -1,0 +1,1 @@
+"""Between what a network speaks (heatmaps, masks of regions) and what people mean (points, polygons); NumPy alone."""

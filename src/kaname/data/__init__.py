@@ -1,0 +1,1 @@
+"""Data: formats of labels, data sets, caches, splits and videos."""

@@ -1,0 +1,124 @@
+"""From samples to batches: one endless, seekable stream for any number of workers and processes.
+
+A data set is any object with ``__len__`` and ``sample(index, epoch) -> dict`` of NumPy arrays, of which ``image``
+is uint8 ``(H, W, 3)``; ``epoch`` is -1 for a pass without augmentation. A recipe writes that one method; order,
+sharding, workers and resuming are here.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from kaname.data.randomness import order
+from kaname.types import Batch
+
+Address = tuple[int, int, bool]  # epoch, index, whether it counts
+
+
+class Samples(Protocol):
+    """What a recipe's data set offers."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, index: int, epoch: int) -> Mapping[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a stream of batches starts: an epoch and a batch within it."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+class Batches(Sampler[list[Address]]):
+    """Addresses of one process's share of every batch, from ``start`` on, epoch after epoch without an end.
+
+    A batch of ``batch_size`` samples is cut into ``world`` contiguous shares, whose sums add up to the sums of one
+    process. The last batch of an epoch may be smaller; a process without a share gets one sample that does not count,
+    because every process must take part in every backward pass.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed: int, start: Position, rank: int = 0, world: int = 1, shuffle: bool = True
+    ) -> None:
+        self.count, self.batch_size, self.seed, self.start = count, batch_size, seed, start
+        self.rank, self.world, self.shuffle = rank, world, shuffle
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one epoch."""
+        return math.ceil(self.count / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Address]]:
+        epoch, first = self.start.epoch, self.start.batch
+        while True:
+            indices = order(self.seed, epoch, self.count) if self.shuffle else np.arange(self.count)
+            for batch in range(first, self.per_epoch):
+                whole = indices[batch * self.batch_size : (batch + 1) * self.batch_size]
+                share = np.array_split(whole, self.world)[self.rank]
+                address_epoch = epoch if self.shuffle else -1
+                if len(share):
+                    yield [(address_epoch, int(index), True) for index in share]
+                else:
+                    yield [(address_epoch, int(whole[0]), False)]
+            epoch, first = epoch + 1, 0
+
+
+class _Addressed(Dataset[dict[str, Any]]):
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+
+    def __getitem__(self, address: Address) -> dict[str, Any]:
+        epoch, index, counts = address
+        return {**self.samples.sample(index, epoch), "index": np.int64(index if counts else -1)}
+
+
+def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Rows of arrays to tensors with a batch axis; images become ``(B, 3, H, W)``."""
+    arrays = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
+    tensors = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
+    # Permuting (not copying) leaves the channels last in memory, which is what convolutions want.
+    tensors["image"] = tensors["image"].permute(0, 3, 1, 2)
+    return tensors
+
+
+def to_batch(tensors: Mapping[str, torch.Tensor], device: torch.device) -> Batch:
+    """Move a collated batch to the device."""
+    moved = {key: value.to(device, non_blocking=True) for key, value in tensors.items()}
+    return Batch(images=moved.pop("image"), index=moved.pop("index"), targets=moved)
+
+
+def loader(samples: Samples, batches: Batches, *, num_workers: int, pin_memory: bool = False) -> DataLoader[Any]:
+    """An endless loader over ``batches``; workers live as long as its iterator."""
+    workers = choose_workers(len(samples)) if num_workers < 0 else num_workers
+    return DataLoader(
+        _Addressed(samples),
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        worker_init_fn=_start_worker if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def choose_workers(count: int) -> int:
+    """Loader processes that pay: none for a handful of samples, else up to four and at most one a core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if count < 32 else max(1, min(4, cores - 1))
+
+
+def _start_worker(_: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
+    torch.set_num_threads(1)

@@ -1,0 +1,243 @@
+"""COCO's annotation files: boxes, polygons and key points of instances (cocodataset.org/#format-data).
+
+Boxes and polygons are continuous coordinates. Key points are pixel indices: they pass through ``PIXELS``, so that the
+index 10 becomes the middle of that pixel. ``problems`` lists everything that is wrong with a file; ``read`` raises
+the first of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.data.formats.coco_writing import document
+from kaname.data.formats.files import Folder, is_number, read_json, tails, write_json
+from kaname.errors import InputError
+from kaname.geometry.grid import PIXELS
+from kaname.types import FloatArray, Sample
+
+_REMEDY = "export the data set again in COCO's format"
+
+
+def read(
+    path: str | PathLike[str],
+    images: str | PathLike[str] | None = None,
+    category: str | None = None,
+) -> list[Sample]:
+    """The images of a COCO file, in its order, each with its instances.
+
+    Args:
+        path: the JSON file.
+        images: the folder of the images; every one must be there. Without it the file's names are kept.
+        category: take only the instances of the category of this name.
+
+    Returns:
+        A sample for every image, also for one without instances. ``boxes`` (M, 4), ``labels``, ``ids`` and
+        ``polygons`` have one entry an instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row an
+        instance (0 missing with NaN, 1 hidden, 2 visible), for the key point names of the categories present.
+        ``meta``: ``image_id``, ``crowd`` (the number of crowd instances left out) and ``rle`` (instance id to the
+        run-length encoding of an instance whose mask is no polygon).
+
+    Raises:
+        InputError: the first of ``problems``.
+    """
+    samples: list[Sample] = []
+    for found in _walk(Path(path), images, category):
+        if isinstance(found, InputError):
+            raise found
+        samples.append(found)
+    return samples
+
+
+def problems(
+    path: str | PathLike[str],
+    images: str | PathLike[str] | None = None,
+    category: str | None = None,
+) -> list[InputError]:
+    """Everything that is wrong with a COCO file; the arguments are those of ``read``."""
+    return [found for found in _walk(Path(path), images, category) if isinstance(found, InputError)]
+
+
+def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
+    """Write samples as a COCO file; the same samples give the same bytes.
+
+    Categories are the labels in order of appearance (``object`` where there is none), with the names of their points
+    as key points. A sample with points and no box is one instance whose box is the extent of its points.
+
+    Raises:
+        InputError: a name with another number of points than the sample has boxes (COCO holds one a box), a box
+            that is not finite, or two images of one name.
+    """
+    path = Path(path)
+    write_json(path, document(samples, path))
+
+
+def _walk(path: Path, images: str | PathLike[str] | None, category: str | None) -> Iterator[Sample | InputError]:
+    try:
+        data = read_json(path)
+        folder = None if images is None else Folder(Path(images))
+        reader = _Reader(path, data, category)
+    except InputError as error:
+        yield error
+        return
+    instances, faults = reader.instances()
+    yield from faults
+    seen: dict[str, Any] = {}
+    for entry in reader.images.values():
+        name = entry["file_name"]
+        image = Path(name) if folder is None else folder.find(tails(name))
+        if name in seen:
+            yield reader.fault("image", entry["id"], f"{name!r} also belongs to image {seen[name]}", "keep one of them")
+        elif image is None:
+            remedy = f"it is not in {folder.path}" if folder is not None else None
+            yield reader.fault("image", entry["id"], f"{name!r} is missing", remedy)
+        elif not faults:
+            yield reader.sample(image, entry, instances.get(entry["id"], []))
+        seen.setdefault(name, entry["id"])
+
+
+class _Reader:
+    """A COCO file's tables, checked."""
+
+    def __init__(self, path: Path, data: Any, category: str | None) -> None:
+        self.path = path
+        if not isinstance(data, dict):
+            raise InputError("not a COCO file: no object at the top", path=path, remedy=_REMEDY)
+        tables: dict[str, list[Any]] = {}
+        for name in ("images", "annotations", "categories"):
+            table = data.get(name)
+            if not isinstance(table, list):
+                raise InputError(f"not a COCO file: it has no list of {name}", path=path, remedy=_REMEDY)
+            tables[name] = table
+        self.categories = self._by_id(tables["categories"], "category", "name")
+        self.images = self._by_id(tables["images"], "image", "file_name")
+        self.annotations = tables["annotations"]
+        self.category = category
+        known = [str(entry["name"]) for entry in self.categories.values()]
+        if category is not None and category not in known:
+            raise InputError(f"no category {category!r}", path=path, remedy=f"it has: {', '.join(known) or 'none'}")
+
+    def fault(self, kind: str, number: Any, reason: str, remedy: str | None = None) -> InputError:
+        return InputError(reason, path=self.path, row=f"{kind} {number}", remedy=remedy or _REMEDY)
+
+    def _by_id(self, table: list[Any], kind: str, name: str) -> dict[Any, dict[str, Any]]:
+        found: dict[Any, dict[str, Any]] = {}
+        for position, entry in enumerate(table, start=1):
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
+                raise InputError(f"{kind} at position {position} has no id", path=self.path, remedy=_REMEDY)
+            if not isinstance(entry.get(name), str) or not entry[name]:
+                raise self.fault(kind, entry["id"], f"it has no {name}")
+            if entry["id"] in found:
+                raise self.fault(kind, entry["id"], f"this {kind} id stands twice")
+            found[entry["id"]] = entry
+        return found
+
+    def instances(self) -> tuple[dict[Any, list[dict[str, Any]]], list[InputError]]:
+        """The instances wanted, by image, and what is wrong with any."""
+        found: dict[Any, list[dict[str, Any]]] = {}
+        faults: list[InputError] = []
+        seen: set[Any] = set()
+        for position, entry in enumerate(self.annotations, start=1):
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
+                faults.append(self.fault("annotation at position", position, "it has no id"))
+                continue
+            wrong = "this annotation id stands twice" if entry["id"] in seen else self._wrong(entry)
+            seen.add(entry["id"])
+            if wrong is not None:
+                faults.append(self.fault("annotation", entry["id"], wrong))
+            elif self.category in (None, self.categories[entry["category_id"]]["name"]):
+                found.setdefault(entry["image_id"], []).append(entry)
+        return found, faults
+
+    def _wrong(self, entry: dict[str, Any]) -> str | None:
+        """What is wrong with one annotation."""
+        if not _listed(entry.get("image_id"), self.images):
+            return f"its image {entry.get('image_id')!r} is not in the list of images"
+        if not _listed(entry.get("category_id"), self.categories):
+            return f"its category {entry.get('category_id')!r} is not in the list of categories"
+        box: Any = entry.get("bbox")
+        if not _numbers(box) or len(box) != 4:
+            return f"its bbox must be four numbers (x, y, width, height), got {_short(box)}"
+        if box[2] < 0 or box[3] < 0:
+            return f"its bbox has a negative size: {box[2]:g} x {box[3]:g}"
+        shape = entry.get("segmentation")
+        if isinstance(shape, list):
+            for polygon in shape:
+                if not _numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
+                    return f"a polygon must be x, y of at least 3 corners, got {_short(polygon)}"
+        elif not (shape is None or isinstance(shape, dict)):
+            return f"its segmentation must be polygons or a run-length encoding, got {_short(shape)}"
+        names = self._names(entry)
+        points: Any = entry.get("keypoints")
+        if points is None or (not names and points == []):
+            return None
+        if not _numbers(points) or len(points) != 3 * len(names):
+            count = f"{len(points)} numbers" if isinstance(points, list) else _short(points)
+            return f"its keypoints must be x, y, v of {len(names)} names of its category, got {count}"
+        if any(value not in (0, 1, 2) for value in points[2::3]):
+            return "the visibility of a key point must be 0, 1 or 2"
+        return None
+
+    def _names(self, entry: dict[str, Any]) -> list[str]:
+        """The key point names of an instance's category."""
+        return list(self.categories[entry["category_id"]].get("keypoints") or ())
+
+    def sample(self, image: Path, entry: dict[str, Any], instances: list[dict[str, Any]]) -> Sample:
+        """One image with its instances."""
+        single = [one for one in instances if not one.get("iscrowd")]
+        boxes = np.array([one["bbox"] for one in single], dtype=np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        shapes = [one.get("segmentation") for one in single]
+        points, visible = self._points(single)
+        known = all(isinstance(entry.get(side), int) for side in ("height", "width"))
+        return Sample(
+            image=image,
+            points=points,
+            visible=visible,
+            size=(entry["height"], entry["width"]) if known else None,
+            boxes=boxes,
+            polygons=[_polygons(shape) for shape in shapes],
+            ids=[one["id"] for one in single],
+            labels=[self.categories[one["category_id"]]["name"] for one in single],
+            meta={
+                "image_id": entry["id"],
+                "crowd": len(instances) - len(single),
+                "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},
+            },
+        )
+
+    def _points(self, single: list[dict[str, Any]]) -> tuple[dict[str, FloatArray], dict[str, np.ndarray]]:
+        """For each name a row an instance, (M, 2) and (M,)."""
+        names = dict.fromkeys(name for one in single for name in self._names(one))
+        points = {name: np.full((len(single), 2), np.nan) for name in names}
+        visible = {name: np.zeros(len(single), dtype=np.int64) for name in names}
+        for row, one in enumerate(single):
+            values = np.array(one.get("keypoints") or (), dtype=np.float64).reshape(-1, 3)
+            for name, (x, y, seen) in zip(self._names(one), values, strict=False):
+                if seen > 0:
+                    points[name][row] = PIXELS.from_index(np.array([[x, y]]))[0]
+                    visible[name][row] = int(seen)
+        return points, visible
+
+
+def _polygons(shape: Any) -> list[FloatArray]:
+    if not isinstance(shape, list):
+        return []
+    return [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in shape]
+
+
+def _numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(map(is_number, values))
+
+
+def _listed(number: Any, table: Mapping[Any, Any]) -> bool:
+    return isinstance(number, (int, str)) and number in table
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

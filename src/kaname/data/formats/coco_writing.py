@@ -1,0 +1,130 @@
+"""From samples to the content of a COCO file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.data.formats.files import image_size
+from kaname.errors import InputError
+from kaname.geometry.grid import PIXELS
+from kaname.types import FloatArray, Sample
+
+UNNAMED = "object"  # the category of boxes without labels
+
+
+def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
+    """The content of a COCO file; ``path`` is for messages."""
+    samples = [_with_box(sample, path) for sample in samples]
+    _check(samples, path)
+    names = _point_names(samples)
+    categories = {label: number for number, label in enumerate(names, start=1)}
+    image_ids = _whole_ids([sample.meta.get("image_id") for sample in samples])
+    instance_ids = iter(_whole_ids([_id_of(sample, row) for sample in samples for row in range(len(sample.boxes))]))
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, sample in zip(image_ids, samples, strict=True):
+        height, width = image_size(sample.image) if sample.size is None else sample.size
+        images.append({"id": number, "file_name": sample.image.name, "height": height, "width": width})
+        for row in range(len(sample.boxes)):
+            label = sample.labels[row]
+            entry = {"id": next(instance_ids), "image_id": number, "category_id": categories[label]}
+            annotations.append(entry | _instance(sample, row, names[label]))
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": number, "name": label, **({"keypoints": names[label], "skeleton": []} if names[label] else {})}
+            for label, number in categories.items()
+        ],
+    }
+
+
+def _with_box(sample: Sample, path: Path) -> Sample:
+    """The sample with a label for each box; points without any box get the box of their extent."""
+    boxes = sample.boxes
+    if not len(boxes) and any(len(points) for points in sample.points.values()):
+        present = np.concatenate([points[~np.isnan(points).any(axis=1)] for points in sample.points.values()])
+        extent = [*present.min(axis=0), *present.max(axis=0)] if len(present) else [0.0] * 4
+        boxes = np.array([extent])
+    labels = list(sample.labels) or [UNNAMED] * len(boxes)
+    if len(labels) != len(boxes):
+        counts = f"{len(boxes)} boxes and {len(labels)} labels"
+        raise InputError(f"{sample.image.name!r} has {counts}", path=path, remedy="give each box one label")
+    return Sample(**{**vars(sample), "boxes": boxes, "labels": labels})
+
+
+def _check(samples: Sequence[Sample], path: Path) -> None:
+    names: set[str] = set()
+    for sample in samples:
+        name = sample.image.name
+        if name in names:
+            raise InputError(f"two samples are named {name!r}", path=path, remedy="rename an image")
+        names.add(name)
+        if not np.isfinite(sample.boxes).all() or bool((sample.boxes[:, 2:] < sample.boxes[:, :2]).any()):
+            raise InputError(f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="mend its boxes")
+        for point, xy in sample.points.items():
+            if len(xy) != len(sample.boxes):
+                raise InputError(
+                    f"{name!r} has {len(xy)} points {point!r} and {len(sample.boxes)} boxes",
+                    path=path,
+                    remedy="COCO holds one point of a name for each box; Label Studio's format holds any number",
+                )
+
+
+def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """For each label its key point names: those that an instance of it shows, and those that none shows."""
+    every = dict.fromkeys(name for sample in samples for name in sample.points)
+    shown: dict[str, set[str]] = {}
+    for sample in samples:
+        for row, label in enumerate(sample.labels):
+            mine = shown.setdefault(label, set())
+            mine.update(name for name, xy in sample.points.items() if _visibility(sample, name, xy)[row] > 0)
+    nowhere = set(every).difference(*shown.values()) if shown else set()
+    return {label: [name for name in every if name in mine or name in nowhere] for label, mine in shown.items()}
+
+
+def _visibility(sample: Sample, name: str, xy: FloatArray) -> np.ndarray:
+    """0, 1 or 2 for each row; 2 where the sample does not say, 0 where a coordinate is missing."""
+    visible = np.asarray(sample.visible.get(name, np.full(len(xy), 2)))
+    return np.where(np.isnan(xy).any(axis=1), 0, visible)
+
+
+def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
+    x1, y1, x2, y2 = (float(value) for value in sample.boxes[row])
+    polygons = sample.polygons[row] if row < len(sample.polygons) else []
+    shape: Any = [[float(value) for value in np.ravel(polygon)] for polygon in polygons]
+    rle = sample.meta.get("rle")
+    if not shape and isinstance(rle, Mapping) and row < len(sample.ids):
+        shape = rle.get(sample.ids[row], [])
+    area = sum(_area(polygon) for polygon in polygons) if polygons else (x2 - x1) * (y2 - y1)
+    entry: dict[str, Any] = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "iscrowd": 0, "segmentation": shape}
+    if names:
+        values: list[float] = []
+        for name in names:
+            xy = sample.points.get(name)
+            seen = 0 if xy is None else int(_visibility(sample, name, xy)[row])
+            x, y = PIXELS.to_index(xy[row : row + 1])[0] if xy is not None and seen else (0, 0)
+            values += [float(x), float(y), seen]
+        entry |= {"keypoints": values, "num_keypoints": sum(seen > 0 for seen in values[2::3])}
+    return entry
+
+
+def _area(polygon: FloatArray) -> float:
+    """The shoelace formula."""
+    x, y = np.asarray(polygon, dtype=np.float64).T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def _id_of(sample: Sample, row: int) -> Any:
+    return sample.ids[row] if row < len(sample.ids) else None
+
+
+def _whole_ids(given: Sequence[Any]) -> list[int]:
+    """The given ids where they are whole numbers and all different, else 1, 2, 3, ..."""
+    if all(isinstance(number, int) for number in given) and len(set(given)) == len(given):
+        return list(given)
+    return list(range(1, len(given) + 1))

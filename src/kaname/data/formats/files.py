@@ -1,0 +1,125 @@
+"""The files that formats deal with: JSON that is whole or not there, and images found by the names in labels."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from kaname.errors import InputError
+from kaname.types import Size
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_GREATEST = 1e12
+_ORIENTATION = 0x0112  # the EXIF tag; 5..8 are turned by a quarter
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a UTF-8 JSON file.
+
+    Raises:
+        InputError: no such file, not UTF-8, or not JSON (with the line).
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
+    except json.JSONDecodeError as error:
+        reason = "the file is empty" if not error.doc.strip() else f"not JSON: {error.msg} (column {error.colno})"
+        raise InputError(reason, path=path, row=error.lineno, remedy="export the labels again as JSON") from error
+    except (RecursionError, ValueError) as error:  # brackets without end, numbers of thousands of digits
+        raise InputError("not a label file", path=path, remedy="export the labels again") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write UTF-8 JSON; under its final name the file is whole or not there."""
+    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def image_size(path: Path) -> Size:
+    """``(height, width)`` of an image as it is shown (EXIF orientation applied), from its header alone.
+
+    Raises:
+        InputError: missing, or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
+    except FileNotFoundError as error:
+        raise InputError("the image does not exist", path=path, remedy="check the folder of images") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError("not an image that can be read", path=path, remedy="convert it to JPEG or PNG") from error
+    return (width, height) if turned else (height, width)
+
+
+class Folder:
+    """The images below a folder, found by names as labels write them.
+
+    A name is looked for as it is, then (where that is unique) regardless of Unicode composition and of the
+    characters that upload tools replace: spaces as ``_``, brackets and the like dropped.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise InputError("the folder of images does not exist", path=path, remedy="check the path")
+        self.path = path
+        self._loose: dict[str, list[Path]] | None = None
+
+    def find(self, names: Iterable[str]) -> Path | None:
+        """The first of these names, each relative to the folder, that is a file; None where none is."""
+        tried = [name for name in names if name and ".." not in name.split("/")]
+        for name in tried:
+            if self._is_file(self.path / name):
+                return self.path / name
+        if self._loose is None:
+            self._loose = {}
+            for path in sorted(self.path.iterdir()):
+                self._loose.setdefault(loose(path.name), []).append(path)
+        for name in tried:
+            found = self._loose.get(loose(name.rsplit("/", 1)[-1]), [])
+            if len(found) == 1:
+                return found[0]
+        return None
+
+    @staticmethod
+    def _is_file(path: Path) -> bool:
+        try:
+            return path.is_file()
+        except (OSError, ValueError):  # a name too long for the disk, or with a zero byte, is no file
+            return False
+
+
+def loose(name: str) -> str:
+    """The name as an upload tool may have changed it: composed, spaces as ``_``, other signs dropped."""
+    composed = unicodedata.normalize("NFC", name).strip().replace(" ", "_")
+    return re.sub(r"[^-\w.]", "", composed)
+
+
+def tails(name: str) -> list[str]:
+    """A path and all its ends: ``a/b/c.jpg`` gives itself, ``b/c.jpg`` and ``c.jpg``."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON is a number that can be a coordinate (``true``, ``NaN`` and ``Infinity`` are none)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _GREATEST

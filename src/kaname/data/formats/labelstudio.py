@@ -1,0 +1,198 @@
+"""Label Studio's JSON export: a list of tasks with key points and rectangles in percent of the image.
+
+Percentages are continuous coordinates (0 = left or top edge, 100 = right or bottom edge), so that pixels are
+``percent * original size / 100``. ``problems`` lists everything that is wrong with a file, by task; ``read`` raises
+the first of them. Formats: labelstud.io/guide/export, older exports with ``completions`` included.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.data.formats.files import Folder, image_size, read_json, write_json
+from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
+from kaname.errors import InputError
+from kaname.types import FloatArray, Sample, Size
+
+_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}  # signs of a file's name that an address would give a meaning
+
+
+def read(
+    path: str | PathLike[str],
+    images: str | PathLike[str] | None = None,
+    *,
+    names: Mapping[str, str] | None = None,
+    annotator: int | str | None = None,
+) -> list[Sample]:
+    """The annotated images of an export, in its order.
+
+    Args:
+        path: the JSON file.
+        images: the folder of the images. Then every image must exist there and have the size that was annotated.
+            Without it, images are looked for beside the file (``.``, ``images``, ``../images``), and one that is
+            nowhere keeps its bare name.
+        names: from a key point's label in lower case to the name wanted (``{"start notch": "start"}``); any other
+            label is an error. None keeps the labels of the file.
+        annotator: whose annotation to take (id or e-mail), where there are several.
+
+    Returns:
+        Samples with points by name in the order of the labels (visible = 2), boxes with labels, the size, and in
+        ``meta``: ``task``, ``annotator``, ``file`` (the image as the export names it), ``cancelled`` (annotations
+        left out because they were cancelled) and ``ignored`` (results by type that are neither points nor boxes).
+
+    Raises:
+        InputError: the first of ``problems``.
+    """
+    samples: list[Sample] = []
+    for found in _walk(Path(path), images, names, annotator):
+        if isinstance(found, InputError):
+            raise found
+        samples.append(found)
+    return samples
+
+
+def problems(
+    path: str | PathLike[str],
+    images: str | PathLike[str] | None = None,
+    *,
+    names: Mapping[str, str] | None = None,
+    annotator: int | str | None = None,
+) -> list[InputError]:
+    """Everything that is wrong with an export, in the order of its tasks; the arguments are those of ``read``."""
+    return [found for found in _walk(Path(path), images, names, annotator) if isinstance(found, InputError)]
+
+
+def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mapping[str, str] | None = None) -> None:
+    """Write samples as Label Studio would export them; the same samples give the same bytes.
+
+    Args:
+        path: the JSON file.
+        samples: points that are missing (NaN or visibility 0) are left out; a sample without a size is measured.
+        names: from a point's name to the label in the file (``{"start": "Start Notch"}``); others keep theirs.
+
+    Raises:
+        InputError: a point or box outside its image, which percentages of 0..100 cannot hold, or two images of one
+            name.
+    """
+    path = Path(path)
+    ids = [number for sample in samples if isinstance(number := sample.meta.get("task"), int)]
+    if len(set(ids)) < len(samples):
+        ids = list(range(1, len(samples) + 1))
+    seen: set[str] = set()
+    tasks: list[dict[str, Any]] = []
+    for number, sample in zip(ids, samples, strict=True):
+        if sample.image.name in seen:
+            raise InputError(f"two samples are named {sample.image.name!r}", path=path, remedy="rename an image")
+        seen.add(sample.image.name)
+        tasks.append(_task_of(sample, number, names or {}, path))
+    write_json(path, tasks)
+
+
+def _walk(
+    path: Path, images: str | PathLike[str] | None, names: Mapping[str, str] | None, annotator: int | str | None
+) -> Iterator[Sample | InputError]:
+    """Every task's sample or what is wrong with it."""
+    try:
+        tasks = read_json(path)
+        folders = _folders(path, images)
+    except InputError as error:
+        yield error
+        return
+    if not isinstance(tasks, list):
+        yield InputError(f"not a list of tasks but {kind_of(tasks)}", path=path, remedy=EXPORT)
+        return
+    if not tasks:
+        yield InputError("the list of tasks is empty", path=path, remedy=EXPORT)
+        return
+    taken: dict[Path, str] = {}
+    numbers: set[str] = set()
+    for position, task in enumerate(tasks, start=1):
+        reader = TaskReader(path, task, position, folders, names, annotator, required=images is not None)
+        if reader.row in numbers:
+            yield reader.fault("this task id stands twice", "export the project again")
+        numbers.add(reader.row)
+        sample = reader.sample()
+        yield from reader.faults
+        if sample is None:
+            continue
+        if sample.image in taken:
+            yield reader.fault(
+                f"the image {sample.image.name!r} also belongs to {taken[sample.image]}",
+                "keep one of the two tasks, or rename one image",
+            )
+            continue
+        taken[sample.image] = reader.row
+        if not reader.faults:
+            yield sample
+
+
+def _folders(path: Path, images: str | PathLike[str] | None) -> list[Folder]:
+    """Where to look for images: in the folder given, else around the file."""
+    if images is not None:
+        return [Folder(Path(images))]
+    around = (path.parent, path.parent / "images", path.parent.parent / "images")
+    return [Folder(place) for place in around if place.is_dir()]
+
+
+def _task_of(sample: Sample, number: int, names: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """One task as Label Studio exports it."""
+    name = "".join(_QUOTED.get(sign, sign) for sign in sample.image.name)
+    upload = f"{zlib.crc32(f'{number}/{sample.image.name}'.encode()):08x}-{name}"
+    size = image_size(sample.image) if sample.size is None else sample.size
+    results: list[dict[str, Any]] = []
+    for label, points in sample.points.items():
+        seen = sample.visible.get(label, np.full(len(points), 2)) > 0
+        for x, y in points[seen & ~np.isnan(points).any(axis=1)]:
+            value = {**_percent((x, y), size, sample, path), "width": 0.5, "keypointlabels": [names.get(label, label)]}
+            results.append(_result(value, size, number, len(results)))
+    for label, box in zip(_box_labels(sample, path), sample.boxes, strict=True):
+        corner, end = _percent(box[:2], size, sample, path), _percent(box[2:], size, sample, path)
+        extent = {"width": end["x"] - corner["x"], "height": end["y"] - corner["y"]}
+        value = {**corner, **extent, "rotation": 0, "rectanglelabels": [label]}
+        results.append(_result(value, size, number, len(results)))
+    annotation = {"id": number, "completed_by": 1, "result": results, "was_cancelled": False, "ground_truth": False}
+    image = f"/data/upload/1/{upload}"
+    return {"id": number, "annotations": [annotation], "file_upload": upload, "data": {"img": image}}
+
+
+def _result(value: dict[str, Any], size: Size, number: int, position: int) -> dict[str, Any]:
+    point = "keypointlabels" in value
+    return {
+        "original_width": size[1],
+        "original_height": size[0],
+        "image_rotation": 0,
+        "value": value,
+        "id": f"{zlib.crc32(f'{number}/{position}'.encode()):08x}",
+        "from_name": "kp-1" if point else "box-1",
+        "to_name": "img-1",
+        "type": "keypointlabels" if point else "rectanglelabels",
+        "origin": "manual",
+    }
+
+
+def _percent(xy: FloatArray | tuple[float, float], size: Size, sample: Sample, path: Path) -> dict[str, float]:
+    """A place in percent of the image; outside of it there is none."""
+    x, y = float(xy[0]), float(xy[1])
+    height, width = size
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise InputError(
+            f"({x:g}, {y:g}) of {sample.image.name!r} lies outside its {width} x {height} pixels",
+            path=path,
+            remedy="clip boxes and drop points outside before writing Label Studio's format",
+        )
+    return {"x": 100 * x / width, "y": 100 * y / height}
+
+
+def _box_labels(sample: Sample, path: Path) -> Sequence[str]:
+    if not sample.labels:
+        return ["object"] * len(sample.boxes)
+    if len(sample.labels) != len(sample.boxes):
+        counts = f"{len(sample.boxes)} boxes and {len(sample.labels)} labels"
+        raise InputError(f"{sample.image.name!r} has {counts}", path=path, remedy="give each box one label")
+    return sample.labels

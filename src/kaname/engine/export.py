@@ -1,0 +1,188 @@
+"""Export to ONNX with the preprocessing inside, and the check that the file answers like the model it came from.
+
+A file gets its final name only after both have answered the same on the user's images: maps within 1e-4, matched
+points within 0.05 px of the original image at the 99th percentile, and a point more or less only where its score
+lies within 1e-4 of the threshold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from kaname.engine.deploy import TorchRunner
+from kaname.engine.onnx_model import CARD_KEY, INPUT, OUTPUT, OnnxRunner
+from kaname.engine.predict import Image, Model
+from kaname.errors import InputError
+from kaname.types import Points
+
+MAP_TOLERANCE = 1e-4
+POINT_TOLERANCE_PX = 0.05
+SCORE_TOLERANCE = 1e-4
+OPSET = 20
+
+
+@dataclass
+class Parity:
+    """How far an export's answers are from the model's, over some images.
+
+    Attributes:
+        images: how many images were compared.
+        map_difference: largest absolute difference of the maps.
+        distances: of matched points, pixels of the original image.
+        at_threshold: points of one side alone whose score lies within 1e-4 of the threshold.
+        unmatched: points of one side alone that nothing excuses.
+    """
+
+    images: int = 0
+    map_difference: float = 0.0
+    distances: list[float] = field(default_factory=list)
+    at_threshold: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+
+    @property
+    def percentile_99_px(self) -> float:
+        """99th percentile of the matched distances; 0 without points."""
+        return float(np.percentile(self.distances, 99)) if self.distances else 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise holds."""
+        near = self.map_difference <= MAP_TOLERANCE and self.percentile_99_px <= POINT_TOLERANCE_PX
+        return near and not self.unmatched
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON and for the page."""
+        return {
+            "images": self.images,
+            "map_difference_max": self.map_difference,
+            "map_tolerance": MAP_TOLERANCE,
+            "points": len(self.distances),
+            "point_distance_p99_px": self.percentile_99_px,
+            "point_distance_max_px": max(self.distances, default=0.0),
+            "point_tolerance_px": POINT_TOLERANCE_PX,
+            "at_threshold": self.at_threshold,
+            "unmatched": self.unmatched,
+            "passed": self.passed,
+        }
+
+
+def export(model: Model, images: Sequence[tuple[str, Image]], out: Path) -> Parity:
+    """Write ``out`` from a torch model and check it on ``images``; also ``<out>.parity.json``.
+
+    Args:
+        model: with a :class:`TorchRunner`.
+        images: name and RGB uint8 array of real images; at least one.
+        out: the ONNX file to write.
+
+    Raises:
+        InputError: no image, not a torch model, an unwritable folder, or a parity check that fails: then the file
+            stays under ``.<name>.failed.onnx`` beside ``out``, and the message says how far off it is.
+    """
+    if not isinstance(model.runner, TorchRunner):
+        raise InputError("an ONNX file cannot be exported again", remedy="give the checkpoint it came from")
+    if out.suffix.lower() != ".onnx":
+        raise InputError(f"an export is an .onnx file, got {out.name!r}", path=out, remedy=f"write {out.stem}.onnx")
+    if not images:
+        raise InputError("the parity check needs at least one image", remedy="give --images DIR")
+    reference = Model(model.card, TorchRunner(model.runner.module.network, model.input_size, device="cpu"), model.decoder)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.stem}.{os.getpid()}.partial.onnx")
+    try:
+        _write(reference, partial)
+        candidate = Model(model.card, OnnxRunner(partial), model.decoder)
+        threshold = float(model.card["config"].get("extract", {}).get("min_score", 0.0))
+        parity = compare(reference, candidate, images, threshold)
+        report = json.dumps(parity.to_dict(), indent=1, ensure_ascii=False) + "\n"
+        out.with_name(out.name + ".parity.json").write_text(report, encoding="utf-8")
+        if not parity.passed:
+            failed = out.with_name(f".{out.stem}.failed.onnx")
+            partial.replace(failed)
+            raise InputError(
+                f"the export does not answer like the model: maps differ by {parity.map_difference:.2g} (at most "
+                f"{MAP_TOLERANCE:g}), points by {parity.percentile_99_px:.3f} px (at most {POINT_TOLERANCE_PX}), "
+                f"{len(parity.unmatched)} points unmatched", path=out, remedy=f"it was not released; see {failed.name}",
+            )  # fmt: skip
+        partial.replace(out)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+    return parity
+
+
+def compare(reference: Model, candidate: Model, images: Sequence[tuple[str, Image]], threshold: float) -> Parity:
+    """Both models' answers on every image."""
+    parity = Parity()
+    for name, image in images:
+        size = (image.shape[0], image.shape[1])
+        ours, theirs = reference.maps(image), candidate.maps(image)
+        parity.map_difference = max(parity.map_difference, float(np.abs(ours - theirs).max()))
+        _compare_points(name, reference.decode(ours, size), candidate.decode(theirs, size), threshold, parity)
+        parity.images += 1
+    return parity
+
+
+def _compare_points(name: str, ours: Points, theirs: Points, threshold: float, parity: Parity) -> None:
+    for channel in ours.xy:
+        one, other = ours.xy[channel], theirs.xy[channel]
+        distances = np.linalg.norm(one[:, None] - other[None], axis=2)
+        rows, columns = linear_sum_assignment(distances)
+        parity.distances += distances[rows, columns].tolist()
+        for points, taken, side in ((ours, rows, "model"), (theirs, columns, "export")):
+            for index in sorted(set(range(len(points.xy[channel]))) - set(taken.tolist())):
+                score = float(points.scores[channel][index])
+                x, y = points.xy[channel][index]
+                line = f"{name}: {channel} ({x:.2f}, {y:.2f}) score {score:.6f} only in the {side}"
+                excused = abs(score - threshold) <= SCORE_TOLERANCE
+                (parity.at_threshold if excused else parity.unmatched).append(line)
+
+
+def _write(model: Model, path: Path) -> None:
+    import onnx
+
+    runner = model.runner
+    assert isinstance(runner, TorchRunner)
+    # Two images of unequal sides: an example of one image or a square would fix that axis in the graph.
+    example = torch.zeros((2, 240, 320, 3), dtype=torch.uint8)
+    axes = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("height", min=1), 2: torch.export.Dim("width", min=1)}
+    with _quiet():
+        program = torch.onnx.export(
+            runner.module, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT],
+            dynamic_shapes=({**axes},), opset_version=OPSET, verbose=False,
+        )  # fmt: skip
+    if program is None:
+        raise InputError("the network could not be exported", path=path)
+    proto = program.model_proto
+    proto.metadata_props.append(onnx.StringStringEntryProto(key=CARD_KEY, value=json.dumps(dict(model.card), ensure_ascii=False)))
+    try:
+        onnx.save(proto, str(path))
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", path=path, remedy="check the folder") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports its passes at length; only errors matter here."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+

@@ -1,0 +1,133 @@
+"""The flags that every ``train`` has, and how flags, YAML and ``key=value`` become one configuration.
+
+A flag whose field carries a ``key`` is an alias of that configuration key. Adding a flag to every recipe: one field
+of :class:`TrainFlags` with its key; to one recipe: a parameter of that recipe's command, passed to :func:`resolve`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from cyclopts import Parameter
+
+from kaname import config as configuration
+from kaname.engine.settings import RunOptions
+
+T = TypeVar("T")
+OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
+OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
+CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--model-path"]
+
+Checkpoint = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt, last.pt or an .onnx export.")]
+OutFolder = Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TrainFlags:
+    """Flags of every ``train``; ``None`` means not given."""
+
+    config: Annotated[Path | None, Parameter(help="YAML file with the keys that differ from the defaults.")] = None
+    epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
+    batch_size: Annotated[int | None, Parameter(help="Samples a step, over all processes.")] = None
+    accumulate: Annotated[int | None, Parameter(help="Batches summed into one optimiser step.")] = None
+    lr: Annotated[float | None, Parameter(name=["--lr", "--learning-rate"], help="Peak learning rate.")] = None
+    weight_decay: Annotated[float | None, Parameter(help="Weight decay.")] = None
+    schedule: Annotated[
+        Literal["cosine", "plateau", "step", "constant"] | None, Parameter(help="Learning-rate schedule.")
+    ] = None
+    early_stop: Annotated[int | None, Parameter(help="Stop after N epochs without a better score.")] = None
+    ema: Annotated[float | None, Parameter(help="Moving average of the weights; bare: decay 0.999.")] = None
+    seed: Annotated[int | None, Parameter(help="Seed of weights, order and augmentation.")] = None
+    num_workers: Annotated[int | None, Parameter(help="Loader processes; -1 chooses.")] = None
+    limit: Annotated[int | None, Parameter(help="Use only the first N samples.")] = None
+    device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps.")] = None
+    devices: Annotated[int | None, Parameter(help="Number of devices on this machine.")] = None
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"] | None, Parameter(help="Arithmetic of the network.")
+    ] = None
+    save_every: Annotated[
+        str | None, Parameter(help="Also save inside an epoch: minutes (10, 10m) or steps (200steps).")
+    ] = None
+    backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
+    pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
+    out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
+    resume: Annotated[str | None, Parameter(help="Go on from CKPT; bare: from the newest in the run's folder.")] = None
+    init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
+    dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
+    print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
+
+    def keys(self) -> dict[str, Any]:
+        """Configuration key to value, for the flags that are aliases of keys."""
+        elsewhere = {"config", "out_dir", "resume", "init", "dry_run", "print_config"}
+        model = {"backbone", "pretrained"}
+        return {
+            f"{'model' if entry.name in model else 'train'}.{entry.name}": getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name not in elsewhere
+        }
+
+
+def resolve(
+    schema: type[T], flags: TrainFlags, overrides: Sequence[str], extra: Mapping[str, Any] | None = None
+) -> T | None:
+    """The configuration of a ``train`` call, or ``None`` after ``--print-config`` has printed it."""
+    given = {**flags.keys(), **(extra or {})}
+    config = configuration.load(schema, file=flags.config, overrides=overrides, flags=given)
+    if flags.print_config:
+        sys.stdout.write(configuration.to_yaml(config))
+        return None
+    return config
+
+
+def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:
+    """The part of a call that is no configuration; ``default`` names the run's folder where none is given."""
+    return RunOptions(
+        out_dir=flags.out_dir or default(),
+        resume=flags.resume,
+        init=flags.init,
+        dry_run=flags.dry_run,
+        command=" ".join(["kaname", *sys.argv[1:]]),
+    )
+
+
+def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Words of ``predict IMAGE ... key=value``: an existing path wins over a key."""
+    paths: list[Path] = []
+    overrides: list[str] = []
+    for word in words:
+        if configuration.is_override(word) and not Path(word).exists():
+            overrides.append(word)
+        else:
+            paths.append(Path(word))
+    return paths, overrides
+
+
+def normalise_words(words: Sequence[str]) -> list[str]:
+    """Accept ``--learning_rate`` for ``--learning-rate``, and a bare ``--resume`` or ``--ema`` before other words."""
+    result: list[str] = []
+    for position, word in enumerate(words):
+        if word == "--":
+            return result + list(words[position:])
+        if word.startswith("--") and len(word) > 2:
+            name, equals, value = word.partition("=")
+            word = name.replace("_", "-") + equals + value
+        if word in OPTIONAL_VALUES:
+            following = words[position + 1] if position + 1 < len(words) else "--"
+            bare = following.startswith("-") or (configuration.is_override(following) and not Path(following).exists())
+            if bare or (word == "--ema" and not _is_number(following)):
+                word = f"{word}={OPTIONAL_VALUES[word]}"
+        result.append(word)
+    return result
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""From a source to answers in its own pixels: the part of prediction that all recipes and all runtimes share.
+
+A ``Model`` holds a card, a runner (torch or onnxruntime, same contract) and the recipe's ``decode``. No torch here:
+a model from an ONNX file predicts with NumPy and onnxruntime alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.data.video import Frame, frames, is_video
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.geometry.image import read_image
+from kaname.types import Points, Size, Tracks
+
+Image = NDArray[np.uint8]
+Maps = NDArray[np.float32]
+Source = Any  # path, array (h, w, 3) uint8 RGB, or a list of them
+
+
+class Runner(Protocol):
+    """A network with its preprocessing: uint8 RGB ``(B, h, w, 3)`` to maps ``(B, C, H, W)`` in 0..1."""
+
+    def __call__(self, images: Image) -> Maps: ...
+
+
+Decode = Callable[[Maps, Affine, Size], Points]
+
+
+class Model:
+    """What :func:`kaname.load` returns.
+
+    Attributes:
+        card: the self-description of the file.
+        runner: runs the network.
+        decoder: turns maps into points, given the way back to the original image and its size.
+    """
+
+    def __init__(self, card: Mapping[str, Any], runner: Runner, decode: Decode) -> None:
+        self.card = card
+        self.runner = runner
+        self.decoder = decode
+        height, width = card["input_size"]
+        self.input_size: Size = (int(height), int(width))
+
+    def predict(self, source: Source, boxes: Any = None) -> Points | Tracks | list[Points]:
+        """Answer for an image, a video, or a list of images.
+
+        Args:
+            source: path of an image, of a video or of a folder of images; an array ``(h, w, 3)`` uint8 RGB; a list.
+            boxes: for one image, ``(N, 4)`` boxes ``(x1, y1, x2, y2)`` in pixels: each is cut out and answered alone.
+
+        Returns:
+            ``Points`` for an image, a list of ``Points`` for a list, a folder or boxes, ``Tracks`` for a video; always
+            in continuous coordinates of the original image.
+
+        Raises:
+            InputError: a source that does not exist, cannot be read or is no RGB uint8 array.
+        """
+        if isinstance(source, (list, tuple)):
+            return [answer for item in source for answer in _as_list(self.predict(item))]
+        if isinstance(source, np.ndarray):
+            return self._image(source) if boxes is None else self._boxes(source, boxes)
+        path = Path(source)
+        if path.is_dir():
+            return [self._image(read_image(item)) for item in sorted(path.iterdir()) if item.is_file()]
+        if is_video(path):
+            found = list(self.stream(frames(path)))
+            return Tracks([f.index for f, _ in found], [f.seconds for f, _ in found], [points for _, points in found])
+        return self.predict(read_image(path), boxes)
+
+    def stream(self, source: Iterator[Frame]) -> Iterator[tuple[Frame, Points]]:
+        """Frame by frame through a video of any length, in flat memory."""
+        for frame in source:
+            yield Frame(frame.index, frame.seconds, frame.image[:0]), self._image(frame.image)
+
+    def maps(self, image: Image) -> Maps:
+        """The raw maps ``(C, H, W)`` of one image, in 0..1."""
+        return self.runner(check_image(image)[None])[0]
+
+    def decode(self, maps: Maps, size: Size) -> Points:
+        """Maps of an image of ``size`` to points in its pixels."""
+        return self.decoder(maps, Affine.letterbox(size, self.input_size).inverse(), size)
+
+    def _image(self, image: Image) -> Points:
+        return self.decode(self.maps(image), check_image(image).shape[:2])  # type: ignore[arg-type]
+
+    def _boxes(self, image: Image, boxes: Any) -> list[Points]:
+        check_image(image)
+        answers: list[Points] = []
+        size: Size = (image.shape[0], image.shape[1])
+        for x1, y1, x2, y2 in pixel_boxes(boxes, size):
+            found = self._image(np.ascontiguousarray(image[y1:y2, x1:x2]))
+            moved = {name: xy + np.array([x1, y1], dtype=np.float64) for name, xy in found.xy.items()}
+            answers.append(Points(xy=moved, scores=found.scores, size=size))
+        return answers
+
+
+def pixel_boxes(boxes: Any, size: Size) -> NDArray[np.int64]:
+    """Boxes ``(N, 4)`` grown to whole pixels and clipped to the image.
+
+    Raises:
+        InputError: not ``(N, 4)``, not finite, or a box without a pixel inside the image.
+    """
+    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) if np.size(boxes) % 4 == 0 else None
+    if array is None or not np.isfinite(array).all():
+        raise InputError(f"boxes must be (N, 4) finite numbers, got shape {np.shape(boxes)}", remedy="give x1, y1, x2, y2")
+    whole = np.stack([np.floor(array[:, 0]), np.floor(array[:, 1]), np.ceil(array[:, 2]), np.ceil(array[:, 3])], axis=1)
+    clipped = np.clip(whole, 0, [size[1], size[0], size[1], size[0]]).astype(np.int64)
+    for box, (x1, y1, x2, y2) in zip(array, clipped, strict=True):
+        if x2 <= x1 or y2 <= y1:
+            raise InputError(
+                f"the box {box.tolist()} has no pixel inside the image of {size[1]} x {size[0]}",
+                remedy="give x1, y1, x2, y2 in pixels",
+            )
+    return clipped
+
+
+def check_image(image: Any) -> Image:
+    """An RGB uint8 array ``(h, w, 3)``, or an :class:`InputError` that says what it is instead."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"an image is uint8 (height, width, 3) RGB, got {what}", remedy="convert it first")
+    if 0 in image.shape:
+        raise InputError(f"an image without pixels: {image.shape}", remedy="check the source")
+    return image
+
+
+def _as_list(answer: Points | Tracks | Sequence[Points]) -> Sequence[Points]:
+    if isinstance(answer, Points):
+        return [answer]
+    return answer.points if isinstance(answer, Tracks) else answer

@@ -1,0 +1,91 @@
+"""The arithmetic of boxes ``(x1, y1, x2, y2)`` in continuous coordinates: width is ``x2 - x1``, with no pixel added.
+
+Every function takes one box ``(4,)`` or many ``(..., 4)`` and returns float64 arrays of the same leading shape. Boxes
+with NaN stay NaN; a box whose corners are the wrong way round is an ``InputError``.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kaname.errors import InputError
+from kaname.geometry.grid import whole_size
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+def check(boxes: ArrayLike) -> FloatArray:
+    """The boxes as float64 ``(..., 4)``; an ``InputError`` names the first that has no sense."""
+    array = np.asarray(boxes, np.float64)
+    if array.shape == (0,):
+        return array.reshape(0, 4)
+    if array.ndim == 0 or array.shape[-1] != 4:
+        raise InputError(f"boxes must have the shape (..., 4), got {array.shape}")
+    wrong = (array[..., 2] < array[..., 0]) | (array[..., 3] < array[..., 1])
+    if wrong.any():
+        first = array.reshape(-1, 4)[np.flatnonzero(wrong)[0]].tolist()
+        raise InputError(f"box {first} ends before it begins", remedy="boxes are (x1, y1, x2, y2) with x1 <= x2, y1 <= y2")
+    return array
+
+
+def area(boxes: ArrayLike) -> FloatArray:
+    """``(...,)`` areas in square pixels."""
+    _, sizes = centre_size(boxes)
+    return sizes[..., 0] * sizes[..., 1]
+
+
+def centre_size(boxes: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """The centres ``(..., 2)`` as ``(x, y)`` and the sizes ``(..., 2)`` as ``(width, height)``."""
+    array = check(boxes)
+    return (array[..., :2] + array[..., 2:]) / 2, array[..., 2:] - array[..., :2]
+
+
+def from_centre_size(centres: ArrayLike, sizes: ArrayLike) -> FloatArray:
+    """Boxes ``(..., 4)`` from centres ``(x, y)`` and sizes ``(width, height)``; the inverse of ``centre_size``."""
+    middle, half = np.asarray(centres, np.float64), np.asarray(sizes, np.float64) / 2
+    return check(np.concatenate([middle - half, middle + half], axis=-1))
+
+
+def around(points: ArrayLike) -> FloatArray:
+    """The smallest box ``(4,)`` that holds the points ``(N, 2)``; NaN points are left out, no point gives NaN."""
+    array = np.asarray(points, np.float64).reshape(-1, 2)
+    array = array[np.isfinite(array).all(axis=1)]
+    if len(array) == 0:
+        return np.full(4, np.nan)
+    return np.concatenate([array.min(axis=0), array.max(axis=0)])
+
+
+def pad(boxes: ArrayLike, ratio: float = 0.0, *, pixels: float = 0.0) -> FloatArray:
+    """Boxes grown on each of their four sides by ``ratio`` of their width (height) plus ``pixels``.
+
+    A negative amount shrinks; a box never shrinks beyond its centre. ``pad(box, 0.125)`` is the box x 1.25.
+    """
+    centre, sizes = centre_size(boxes)
+    return from_centre_size(centre, np.maximum(sizes * (1 + 2 * ratio) + 2 * pixels, 0))
+
+
+def square(boxes: ArrayLike) -> FloatArray:
+    """The smallest squares with the same centres that hold the boxes."""
+    centre, sizes = centre_size(boxes)
+    return from_centre_size(centre, np.broadcast_to(sizes.max(axis=-1, keepdims=True), sizes.shape))
+
+
+def clip(boxes: ArrayLike, size: tuple[int, int]) -> FloatArray:
+    """What of the boxes lies in an image of ``(height, width)``; a box outside becomes one of area 0 on the border."""
+    height, width = whole_size(size, "the image")
+    return np.clip(check(boxes), 0, np.array([width, height, width, height], np.float64))
+
+
+def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """Intersection over union of each of ``(N, 4)`` with each of ``(M, 4)``: ``(N, M)`` in 0..1.
+
+    Two boxes without any area have 0.
+    """
+    one, other = check(first).reshape(-1, 1, 4), check(second).reshape(1, -1, 4)
+    low, high = np.maximum(one[..., :2], other[..., :2]), np.minimum(one[..., 2:], other[..., 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    union = area(one) + area(other) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

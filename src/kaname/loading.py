@@ -1,0 +1,50 @@
+"""Opening any file that Kaname wrote, by what the file says of itself."""
+
+from __future__ import annotations
+
+import importlib
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaname.config import nearest
+from kaname.errors import InputError
+from kaname.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from kaname.engine.predict import Model
+
+
+def load(path: str | PathLike[str], *, runtime: str = "auto") -> Model:
+    """A model from a checkpoint (``model.pt``, ``best.pt``, ``last.pt``) or an ONNX export.
+
+    Args:
+        path: the file; nothing else needs to be known about it.
+        runtime: where a checkpoint runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Returns:
+        A model with ``predict(source, boxes=None)`` and ``card``. ONNX files run without torch.
+
+    Raises:
+        InputError: missing, damaged or foreign file, or a recipe this version does not have.
+    """
+    place = Path(path)
+    card = read_card(place)
+    module = importlib.import_module(f"kaname.recipes.{known_recipe(card, place)}.predict")
+    return module.open_model(place, runtime=runtime)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The self-description of a checkpoint or an export."""
+    if path.suffix.lower() == ".onnx":
+        return importlib.import_module("kaname.engine.onnx_model").read_card(path)
+    return dict(importlib.import_module("kaname.engine.checkpoint").load(path).card)
+
+
+def known_recipe(card: dict[str, Any], path: Path) -> str:
+    """The card's recipe, if this version has it."""
+    recipe = str(card.get("recipe"))
+    if recipe not in RECIPES:
+        raise InputError(f"of the recipe {recipe!r}, which this version does not have", path=path,
+                         remedy=nearest(recipe, RECIPES))  # fmt: skip
+    return recipe

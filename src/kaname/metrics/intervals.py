@@ -1,0 +1,164 @@
+"""How sure a metric is: percentile bootstrap intervals (Efron, 1979), over samples or over clusters of samples.
+
+Frames of one video resemble each other; resampling whole videos instead of frames keeps the interval honest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kaname.errors import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+# From the values (M, ...) of some samples to one number; None or NaN where there is none.
+Statistic = Callable[[FloatArray], float | None]
+
+LEAST = 5  # samples (or clusters) under which an interval would say nothing
+
+
+def mean(values: FloatArray) -> float | None:
+    """The mean of ``(M,)`` values; None without any."""
+    return float(values.mean()) if len(values) else None
+
+
+def bootstrap(
+    values: ArrayLike,
+    statistic: Statistic = mean,
+    clusters: Sequence[Hashable] | None = None,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float] | None:
+    """Percentile interval of a statistic under resampling with replacement.
+
+    Args:
+        values: ``(N,)`` or ``(N, ...)``: one entry a sample, such as its error, or its counts (tp, fp, fn).
+        statistic: from the entries ``(M, ...)`` of a resample to a number; the mean by default. Resamples for which
+            it is None or not finite are left out.
+        clusters: ``(N,)`` names, such as the sample's video: whole clusters are drawn.
+        n: number of resamples.
+        seed: the same seed gives the same interval.
+        level: share of the resamples inside.
+
+    Returns:
+        ``(low, high)``; None under 5 samples (or clusters), and where most resamples have no value.
+
+    >>> low, high = bootstrap([1, 2, 3, 4, 5, 6, 7, 8])
+    >>> 2 < low < 4.5 < high < 7
+    True
+    >>> bootstrap([1, 2, 3]) is None
+    True
+    """
+    entries = np.asarray(values, dtype=np.float64)
+    if entries.ndim == 0:
+        raise InputError("values must have one entry a sample, got a single number")
+    if n < 1 or not 0 < level < 1:
+        raise InputError(f"n must be at least 1 and level inside 0..1, got n {n} and level {level}")
+    groups = _groups(clusters, len(entries))
+    if len(groups) < LEAST:
+        return None
+    generator = np.random.default_rng(seed)
+    if statistic is mean and entries.ndim == 1:
+        results = _resampled_means(entries, groups, n, generator)
+    else:
+        drawn: list[list[int]] = generator.integers(0, len(groups), (n, len(groups))).tolist()
+        resamples = (statistic(entries[np.concatenate([groups[group] for group in row])]) for row in drawn)
+        results = np.array([np.nan if result is None else result for result in resamples], dtype=np.float64)
+    results = results[np.isfinite(results)]
+    if len(results) < (n + 1) // 2:
+        return None
+    tail = 50 * (1 - level)
+    low, high = np.percentile(results, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def summary(
+    values: Sequence[float | None] | ArrayLike,
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    statistic: Statistic = mean,
+    n: int = 1000,
+    seed: int = 0,
+    reason: str = "no sample has a value",
+) -> dict[str, Any]:
+    """One metric's entry of ``metrics.json``.
+
+    Args:
+        values: for each sample its value, or a row of numbers for ``statistic``; None and NaN mean that the sample
+            has none: it is excluded and counted.
+        clusters, statistic, n, seed: as in ``bootstrap``.
+        reason: why there is no value, where there is none.
+
+    Returns:
+        ``{"value", "low", "high", "n"}``: the statistic, its 95 % interval and the number of samples in it. What is
+        unknown is None. ``"excluded"`` counts the samples without a value, where there are some; ``"reason"`` is
+        there where the value is None.
+
+    >>> summary([1.0, 2.0, None])
+    {'value': 1.5, 'low': None, 'high': None, 'n': 2, 'excluded': 1}
+    >>> summary([])
+    {'value': None, 'low': None, 'high': None, 'n': 0, 'reason': 'no sample has a value'}
+    """
+    entries, usable = _usable(values)
+    kept = entries[usable]
+    value = statistic(kept) if len(kept) else None
+    if value is not None and not np.isfinite(value):
+        value = None
+    interval = None
+    if value is not None:
+        names = None if clusters is None else _chosen(clusters, usable)
+        interval = bootstrap(kept, statistic, names, n, seed)
+    low, high = interval if interval is not None else (None, None)
+    entry: dict[str, Any] = {"value": None if value is None else float(value), "low": low, "high": high, "n": len(kept)}
+    if len(kept) < len(entries):
+        entry["excluded"] = len(entries) - len(kept)
+    if value is None:
+        entry["reason"] = reason
+    return entry
+
+
+def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[IntArray]:
+    """For each cluster the indices of its samples; without clusters each sample is its own."""
+    if clusters is None:
+        return list(np.arange(count, dtype=np.int64)[:, None])
+    if len(clusters) != count:
+        raise InputError(f"there are {count} samples and {len(clusters)} cluster names; each sample needs one")
+    members: dict[Hashable, list[int]] = {}
+    for index, name in enumerate(clusters):
+        members.setdefault(name, []).append(index)
+    return [np.array(indices, dtype=np.int64) for indices in members.values()]
+
+
+def _resampled_means(values: FloatArray, groups: list[IntArray], n: int, generator: np.random.Generator) -> FloatArray:
+    """The means (n,) of resampled clusters, from each cluster's sum and size alone."""
+    sums = np.array([values[group].sum() for group in groups])
+    sizes = np.array([len(group) for group in groups])
+    results = np.empty(n)
+    block = max(1, (1 << 20) // len(groups))  # some megabytes at a time, however many samples there are
+    for start in range(0, n, block):
+        drawn = generator.integers(0, len(groups), (min(block, n - start), len(groups)))
+        results[start : start + block] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return results
+
+
+def _usable(values: Sequence[float | None] | ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The entries as numbers (N, ...), None as NaN, and which of them (N,) are finite throughout."""
+    rows: Any = values
+    if not isinstance(values, np.ndarray):
+        rows = [np.nan if row is None else row for row in rows]
+        width = max((np.size(row) for row in rows), default=1)
+        rows = [np.full(width, np.nan) if width > 1 and np.size(row) == 1 else row for row in rows]
+    entries = np.asarray(rows, dtype=np.float64)
+    finite = np.isfinite(entries).all(axis=tuple(range(1, entries.ndim)))
+    return entries, np.asarray(finite, dtype=np.bool_)
+
+
+def _chosen(clusters: Sequence[Hashable], usable: NDArray[np.bool_]) -> list[Hashable]:
+    if len(clusters) != len(usable):
+        raise InputError(f"there are {len(usable)} samples and {len(clusters)} cluster names; each sample needs one")
+    return [name for name, use in zip(clusters, usable, strict=True) if use]

@@ -1,0 +1,254 @@
+"""How well a set of predicted points fits a set of true points.
+
+The three measures of dial notches (mean distance, PCK, non-assigned) are those of ethz-asl/analog_gauge_reader
+(arXiv 2404.08785): each point looks for its nearest counterpart, so that one prediction may serve several true points.
+``matched`` pairs them one to one instead, for precision and recall.
+
+Sets are ``(N, 2)`` arrays of (x, y) in continuous pixels; rows with NaN are missing points and do not count. "Within"
+a threshold means distance <= threshold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
+
+from kaname.errors import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | None:
+    """Mean over the predicted points of the distance to the nearest true point, in pixels.
+
+    Missed true points cost nothing here: read it together with ``pck``.
+
+    Args:
+        predicted: ``(P, 2)``.
+        truth: ``(T, 2)``.
+
+    Returns:
+        Pixels, >= 0; None without predictions or without truth.
+
+    >>> mean_nearest_distance([[0, 0], [10, 1]], [[0, 3], [10, 0]])
+    2.0
+    """
+    found, true = _present(predicted, "predicted"), _present(truth, "truth")
+    if len(found) == 0 or len(true) == 0:
+        return None
+    return float(_nearest(found, true).mean())
+
+
+def pck(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | None:
+    """Share of the true points that have a predicted point within the threshold.
+
+    Args:
+        predicted: ``(P, 2)``.
+        truth: ``(T, 2)``.
+        threshold: pixels, >= 0.
+
+    Returns:
+        0..1; 0 without predictions; None without truth.
+
+    >>> pck([[0, 0]], [[0, 3], [10, 0]], threshold=3)
+    0.5
+    """
+    _check_threshold(threshold)
+    found, true = _present(predicted, "predicted"), _present(truth, "truth")
+    if len(true) == 0:
+        return None
+    return float((_nearest(true, found) <= threshold).mean())
+
+
+def non_assigned(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | None:
+    """Share of the predicted points that are farther than the threshold from every true point.
+
+    Args:
+        predicted: ``(P, 2)``.
+        truth: ``(T, 2)``.
+        threshold: pixels, >= 0.
+
+    Returns:
+        0..1; 0 without predictions; 1 with predictions and no truth. Never None; the type is that of its siblings.
+
+    >>> non_assigned([[0, 0], [50, 50]], [[0, 3], [10, 0]], threshold=3)
+    0.5
+    """
+    _check_threshold(threshold)
+    found, true = _present(predicted, "predicted"), _present(truth, "truth")
+    if len(found) == 0:
+        return 0.0
+    return float((_nearest(found, true) > threshold).mean())
+
+
+def matched(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> tuple[int, int, int, IntArray]:
+    """Pair predicted and true points one to one within the threshold (Hungarian method).
+
+    As many pairs as possible are formed; among all ways of forming that many, the one with the least sum of
+    distances is taken.
+
+    Args:
+        predicted: ``(P, 2)``.
+        truth: ``(T, 2)``.
+        threshold: pixels, >= 0.
+
+    Returns:
+        ``(tp, fp, fn, pairs)``: the number of pairs, of predictions and of true points left over, and ``(tp, 2)``
+        rows (index into predicted, index into truth) in the order of the predictions. Missing points count nowhere.
+
+    >>> matched([[0, 0], [1, 0]], [[0, 2]], threshold=3)
+    (1, 1, 0, array([[0, 0]]))
+    """
+    _check_threshold(threshold)
+    found, true = _rows(predicted, "predicted"), _rows(truth, "truth")
+    here, there = _finite_rows(found), _finite_rows(true)
+    pairs = _assign(found[here], true[there], threshold)
+    pairs = np.column_stack([here[pairs[:, 0]], there[pairs[:, 1]]])
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    return len(pairs), len(here) - len(pairs), len(there) - len(pairs), pairs
+
+
+def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float | None, float | None, float | None]:
+    """Precision tp / (tp + fp), recall tp / (tp + fn) and F1 = 2 tp / (2 tp + fp + fn), each 0..1.
+
+    Returns:
+        None in place of a share of nothing: precision without predictions, recall without truth, F1 without both.
+
+    >>> precision_recall_f1(tp=3, fp=1, fn=0)
+    (0.75, 1.0, 0.8571428571428571)
+    >>> precision_recall_f1(0, 0, 2)
+    (None, 0.0, 0.0)
+    """
+    if min(tp, fp, fn) < 0:
+        raise InputError(f"counts must not be negative, got tp {tp}, fp {fp}, fn {fn}")
+    return _share(tp, tp + fp), _share(tp, tp + fn), _share(2 * tp, 2 * tp + fp + fn)
+
+
+def nme(predicted: ArrayLike, truth: ArrayLike, visible: ArrayLike, normaliser: float | None) -> float | None:
+    """Normalised mean error: mean over the visible points of distance / normaliser.
+
+    Args:
+        predicted: ``(K, 2)``, in the order of the truth.
+        truth: ``(K, 2)``.
+        visible: ``(K,)``; a point counts where it is > 0. Points that are NaN on either side do not count.
+        normaliser: pixels, such as the distance of the eyes or the diagonal of the box.
+
+    Returns:
+        A fraction (0.05 is 5 %); None where no point counts, and where the normaliser is None, not finite or not
+        positive.
+
+    >>> nme([[0, 0], [3, 4]], [[0, 0], [0, 0]], visible=[1, 1], normaliser=10)
+    0.25
+    """
+    found, true = _rows(predicted, "predicted"), _rows(truth, "truth")
+    seen = np.asarray(visible)
+    if found.shape != true.shape or seen.shape != (len(true),):
+        raise InputError(
+            "predicted, truth and visible must speak of the same points, "
+            f"got {len(found)}, {len(true)} and {seen.shape} of them"
+        )
+    counts = (seen > 0) & ~np.isnan(found).any(axis=1) & ~np.isnan(true).any(axis=1)
+    if not counts.any() or normaliser is None or not np.isfinite(normaliser) or normaliser <= 0:
+        return None
+    return float(_lengths(found[counts] - true[counts]).mean() / normaliser)
+
+
+def _lengths(vectors: FloatArray) -> FloatArray:
+    """The lengths (N,) of vectors (N, 2)."""
+    return np.hypot(vectors[:, 0], vectors[:, 1])
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _check_threshold(threshold: float) -> None:
+    if not (np.isfinite(threshold) and threshold >= 0):
+        raise InputError(f"threshold must be a number of pixels, 0 or more, got {threshold}")
+
+
+def _rows(points: ArrayLike, name: str) -> FloatArray:
+    """The points as (N, 2), NaN where missing."""
+    xy = np.asarray(points, dtype=np.float64)
+    if xy.size == 0:
+        return np.zeros((0, 2))
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        raise InputError(f"{name} must have the shape (N, 2), got {xy.shape}")
+    if np.isinf(xy).any():
+        raise InputError(f"{name} holds infinite coordinates", remedy="write NaN for a missing point")
+    return xy
+
+
+def _finite_rows(xy: FloatArray) -> IntArray:
+    return np.flatnonzero(~np.isnan(xy).any(axis=1)).astype(np.int64)
+
+
+def _present(points: ArrayLike, name: str) -> FloatArray:
+    """The points that are not missing, (N, 2)."""
+    xy = _rows(points, name)
+    return xy[_finite_rows(xy)]
+
+
+def _nearest(points: FloatArray, others: FloatArray) -> FloatArray:
+    """Distance of each point (N, 2) to the nearest other (M, 2), (N,); infinite without others.
+
+    A k-d tree keeps the memory in proportion to N + M, where a table of distances would take N x M.
+    """
+    if len(others) == 0:
+        return np.full(len(points), np.inf)
+    nearest = np.asarray(cKDTree(others).query(points)[1], dtype=np.int64)
+    return _lengths(points - others[nearest])
+
+
+def _assign(found: FloatArray, true: FloatArray, threshold: float) -> IntArray:
+    """Pairs (K, 2) of indices within the threshold: the most, then the shortest.
+
+    Only points within the threshold of each other can be paired, so the table of costs falls apart into small
+    independent ones.
+    """
+    nothing = np.zeros((0, 2), dtype=np.int64)
+    if len(found) == 0 or len(true) == 0:
+        return nothing
+    # A hair more than the threshold, then the same distance as everywhere else in this module.
+    near = cKDTree(found).query_ball_point(true, threshold * (1 + 1e-9), return_sorted=True)
+    column = np.repeat(np.arange(len(true)), [len(rows) for rows in near])
+    row = np.array([index for rows in near for index in rows], dtype=np.int64)
+    within = _lengths(found[row] - true[column]) <= threshold
+    row, column = row[within], column[within]
+    if len(row) == 0:
+        return nothing
+    group = _groups(row, column)
+    order = np.argsort(group, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    return np.concatenate([_assign_group(found, true, row[part], column[part], threshold) for part in parts])
+
+
+def _groups(row: IntArray, column: IntArray) -> IntArray:
+    """For each link (row, column) a number (L,) that it shares with all links it hangs together with."""
+    group = np.arange(len(row))
+    while True:
+        # The least number at each end spreads over that end's links, until nothing changes.
+        spread = group
+        for end in (row, column):
+            least = np.full(int(end.max()) + 1, len(row))
+            np.minimum.at(least, end, spread)
+            spread = least[end]
+        if np.array_equal(spread, group):
+            return group
+        group = spread
+
+
+def _assign_group(found: FloatArray, true: FloatArray, row: IntArray, column: IntArray, threshold: float) -> IntArray:
+    """Pairs (K, 2) of one connected group, given the links (row of found, column of true) that are allowed."""
+    rows, i = np.unique(row, return_inverse=True)
+    columns, j = np.unique(column, return_inverse=True)
+    # A pair that is not allowed costs more than all allowed ones together, so that as few as possible are taken.
+    forbidden = (min(len(rows), len(columns)) + 1) * max(threshold, 1.0)
+    cost = np.full((len(rows), len(columns)), forbidden)
+    cost[i, j] = _lengths(found[row] - true[column])
+    a, b = linear_sum_assignment(cost)
+    real = cost[a, b] < forbidden
+    return np.column_stack([rows[a[real]], columns[b[real]]]).astype(np.int64)

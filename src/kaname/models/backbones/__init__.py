@@ -1,0 +1,120 @@
+"""Backbones: an image in, feature maps out, all with one signature.
+
+``build_backbone(name)`` takes
+
+- ``small``, ``small:WIDTH``: the plain small U-Net of `small.py`, trained from scratch;
+- a local folder: one that Hugging Face's ``save_pretrained`` wrote (a ViT), or timm's (``config.json`` with an
+  ``architecture``);
+- ``org/name``: a ViT on the Hugging Face hub, such as ``facebook/dinov2-small``;
+- ``timm:NAME`` (or ``timm/NAME``, or a bare name that timm knows), such as ``timm:convnext_atto``.
+
+Adding a new backbone
+    1. Write ``build_NAME(name, *, pretrained, in_channels, description, options, notice) -> Backbone`` in a new file of
+       this folder (copy `small.py`, the shortest). With a ``description`` (the dict that it gave its own `Backbone`) it
+       must build the same modules with random weights, needing neither a network nor any other file.
+    2. Add one line to `BACKBONES` below; ``NAME:rest`` then reaches it, with ``name`` = rest.
+    3. Add it to the parametrised tests in ``tests/models/test_backbones.py``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kaname.errors import InputError
+from kaname.models.backbones import hub
+from kaname.models.backbones.backbone import Backbone, Notice, check_size, freeze, unfreeze
+from kaname.models.backbones.small import build_small
+from kaname.models.backbones.timm import build_timm, timm_names
+from kaname.models.backbones.vit import build_vit
+
+__all__ = ["BACKBONES", "Backbone", "build_backbone", "check_size", "freeze", "unfreeze"]
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {"small": build_small, "timm": build_timm, "vit": build_vit}
+
+_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+
+
+def build_backbone(
+    name: str | None = None,
+    *,
+    pretrained: bool = True,
+    in_channels: int = 3,
+    description: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    notice: Notice = hub.to_stderr,
+) -> Backbone:
+    """Build a backbone by name, or again from its description.
+
+    Args:
+        name: see the module's docstring.
+        pretrained: load the weights that the name stands for; False: random ones of the same architecture.
+        in_channels: channels of the input; the first layer of pretrained weights is adapted.
+        description: ``Backbone.description`` of an earlier one, instead of a name: the same modules, random weights
+            (load a state dict, strictly), no network and no other file needed. The other arguments are ignored.
+        options: arguments of the builder's own (``small``: ``width``, ``stride``; ``timm``: of ``timm.create_model``).
+        notice: takes one line before a download; by default it is printed on stderr.
+
+    Raises:
+        InputError: an unknown name (with the nearest known ones), an unreachable host, a folder that holds no backbone.
+    """
+    if in_channels < 1:
+        raise InputError(f"in_channels must be at least 1, got {in_channels}")
+    if description is not None:
+        kind, rest = description.get("kind"), str(description.get("name"))
+        if kind not in BACKBONES:
+            raise InputError(f"unknown kind of backbone {kind!r}", remedy=f"known: {', '.join(BACKBONES)}")
+        in_channels = int(description["in_channels"])
+    elif name is None:
+        raise InputError("a backbone needs a name or a description")
+    else:
+        kind, rest = _resolve(name)
+    return BACKBONES[kind](
+        rest,
+        pretrained=pretrained and description is None,
+        in_channels=in_channels,
+        description=description,
+        options=dict(options or {}),
+        notice=notice,
+    )
+
+
+def _resolve(name: str) -> tuple[str, str]:
+    """The key of `BACKBONES` and what remains for its builder."""
+    kind, _, rest = name.partition(":")
+    if kind in BACKBONES:
+        return kind, rest
+    if name.startswith("timm/"):
+        return "timm", name.removeprefix("timm/")
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _kind_of_folder(folder), str(folder)
+    if folder.exists() or name.startswith((".", "/", "~", "\\")) or Path(name).is_absolute():
+        reason = "a backbone is a folder with config.json" if folder.exists() else "the backbone's folder does not exist"
+        raise InputError(reason, path=name, remedy="give a folder that save_pretrained wrote, or a model's name")
+    if _HUB_NAME.match(name):
+        return "vit", name
+    if name in timm_names():
+        return "timm", name
+    known = [*BACKBONES, *hub.KNOWN, *(f"timm:{other}" for other in timm_names())]
+    close = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(f"timm:{name}", known, n=3)
+    remedy = f"did you mean {', '.join(close)}?" if close else "give small, a folder, org/name of the hub or timm:NAME"
+    raise InputError(f"unknown backbone {name!r}", remedy=remedy)
+
+
+def _kind_of_folder(folder: Path) -> str:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError("the folder has no config.json", path=folder, remedy="give one that save_pretrained wrote")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError("not a JSON file", path=path, remedy="give a folder that save_pretrained wrote") from error
+    if not isinstance(config, dict) or not {"model_type", "architecture"} & config.keys():
+        reason = "neither a Hugging Face model (model_type) nor a timm model (architecture)"
+        raise InputError(reason, path=path, remedy="give a folder that save_pretrained wrote")
+    return "vit" if "model_type" in config else "timm"

@@ -1,0 +1,109 @@
+"""The one shape that every backbone has: an image in, feature maps out, and a description to rebuild it from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from kaname.errors import InputError
+
+Notice = Callable[[str], None]
+"""Takes one line for the user, before a download."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module):
+    """A feature extractor with what its users must know about it.
+
+    Args:
+        body: ``(B, C, H, W) -> feature maps``, fine to coarse.
+        channels: for each map its number of channels.
+        strides: for each map the input pixels in one of its cells; cell *i* covers ``[i, i + 1] * stride``.
+        multiple: H and W must divide by this (1: any size).
+        mean, std: of three colours in 0..1, the normalisation that the weights were trained with.
+        description: plain JSON values, enough for ``build_backbone(description=...)`` to build it again without a
+            network and without the original folder; the weights come from a state dict.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        *,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        multiple: int,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        description: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.channels = tuple(int(value) for value in channels)
+        self.strides = tuple(int(value) for value in strides)
+        self.multiple = int(multiple)
+        self.mean = tuple(float(value) for value in mean)
+        self.std = tuple(float(value) for value in std)
+        self.description = dict(description)
+        self.frozen = False
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input, 3 unless asked for otherwise."""
+        return int(self.description["in_channels"])
+
+    @property
+    def licence(self) -> str:
+        """The licence of the weights where it is known, else where to look."""
+        return str(self.description["licence"])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Normalised images ``(B, C, H, W)`` to feature maps ``(B, channels[i], H / strides[i], W / strides[i])``.
+
+        Raises:
+            InputError: another number of channels, or a size that does not divide by `multiple`.
+        """
+        if images.shape[1] != self.in_channels:
+            raise InputError(f"the backbone takes {self.in_channels} channels, got {images.shape[1]}")
+        check_size((images.shape[2], images.shape[3]), self.multiple)
+        return list(self.body(images))
+
+    def train(self, mode: bool = True) -> Backbone:
+        """As in torch, except that a frozen backbone stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+
+def freeze(backbone: Backbone) -> None:
+    """No gradients, and evaluation mode that ``train()`` of the whole model does not undo."""
+    backbone.frozen = True
+    backbone.requires_grad_(False)
+    backbone.eval()
+
+
+def unfreeze(backbone: Backbone) -> None:
+    """The opposite of `freeze`: every weight is trained; the mode is that of the next ``train()`` or ``eval()``."""
+    backbone.frozen = False
+    backbone.requires_grad_(True)
+
+
+def check_size(size: tuple[int, int], multiple: int) -> None:
+    """Raise an InputError that names the nearest legal value where height or width does not divide by ``multiple``."""
+    for name, value in zip(("height", "width"), size, strict=True):
+        if value < 1 or value % multiple:
+            nearest = max(1, round(value / multiple)) * multiple
+            raise InputError(f"{name} must divide by {multiple}, got {value}", remedy=f"nearest {nearest}")
+
+
+def widen(weight: Tensor, channels: int) -> Tensor:
+    """Weights of a first layer ``(out, n, kh, kw)`` for another number of input channels, ``(out, channels, kh, kw)``.
+
+    The kernels are repeated over the channels and scaled by n / channels, so that the answer to an input whose
+    channels are all alike stays what it was (as timm does it).
+    """
+    known = weight.shape[1]
+    repeats = -(-channels // known)
+    return weight.repeat(1, repeats, 1, 1)[:, :channels] * (known / channels)

@@ -1,0 +1,185 @@
+"""Networks of timm: convolutional pyramids with all their scales, and timm's transformers.
+
+A pyramid gives every stage it has, fine to coarse (ConvNeXt: strides 4, 8, 16, 32); a plain transformer gives the patch
+tokens of its last layer after the final norm, as `vit.py` does for those of Hugging Face. The input must divide by
+the coarsest stride, so that cell *i* of every map covers ``[i, i + 1] * stride``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from kaname.errors import InputError
+from kaname.models.backbones import hub
+from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice
+
+
+class Pyramid(nn.Module):
+    """timm's ``features_only`` network; maps that it gives with channels last are turned."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.channels_last = str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = self.net(images)
+        return [value.permute(0, 3, 1, 2) for value in maps] if self.channels_last else list(maps)
+
+
+class LastLayer(nn.Module):
+    """A plain transformer's patch tokens after the final norm, as one map."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        net: Any = self.net
+        return list(net.forward_intermediates(images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True))
+
+
+def build_timm(
+    name: str,
+    *,
+    pretrained: bool,
+    in_channels: int = 3,
+    description: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    notice: Notice = hub.to_stderr,
+) -> Backbone:
+    """A network of timm by name, from a folder that timm saved, or again from its description.
+
+    Args:
+        options: further arguments of ``timm.create_model`` (plain JSON values), such as ``feature_location``.
+
+    Raises:
+        InputError: see `kaname.models.backbones.build_backbone`.
+    """
+    if description is not None:
+        architecture, arguments, overlay = str(description["name"]), dict(description["arguments"]), {}
+        mean, std, described = description["mean"], description["std"], dict(description)
+    else:
+        architecture, arguments, overlay, card = _source(name)
+        arguments |= dict(options or {})
+        mean, std = card.get("mean") or IMAGENET_MEAN, card.get("std") or IMAGENET_STD
+        described = {"kind": "timm", "name": architecture, "arguments": arguments, "in_channels": in_channels}
+        described |= {"mean": list(mean), "std": list(std), "licence": card.get("license") or hub.MODEL_CARD}
+    body, channels, strides = _build(architecture, in_channels, arguments)
+    if pretrained:
+        if not overlay:
+            _before_download(architecture, sum(weight.numel() for weight in body.parameters()), notice)
+        body, channels, strides = _build(architecture, in_channels, arguments, pretrained=True, overlay=overlay)
+    return Backbone(
+        body,
+        channels=channels,
+        strides=strides,
+        multiple=max(strides),
+        mean=mean,
+        std=std,
+        description=described,
+    )
+
+
+@functools.cache
+def timm_names() -> frozenset[str]:
+    """All names that timm builds, with and without the tag of the weights."""
+    import timm
+
+    return frozenset([*timm.list_models(), *timm.list_models(pretrained=True)])
+
+
+def _source(name: str) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Architecture, its arguments, where else the weights are, and what the weights' card says."""
+    import timm
+
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _folder(folder)
+    if name not in timm_names():
+        close = difflib.get_close_matches(name, timm_names(), n=3)
+        remedy = f"did you mean {', '.join(f'timm:{other}' for other in close)}?" if close else "see timm.list_models()"
+        raise InputError(f"timm has no model {name!r}", remedy=remedy)
+    card = timm.get_pretrained_cfg(name)
+    return name, {}, {}, card.to_dict() if card is not None else {}
+
+
+def _folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        architecture, card = str(values["architecture"]), dict(values.get("pretrained_cfg") or {})
+        arguments = dict(values.get("model_args") or {})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("not the config.json of a timm model", path=path, remedy="give an intact folder") from error
+    if architecture not in timm_names():
+        raise InputError(f"this timm has no architecture {architecture!r}", path=path, remedy="update timm")
+    weights = next((folder / file for file in hub.WEIGHTS[:2] if (folder / file).is_file()), None)
+    overlay = {"file": str(weights)} if weights else {}
+    if weights is None:
+        raise InputError("the folder has no model.safetensors", path=folder, remedy="give an intact folder")
+    return architecture, arguments, overlay, card
+
+
+def _before_download(architecture: str, parameters: int, notice: Notice) -> None:
+    """Say what comes, and find out within seconds whether it can; nothing where it lies in the cache."""
+    import timm
+
+    card = timm.get_pretrained_cfg(architecture)
+    if card is None or not card.has_weights:
+        raise InputError(f"timm has no pretrained weights for {architecture}", remedy=hub.OTHERWISE)
+    if card.hf_hub_id:
+        repository = str(card.hf_hub_id).split("@")[0]
+        if hub.is_cached(repository, config=False):
+            return
+        hub.ensure_reachable(repository)
+    notice(hub.download_line(f"timm:{architecture}", 4e-6 * parameters, card.license or hub.MODEL_CARD))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("timm")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _build(
+    architecture: str,
+    in_channels: int,
+    arguments: Mapping[str, Any],
+    *,
+    pretrained: bool = False,
+    overlay: Mapping[str, Any] | None = None,
+) -> tuple[nn.Module, list[int], list[int]]:
+    """The network with its channels and strides."""
+    import timm
+
+    common = dict(arguments) | {"in_chans": in_channels, "pretrained": pretrained}
+    if overlay:
+        common["pretrained_cfg_overlay"] = dict(overlay)
+    try:
+        with _quiet():
+            net = timm.create_model(architecture, features_only=True, **common)
+            info: Any = net.feature_info
+            channels, strides = list(info.channels()), [int(value) for value in info.reduction()]
+            if len(set(strides)) > 1 or not hasattr(getattr(net, "model", None), "forward_intermediates"):
+                return Pyramid(net), channels, strides
+            # The features_only form of a transformer has lost its final norm: build the whole one, any input size.
+            net = timm.create_model(architecture, num_classes=0, global_pool="", dynamic_img_size=True, **common)
+            return LastLayer(net), [int(net.num_features)], strides[:1]
+    except Exception as error:  # timm raises whatever its models raise
+        first = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"timm cannot build {architecture} as a feature extractor ({first})", remedy=hub.OTHERWISE) from error

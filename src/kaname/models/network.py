@@ -1,0 +1,137 @@
+"""Normalisation + backbone + decoder + upsampling, as one module that takes colours in 0..255."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kaname.errors import InputError
+from kaname.models.backbones import Backbone, build_backbone, check_size
+from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD
+from kaname.models.decoders import build_decoder
+
+NORMALIZE = ("imagenet", "backbone", "none")
+COLOURS = 3
+WHITE = 255.0
+
+
+class Network(nn.Module):
+    """Images to heatmap logits, for one input size.
+
+    Args:
+        backbone: from `kaname.models.backbones.build_backbone`.
+        decoder: a name of `kaname.models.decoders.DECODERS`.
+        size: ``(height, width)`` of the input; must divide by the backbone's ``multiple``.
+        out_channels: heatmaps.
+        heatmap_size: ``(rows, columns)`` of the logits; by default the input size.
+        normalize: what the three colours go through: ``"imagenet"`` or ``"backbone"`` mean and deviation (of values in
+            0..1), or ``"none"``: 0..1 as it is. Further channels (flow, ...) reach the backbone as they come.
+        decoder_options: options of the decoder.
+
+    Buffers ``mean`` and ``std`` ``(1, C, 1, 1)`` hold the normalisation in 0..255, so that every file carries it.
+
+    Raises:
+        InputError: a size that the backbone cannot take, with the nearest one; unknown names.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        decoder: str = "linear",
+        *,
+        size: tuple[int, int],
+        out_channels: int,
+        heatmap_size: tuple[int, int] | None = None,
+        normalize: str = "imagenet",
+        decoder_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.size = (int(size[0]), int(size[1]))
+        check_size(self.size, backbone.multiple)
+        self.heatmap_size = self.size if heatmap_size is None else (int(heatmap_size[0]), int(heatmap_size[1]))
+        self.backbone = backbone
+        options = dict(decoder_options or {})
+        self.decoder = build_decoder(decoder, backbone.channels, backbone.strides, out_channels, **options)
+        self._check_heatmap_size()
+        mean, std = _normalisation(backbone, normalize)
+        extra = backbone.in_channels - COLOURS
+        if extra < 0:
+            raise InputError(f"a network needs at least {COLOURS} input channels, got {backbone.in_channels}")
+        self.register_buffer("mean", _buffer([WHITE * value for value in mean], 0.0, extra))
+        self.register_buffer("std", _buffer([WHITE * value for value in std], 1.0, extra))
+        self.description: dict[str, Any] = {
+            "backbone": backbone.description,
+            "decoder": decoder,
+            "decoder_options": options,
+            "size": list(self.size),
+            "heatmap_size": list(self.heatmap_size),
+            "out_channels": out_channels,
+            "normalize": normalize,
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> Network:
+        """The same modules with random weights, for a state dict; needs no network and no other file."""
+        values = dict(description)
+        height, width = values.pop("size")
+        rows, columns = values.pop("heatmap_size")
+        backbone = build_backbone(description=values.pop("backbone"))
+        return cls(backbone, values.pop("decoder"), size=(height, width), heatmap_size=(rows, columns), **values)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(B, C, height, width)``, uint8 or float in 0..255, to logits ``(B, out_channels, rows, columns)``.
+
+        Raises:
+            InputError: another size than the network was built for.
+        """
+        return self.decode(self.features(images))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The backbone's maps of such images: what a cache of a frozen backbone keeps."""
+        given = (images.shape[2], images.shape[3])
+        if given != self.size:
+            reason = f"the network takes images of {self.size[0]} x {self.size[1]}, got {given[0]} x {given[1]}"
+            raise InputError(reason, remedy=f"resize or letterbox them to {self.size[0]} x {self.size[1]}")
+        return self.backbone((images.to(self.mean.dtype) - self.mean) / self.std)
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """The logits of such maps; ``forward`` is ``decode(features(images))``."""
+        logits = self.decoder(features)
+        if logits.shape[-2:] == self.heatmap_size:
+            return logits
+        return functional.interpolate(logits, size=self.heatmap_size, mode="bilinear", align_corners=False)
+
+    def _check_heatmap_size(self) -> None:
+        stride = cast(float, self.decoder.stride)
+        given = [round(side / stride) for side in self.size]
+        # Bilinear sampling without a filter would skip cells: peaks could fall between.
+        if any(wanted < got for wanted, got in zip(self.heatmap_size, given, strict=True)):
+            reason = f"a heatmap of {self.heatmap_size} is smaller than the decoder's output of ({given[0]}, {given[1]})"
+            raise InputError(reason, remedy=f"ask for at least ({given[0]}, {given[1]}), or upsample less")
+
+
+def trainable_parameters(model: nn.Module) -> int:
+    """How many numbers of the model are trained."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _normalisation(backbone: Backbone, normalize: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    choices = {
+        "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+        "backbone": (backbone.mean, backbone.std),
+        "none": ((0.0,) * COLOURS, (1.0,) * COLOURS),
+    }
+    if normalize not in choices:
+        raise InputError(f"unknown normalisation {normalize!r}", remedy=f"known: {', '.join(NORMALIZE)}")
+    return choices[normalize]
+
+
+def _buffer(values: list[float], fill: float, extra: int) -> Tensor:
+    return torch.tensor([*values, *[fill] * extra], dtype=torch.float32).reshape(1, -1, 1, 1)

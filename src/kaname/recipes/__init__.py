@@ -1,0 +1,36 @@
+"""The recipes. A recipe is one folder with fixed file names: who knows one knows all.
+
+| file | holds | torch |
+|---|---|---|
+| ``__init__.py`` | what it does, in numbers, and its ``RECIPE`` | no |
+| ``config.py`` | the typed configuration | no |
+| ``commands.py`` | the command line: one function a verb | no (imported when a verb runs) |
+| ``labels.py`` | reading and checking the recipe's data folders | no |
+| ``evaluate.py`` | figures from files of predictions | no |
+| ``predict.py`` | from a network's maps to an answer in original pixels | no |
+| ``data.py`` ``model.py`` ``step.py`` | training samples, network, loss | yes |
+| ``demo.py`` | the recipe from nothing to an export, with a page | no (imported when it runs) |
+
+Adding a recipe: a folder with these files, and its name in :data:`RECIPES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RECIPES = ("gauge",)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the command line knows of a recipe before it imports anything of it.
+
+    Attributes:
+        name: name of the folder and of the command.
+        summary: one line for the help.
+        verbs: verb to (function in ``commands.py``, one line for the help); several verbs may share a function.
+    """
+
+    name: str
+    summary: str
+    verbs: dict[str, tuple[str, str]]

@@ -1,0 +1,35 @@
+"""``gauge``: photograph of a dial -> its start notch, its end notch and all its notches.
+
+In: an RGB image of one dial (or a photograph and the dial's box). Out: ``Points`` with the names ``start``, ``end``
+(at most one point each) and ``middle`` (every notch, start and end included), in pixels of the original image.
+
+A network (a frozen ViT with a tiny decoder, or the small U-Net) gives three heatmaps at ``size`` x ``size``; mean
+shift turns each into any number of points. Lengths in the configuration (sigma, bandwidth, tolerance) are pixels of
+a 448 x 448 dial and scale with ``size``.
+
+Train: ``kaname gauge train --data training_data --epochs 50``. What to expect is in docs/gauge.md, measured.
+"""
+
+from __future__ import annotations
+
+from kaname.recipes import Recipe
+
+CHANNELS = ("start", "middle", "end")
+REFERENCE_SIZE = 448
+
+RECIPE = Recipe(
+    name="gauge",
+    summary="Notches of an analog dial.",
+    verbs={
+        "sample": ("sample", "Render a small data set of dials with exact truth."),
+        "check": ("check", "Read a data set and report every problem."),
+        "crop": ("crop", "Cut dials out of photographs, with their points."),
+        "heatmaps": ("heatmaps", "Write the training labels of a Label Studio annotation."),
+        "train": ("train", "Train a notch detector."),
+        "evaluate": ("evaluate", "Score a model or a file of predictions."),
+        "validate": ("evaluate", "The same as evaluate."),
+        "predict": ("predict", "Find the notches in images or a video."),
+        "export": ("export", "Write an ONNX file and check that it answers the same."),
+        "draw": ("draw", "Draw labels or predictions on their images."),
+    },
+)

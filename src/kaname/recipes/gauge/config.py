@@ -1,0 +1,114 @@
+"""The configuration of ``gauge``. Lengths are pixels of a 448 x 448 dial; they scale with ``size``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from kaname.engine.settings import TrainSettings, require
+from kaname.recipes.gauge import REFERENCE_SIZE
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network.
+
+    Attributes:
+        backbone: ``small`` (U-Net from scratch), a Hugging Face hub name, ``timm:NAME`` or a local folder.
+        pretrained: start the backbone from pretrained weights.
+        decoder: ``linear`` (1x1, ReLU, 1x1) or ``upsample`` (stages of upsampling and convolution).
+        freeze: keep the backbone as it is; a backbone without pretrained weights always trains.
+        normalize: ``imagenet``, ``backbone`` (what its weights were trained with) or ``none`` (0..1 as the
+            original system fed it).
+    """
+
+    backbone: str = "facebook/dinov2-small"
+    pretrained: bool = True
+    decoder: Literal["linear", "upsample"] = "linear"
+    freeze: bool = True
+    normalize: Literal["imagenet", "backbone", "none"] = "imagenet"
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """Random changes of a training image; points move along.
+
+    Attributes:
+        probability: share of samples that are changed at all.
+        rotate: largest rotation in degrees, either way.
+        crop: the image is enlarged by this factor and a window of the old size is cut out.
+        colour_probability: share of the changed samples whose brightness and contrast change as well.
+        brightness: factor drawn from 1 - b .. 1 + b.
+        contrast: factor drawn from 1 - c .. 1 + c.
+    """
+
+    probability: float = 0.9
+    rotate: float = 180.0
+    crop: float = 1.2
+    colour_probability: float = 0.5
+    brightness: float = 0.2
+    contrast: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("probability", "colour_probability", "brightness", "contrast"):
+            require(0 <= getattr(self, name) <= 1, f"augment.{name} must lie in 0..1, got {getattr(self, name)}")
+        require(0 <= self.rotate <= 180, f"augment.rotate must lie in 0..180 degrees, got {self.rotate}")
+        require(1 <= self.crop <= 4, f"augment.crop must lie in 1..4, got {self.crop}")
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """From heatmaps to points, and when a point counts as found.
+
+    Attributes:
+        threshold: cells above this share of the map's maximum are clustered.
+        min_score: a map whose maximum lies under this has no point.
+        bandwidth: radius of mean shift, px at 448.
+        clusters: ``plain`` mean shift over the cells, or ``weighted`` by the heatmap's values.
+        tolerance: a point within this distance is found, px at 448.
+    """
+
+    threshold: float = 0.5
+    min_score: float = 0.1
+    bandwidth: float = 20.0
+    clusters: Literal["plain", "weighted"] = "plain"
+    tolerance: float = 10.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.threshold < 1, f"extract.threshold must lie in 0..1, got {self.threshold}")
+        require(0 <= self.min_score <= 1, f"extract.min_score must lie in 0..1, got {self.min_score}")
+        for name in ("bandwidth", "tolerance"):
+            value = getattr(self, name)
+            require(math.isfinite(value) and value > 0, f"extract.{name} must be positive, got {value}")
+
+
+@dataclass(frozen=True)
+class GaugeConfig:
+    """Everything a training run of ``gauge`` depends on.
+
+    Attributes:
+        data: folder with ``train`` and ``val``, each with ``images`` and ``labels``.
+        size: side of the square the network sees, a multiple of the backbone's patch.
+        sigma: standard deviation of a point's Gaussian, px at 448.
+        allow_missing: accept images on which start or end is not labelled (their channel is then empty).
+    """
+
+    data: Path = Path("training_data")
+    size: int = REFERENCE_SIZE
+    sigma: float = 8.0
+    allow_missing: bool = False
+    model: ModelSettings = field(default_factory=ModelSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    extract: ExtractSettings = field(default_factory=ExtractSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def __post_init__(self) -> None:
+        require(16 <= self.size <= 4096, f"size must lie in 16..4096 px, got {self.size}")
+        require(math.isfinite(self.sigma) and self.sigma > 0, f"sigma must be positive, got {self.sigma}")
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the network's input in one pixel of the 448 reference."""
+        return self.size / REFERENCE_SIZE

@@ -1,0 +1,181 @@
+"""Figures of ``gauge`` from files of predictions and labels. No torch, so it reruns in seconds.
+
+Per image, then the mean over images; distances are pixels of a 448 x 448 dial. ``middle`` compares all notches with
+all notches; ``start_end`` compares start and end stacked, whichever is which; ``start`` and ``end`` stand alone.
+
+| figure | meaning | without predictions | without truth |
+|---|---|---|---|
+| ``mean_distance_px`` | mean over predicted points of the distance to the nearest true one | null | null |
+| ``pck`` | share of true points with a predicted one within the tolerance | 0 | null |
+| ``non_assigned`` | share of predicted points farther than the tolerance from every true one | 0 | 1 |
+| ``precision`` | share of predicted points matched one to one within the tolerance | null | 0 |
+| ``recall`` | share of true points matched one to one | 0 | null |
+| ``f1`` | harmonic mean of both, from the image's counts | 0 | 0 |
+
+An image with neither predictions nor truth has ``non_assigned`` 0 and nulls otherwise; nulls are left out of the
+mean and ``n`` counts what is in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.codecs.clusters import peaks
+from kaname.errors import InputError
+from kaname.geometry.image import read_image
+from kaname.metrics.intervals import summary
+from kaname.metrics.points import matched, mean_nearest_distance, non_assigned, pck, precision_recall_f1
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge.labels import Dial, letterbox, read_heatmaps, truth_of
+from kaname.types import FloatArray, Points, Size
+
+GROUPS = ("middle", "start_end", "start", "end")
+METRICS = ("mean_distance_px", "pck", "non_assigned", "precision", "recall", "f1")
+TRUTH_THRESHOLD = 0.95
+ORIGINAL_NAMES = {
+    "mean_distance_px": "mean distance of predicted and true",
+    "pck": "Percentage of true where at least one predicted is close",
+    "non_assigned": "Percentage non assigned predicted points",
+}
+
+
+def image_figures(
+    predicted: Mapping[str, FloatArray], truth: Mapping[str, FloatArray], tolerance: float
+) -> dict[str, dict[str, float | None]]:
+    """All figures of one image by group; points in pixels at 448, ``middle`` holding all notches on both sides."""
+    figures: dict[str, dict[str, float | None]] = {}
+    for group in GROUPS:
+        ours, real = _group(predicted, group), _group(truth, group)
+        tp, fp, fn = matched(ours, real, tolerance)[:3]
+        precision, recall, f1 = precision_recall_f1(tp, fp, fn)
+        figures[group] = {
+            "mean_distance_px": mean_nearest_distance(ours, real),
+            "pck": pck(ours, real, tolerance),
+            "non_assigned": non_assigned(ours, real, tolerance),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        }
+    return figures
+
+
+def evaluate(
+    dials: list[Dial], predictions: Mapping[str, Points], *, tolerance: float, truth: str, bandwidth: float, source: Path
+) -> dict[str, Any]:
+    """Figures of a whole set.
+
+    Args:
+        dials: the set.
+        predictions: by image name (or by name without ending).
+        tolerance: pixels at 448.
+        truth: ``points`` (the annotated coordinates; heatmaps where nothing else is known) or ``heatmap`` (truth
+            clustered from the label heatmaps at 0.95, as the original system scored itself).
+        bandwidth: of that clustering, pixels at 448.
+        source: the file of predictions, for messages.
+
+    Returns:
+        ``{"groups": {group: {metric: summary}}, "images": {name: figures}, "from_heatmaps": count}``.
+
+    Raises:
+        InputError: an image of the set without a prediction.
+    """
+    by_stem = {Path(name).stem: points for name, points in predictions.items()}
+    images: dict[str, dict[str, dict[str, float | None]]] = {}
+    from_heatmaps = 0
+    for dial in dials:
+        found = predictions.get(dial.image.name, by_stem.get(dial.name))
+        if found is None:
+            raise InputError(f"no prediction for {dial.image.name}", path=source, remedy="predict the whole set again")
+        real, exact = reference_truth(dial, found.size, truth=truth, bandwidth=bandwidth)
+        from_heatmaps += not exact
+        into = letterbox(found.size, REFERENCE_SIZE)
+        ours = {name: into.points(found.xy[name]) for name in CHANNELS}
+        images[dial.image.name] = image_figures(ours, real, tolerance)
+    groups = {
+        group: {metric: summary([figures[group][metric] for figures in images.values()]) for metric in METRICS}
+        for group in GROUPS
+    }
+    return {"groups": groups, "images": images, "from_heatmaps": from_heatmaps}
+
+
+def reference_truth(dial: Dial, size: Size, *, truth: str, bandwidth: float) -> tuple[dict[str, FloatArray], bool]:
+    """The truth of a dial in pixels at 448, and whether it is the annotated coordinates."""
+    if truth == "points" and dial.points is not None:
+        into = letterbox(size, REFERENCE_SIZE)
+        return {name: into.points(points) for name, points in truth_of(dial).items()}, True
+    if dial.heatmaps is not None:
+        maps = read_heatmaps(dial.heatmaps, None)
+    elif dial.points is not None:
+        from kaname.recipes.gauge.prepare import encode
+
+        maps = encode(dial.points, size, REFERENCE_SIZE, 8.0)
+    else:
+        raise InputError("no truth for this image", path=dial.image)
+    scale = REFERENCE_SIZE / maps.shape[1]
+    stacked = {"start": maps[0], "middle": maps.max(axis=0), "end": maps[2]}
+    return {
+        name: peaks(
+            stacked[name], scale, threshold=TRUTH_THRESHOLD, bandwidth=bandwidth, min_score=0.0, weighted=False,
+            single=name != "middle",
+        )[0]
+        for name in CHANNELS
+    }, False  # fmt: skip
+
+
+def metrics_json(result: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The text of ``metrics.json``."""
+    notes = dict(settings)
+    if result["from_heatmaps"]:
+        notes["truth_note"] = f"truth of {result['from_heatmaps']} images was re-extracted from label heatmaps"
+    content = {**result["groups"], "settings": {**notes, "images": len(result["images"])}}
+    return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def key_point_metrics_json(result: Mapping[str, Any]) -> str:
+    """The text of ``key_point_metrics.json`` in the original system's layout (shares, not percent)."""
+
+    def renamed(figures: Mapping[str, Any]) -> dict[str, Any]:
+        return {ORIGINAL_NAMES[name]: figures[name] for name in ORIGINAL_NAMES}
+
+    content: dict[str, Any] = {
+        group: renamed({name: entry["value"] for name, entry in result["groups"][group].items()})
+        for group in ("middle", "start_end")
+    }
+    content["Individual results"] = {
+        image: {group: renamed(figures[group]) for group in ("middle", "start_end")}
+        for image, figures in result["images"].items()
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def table(result: Mapping[str, Any]) -> list[list[str]]:
+    """Rows for screen and page: the first is the heading."""
+    rows = [["group", *METRICS]]
+    for group in GROUPS:
+        cells = []
+        for metric in METRICS:
+            entry = result["groups"][group][metric]
+            if entry["value"] is None:
+                cells.append("-")
+                continue
+            interval = "" if entry["low"] is None else f" [{entry['low']:.3f}, {entry['high']:.3f}]"
+            cells.append(f"{entry['value']:.3f}{interval}")
+        rows.append([group, *cells])
+    return rows
+
+
+def image_size(dial: Dial) -> Size:
+    """``(height, width)`` of a dial's image."""
+    height, width = read_image(dial.image).shape[:2]
+    return height, width
+
+
+def _group(points: Mapping[str, FloatArray], group: str) -> FloatArray:
+    if group == "start_end":
+        return np.concatenate([points["start"], points["end"]])
+    return points[group]

@@ -1,0 +1,122 @@
+"""From heatmaps to notches, and files of predictions. No torch: an ONNX export predicts without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname import config as configuration
+from kaname.codecs.clusters import peaks
+from kaname.engine.onnx_model import OnnxRunner
+from kaname.engine.predict import Maps, Model, Runner
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.recipes.gauge import CHANNELS
+from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
+from kaname.recipes.gauge.labels import POINTS_FORMAT, read_json
+from kaname.types import Points, Size
+
+COORDINATES = "continuous pixels of the original image: (0, 0) is the top-left corner of the top-left pixel"
+
+
+def open_model(path: Path, *, runtime: str = "auto", extract: Mapping[str, Any] | None = None) -> Model:
+    """A gauge model from ``model.pt``, ``last.pt`` or an ONNX export.
+
+    Args:
+        path: the file.
+        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); ignored by ONNX files.
+        extract: settings of the extraction to use instead of the stored ones.
+
+    Raises:
+        InputError: an unusable file, a file of another recipe, an unknown or ill-typed setting.
+    """
+    runner: Runner
+    if path.suffix.lower() == ".onnx":
+        opened = OnnxRunner(path)
+        runner, card = opened, opened.card
+        if card.get("recipe") != "gauge":
+            raise InputError(f"an export of the recipe {card.get('recipe')!r}, not of 'gauge'", path=path)
+    else:
+        from kaname.recipes.gauge.model import load_runner
+
+        runner, card = load_runner(path, device=runtime)
+    stored = dict(card["config"]["extract"])
+    settings = configuration.from_dict(ExtractSettings, {**stored, **(extract or {})})
+    return Model(card, runner, lambda maps, back, size: extract_points(maps, back, size, settings))
+
+
+def extract_points(maps: Maps, back: Affine, size: Size, settings: ExtractSettings) -> Points:
+    """Notches from the three maps of one image.
+
+    Args:
+        maps: ``(3, S, S)`` in 0..1, channels start, middle, end.
+        back: from input pixels to pixels of the original image.
+        size: ``(height, width)`` of the original image.
+        settings: thresholds; lengths in pixels at 448.
+    """
+    xy: dict[str, np.ndarray] = {}
+    scores: dict[str, np.ndarray] = {}
+    for name, heatmap in zip(CHANNELS, maps, strict=True):
+        found, score = peaks(
+            heatmap, 1.0, threshold=settings.threshold, bandwidth=settings.bandwidth * maps.shape[-1] / 448,
+            min_score=settings.min_score, weighted=settings.clusters == "weighted", single=name != "middle",
+        )  # fmt: skip
+        xy[name], scores[name] = back.points(found), score
+    return Points(xy=xy, scores=scores, size=size)
+
+
+def extraction(config: GaugeConfig, **changes: Any) -> ExtractSettings:
+    """The extraction settings of a configuration with some of them changed (``None`` values are ignored)."""
+    return replace(config.extract, **{name: value for name, value in changes.items() if value is not None})
+
+
+def write_points(path: Path, rows: Iterable[tuple[str, Points, Mapping[str, Any]]], *, model: str, settings: Mapping[str, Any]) -> None:
+    """``points.json``: for each image its name, size, points and scores; further fields (frame, time) as given."""
+    images = [
+        {
+            "image": name,
+            "size": list(points.size),
+            "points": {channel: points.xy[channel].tolist() for channel in CHANNELS},
+            "scores": {channel: points.scores[channel].tolist() for channel in CHANNELS},
+            **extra,
+        }
+        for name, points, extra in rows
+    ]
+    content = {
+        "format": POINTS_FORMAT, "version": 1, "coordinates": COORDINATES, "recipe": "gauge", "model": model,
+        "settings": dict(settings), "images": images,
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    partial.replace(path)
+
+
+def read_points(path: Path) -> dict[str, Points]:
+    """Predictions of a ``points.json`` by image name.
+
+    Raises:
+        InputError: not such a file, an image twice, or points that are no pairs of finite numbers.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("format") != POINTS_FORMAT or not isinstance(data.get("images"), list):
+        raise InputError("not a file of predictions", path=path, remedy="write it with `kaname gauge predict`")
+    found: dict[str, Points] = {}
+    for row, entry in enumerate(data["images"], 1):
+        try:
+            xy = {name: np.array(entry["points"][name], dtype=np.float64).reshape(-1, 2) for name in CHANNELS}
+            scores = {name: np.array(entry["scores"][name], dtype=np.float64).reshape(-1) for name in CHANNELS}
+            name, (height, width) = str(entry["image"]), entry["size"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError("not a prediction", path=path, row=f"image {row}", remedy="predict again") from error
+        if not all(np.isfinite(points).all() for points in xy.values()):
+            raise InputError("a point is not finite", path=path, row=f"image {row}", remedy="predict again")
+        if name in found:
+            raise InputError(f"{name!r} stands twice", path=path, row=f"image {row}", remedy="predict again")
+        found[name] = Points(xy=xy, scores=scores, size=(int(height), int(width)))
+    return found

@@ -1,0 +1,71 @@
+"""One training step of ``gauge`` and the task that the loop runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from kaname import config as configuration
+from kaname.engine.task import Row, Task
+from kaname.losses.heatmap import bce_with_logits
+from kaname.models.backbones import freeze
+from kaname.recipes.gauge import labels
+from kaname.recipes.gauge.config import GaugeConfig
+from kaname.recipes.gauge.data import Dials
+from kaname.recipes.gauge.model import build, describe, is_pretrained
+from kaname.types import Batch, StepOutput
+
+FIXED = ("size", "model.backbone", "model.decoder", "model.normalize")
+
+
+def step(model: nn.Module, batch: Batch) -> StepOutput:
+    """Binary cross-entropy with soft targets, summed over all cells of the three maps."""
+    logits = model(batch.images)
+    targets = batch.targets["heatmaps"].to(torch.float32) / 255
+    loss_sum, weight = bce_with_logits(logits.float(), targets)
+    return StepOutput(loss_sum=loss_sum, weight=weight)
+
+
+def task(config: GaugeConfig, out_dir: Path) -> Task:
+    """Everything the loop needs for a configuration.
+
+    Raises:
+        InputError: the data set is unusable, or the network cannot be built.
+    """
+    found = labels.sets(config.data)
+    train = _read(found.get("train", found.get("all", config.data)), config)
+    val = _read(found["val"], config) if "val" in found else None
+    network = build(config)
+    if config.model.freeze and is_pretrained(config, network):
+        freeze(network.backbone)
+    plain = configuration.to_dict(config) | {"data": config.data.resolve().as_posix()}
+
+    def after_epoch(rows: Sequence[Row]) -> None:
+        losses = {str(row["epoch"]): row["train_loss"] for row in rows}
+        (out_dir / "loss.json").write_text(json.dumps(losses, indent=1), encoding="utf-8")
+
+    return Task(
+        recipe="gauge",
+        config=plain,
+        card=describe(config, network),
+        model=network,
+        step=step,
+        train=Dials(train, config, augment=True),
+        val=None if val is None else Dials(val, config, augment=False),
+        fixed=FIXED,
+        best_name="model.pt",
+        after_epoch=after_epoch,
+    )
+
+
+def _read(folder: Path, config: GaugeConfig) -> list[labels.Dial]:
+    dials = labels.read(folder, allow_missing=config.allow_missing)
+    limited = dials[: config.train.limit] if config.train.limit else dials
+    for dial in limited:
+        if dial.points is None and dial.heatmaps is not None:
+            labels.read_heatmaps(dial.heatmaps, config.size)
+    return limited

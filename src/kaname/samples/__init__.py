@@ -1,0 +1,1 @@
+"""Generators that write small data sets in each recipe's real file format."""

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaname.engine.curves import curves
+from kaname.engine.page import Interval, Picture, Pictures, Svg, Table, Text, metrics_table, show_number, write_page
+from kaname.errors import InputError
+
+VOID = {"meta", "link", "img", "input", "br", "path", "circle", "polyline"}
+
+
+class Balance(HTMLParser):
+    """Checks that every element that opens is closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def sections() -> list[Text | Table | Pictures | Svg]:
+    picture = np.full((60, 90, 3), (200, 30, 30), np.uint8)
+    return [
+        Text(["A <b>plain</b> paragraph & more."], code="kaname demo gauge", heading="What ran"),
+        Table(["", "pck", "n"], [["middle", Interval(0.912, 0.87, 0.95, 40), 40], ["end", None, 3]], "Figures", "95 %"),
+        Pictures([Picture(picture, 'a "quoted" caption'), Picture(picture)], "Pictures"),
+        Svg([curves([{"epoch": 0, "a": 1}, {"epoch": 1, "a": 2}], ["a"])], "Curves"),
+    ]
+
+
+def test_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path) -> None:
+    path = write_page(tmp_path / "new" / "index.html", "Kaname <demo> 要", sections(), subtitle="now")
+    html = path.read_text(encoding="utf-8")
+    parser = Balance()
+    parser.feed(html)
+    assert parser.open == []
+    assert not re.search(r"https?:|<script|@import|url\(", html)
+    assert not re.search(r"(src|href)=\"(?!data:)", html)
+    assert "&lt;b&gt;plain" in html and "&lt;demo&gt; 要" in html
+    assert "0.870 to 0.950" in html and "n = 40" in html and "prefers-color-scheme: dark" in html
+    assert [item.name for item in path.parent.iterdir()] == ["index.html"]
+
+
+def test_pictures_come_from_files_too(tmp_path: Path) -> None:
+    picture = tmp_path / "図.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    write_page(tmp_path / "a.html", "a", [Pictures([Picture(picture)])])
+    assert "data:image/png;base64,iVBORw0KGgo=" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    for wrong in (tmp_path / "no.jpg", tmp_path / "a.html"):
+        with pytest.raises(InputError):
+            write_page(tmp_path / "b.html", "b", [Pictures([Picture(wrong)])])
+    assert not (tmp_path / "b.html").exists()
+
+
+def test_metrics_table_shows_intervals_and_reasons() -> None:
+    table = metrics_table(
+        {
+            "middle": {"pck": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}, "f1": {"value": 1, "low": None}},
+            "end": {"pck": {"value": None, "reason": "no true point"}},
+            "settings": {"threshold": 10},
+        }
+    )
+    assert table.columns == ["", "pck", "f1"]
+    assert table.rows[0] == ["middle", Interval(0.5, 0.4, 0.6, 9), Interval(1)]
+    assert table.rows[1] == ["end", None, None]
+    assert table.note == "end pck: no true point"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (2.0, "2"), (0.91234, "0.912"), (0.00123456, "0.001235"), (1234.567, "1235"), (None, "–")],
+)
+def test_numbers(value: float | None, text: str) -> None:
+    assert show_number(value) == text
+    assert show_number(float("nan")) == "–"
+
+
+def test_chromium_shows_the_page(tmp_path: Path, chromium: str) -> None:
+    """Renders without a console message, no wider than a telephone."""
+    page = write_page(tmp_path / "index.html", "Kaname", sections())
+    shot = tmp_path / "shot.png"
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr",
+         "--window-size=500,900", f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}", page.as_uri()],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert shot.is_file(), done.stderr[-2000:]
+    assert "CONSOLE" not in done.stderr

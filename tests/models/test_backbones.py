@@ -1,0 +1,274 @@
+"""Every backbone: shapes, sizes, normalisation, rebuilding from its description, and refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from models.tiny_vits import TINY
+
+from kaname.errors import InputError
+from kaname.models.backbones import BACKBONES, Backbone, build_backbone, freeze, unfreeze
+from kaname.models.backbones.hub import KNOWN
+
+TinyVit = Callable[[str], Path]
+BY_NAME = ["small", "small:8", "timm:convnext_atto", "timm/mobilenetv4_conv_small", "timm:vit_tiny_patch16_224"]
+HUB = "facebook/dinov2-small"
+
+
+def build(name: str, tiny_vit: TinyVit, **arguments: object) -> Backbone:
+    source = str(tiny_vit(name)) if name in TINY else name
+    return build_backbone(source, pretrained=name in TINY, notice=pytest.fail, **arguments).eval()
+
+
+@pytest.mark.parametrize("name", [*BY_NAME, *TINY])
+def test_contract(name: str, tiny_vit: TinyVit) -> None:
+    backbone = build(name, tiny_vit)
+    height, width = 2 * backbone.multiple, 3 * backbone.multiple
+    with torch.no_grad():
+        maps = backbone(torch.randn(2, 3, height, width))
+    assert [value.shape for value in maps] == [
+        (2, channels, height // stride, width // stride)
+        for channels, stride in zip(backbone.channels, backbone.strides, strict=True)
+    ]
+    assert list(backbone.strides) == sorted(backbone.strides)
+    assert len(backbone.mean) == len(backbone.std) == 3 and backbone.licence
+    with pytest.raises(InputError, match=f"height must divide by {backbone.multiple}, got {height + 1}; nearest {height}"):
+        backbone(torch.randn(1, 3, height + 1, width))
+    with pytest.raises(InputError, match="takes 3 channels, got 4"):
+        backbone(torch.randn(1, 4, height, width))
+
+
+@pytest.mark.parametrize("name", [*BY_NAME, *TINY])
+def test_rebuilt_from_its_description(
+    name: str, tiny_vit: TinyVit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    backbone = build(name, tiny_vit, in_channels=6)
+    text = json.dumps(backbone.description, allow_nan=False)
+    assert str(tmp_path.parent) not in text
+    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    again = build_backbone(description=json.loads(text)).eval()
+    again.load_state_dict(backbone.state_dict(), strict=True)
+    images = torch.randn(2, 6, 2 * backbone.multiple, backbone.multiple)
+    with torch.no_grad():
+        for one, other in zip(backbone(images), again(images), strict=True):
+            assert torch.equal(one, other)
+    for attribute in ("channels", "strides", "multiple", "mean", "std", "description"):
+        assert getattr(again, attribute) == getattr(backbone, attribute)
+
+
+@pytest.mark.parametrize("kind", sorted(TINY))
+def test_tokens_are_those_of_the_original(kind: str, tiny_vit: TinyVit) -> None:
+    """The map equals the last tokens of transformers' own answer, row by row of the patch grid."""
+    import transformers
+
+    original = transformers.AutoModel.from_pretrained(tiny_vit(kind)).eval()
+    backbone = build(kind, tiny_vit)
+    assert backbone.mean == (0.4, 0.41, 0.42) and backbone.std == (0.2, 0.21, 0.22)
+    images = torch.randn(1, 3, 2 * backbone.multiple, 3 * backbone.multiple)
+    extra = {} if kind.startswith("dino") else {"interpolate_pos_encoding": True}
+    with torch.no_grad():
+        tokens = original(pixel_values=images, **extra).last_hidden_state[0]
+        (got,) = backbone(images)
+    assert tokens.shape[0] == TINY[kind][2] + 6
+    for row in range(2):
+        for column in range(3):
+            torch.testing.assert_close(got[0, :, row, column], tokens[TINY[kind][2] + 3 * row + column])
+
+
+@pytest.mark.parametrize("kind", sorted(TINY))
+def test_a_patch_moves_its_own_cell(kind: str, tiny_vit: TinyVit) -> None:
+    """Without attention between tokens, changing one patch changes one cell: that of its row and column."""
+    backbone = build(kind, tiny_vit)
+    model = backbone.body.model
+    layers = model.layers if hasattr(model, "layers") else getattr(model, "encoder", None) or model.model
+    holder = layers if isinstance(layers, torch.nn.ModuleList) else (getattr(layers, "layer", None) or layers.layers)
+    del holder[:]
+    patch = backbone.multiple
+    images = torch.randn(1, 3, 2 * patch, 3 * patch)
+    changed = images.clone()
+    changed[:, :, patch : 2 * patch, 2 * patch : 3 * patch] += 1
+    with torch.no_grad():
+        moved = (backbone(images)[0] - backbone(changed)[0]).abs().amax(dim=1)[0] > 1e-6
+    assert moved.nonzero().tolist() == [[1, 2]]
+
+
+def test_a_wrong_count_of_registers_is_refused(tiny_vit: TinyVit) -> None:
+    backbone = build("dinov3_vit", tiny_vit)
+    backbone.body.prefix = 1
+    with pytest.raises(InputError, match=r"gave 9 tokens, not 5 .*num_register_tokens"):
+        backbone(torch.randn(1, 3, 32, 32))
+
+
+def test_no_parameter_is_without_gradient(tiny_vit: TinyVit) -> None:
+    """Mask tokens and poolers would stop distributed training, and sit untrained in every checkpoint."""
+    for kind in TINY:
+        backbone = build(kind, tiny_vit).train()
+        backbone(torch.randn(1, 3, 2 * backbone.multiple, 2 * backbone.multiple))[0].square().sum().backward()
+        without = [name for name, value in backbone.named_parameters() if value.grad is None]
+        assert not without, (kind, without)
+
+
+def test_training_draws_no_random_positions(tiny_vit: TinyVit) -> None:
+    backbone = build("dinov3_vit", tiny_vit).train()
+    images = torch.randn(1, 3, 32, 48)
+    assert torch.equal(backbone(images)[0], backbone(images)[0])
+
+
+@pytest.mark.parametrize("name", ["small", "dinov2", "timm:convnext_atto"])
+def test_freeze_outlives_train(name: str, tiny_vit: TinyVit) -> None:
+    backbone = build(name, tiny_vit)
+    model = torch.nn.Sequential(backbone)
+    freeze(backbone)
+    model.train()
+    assert model.training and not any(module.training for module in backbone.modules())
+    assert not any(value.requires_grad for value in backbone.parameters())
+    unfreeze(backbone)
+    model.train()
+    assert all(module.training for module in backbone.modules())
+    assert all(value.requires_grad for value in backbone.parameters())
+
+
+def test_half_precision_folders_load_as_float32(tiny_vit: TinyVit, tmp_path: Path) -> None:
+    import transformers
+
+    transformers.AutoModel.from_pretrained(tiny_vit("dinov2")).half().save_pretrained(tmp_path)
+    backbone = build_backbone(str(tmp_path), pretrained=True)
+    assert {value.dtype for value in backbone.parameters()} == {torch.float32}
+
+
+def test_six_channels_of_grey_answer_like_three(tiny_vit: TinyVit) -> None:
+    three, six = build("dinov2", tiny_vit), build("dinov2", tiny_vit, in_channels=6)
+    grey = torch.randn(1, 1, 28, 28)
+    with torch.no_grad():
+        torch.testing.assert_close(three(grey.expand(1, 3, 28, 28))[0], six(grey.expand(1, 6, 28, 28))[0])
+
+
+def test_a_folder_of_timm(tmp_path: Path) -> None:
+    import timm
+    from timm.models import save_for_hf
+
+    net = timm.create_model("mobilenetv4_conv_small_050", num_classes=7)
+    save_for_hf(net, tmp_path, safe_serialization=True)
+    shutil.copy(tmp_path / "config.json", tmp_path / "copy.json")
+    backbone = build_backbone(str(tmp_path), pretrained=True, notice=pytest.fail)
+    key, value = next(iter(net.state_dict().items()))
+    assert torch.equal(backbone.body.net.state_dict()[key], value)
+    json.dumps(backbone.description)
+    assert str(tmp_path) not in json.dumps(backbone.description)
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_well_known_architectures_need_no_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+    with torch.device("meta"):
+        backbone = build_backbone(name, pretrained=False, notice=pytest.fail)
+    megabytes = sum(value.numel() for value in backbone.parameters()) * 4e-6
+    assert megabytes == pytest.approx(KNOWN[name].megabytes, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("smal", "did you mean small"),
+        ("timm:convnext_ato", "timm:convnext_atto"),
+        ("convnext_ato", "timm:convnext_atto"),
+        ("facebook-dinov2-small", "facebook/dinov2-small"),
+        ("./nowhere/at/all", "does not exist"),
+        ("small:0", "small"),
+        ("small:wide", "small"),
+    ],
+)
+def test_unknown_names(name: str, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        build_backbone(name, pretrained=False)
+
+
+def test_bad_folders(tmp_path: Path, tiny_vit: TinyVit) -> None:
+    with pytest.raises(InputError, match=r"no config\.json"):
+        build_backbone(str(tmp_path))
+    config = tmp_path / "config.json"
+    for text, match in (
+        ("{", "not a JSON file"),
+        ("{}", "neither a Hugging Face model"),
+        ('{"model_type": "bert"}', "not a plain vision transformer"),
+        ('{"model_type": "dinov2", "hidden_size": "wide"}', "refuses the configuration"),
+        ('{"architecture": "no_such_net"}', "no architecture"),
+        ((tiny_vit("dinov2") / "config.json").read_text(), "weights do not load"),
+    ):
+        config.write_text(text)
+        with pytest.raises(InputError, match=match):
+            build_backbone(str(tmp_path), pretrained=True)
+    (tmp_path / "model.safetensors").write_bytes(b"not a tensor in sight")
+    with pytest.raises(InputError, match="weights do not load"):
+        build_backbone(str(tmp_path), pretrained=True)
+
+
+def test_weights_that_lack_a_tensor(tmp_path: Path, tiny_vit: TinyVit) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny_vit("vit"), tmp_path / "vit")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({key: value for key, value in tensors.items() if key != "layernorm.bias"}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"lack 1 of the model's tensors, the first layernorm\.bias"):
+        build_backbone(str(folder), pretrained=True)
+
+
+@pytest.mark.parametrize("name", [HUB, "timm:convnext_atto", "someone/unheard-of"])
+def test_an_unreachable_host_is_one_short_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import huggingface_hub
+
+    def no_name(*_: object, **__: object) -> None:
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", no_name)
+    lines: list[str] = []
+    before = time.monotonic()
+    with pytest.raises(InputError, match=r"(reach|HF_HUB_OFFLINE).*--backbone small.*--no-pretrained"):
+        build_backbone(name, pretrained=True, notice=lines.append)
+    assert time.monotonic() - before < 15
+    captured = capfd.readouterr()
+    assert captured.err == captured.out == "" and lines == []
+
+
+def test_random_weights_of_an_unknown_name_need_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (_ for _ in ()).throw(socket.gaierror("offline")))
+    with pytest.raises(InputError, match="reach|HF_HUB_OFFLINE"):
+        build_backbone("someone/unheard-of", pretrained=False)
+
+
+def test_a_cached_model_needs_no_network(
+    tmp_path: Path, tiny_vit: TinyVit, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import huggingface_hub
+
+    folder = tmp_path / "models--someone--tiny"
+    snapshot = folder / "snapshots" / "0123456789012345678901234567890123456789"
+    shutil.copytree(tiny_vit("dinov3_vit"), snapshot)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(snapshot.name)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+    backbone = build_backbone("someone/tiny", pretrained=True, notice=pytest.fail)
+    assert backbone.description["name"] == "someone/tiny" and backbone.mean == (0.4, 0.41, 0.42)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_dictionary_and_bad_arguments() -> None:
+    assert set(BACKBONES) == {"small", "timm", "vit"}
+    with pytest.raises(InputError, match="a name or a description"):
+        build_backbone()
+    with pytest.raises(InputError, match="unknown kind"):
+        build_backbone(description={"kind": "pickle"})
+    with pytest.raises(InputError, match="in_channels"):
+        build_backbone("small", in_channels=0)
