@@ -17,8 +17,10 @@ from kaname.geometry.grid import Grid
 
 
 def reference(points, bandwidth):
+    sklearn = pytest.importorskip("sklearn")
     cluster = pytest.importorskip("sklearn.cluster")
-    return cluster.MeanShift(bandwidth=bandwidth).fit(points).cluster_centers_
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):  # the same result, sooner
+        return cluster.MeanShift(bandwidth=bandwidth).fit(points).cluster_centers_
 
 
 def assert_same_set(found, expected, tolerance=0.1):
@@ -57,7 +59,7 @@ def test_thresholded_dials_equal_scikit_learn(seed):
     stride = rng.choice([1.0, 2.0, 3.5, 4.0, 448 / 196], 2)
     rows, columns = np.nonzero(heat > rng.choice([0.4, 0.5, 0.6, 0.8]))
     points = (np.column_stack([columns, rows]) + 0.5) * stride + rng.choice([0.0, 0.25, 17.3])
-    points = points[rng.permutation(len(points))][: 300 if seed < 8 else 90]
+    points = points[rng.permutation(len(points))][: 250 if seed < 3 else 50]
     if len(points) == 0:
         assert mean_shift(points, 5.0).shape == (0, 2)
         return
@@ -68,7 +70,7 @@ def test_thresholded_dials_equal_scikit_learn(seed):
 @pytest.mark.parametrize("seed", range(70))
 def test_scatter_equals_scikit_learn(seed):
     rng = np.random.default_rng(1000 + seed)
-    points = rng.uniform(-50, 50, (int(rng.integers(1, 70)), 2)) * rng.choice([1e-3, 1.0, 1e4])
+    points = rng.uniform(-50, 50, (int(rng.integers(1, 36)), 2)) * rng.choice([1e-3, 1.0, 1e4])
     bandwidth = float(np.ptp(points) * rng.uniform(0.02, 0.6)) or 1.0
     assert_same_set(mean_shift(points, bandwidth), reference(points, bandwidth), 1e-3 * bandwidth)
 
@@ -76,7 +78,7 @@ def test_scatter_equals_scikit_learn(seed):
 @pytest.mark.parametrize("seed", range(80))
 def test_sparse_and_tiny_lattices_equal_scikit_learn(seed):
     rng = np.random.default_rng(2000 + seed)
-    points = rng.integers(0, rng.integers(2, 40), (int(rng.integers(1, 50)), 2)) + rng.choice([0.0, 0.5])
+    points = rng.integers(0, rng.integers(2, 40), (int(rng.integers(1, 30)), 2)) + rng.choice([0.0, 0.5])
     bandwidth = float(rng.choice([1.0, 2.0, 3.0, 5.0, 7.3]))  # whole numbers put points exactly on the rim
     assert_same_set(mean_shift(points, bandwidth), reference(points, bandwidth))
 
@@ -85,7 +87,7 @@ def test_sparse_and_tiny_lattices_equal_scikit_learn(seed):
 def test_lattice_kept_in_float32(seed):
     rng = np.random.default_rng(seed)
     stride = 448 / 196
-    points = (rng.integers(0, 30, (120, 2)) * stride + stride / 2).astype(np.float32)
+    points = (rng.integers(0, 30, (80, 2)) * stride + stride / 2).astype(np.float32)
     # scikit-learn would keep its means in float32, too: the same points in float64 are the reference.
     assert_same_set(mean_shift(points, 9.0), reference(points.astype(np.float64), 9.0))
 
@@ -202,9 +204,10 @@ def test_properties(points, bandwidth, seed):
 def test_two_orders_of_magnitude_faster_than_scikit_learn():
     heat = dial(np.random.default_rng(0), 224, 12, 6.0)
     points = np.argwhere(heat > 0.5)[:, ::-1] + 0.5
-    points = points[:450]
+    points = points[:300]
+    cluster = pytest.importorskip("sklearn.cluster")
     start = time.perf_counter()
-    expected = reference(points, 14.0)
+    expected = cluster.MeanShift(bandwidth=14.0).fit(points).cluster_centers_
     slow = time.perf_counter() - start
     quick = min(_seconds(points) for _ in range(3))
     assert_same_set(mean_shift(points, 14.0), expected)

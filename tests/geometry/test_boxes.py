@@ -25,7 +25,7 @@ def test_iou_against_the_definition(low: np.ndarray, extent: np.ndarray) -> None
         for j, other in enumerate(many):
             across = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
             down = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
-            union = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - across * down
+            union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)) - across * down
             assert table[i, j] == pytest.approx(across * down / union if union > 0 else 0, abs=1e-9)
 
 

@@ -72,7 +72,9 @@ def test_letterbox_is_resize_and_pad_exactly(source: tuple[int, int], target: tu
     np.testing.assert_array_equal(into.image(image, target), expected)
 
 
-@pytest.mark.parametrize(("scale", "offset"), [(0.3, 4.2), (-0.3, 20.0), (2.5, -7.0), (-1.7, 9.3), (1.0, 0.5), (1e-4, 3)])
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(0.3, 4.2), (-0.3, 20.0), (2.5, -7.0), (-1.7, 9.3), (1.0, 0.5), (1e-4, 3)]
+)
 def test_weights(scale: float, offset: float) -> None:
     weights = resample_weights(37, 25, scale, offset)
     place = (np.arange(25) + 0.5 - offset) / scale
@@ -208,11 +210,12 @@ def test_exif_orientation(tmp_path: Path, suffix: str, orientation: int) -> None
 def test_modes_become_rgb(tmp_path: Path) -> None:
     image = noise((9, 11, 3))
     grey = noise((9, 11))
+    wide = np.repeat(grey[:, :, None], 3, axis=2)
     cases = {
-        "grey.png": (Image.fromarray(grey), np.repeat(grey[:, :, None], 3, axis=2)),
+        "grey.png": (Image.fromarray(grey), wide),
         "alpha.png": (Image.fromarray(np.dstack([image, grey])), image),
-        "grey-alpha.png": (Image.fromarray(np.dstack([grey, grey[::-1]]), "LA"), np.repeat(grey[:, :, None], 3, axis=2)),
-        "one-bit.png": (Image.fromarray(grey > 99), np.repeat(np.where(grey > 99, 255, 0)[:, :, None], 3, axis=2)),
+        "grey-alpha.png": (Image.fromarray(np.dstack([grey, grey[::-1]]), "LA"), wide),
+        "one-bit.png": (Image.fromarray(grey > 99), np.where(wide > 99, 255, 0)),
         "palette.png": (Image.fromarray(image).quantize(16), None),
         "animation.gif": (Image.fromarray(image).quantize(16), None),
         "cmyk.tif": (Image.fromarray(image).convert("CMYK"), None),
@@ -226,8 +229,9 @@ def test_modes_become_rgb(tmp_path: Path) -> None:
 
 def test_jpegs_of_every_kind(tmp_path: Path) -> None:
     smooth = Image.fromarray(cv2.GaussianBlur(noise((64, 96, 3)), (0, 0), 4))
-    for mode, options in (("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0}), ("L", {}), ("CMYK", {})):
-        path = tmp_path / "a.jpg"
+    path = tmp_path / "a.jpg"
+    colour = [("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0})]
+    for mode, options in (*colour, ("L", {}), ("CMYK", {})):
         smooth.convert(mode).save(path, quality=90, **options)
         with Image.open(path) as opened:
             expected = np.asarray(opened.convert("RGB")).astype(int)

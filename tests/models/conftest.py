@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from models.tiny_vits import TINY
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:

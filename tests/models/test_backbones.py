@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from models.tiny_vits import TINY
 
 from kaname.errors import InputError
 from kaname.models.backbones import BACKBONES, Backbone, build_backbone, freeze, unfreeze
 from kaname.models.backbones.hub import KNOWN
+from models.tiny_vits import TINY
 
 TinyVit = Callable[[str], Path]
 BY_NAME = ["small", "small:8", "timm:convnext_atto", "timm/mobilenetv4_conv_small", "timm:vit_tiny_patch16_224"]
@@ -39,7 +39,8 @@ def test_contract(name: str, tiny_vit: TinyVit) -> None:
     ]
     assert list(backbone.strides) == sorted(backbone.strides)
     assert len(backbone.mean) == len(backbone.std) == 3 and backbone.licence
-    with pytest.raises(InputError, match=f"height must divide by {backbone.multiple}, got {height + 1}; nearest {height}"):
+    refusal = f"height must divide by {backbone.multiple}, got {height + 1}; nearest {height}"
+    with pytest.raises(InputError, match=refusal):
         backbone(torch.randn(1, 3, height + 1, width))
     with pytest.raises(InputError, match="takes 3 channels, got 4"):
         backbone(torch.randn(1, 4, height, width))
@@ -233,6 +234,7 @@ def test_an_unreachable_host_is_one_short_error(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(socket, "getaddrinfo", no_name)
     lines: list[str] = []
+    capfd.readouterr()
     before = time.monotonic()
     with pytest.raises(InputError, match=r"(reach|HF_HUB_OFFLINE).*--backbone small.*--no-pretrained"):
         build_backbone(name, pretrained=True, notice=lines.append)
@@ -243,7 +245,7 @@ def test_an_unreachable_host_is_one_short_error(
 
 def test_random_weights_of_an_unknown_name_need_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (_ for _ in ()).throw(socket.gaierror("offline")))
-    with pytest.raises(InputError, match="reach|HF_HUB_OFFLINE"):
+    with pytest.raises(InputError, match=r"reach|HF_HUB_OFFLINE"):
         build_backbone("someone/unheard-of", pretrained=False)
 
 
@@ -259,8 +261,32 @@ def test_a_cached_model_needs_no_network(
     (folder / "refs" / "main").write_text(snapshot.name)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+    capfd.readouterr()  # the fixture may just have written its folder
     backbone = build_backbone("someone/tiny", pretrained=True, notice=pytest.fail)
     assert backbone.description["name"] == "someone/tiny" and backbone.mean == (0.4, 0.41, 0.42)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_cached_timm_model_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import huggingface_hub
+    import timm
+    from safetensors.torch import save_file
+
+    name = "mobilenetv4_conv_small_050.e3000_r224_in1k"
+    folder = tmp_path / f"models--timm--{name}"
+    snapshot = folder / "snapshots" / "0123456789012345678901234567890123456789"
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(snapshot.name)
+    net = timm.create_model(name)
+    save_file(net.state_dict(), snapshot / "model.safetensors")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+    backbone = build_backbone(f"timm:{name}", pretrained=True, notice=pytest.fail)
+    assert torch.equal(backbone.body.net.conv_stem.weight, net.conv_stem.weight)
+    assert backbone.description["pretrained"] and str(tmp_path) not in json.dumps(backbone.description)
     assert capfd.readouterr().err == ""
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from models.tiny_vits import TINY
 from torch import Tensor
 
 from kaname.errors import InputError
 from kaname.models.backbones import Backbone, build_backbone, freeze
 from kaname.models.network import Network, trainable_parameters
+from models.tiny_vits import TINY
 
 TinyVit = Callable[[str], Path]
 
@@ -67,9 +67,9 @@ def test_further_channels_pass_as_they_come() -> None:
 
 def test_sizes_are_checked_when_it_is_built(tiny_vit: TinyVit) -> None:
     backbone = build_backbone(str(tiny_vit("dinov2")), pretrained=True)
-    with pytest.raises(InputError, match="^height must divide by 14, got 450; nearest 448$"):
+    with pytest.raises(InputError, match=r"^height must divide by 14, got 450; nearest 448$"):
         Network(backbone, size=(450, 448), out_channels=3)
-    with pytest.raises(InputError, match="^width must divide by 14, got 5; nearest 14$"):
+    with pytest.raises(InputError, match=r"^width must divide by 14, got 5; nearest 14$"):
         Network(backbone, size=(448, 5), out_channels=3)
     with pytest.raises(InputError, match="smaller than the decoder's output"):
         Network(small(), size=(64, 64), out_channels=3, heatmap_size=(16, 64))
@@ -98,7 +98,8 @@ def test_the_documents_configuration() -> None:
 def test_rebuilt_from_its_description(tiny_vit: TinyVit) -> None:
     backbone = build_backbone(str(tiny_vit("dinov2_with_registers")), pretrained=True, in_channels=4)
     options = {"widths": [8, 6], "mode": "conv_transpose"}
-    network = Network(backbone, "upsample", size=(28, 42), out_channels=2, heatmap_size=(30, 44), decoder_options=options)
+    sizes = {"size": (28, 42), "heatmap_size": (30, 44)}
+    network = Network(backbone, "upsample", out_channels=2, decoder_options=options, **sizes)
     again = Network.from_description(json.loads(json.dumps(network.description)))
     again.load_state_dict(network.state_dict(), strict=True)
     images = torch.rand(1, 4, 28, 42)
@@ -107,13 +108,14 @@ def test_rebuilt_from_its_description(tiny_vit: TinyVit) -> None:
     assert again.description == network.description
 
 
+ALWAYS = ("dinov2_with_registers", "dinov3_vit", "vit")  # the others differ from these in nothing that an export sees
 EXPORTS = [
-    *[(kind, "linear") for kind in TINY],
-    ("dinov2", "upsample"),
-    ("small:8", "linear"),
-    ("timm:mobilenetv4_conv_small_050", "upsample"),
-    ("timm:convnext_atto", "linear"),
-    ("timm:vit_tiny_patch16_224", "linear"),
+    *[pytest.param(kind, "linear", marks=[] if kind in ALWAYS else pytest.mark.slow) for kind in TINY],
+    pytest.param("small:8", "upsample"),
+    pytest.param("timm:mobilenetv4_conv_small_050", "linear"),
+    pytest.param("timm:vit_tiny_patch16_224", "linear", marks=pytest.mark.slow),
+    pytest.param("timm:convnext_atto", "upsample", marks=pytest.mark.slow),
+    pytest.param("dinov2", "upsample", marks=pytest.mark.slow),
 ]
 
 

@@ -38,7 +38,7 @@ def test_equals_the_geometry(size: tuple[int, int], target: tuple[int, int]) -> 
 
 
 def test_inner_sizes_round_as_in_the_geometry() -> None:
-    """Many white images: the border between white and black is the rounded inner size (half of the odd heights: ties)."""
+    """Many white images: the border between white and black is the rounded inner size (odd heights: ties)."""
     target = (45, 45)
     box = Letterbox(target)
     for side in range(1, 140):

@@ -125,12 +125,17 @@ def peaks(
         mine = owner == heaviest
         point = (cells[mine] * weight[mine, None]).sum(axis=0) / weight[mine].sum()
         return point[None], raw[mine].max(keepdims=True)
+    return centres, _scores(centres, owner, cells, raw)
+
+
+def _scores(centres: FloatArray, owner: IntArray, cells: FloatArray, raw: FloatArray) -> FloatArray:
+    """For each centre (K, 2) the greatest value among the cells (N,) that it owns."""
     scores = np.full(len(centres), -np.inf)
     np.maximum.at(scores, owner, raw)
     # A centre between other clusters' cells may be nearest to none: it scores as the cell nearest to it.
     bare = ~np.isfinite(scores)
     scores[bare] = raw[np.asarray(cKDTree(cells).query(centres[bare])[1], dtype=np.int64)]
-    return centres, scores
+    return scores
 
 
 def _checked(points: ArrayLike, bandwidth: float, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray | None]:

@@ -8,8 +8,8 @@ import numpy as np
 
 
 def generator(seed: int, epoch: int, index: int, purpose: str) -> np.random.Generator:
-    """A generator for one purpose of one sample of one epoch; equal arguments give equal draws everywhere."""
-    return np.random.default_rng([seed, epoch, index, zlib.crc32(purpose.encode())])
+    """A generator for one purpose of one sample of one epoch (from -1); equal arguments give equal draws everywhere."""
+    return np.random.default_rng([seed, epoch + 1, index, zlib.crc32(purpose.encode())])
 
 
 def order(seed: int, epoch: int, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ of :class:`TrainFlags` with its key; to one recipe: a parameter of that recipe's
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.engine.settings import RunOptions
+from kaname.errors import InputError
 
 T = TypeVar("T")
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
@@ -105,6 +107,36 @@ def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:
         else:
             paths.append(Path(word))
     return paths, overrides
+
+
+def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
+    """``section.key=value`` words as a dictionary of that section's keys."""
+    changes: dict[str, Any] = {}
+    for word in overrides:
+        key, _, raw = word.partition("=")
+        if not key.startswith(f"{section}."):
+            raise InputError(f"{word!r} is neither a file nor a key of {section}", remedy=f"write {section}.KEY=VALUE")
+        changes[key.removeprefix(f"{section}.")] = configuration.parse_yaml(raw)
+    return changes
+
+
+def default_run_folder(data: Path, *, resume: str | None) -> Path:
+    """``<data>/runs_<time>``; to resume without a folder, the newest that is there."""
+    existing = sorted(data.glob("runs_*"), key=lambda path: path.stat().st_mtime)
+    if resume == "auto" and existing:
+        return existing[-1]
+    if resume not in (None, "auto"):
+        return Path(resume).parent
+    name = data / time.strftime("runs_%Y%m%d-%H%M%S")
+    return next(place for number in range(1000) if not (place := Path(f"{name}{f'-{number}' if number else ''}")).exists())
+
+
+def report_problems(problems: Sequence[InputError]) -> None:
+    """Print every problem as a line on stderr and stop with exit code 2, if there is one."""
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise SystemExit(2)
 
 
 def normalise_words(words: Sequence[str]) -> list[str]:

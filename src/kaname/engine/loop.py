@@ -297,7 +297,7 @@ class Run:
         print(f"images {tuple(batch.images.shape)} {batch.images.dtype}")
         for name, value in batch.targets.items():
             print(f"{name} {tuple(value.shape)} {value.dtype}")
-        print(f"loss {float(output.loss_sum) / max(float(output.weight), 1e-12):.6g} over weight {float(output.weight):g}")
+        print(f"loss {output.loss_sum.item() / max(output.weight.item(), 1e-12):.6g} over weight {output.weight.item():g}")
         print("dry run: one batch forward and backward, nothing written")
 
 

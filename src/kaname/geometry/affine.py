@@ -7,6 +7,9 @@ array([[224., 224.]])
 array([[3., 4.]])
 """
 
+# NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -111,7 +114,9 @@ class Affine:
             raise InputError(f"a box is four finite numbers (x1, y1, x2, y2), got {array.tolist()}")
         x1, y1, x2, y2 = array.tolist()
         if x2 <= x1 or y2 <= y1:
-            raise InputError(f"the box {array.tolist()} is empty", remedy="boxes are (x1, y1, x2, y2), x1 < x2, y1 < y2")
+            raise InputError(
+                f"the box {array.tolist()} is empty", remedy="boxes are (x1, y1, x2, y2), x1 < x2, y1 < y2"
+            )
         sx, sy = columns / (x2 - x1), rows / (y2 - y1)
         return cls(np.array([[sx, 0.0, -sx * x1], [0.0, sy, -sy * y1]]))
 
@@ -200,11 +205,11 @@ class Affine:
         (a, b, c), (d, e, f) = self.matrix.tolist()
         height, width = pixels.shape[:2]
         if abs(a) * width + abs(e) * height < STRAIGHT:  # x becomes y: a quarter turn
-            array, a, b, d, e = array.swapaxes(0, 1), b, a, e, d
+            array, a, b, d, e = np.moveaxis(array, 0, 1), b, a, e, d
             height, width = width, height
         if abs(b) * height + abs(d) * width < STRAIGHT:
             return resample(array, size, (e, a), (f, c))
-        return _slanted(pixels, self, size).reshape(size + array.shape[2:])
+        return _slanted(pixels, self, size).reshape((*size, *array.shape[2:]))
 
     def mask(self, array: AnyArray, size: Size, outside: int | float | bool = 0) -> AnyArray:
         """Labels as this map sees them, never blended: each pixel takes the one that its centre falls into.

@@ -4,6 +4,9 @@ Every function takes one box ``(4,)`` or many ``(..., 4)`` and returns float64 a
 with NaN stay NaN; a box whose corners are the wrong way round is an ``InputError``.
 """
 
+# NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from typing import TypeAlias
@@ -27,7 +30,9 @@ def check(boxes: ArrayLike) -> FloatArray:
     wrong = (array[..., 2] < array[..., 0]) | (array[..., 3] < array[..., 1])
     if wrong.any():
         first = array.reshape(-1, 4)[np.flatnonzero(wrong)[0]].tolist()
-        raise InputError(f"box {first} ends before it begins", remedy="boxes are (x1, y1, x2, y2) with x1 <= x2, y1 <= y2")
+        raise InputError(
+            f"box {first} ends before it begins", remedy="boxes are (x1, y1, x2, y2) with x1 <= x2, y1 <= y2"
+        )
     return array
 
 

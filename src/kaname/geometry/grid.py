@@ -13,6 +13,9 @@ array([[0., 1.]])
 array([[0., 1.]])
 """
 
+# NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -81,7 +84,7 @@ class Grid:
         return (_pairs(xy) - self._first) / self._step
 
     def from_index(self, index: ArrayLike) -> FloatArray:
-        """The points ``(x, y)`` of cell indices ``(..., 2)`` given as ``(column, row)``; the inverse of ``to_index``."""
+        """The points ``(x, y)`` of cell indices ``(..., 2)`` given as ``(column, row)``; inverse of ``to_index``."""
         return _pairs(index) * self._step + self._first
 
     def opencv_matrix(self, matrix: ArrayLike, target: Grid | None = None) -> FloatArray:

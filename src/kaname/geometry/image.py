@@ -5,6 +5,9 @@ An image is RGB uint8 ``(height, width, 3)``. Whatever shrinks or grows an image
 antialias=True, align_corners=False)`` and Pillow's ``BILINEAR``. Training, prediction and export use the same formula.
 """
 
+# NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -141,7 +144,7 @@ def _upright(array: ImageArray, image: Image.Image) -> ImageArray:
     except Exception:  # an EXIF block that cannot be read says nothing, and the picture itself is whole
         orientation = 1
     if orientation in {5, 6, 7, 8}:
-        array = array.swapaxes(0, 1)
+        array = np.moveaxis(array, 0, 1)
     if orientation in {3, 4, 7, 8}:
         array = array[::-1]
     if orientation in {2, 3, 6, 7}:
@@ -225,7 +228,7 @@ def resample_weights(n_in: int, n_out: int, scale: float | None = None, offset: 
     """
     bands = resample_bands(n_in, n_out, n_out / n_in if scale is None else scale, offset)
     weights = np.zeros((n_out, n_in))
-    columns = bands.first[:, None] + np.arange(bands.weights.shape[1])
+    columns = bands.first[:, None] + np.arange(bands.weights.shape[1], dtype=np.int64)
     np.put_along_axis(weights, columns, bands.weights, axis=1)
     return weights
 
@@ -242,7 +245,7 @@ class _Block(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _blocks(n_in: int, n_out: int, scale: float, offset: float) -> tuple[_Block, ...]:
-    """The bands in small dense pieces, for matrix products that stay in the processor's cache; outside rows left out."""
+    """The bands in small dense pieces, for matrix products that stay in the processor's cache; no rows outside."""
     first, exact = resample_bands(n_in, n_out, scale, offset)
     weights, taps = exact.astype(np.float32), exact.shape[1]
     live = np.flatnonzero(weights.any(axis=1))  # without gaps, because u moves steadily
@@ -250,7 +253,7 @@ def _blocks(n_in: int, n_out: int, scale: float, offset: float) -> tuple[_Block,
         return ()
     begin, end = int(live[0]), int(live[-1]) + 1
     step = min(64, max(4, round(32 * abs(scale))))
-    rows, columns = np.arange(step)[:, None], np.arange(taps)
+    rows, columns = np.arange(step, dtype=np.int64)[:, None], np.arange(taps, dtype=np.int64)
     blocks: list[_Block] = []
     for low in range(begin, end, step):
         high = min(low + step, end)
@@ -278,7 +281,7 @@ def resample(
     height, width = whole_size(size, "the result")
     pixels = planes(array)
     if abs(scale_yx[0]) == abs(scale_yx[1]) == 1 and all(float(offset).is_integer() for offset in offset_yx):
-        return _moved(pixels, (height, width), scale_yx, offset_yx).reshape((height, width) + array.shape[2:])
+        return _moved(pixels, (height, width), scale_yx, offset_yx).reshape((height, width, *array.shape[2:]))
     channels = pixels.shape[2]
     across = _blocks(pixels.shape[1], width, float(scale_yx[1]), float(offset_yx[1]))
     down = _blocks(pixels.shape[0], height, float(scale_yx[0]), float(offset_yx[0]))
@@ -326,15 +329,15 @@ def _across(blocks: tuple[_Block, ...], tall: NDArray[np.float32], left: int) ->
     rows, _, channels = tall.shape
     low, high = blocks[0].low, blocks[-1].high
     if channels > 4:
-        turned = np.ascontiguousarray(tall.swapaxes(0, 1)).reshape(tall.shape[1], -1)
+        turned = np.ascontiguousarray(np.moveaxis(tall, 0, 1)).reshape(tall.shape[1], -1)
         moved = tuple(block._replace(first=block.first - left, last=block.last - left) for block in blocks)
-        return _down(moved, turned, low, high).reshape(high - low, rows, channels).swapaxes(0, 1)
+        return np.moveaxis(_down(moved, turned, low, high).reshape(high - low, rows, channels), 0, 1)
     # Few channels: one product with the weights spread over the interleaved channels spares turning the image.
     result = np.empty((rows, (high - low) * channels), np.float32)
     flat = tall.reshape(rows, -1)
     eye = np.eye(channels, dtype=np.float32)
     for block in blocks:
-        spread = np.kron(block.weights.T, eye)
+        spread: NDArray[np.float32] = np.kron(np.transpose(block.weights), eye)
         part = flat[:, (block.first - left) * channels : (block.last - left) * channels]
         result[:, (block.low - low) * channels : (block.high - low) * channels] = part @ spread
     return result.reshape(rows, high - low, channels)

@@ -3,8 +3,8 @@
 All have one signature, ``loss(logits, targets, mask=None, **options) -> (loss_sum, weight)``:
 
 - ``logits`` and ``targets`` are ``(B, C, h, w)``; targets lie in 0..1.
-- ``mask`` holds a weight >= 0 for each sample ``(B,)``, channel ``(B, C)`` or cell ``(B, C, h, w)`` (any dimension may be
-  1); None counts everything. Where it is 0 the targets may be anything, NaN included.
+- ``mask`` holds a weight >= 0 for each sample ``(B,)``, channel ``(B, C)`` or cell ``(B, C, h, w)`` (any dimension may
+  be 1); None counts everything. Where it is 0 the targets may be anything, NaN included.
 - ``loss_sum`` and ``weight`` are scalars (at least float32); the mean loss is their quotient, taken by the training
   loop after it has added both up. A batch that is masked altogether has weight 0.
 
@@ -56,9 +56,9 @@ def centernet_focal(
 ) -> tuple[Tensor, Tensor]:
     """Penalty-reduced focal loss (Zhou, Wang, Krähenbühl: Objects as Points, arXiv 1904.07850, equation 1).
 
-    A peak adds ``-(1 - p)^alpha log p``, any other cell ``-(1 - target)^beta p^alpha log(1 - p)``. The paper's Gaussians
-    sit on whole cells, so that a peak's target is exactly 1; ours keep their sub-pixel place, so a peak is a cell
-    that is the maximum of its 3 x 3 neighbourhood and at least `PEAK_FLOOR`.
+    A peak adds ``-(1 - p)^alpha log p``, any other cell ``-(1 - target)^beta p^alpha log(1 - p)``. The paper's
+    Gaussians sit on whole cells, so that a peak's target is exactly 1; ours keep their sub-pixel place, so a peak is a
+    cell that is the maximum of its 3 x 3 neighbourhood and at least `PEAK_FLOOR`.
 
     Args:
         positives: ``(B, C, h, w)`` booleans, the peaks, where the caller knows them better.

@@ -2,7 +2,7 @@
 
 The map::
 
-    preprocess.py   Letterbox: uint8 images of any size -> one fixed size, inside the graph, so that an export carries it
+    preprocess.py   Letterbox: uint8 images of any size -> one fixed size, inside the graph: an export carries it
     network.py      Network: normalisation + backbone + decoder + upsampling -> logits at the input size
     backbones/      image -> feature maps, fine to coarse: small U-Net, Hugging Face ViTs, everything of timm
     decoders/       feature maps -> logits on a coarser grid: linear, upsample
@@ -10,7 +10,7 @@ The map::
 Sizes are ``(height, width)``. Images enter a `Network` as ``(B, C, H, W)`` with colours in 0..255: the normalisation is
 part of the model, so that a checkpoint or an export cannot be fed wrongly. Nothing here knows of points or files.
 
-Adding a new backbone: see ``backbones/__init__.py`` (a builder in a new file, one line in ``BACKBONES``, one in the tests).
+Adding a new backbone: see ``backbones/__init__.py`` (a new file, a line in ``BACKBONES``, one in the tests).
 
-Adding a new decoder: see ``decoders/__init__.py`` (a module in a new file, one line in ``DECODERS``, one in the tests).
+Adding a new decoder: see ``decoders/__init__.py`` (a new file, a line in ``DECODERS``, one in the tests).
 """

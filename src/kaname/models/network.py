@@ -113,7 +113,7 @@ class Network(nn.Module):
         given = [round(side / stride) for side in self.size]
         # Bilinear sampling without a filter would skip cells: peaks could fall between.
         if any(wanted < got for wanted, got in zip(self.heatmap_size, given, strict=True)):
-            reason = f"a heatmap of {self.heatmap_size} is smaller than the decoder's output of ({given[0]}, {given[1]})"
+            reason = f"a heatmap of {self.heatmap_size} is smaller than the decoder's output, ({given[0]}, {given[1]})"
             raise InputError(reason, remedy=f"ask for at least ({given[0]}, {given[1]}), or upsample less")
 
 

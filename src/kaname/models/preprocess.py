@@ -31,7 +31,7 @@ class Letterbox(nn.Module):
             raise InputError(f"the size of a letterbox must be at least (1, 1), got {self.size}")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(B, H, W, C)`` uint8 (or float in 0..255), H, W >= 1, to ``(B, C, height, width)`` float32 in 0..255."""
+        """Images ``(B, H, W, C)``, uint8 or float in 0..255, to ``(B, C, height, width)`` float32 in 0..255."""
         rows, columns = self.size
         down = _positions(images.shape[1], images.device)
         across = _positions(images.shape[2], images.device)

@@ -82,9 +82,16 @@ def paint_numerals(rng: np.random.Generator, canvas: Image, scale: Scale, height
     turned = rng.random() < 0.18
     gap = rng.uniform(0.015, 0.07)
     step = abs(scale.angles[1] - scale.angles[0]) * scale.numbered
+    texts = captions(rng, scale.values)[:: scale.numbered]
     height = min(height, step * (scale.inner if scale.inside else scale.outer) * 0.6)
+    # neighbours at the top stand side by side: the longest must not run into them, or hardly
+    widest = lettering.text_mask(max(texts, key=len), font, 40)
+    room = step * (max(0.3, scale.inner - gap - height) if scale.inside else scale.outer + gap)
+    squeeze = min(squeeze, max(0.55, room * rng.uniform(0.8, 1.15) / (height * widest.shape[1] / 29)))
+    height = min(height, room * rng.uniform(0.85, 1.25) * 29 / (widest.shape[1] * squeeze))
+    height = max(height, 0.05)
     free = scale.inner
-    for angle, text in list(zip(scale.angles, captions(rng, scale.values), strict=True))[:: scale.numbered]:
+    for angle, text in zip(scale.angles[:: scale.numbered], texts, strict=True):
         mask = lettering.text_mask(text, font, height * unit / 0.73)
         half_w, half_h = mask.shape[1] * squeeze / unit / 2, mask.shape[0] / unit / 2
         if turned:
@@ -162,4 +169,14 @@ def paint_face(rng: np.random.Generator, side: int) -> Face:
         paint_numerals(rng, canvas, other, rng.uniform(0.06, 0.09), colour)
         free = min(free, other.inner - 0.12)
     paint_prints(rng, canvas, scale, paper, ink, max(free, 0.3))
+    if rng.random() < 0.12:
+        wear(rng, canvas, paper)
     return Face(canvas, scale, paper, ink, second)
+
+
+def wear(rng: np.random.Generator, canvas: Image, paper: Colour) -> None:
+    """Let the print fade in places: sun, water, age."""
+    side = canvas.shape[0]
+    spots = cv2.resize(rng.random((9, 9), dtype=np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    fade = np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.3, 0.75))[..., None]
+    canvas[:] = (canvas + (np.array(paper, np.float32) - canvas) * fade).astype(np.uint8)

@@ -147,7 +147,7 @@ def _bars(rng: np.random.Generator, image: Image, points: Array) -> Image:
     image = image.copy()
     axis = int(rng.integers(2))
     room = min(points[:, axis].min(), image.shape[1 - axis] - points[:, axis].max()) - MARGIN
-    width = int(max(0.0, rng.uniform(0, room)))
+    width = int(max(0.0, min(room, image.shape[1 - axis] * rng.uniform(0, 0.2))))
     if width:
         view = image if axis else image.transpose(1, 0, 2)
         view[:width] = view[-width:] = 0

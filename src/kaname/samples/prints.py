@@ -112,15 +112,13 @@ def paint_prints(rng: np.random.Generator, canvas: Image, scale: Scale, paper: C
     units = lettering.UNITS[int(rng.integers(len(lettering.UNITS)))]
     colour = ink if rng.random() < 0.8 else mix(ink, (200, 40, 40), rng.uniform(0.5, 1))
     # below the axis the gap of the scale leaves room almost to the rim
-    slots = [(-0.62, 0.8), (-0.42, 1.1), (-0.25, 1.0), (0.25, 0.9), (0.4, 0.9), (0.55, 0.8), (0.7, 0.7), (0.82, 0.6)]
-    rng.shuffle(slots)
-    used = int(rng.integers(1, 7))
-    below = max(free, 0.86)
-    for i, (y, _) in enumerate(slots[:used]):
-        limit = free if y < 0.5 else below
-        chord = 2 * np.sqrt(max(0.0, limit**2 - (abs(y) + 0.05) ** 2))
-        if abs(y) > 0.5 and y > 0:
-            chord = min(chord, 0.85 * free)
+    slots = rng.permutation([-0.62, -0.42, -0.25, 0.25, 0.4, 0.52, 0.64, 0.76, 0.86])[: int(rng.integers(1, 8))]
+    open_below = np.cos(np.angle(np.exp(1j * (scale.angles - np.pi / 2)))).max() < 0.85
+    for i, y in enumerate(slots):
+        if y > 0.5 and open_below:
+            chord = min(2 * np.sqrt(0.95**2 - (y + 0.04) ** 2), 1.05)
+        else:
+            chord = 2 * np.sqrt(max(0.0, free**2 - (abs(y) + 0.05) ** 2))
         if chord < 0.12:
             continue
         height = rng.uniform(0.04, 0.12)

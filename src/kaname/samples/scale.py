@@ -152,11 +152,11 @@ def _kinds(rng: np.random.Generator, base: float, side: float, narrow: bool) -> 
     if kind < 0.22:  # crosses the base line to the other side
         near, major_length = -(major_length - minor_length) * rng.uniform(0.6, 1.2), minor_length
         major_length *= rng.uniform(0.95, 1.1)
-    elif kind < 0.44:
+    elif kind < 0.46:
         form = "two-part"
         major_width = rng.uniform(0.016, 0.04)
         major_length = max(major_length, minor_length * 1.4)
-    elif kind < 0.5:
+    elif kind < 0.51:
         form, major_width = "wedge", rng.uniform(0.025, 0.06)
     elif kind < 0.55:
         form, major_width = "dot", rng.uniform(0.03, 0.06)
@@ -178,6 +178,8 @@ def _kinds(rng: np.random.Generator, base: float, side: float, narrow: bool) -> 
 def _arcs(rng: np.random.Generator, base: float, major: Ticks, minor: Ticks) -> tuple[tuple[float, float], ...]:
     width = rng.uniform(0.005, 0.014)
     kind = rng.random()
+    if major.inner < base - 0.01 and major.outer > base + 0.01:  # majors that cross: mostly a ladder for the minors
+        kind = rng.uniform(0.2, 1.0) if kind < 0.4 else 0.8
     if kind < 0.38:
         return ()
     if kind < 0.68:

@@ -148,17 +148,23 @@ def blur(rng: np.random.Generator, image: Image, scale: float) -> Image:
 
 
 def develop(rng: np.random.Generator, image: Image) -> Image:
-    """Exposure, white balance, contrast, gamma and saturation, as one table a channel."""
-    gain = np.exp(rng.normal(0, 0.18)) * (1 if rng.random() < 0.85 else rng.uniform(0.35, 0.9))
-    cast = np.exp(rng.normal(0, 0.05, 3)) if rng.random() < 0.75 else np.exp(rng.normal(0, 0.16, 3))
-    gamma, contrast, lift = np.exp(rng.normal(0, 0.15)), np.exp(rng.normal(0, 0.12)), rng.normal(0, 8)
-    tone = np.arange(256) / 255
+    """Exposure, white balance, contrast, gamma and saturation, as one table a channel.
+
+    Exposure aims the brightest parts at a level, as cameras do: blown out past its contrast, a dial has no notches.
+    """
+    bright = max(40.0, float(np.percentile(image[::8, ::8, 1], 96)))
+    aim = rng.uniform(170, 262) if rng.random() < 0.75 else rng.uniform(75, 200)
+    cast = np.exp(rng.normal(0, 0.04, 3)) if rng.random() < 0.85 else np.exp(rng.normal(0, 0.09, 3))
+    gamma, contrast, lift = np.exp(rng.normal(0, 0.15)), np.exp(rng.normal(-0.05, 0.12)), rng.normal(0, 6)
+    tone = np.arange(256) / bright
+    pivot = aim / 2
     tables = []
     for channel in range(3):
-        curve = np.clip(tone * gain * cast[channel], 0, 1.2) ** gamma
-        tables.append((curve - 0.45) * contrast + 0.45 + lift / 255)
-    table = np.clip(np.stack(tables, axis=1) * 255, 0, 255).astype(np.uint8)[None]
-    image = cv2.LUT(image, table)
+        level = (tone * cast[channel]) ** gamma * aim
+        level = (level - pivot) * contrast + pivot + lift
+        # a soft shoulder instead of a hard cut
+        tables.append(np.where(level > 225, 225 + 30 * np.tanh((level - 225) / 45), level))
+    image = cv2.LUT(image, np.clip(np.stack(tables, axis=1), 0, 255).astype(np.uint8)[None])
     if rng.random() < 0.25:  # towards grey
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         share = rng.uniform(0.2, 1.0)

@@ -116,6 +116,10 @@ class _Reader:
         self.categories = self._by_id(tables["categories"], "category", "name")
         self.images = self._by_id(tables["images"], "image", "file_name")
         self.annotations = tables["annotations"]
+        for number, entry in self.categories.items():
+            names = entry.get("keypoints") or []
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise self.fault("category", number, f"its keypoints must be a list of names, got {_short(names)}")
         self.category = category
         known = [str(entry["name"]) for entry in self.categories.values()]
         if category is not None and category not in known:

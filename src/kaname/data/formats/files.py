@@ -42,16 +42,20 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     """Write UTF-8 JSON; under its final name the file is whole or not there."""
-    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+    try:
+        text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise InputError("a coordinate is NaN or infinite", path=path, remedy="leave missing points out") from error
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        try:
+            partial.write_text(text + "\n", encoding="utf-8")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def image_size(path: Path) -> Size:
@@ -74,15 +78,15 @@ def image_size(path: Path) -> Size:
 class Folder:
     """The images below a folder, found by names as labels write them.
 
-    A name is looked for as it is, then (where that is unique) regardless of Unicode composition and of the
-    characters that upload tools replace: spaces as ``_``, brackets and the like dropped.
+    A name is looked for as it is, then (where that is unique) regardless of Unicode composition, and as upload tools
+    would have written the name of a file: spaces as ``_``, brackets and the like dropped.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise InputError("the folder of images does not exist", path=path, remedy="check the path")
         self.path = path
-        self._loose: dict[str, list[Path]] | None = None
+        self._written: dict[str, set[Path]] | None = None  # from how a file may be written to the file
 
     def find(self, names: Iterable[str]) -> Path | None:
         """The first of these names, each relative to the folder, that is a file; None where none is."""
@@ -90,14 +94,15 @@ class Folder:
         for name in tried:
             if self._is_file(self.path / name):
                 return self.path / name
-        if self._loose is None:
-            self._loose = {}
-            for path in sorted(self.path.iterdir()):
-                self._loose.setdefault(loose(path.name), []).append(path)
+        if self._written is None:
+            self._written = {}
+            for path in self.path.iterdir():
+                for written in (_composed(path.name), _uploaded(path.name)):
+                    self._written.setdefault(written, set()).add(path)
         for name in tried:
-            found = self._loose.get(loose(name.rsplit("/", 1)[-1]), [])
+            found = self._written.get(_composed(name.rsplit("/", 1)[-1]), set())
             if len(found) == 1:
-                return found[0]
+                return next(iter(found))
         return None
 
     @staticmethod
@@ -108,10 +113,14 @@ class Folder:
             return False
 
 
-def loose(name: str) -> str:
-    """The name as an upload tool may have changed it: composed, spaces as ``_``, other signs dropped."""
-    composed = unicodedata.normalize("NFC", name).strip().replace(" ", "_")
-    return re.sub(r"[^-\w.]", "", composed)
+def _composed(name: str) -> str:
+    """The name with accents and voicing marks as part of their letters; some file systems take them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _uploaded(name: str) -> str:
+    """The name as an upload tool may change it."""
+    return re.sub(r"[^-\w.]", "", _composed(name).strip().replace(" ", "_"))
 
 
 def tails(name: str) -> list[str]:

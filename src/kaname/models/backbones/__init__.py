@@ -94,7 +94,7 @@ def _resolve(name: str) -> tuple[str, str]:
     if folder.is_dir():
         return _kind_of_folder(folder), str(folder)
     if folder.exists() or name.startswith((".", "/", "~", "\\")) or Path(name).is_absolute():
-        reason = "a backbone is a folder with config.json" if folder.exists() else "the backbone's folder does not exist"
+        reason = "a backbone's folder was expected" if folder.exists() else "the backbone's folder does not exist"
         raise InputError(reason, path=name, remedy="give a folder that save_pretrained wrote, or a model's name")
     if _HUB_NAME.match(name):
         return "vit", name

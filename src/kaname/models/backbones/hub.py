@@ -25,7 +25,7 @@ GREY = (1 / 2, 1 / 2, 1 / 2)
 
 @dataclass(frozen=True)
 class Known:
-    """A well-known model: megabytes to download, licence, configuration (so that it can be built without a download)."""
+    """A well-known model: megabytes to download, licence, and the configuration to build it without a download."""
 
     megabytes: int
     licence: str
@@ -69,6 +69,11 @@ def to_stderr(line: str) -> None:
 def licence_of(name: str) -> str:
     """The licence of a hub model's weights where it is known, else a hint."""
     return KNOWN[name].licence if name in KNOWN else MODEL_CARD
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def size_text(megabytes: float | None) -> str:

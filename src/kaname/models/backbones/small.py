@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.models.backbones.backbone import Backbone, Notice
@@ -24,11 +23,31 @@ class SmallUNet(nn.Module):
         return [self.a(images)]
 
 
-def build_small(name: str, *, pretrained: bool, in_channels: int = 3, description: Mapping[str, Any] | None = None,
-    options: Mapping[str, Any] | None = None, notice: Notice = to_stderr) -> Backbone:
+def build_small(
+    name: str,
+    *,
+    pretrained: bool,
+    in_channels: int = 3,
+    description: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    notice: Notice = to_stderr,
+) -> Backbone:
     if description is not None:
         width = description["width"]
     else:
-        if name and not (name.isdigit() and int(name) >= 4): raise InputError("small x")
+        if name and not (name.isdigit() and int(name) >= 4):
+            raise InputError("small x")
         width = int(name or WIDTH)
-    return Backbone(SmallUNet(in_channels, width), channels=[width], strides=[2], multiple=32, description={"kind": "small", "name": str(width), "width": width, "in_channels": in_channels, "licence": APACHE})
+    return Backbone(
+        SmallUNet(in_channels, width),
+        channels=[width],
+        strides=[2],
+        multiple=32,
+        description={
+            "kind": "small",
+            "name": str(width),
+            "width": width,
+            "in_channels": in_channels,
+            "licence": APACHE,
+        },
+    )

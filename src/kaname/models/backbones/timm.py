@@ -74,10 +74,10 @@ def build_timm(
         mean, std = card.get("mean") or IMAGENET_MEAN, card.get("std") or IMAGENET_STD
         described = {"kind": "timm", "name": architecture, "arguments": arguments, "in_channels": in_channels}
         described |= {"mean": list(mean), "std": list(std), "licence": card.get("license") or hub.MODEL_CARD}
+        described["pretrained"] = pretrained
     body, channels, strides = _build(architecture, in_channels, arguments)
     if pretrained:
-        if not overlay:
-            _before_download(architecture, sum(weight.numel() for weight in body.parameters()), notice)
+        overlay = overlay or _fetch(architecture, sum(weight.numel() for weight in body.parameters()), notice)
         body, channels, strides = _build(architecture, in_channels, arguments, pretrained=True, overlay=overlay)
     return Backbone(
         body,
@@ -130,19 +130,25 @@ def _folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any], dict[str
     return architecture, arguments, overlay, card
 
 
-def _before_download(architecture: str, parameters: int, notice: Notice) -> None:
-    """Say what comes, and find out within seconds whether it can; nothing where it lies in the cache."""
+def _fetch(architecture: str, parameters: int, notice: Notice) -> dict[str, Any]:
+    """Where the weights lie after this: from the cache without a question to the host, else downloaded after a line.
+
+    An empty answer leaves the download to timm (weights that have a format of their own).
+    """
     import timm
 
     card = timm.get_pretrained_cfg(architecture)
     if card is None or not card.has_weights:
         raise InputError(f"timm has no pretrained weights for {architecture}", remedy=hub.OTHERWISE)
-    if card.hf_hub_id:
-        repository = str(card.hf_hub_id).split("@")[0]
-        if hub.is_cached(repository, config=False):
-            return
+    repository = str(card.hf_hub_id or "").split("@")[0]
+    plain = bool(repository) and not card.hf_hub_filename
+    cached = [path for file in hub.WEIGHTS[:2] if plain and (path := hub.cached_file(repository, file))]
+    if cached:
+        return {"file": cached[0]}
+    if repository:
         hub.ensure_reachable(repository)
     notice(hub.download_line(f"timm:{architecture}", 4e-6 * parameters, card.license or hub.MODEL_CARD))
+    return {}
 
 
 @contextmanager
@@ -181,5 +187,5 @@ def _build(
             net = timm.create_model(architecture, num_classes=0, global_pool="", dynamic_img_size=True, **common)
             return LastLayer(net), [int(net.num_features)], strides[:1]
     except Exception as error:  # timm raises whatever its models raise
-        first = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"timm cannot build {architecture} as a feature extractor ({first})", remedy=hub.OTHERWISE) from error
+        reason = f"timm cannot build {architecture} as a feature extractor ({hub.first_line(error)})"
+        raise InputError(reason, remedy=hub.OTHERWISE) from error

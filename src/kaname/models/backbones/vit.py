@@ -8,7 +8,7 @@ Three things of the original classes are left out on purpose: the pooler (untrai
 (pre-training only; a parameter without a gradient stops distributed training) and DINOv3's random rescaling of
 the position coordinates in training mode (randomness that a resumed run could not repeat).
 
-Adding a new kind of transformer: one line in `LAYOUTS`; then add its tiny configuration to ``tests/models/conftest.py``.
+Adding a new kind of transformer: one line in `LAYOUTS`, and its tiny configuration in ``tests/models/tiny_vits.py``.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def build_vit(
         model = _loaded(config, source.path, name) if pretrained else _fresh(config)
         mean, std = source.mean, source.std
         described = {"kind": "vit", "name": source.name, "licence": hub.licence_of(source.name)}
+        described |= {"pretrained": pretrained, "revision": source.revision}
     patch = _patch_size(config, name)
     if description is None:
         _adapt_channels(model, config, in_channels)
@@ -133,6 +134,7 @@ class _Folder:
     def __init__(self, folder: Path) -> None:
         self.path: str | None = str(folder)
         self.name = folder.resolve().name  # the path itself is the user's own business
+        self.revision: str | None = None
         self.config = _read_config(folder)
         self.mean, self.std = _normalisation(folder / "preprocessor_config.json")
 
@@ -141,7 +143,7 @@ class _Hub:
     """A model of the hub: from the cache, from the table of well-known ones, or downloaded."""
 
     def __init__(self, name: str, *, pretrained: bool, notice: Notice) -> None:
-        self.name = name
+        self.name, self.revision = name, None
         known = hub.KNOWN.get(name)
         self.mean, self.std = (known and known.mean) or IMAGENET_MEAN, (known and known.std) or IMAGENET_STD
         if not pretrained and known is not None:
@@ -152,6 +154,7 @@ class _Hub:
             if pretrained:
                 notice(hub.download_line(name, known and known.megabytes, hub.licence_of(name)))
         self.path = _snapshot(name, weights=pretrained)
+        self.revision = Path(self.path).name  # the cache names its folders by commit
         self.config = _read_config(Path(self.path))
         processor = Path(self.path) / "preprocessor_config.json"
         if processor.is_file():
@@ -162,14 +165,13 @@ def _snapshot(name: str, *, weights: bool) -> str:
     """The local folder of a hub model, downloaded as far as it is not there."""
     from huggingface_hub import snapshot_download
 
-    files = ["config.json", "preprocessor_config.json", *(["*.safetensors", "*.index.json"] if weights else [])]
-    if weights and hub.is_cached(name) and not hub.cached_file(name, hub.WEIGHTS[0]):
-        files.append("*.bin*")
+    patterns = ["config.json", "preprocessor_config.json", *(["model*.safetensors*"] if weights else [])]
+    # What is in the cache already is taken as it is: no question to the host, so that it works offline.
+    cached = hub.is_cached(name, weights=weights)
     try:
-        # What is in the cache already is taken as it is: no question to the host, so that it works offline.
-        folder = snapshot_download(name, allow_patterns=files, local_files_only=hub.is_cached(name, weights=weights))
-        if weights and not any(Path(folder).glob("*.safetensors")):
-            folder = snapshot_download(name, allow_patterns=[*files, "*.bin"])
+        folder = snapshot_download(name, allow_patterns=patterns, local_files_only=cached)
+        if weights and not cached and not any(Path(folder).glob("model*.safetensors")):
+            folder = snapshot_download(name, allow_patterns=[*patterns, "pytorch_model*.bin*"])
     except Exception as error:  # the hub's classes are many; all of them mean: not downloaded
         reason = f"the download of {name} failed ({type(error).__name__})"
         raise InputError(reason, remedy=f"try again, or {hub.OTHERWISE}") from error
@@ -214,7 +216,8 @@ def _config_of(values: Mapping[str, Any]) -> Any:
     try:
         config = AutoConfig.for_model(kind, **values)
     except Exception as error:  # transformers' validation has classes of its own
-        raise InputError(f"transformers refuses the configuration ({error})", remedy="correct config.json") from error
+        reason = f"transformers refuses the configuration ({hub.first_line(error)})"
+        raise InputError(reason, remedy="correct config.json") from error
     for key in _RANDOM_POSITIONS:
         if hasattr(config, key):
             setattr(config, key, None)
@@ -252,7 +255,7 @@ def _loaded(config: Any, folder: str | None, name: str) -> nn.Module:
                 **arguments,
             )
     except Exception as error:  # a foreign file can be broken in any way
-        reason = f"the weights do not load ({str(error).strip().splitlines()[0] if str(error) else type(error).__name__})"
+        reason = f"the weights do not load ({hub.first_line(error)})"
         raise InputError(reason, path=folder or name, remedy=hub.OTHERWISE) from error
     missing = sorted(key for key in report["missing_keys"] if "mask_token" not in key)
     if missing:

@@ -2,8 +2,8 @@
 
 A decoder is an ``nn.Module`` with
 
-- ``forward(features) -> logits``: the list of maps ``(B, C_i, h_i, w_i)``, fine to coarse, as the backbone gives it; logits
-  ``(B, out_channels, h, w)``;
+- ``forward(features) -> logits``: the list of maps ``(B, C_i, h_i, w_i)``, fine to coarse, as the backbone gives it;
+  logits ``(B, out_channels, h, w)``;
 - ``stride``: input pixels in one cell of the logits, a number that need not be whole (14 / 8 = 1.75);
   `kaname.models.network.Network` upsamples the rest.
 

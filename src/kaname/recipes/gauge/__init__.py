@@ -27,7 +27,7 @@ RECIPE = Recipe(
         "heatmaps": ("heatmaps", "Write the training labels of a Label Studio annotation."),
         "train": ("train", "Train a notch detector."),
         "evaluate": ("evaluate", "Score a model or a file of predictions."),
-        "validate": ("evaluate", "The same as evaluate."),
+        "validate": ("validate", "Evaluate every set, with pictures."),
         "predict": ("predict", "Find the notches in images or a video."),
         "export": ("export", "Write an ONNX file and check that it answers the same."),
         "draw": ("draw", "Draw labels or predictions on their images."),

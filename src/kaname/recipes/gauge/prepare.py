@@ -38,7 +38,7 @@ def crop(images: Path, boxes: Path, out: Path, size: int) -> list[Path]:
     Raises:
         InputError: unreadable input, a photograph without a box, or a name that would be written twice.
     """
-    samples = _read_boxes(boxes, images)
+    samples = read_boxes(boxes, images)
     planned = _planned_names(samples, boxes)
     _refuse_full(out)
     written: list[Sample] = []
@@ -106,7 +106,8 @@ def encode(points: Mapping[str, FloatArray], image: Size, size: int, sigma: floa
     return encode_sets(sets, (size, size), 1.0, sigma * size / REFERENCE_SIZE)
 
 
-def _read_boxes(path: Path, images: Path) -> list[Sample]:
+def read_boxes(path: Path, images: Path) -> list[Sample]:
+    """Photographs with their boxes, from Label Studio rectangles or COCO; every photograph must have one."""
     data = read_json(path)
     if isinstance(data, dict):
         samples = coco.read(path, images=images)

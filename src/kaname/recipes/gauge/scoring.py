@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaname.config import to_dict
+from kaname.config import from_dict, to_dict
 from kaname.engine import draw
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
+from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge.config import ExtractSettings
-from kaname.recipes.gauge.labels import Dial, letterbox, read_heatmaps, truth_of
-from kaname.recipes.gauge.predict import read_points, write_points
+from kaname.recipes.gauge.labels import Dial, letterbox, read, read_heatmaps, sets, truth_of
+from kaname.recipes.gauge.predict import open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import encode
 from kaname.types import Points
 
@@ -88,5 +90,64 @@ def _pictures(dial: Dial, image: np.ndarray, maps: np.ndarray, points: Points, m
     true_maps[CHANNELS.index("middle")] = true_maps.max(axis=0)
     ours = {name: into.points(points.xy[name]) for name in CHANNELS}
     seen = into.image(image, (side, side))
+    for folder in ("heatmaps", "key_points"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
     draw.heatmap_grid(maps, true_maps, CHANNELS, out / "heatmaps" / f"H_{dial.name}.jpg")
     draw.key_point_grid(seen, ours, truth, CHANNELS, out / "key_points" / f"K_{dial.name}.jpg")
+
+
+def score(
+    data: Path | None, checkpoint: Path | None, predictions: Path | None, out: Path | None, *, split: str | None, truth: str,
+    changes: Mapping[str, Any], pictures: bool, device: str = "auto",
+) -> dict[str, Result]:  # fmt: skip
+    """The verbs ``evaluate`` and ``validate``: score sets of a data folder and print their tables.
+
+    Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of the last one (``val`` where there is one).
+
+    Args:
+        data: default: the data the model was trained with.
+        split: a set's name, ``every`` for all of them, or ``None`` for ``val`` (or the only one).
+        changes: extraction settings to use instead of the stored ones; ``None`` values are ignored.
+    """
+    if (checkpoint is None) == (predictions is None):
+        raise InputError("evaluate needs a model or predictions", remedy="give either --checkpoint or --predictions")
+    given = {name: value for name, value in changes.items() if value is not None}
+    model = None if checkpoint is None else open_model(checkpoint, runtime=device, extract=given)
+    if data is None:
+        if model is None:
+            raise InputError("labels are needed to score predictions", remedy="give --data")
+        data = Path(model.card["config"]["data"])
+    stored = {} if model is None else model.card["config"]["extract"]
+    settings = from_dict(ExtractSettings, {**stored, **given})
+    place = out or (checkpoint or predictions or data).parent
+    results: dict[str, Result] = {}
+    for name, folder in _chosen(data, split).items():
+        dials = read(folder, allow_missing=True)
+        if model is not None:
+            results[name] = score_model(
+                model, dials, place / name, settings, title=name, truth=truth, pictures=pictures
+            )
+        else:
+            assert predictions is not None
+            results[name] = score_file(predictions, dials, place / name, settings, truth=truth, model="predictions")
+        print(f"\n{name}: {len(dials)} images, distances in pixels at {REFERENCE_SIZE}, 95 % intervals")
+        _print_table(figures.table(results[name]))
+        shutil.copyfile(place / name / "metrics.json", place / "metrics.json")
+    print(f"\nfigures in {place / 'metrics.json'}")
+    return results
+
+
+def _chosen(data: Path, split: str | None) -> dict[str, Path]:
+    found = sets(data)
+    if split == "every":
+        return found
+    name = split or ("val" if "val" in found else next(iter(found)))
+    if name not in found:
+        raise InputError(f"no set {name!r} here", path=data, remedy=f"sets: {', '.join(found)}")
+    return {name: found[name]}
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,125 @@
+"""The command line. Commands are "module:function" strings, imported when they run; no torch here.
+
+Adding a command: one line in :data:`COMMANDS` (or, for a recipe's verb, in that recipe's ``RECIPE.verbs``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kaname import __version__, helping
+from kaname.errors import InputError
+from kaname.recipes import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+SUMMARY = "Train, evaluate, run and ship models that answer where."
+COMMANDS = {
+    "demo": ("kaname.apps.demo:demo", "Every recipe from nothing to an export, with a page of the results."),
+    "info": ("kaname.apps.info:info", "What a checkpoint or an export holds."),
+    "doctor": ("kaname.apps.doctor:doctor", "Versions, device, optional parts and their licences."),
+    "convert": ("kaname.apps.convert:convert", "Between label formats, by point name, with visibility."),
+    "bench": ("kaname.apps.bench:bench", "Measure this machine with this installation."),
+}
+
+
+def build() -> App:
+    """The whole command line as a cyclopts application."""
+    from cyclopts import App
+
+    options = {"help_flags": (), "version_flags": (), "result_action": "return_value"}
+    app = App(name="kaname", exit_on_error=False, print_error=False, **options)
+    for name, (target, _) in COMMANDS.items():
+        app.command(target, name=name, **options)
+    for name in RECIPES:
+        group = App(name=name, **options)
+        for verb, (function, _) in recipe_of(name).verbs.items():
+            group.command(f"kaname.recipes.{name}.commands:{function}", name=verb, **options)
+        app.command(group)
+    return app
+
+
+def recipe_of(name: str) -> Recipe:
+    """What the recipe's package says of itself."""
+    return importlib.import_module(f"kaname.recipes.{name}").RECIPE
+
+
+def help_text(words: Sequence[str]) -> str | None:
+    """The help that ``words`` ask for, or ``None`` where they ask for none."""
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    asked = "--help" in words or "-h" in words
+    if not names and (asked or not words):
+        entries = {name: text for name, (_, text) in COMMANDS.items()} | {name: recipe_of(name).summary for name in RECIPES}
+        return helping.listing("kaname COMMAND", SUMMARY, {**entries, "--version": "Print the version."})
+    if names and names[0] in RECIPES:
+        recipe = recipe_of(names[0])
+        if len(names) == 1 and (asked or len(words) == 1):
+            entries = {verb: text for verb, (_, text) in recipe.verbs.items()}
+            return helping.listing(f"kaname {recipe.name} VERB", recipe.summary, entries, "Verbs")
+        if asked and len(names) > 1 and names[1] in recipe.verbs:
+            function = recipe.verbs[names[1]][0]
+            return helping.command(names[:2], f"kaname.recipes.{recipe.name}.commands:{function}")
+    if asked and names and names[0] in COMMANDS:
+        return helping.command(names[:1], COMMANDS[names[0]][0])
+    return None
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 2 bad usage or input, 1 a fault of ours, 130 / 143 interrupted."""
+    given = list(sys.argv[1:] if words is None else words)
+    show_traceback = "--traceback" in given
+    given = [word for word in given if word != "--traceback"]
+    try:
+        run(given)
+        sys.stdout.flush()
+        code = 0
+    except InputError as error:
+        code = fail(str(error), 2, show_traceback)
+    except BrokenPipeError:  # the reader of our output has gone, as in `kaname ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        code = fail("interrupted", 130, show_traceback)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except Exception as error:
+        if getattr(error, "code", None) in (130, 143):
+            code = fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
+        else:
+            text = f"{type(error).__name__}: {error}".split("\n")[0]
+            code = fail(f"a fault of kaname's own: {text} (--traceback shows where)", 1, show_traceback)
+    sys.exit(code)
+
+
+def run(words: Sequence[str]) -> None:
+    """Answer help and version, or hand the words to their command."""
+    text = help_text(words)
+    if text is None and list(words) == ["--version"]:
+        text = f"kaname {__version__}\n"
+    if text is not None:
+        sys.stdout.write(text)
+        return
+    from cyclopts import CycloptsError
+
+    from kaname.engine.flags import normalise_words
+
+    try:
+        build()(normalise_words(words))
+    except CycloptsError as error:
+        raise InputError(" ".join(str(error).split()), remedy=f"see `kaname {' '.join(words[:2])} --help`") from error
+
+
+def fail(text: str, code: int, show_traceback: bool) -> int:
+    """One line on stderr, and with ``--traceback`` where it came from."""
+    if show_traceback:
+        traceback.print_exc()
+    line = " ".join(text.split("\n"))
+    print(line if code > 128 else f"error: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,65 @@
+"""Finding images by the names in labels, reading headers, writing JSON whole or not at all."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaname.data.formats.files import Folder, image_size, is_number, read_json, tails, write_json
+from kaname.errors import InputError
+
+
+def test_find_prefers_exact_names_and_refuses_to_guess(tmp_path):
+    for name in ("two words.png", "two_words.png", "a (1).png", "a 1.png", "b!.png"):
+        (tmp_path / name).touch()
+    folder = Folder(tmp_path)
+    assert folder.find(["two_words.png"]).name == "two_words.png"
+    assert folder.find(["none.png", "two words.png"]).name == "two words.png"
+    assert folder.find(["a_1.png"]) is None  # both a (1) and a 1 would be written so
+    assert folder.find(["b.png"]).name == "b!.png"
+    assert folder.find(["b?.png"]) is None  # a name with signs of its own is no upload of b!.png
+    assert folder.find(["../" + tmp_path.name + "/b!.png", "", "x" * 400]) is None
+    with pytest.raises(InputError, match="does not exist"):
+        Folder(tmp_path / "nowhere")
+
+
+def test_tails():
+    assert tails("/a/./b\\c.png") == ["a/b/c.png", "b/c.png", "c.png"]
+    assert tails("") == []
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK"])
+def test_image_size(tmp_path, mode):
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    Image.fromarray(np.zeros((3, 5), np.uint8)).convert(mode).save(path)
+    assert image_size(path) == (3, 5)
+
+
+def test_no_image(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    for name, words in (("a.png", "not an image"), ("b.png", "does not exist"), (".", "not an image")):
+        with pytest.raises(InputError, match=words):
+            image_size(tmp_path / name)
+
+
+def test_json_is_written_whole_or_not(tmp_path):
+    path = tmp_path / "new" / "x.json"
+    write_json(path, {"名": 1.5})
+    assert "名" in path.read_text(encoding="utf-8")
+    assert read_json(path) == {"名": 1.5}
+    for content in ({"a": float("nan")}, {"a": object()}):
+        with pytest.raises((ValueError, TypeError)):
+            write_json(path, content)
+    assert read_json(path) == {"名": 1.5}
+    assert [one.name for one in path.parent.iterdir()] == ["x.json"]
+    with pytest.raises(InputError, match="cannot be written"):
+        write_json(path / "below" / "y.json", {})
+
+
+def test_is_number():
+    values = json.loads('[1, 2.5, -0.0, true, null, "1", NaN, Infinity, 1e300]')
+    assert [is_number(value) for value in values] == [True] * 3 + [False] * 6
+    assert not is_number(10**400)
