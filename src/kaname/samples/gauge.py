@@ -11,20 +11,19 @@ sensor); nothing else changes, but every picture of a given seed does, so say so
 
 from __future__ import annotations
 
-import hashlib
 import json
-import multiprocessing
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..data.formats import labelstudio
 from ..errors import InputError
+from ..types import Sample
 from .photograph import Dial, take
 
 
@@ -47,10 +46,25 @@ def render_photograph(rng: np.random.Generator, size: tuple[int, int] = (960, 12
     return take(rng, size, wide, rng.uniform(low, high), crop=False)
 
 
-
-
 LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
 LAYOUTS = ("split", "flat", "photographs")
+WORTH = 24  # images that a further process must have to be worth its start
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to write where; every process makes the same list of images from it."""
+
+    out: str
+    count: int
+    seed: int
+    size: int
+    held: int
+    layout: str
+
+    def path(self, index: int) -> Path:
+        part = ("val" if index >= self.count - self.held else "train") if self.layout == "split" else ""
+        return Path(self.out) / part / "images" / f"dial_{index:06d}.jpg"
 
 
 def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448, val_fraction: float = 0.2,
@@ -68,27 +82,28 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448
         layout: ``split``: ``{train,val}/{images/*.jpg, labels/annotation.json}``, what training reads; ``flat``:
             ``images/*.jpg`` and ``annotation.json`` as Label Studio exports them; ``photographs``: the same with a dial
             somewhere in a larger scene and its box as a rectangle.
-        processes: default one for each core, fewer for small sets; 1 renders in this process.
+        processes: at most so many; default one for each core, fewer for small sets; 1 renders in this process.
 
     Raises:
         InputError: a value outside its range, or ``out`` holds something already.
     """
-    out = Path(out)
-    _check(out, count, seed, size, val_fraction, layout)
+    _check(Path(out), count, seed, size, val_fraction, layout)
     held = min(count - 1, max(1, round(count * val_fraction))) if layout == "split" and val_fraction > 0 else 0
-    parts = {"": range(count)} if layout != "split" else {"train": range(count - held), "val": range(count - held, count)}
-    tasks: list[tuple[Path, int]] = []
-    for name, indices in parts.items():
-        if len(indices) or name == "train":
-            (out / name / "images").mkdir(parents=True, exist_ok=True)
-            tasks += [(out / name / "images" / f"dial_{i:06d}.jpg", i) for i in indices]
-    rows = _render_all(partial(_write_one, seed, size, layout == "photographs"), tasks, processes)
-    for name, indices in parts.items():
-        if len(indices):
-            path = out / name / ("labels/annotation.json" if layout == "split" else "annotation.json")
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps([rows[i] for i in indices], indent=1), encoding="utf-8")
-    return out
+    plan = _Plan(str(out), count, seed, size, held, layout)
+    for folder in {plan.path(0).parent, plan.path(count - 1).parent}:
+        folder.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    rows = _render_all(plan, min(cores, count // WORTH) if processes is None else min(processes, count))
+    samples = [_sample(plan, i, rows[i]) for i in range(count)]
+    if layout != "split":
+        labelstudio.write(Path(out) / "annotation.json", samples, names=LABELS)
+    else:
+        for part, members in (("train", samples[: count - held]), ("val", samples[count - held :])):
+            if members:
+                path = Path(out) / part / "labels" / "annotation.json"
+                path.parent.mkdir()
+                labelstudio.write(path, members, names=LABELS)
+    return Path(out)
 
 
 def _check(out: Path, count: int, seed: int, size: int, val_fraction: float, layout: str) -> None:
@@ -108,57 +123,64 @@ def _check(out: Path, count: int, seed: int, size: int, val_fraction: float, lay
         raise InputError(kind, path=out, remedy="name a new folder, or empty this one first")
 
 
-def _write_one(seed: int, size: int, photograph: bool, task: tuple[Path, int]) -> dict[str, object]:
-    """Render one image to its file; the label's row."""
-    path, index = task
-    rng = np.random.default_rng([seed, index])
-    dial = render_photograph(rng, (size, size * 4 // 3)) if photograph else render(rng, size)
-    code = cv2.imencode(".jpg", cv2.cvtColor(dial.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    path.write_bytes(code.tobytes())
-    return _task(dial, index, path.name, seed, photograph)
+def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, list[list[float]]]]:
+    """Render every ``step``-th image from ``first`` on to its file; points and boxes by index, ready for JSON."""
+    rows = {}
+    for index in range(first, plan.count, step):
+        rng = np.random.default_rng([plan.seed, index])
+        if plan.layout == "photographs":
+            dial = render_photograph(rng, (plan.size, plan.size * 4 // 3))
+        else:
+            dial = render(rng, plan.size)
+        picture = cv2.cvtColor(dial.image, cv2.COLOR_RGB2BGR)
+        code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        plan.path(index).write_bytes(code.tobytes())  # not imwrite, which cannot name every path
+        rows[str(index)] = {name: points.tolist() for name, points in dial.points.items()} | {
+            "boxes": dial.boxes.tolist()
+        }
+    return rows
 
 
-def _task(dial: Dial, index: int, name: str, seed: int, boxes: bool) -> dict[str, object]:
-    """One Label Studio task, as its JSON export has it."""
-    height, width = dial.image.shape[:2]
-
-    def result(kind: str, value: dict[str, object], number: int) -> dict[str, object]:
-        code = hashlib.sha1(f"{seed}/{index}/{number}".encode()).hexdigest()[:10]
-        return {"original_width": width, "original_height": height, "image_rotation": 0, "value": value, "id": code,
-                "from_name": "kp-1" if kind == "keypointlabels" else "box-1", "to_name": "img-1", "type": kind,
-                "origin": "manual"}  # fmt: skip
-
-    results: list[dict[str, object]] = []
-    for part, points in dial.points.items():
-        for x, y in points:
-            value: dict[str, object] = {"x": 100 * float(x) / width, "y": 100 * float(y) / height, "width": 0.44,
-                                        "keypointlabels": [LABELS[part]]}  # fmt: skip
-            results.append(result("keypointlabels", value, len(results)))
-    for x1, y1, x2, y2 in dial.boxes if boxes else ():
-        value = {"x": 100 * float(x1) / width, "y": 100 * float(y1) / height, "width": 100 * float(x2 - x1) / width,
-                 "height": 100 * float(y2 - y1) / height, "rotation": 0, "rectanglelabels": ["gauge"]}  # fmt: skip
-        results.append(result("rectanglelabels", value, len(results)))
-    prefix = hashlib.sha1(f"{seed}/{index}".encode()).hexdigest()[:8]
-    annotation = {"id": index + 1, "completed_by": 1, "was_cancelled": False, "result": results}
-    return {"id": index + 1, "annotations": [annotation], "data": {"img": f"/data/upload/1/{prefix}-{name}"}}
+def _sample(plan: _Plan, index: int, row: dict[str, list[list[float]]]) -> Sample:
+    points = {name: np.array(row[name], np.float64).reshape(-1, 2) for name in LABELS}
+    if plan.layout != "photographs":
+        return Sample(plan.path(index), points, size=(plan.size, plan.size))
+    return Sample(plan.path(index), points, size=(plan.size, plan.size * 4 // 3), boxes=np.array(row["boxes"]),
+                  labels=["gauge"])  # fmt: skip
 
 
-def _quiet() -> None:
-    """A worker's own threads would only fight with the other workers."""
+def _serve() -> None:
+    """A worker process: its share's plan comes as the last argument, its rows leave through standard output."""
     cv2.setNumThreads(1)
+    plan, first, step = json.loads(sys.argv[-1])
+    json.dump(_render_share(_Plan(**plan), first, step), sys.stdout)
 
 
-def _render_all(work: partial[dict[str, object]], tasks: Sequence[tuple[Path, int]],
-                processes: int | None) -> list[dict[str, object]]:  # fmt: skip
-    """The rows in the order of the tasks, over processes where that pays and where the system lets us."""
-    count = min(processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-                len(tasks) // 8)  # fmt: skip
-    if count > 1:
-        # fork: no second import of everything, and no need of a guard around the caller's main module
-        method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        try:
-            with ProcessPoolExecutor(count, multiprocessing.get_context(method), initializer=_quiet) as pool:
-                return list(pool.map(work, tasks, chunksize=4))
-        except (OSError, BrokenProcessPool):
-            pass  # no semaphores, no memory, no fork: the same bytes come out of one process
-    return [work(task) for task in tasks]
+def _render_all(plan: _Plan, processes: int) -> list[dict[str, list[list[float]]]]:
+    """The rows of all images; shares over fresh processes, and whatever one of them fails to do is done here.
+
+    Neither fork (OpenCV's threads deadlock in the child) nor multiprocessing's spawn (it runs the caller's main module
+    again) is safe for a function that anybody may call from anywhere; a plain subprocess is.
+    """
+    step = max(1, processes)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    workers = []
+    try:
+        for first in range(1, step):
+            command = [sys.executable, "-c", "from kaname.samples.gauge import _serve; _serve()",
+                       json.dumps([asdict(plan), first, step])]  # fmt: skip
+            try:
+                workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                                env=environment))  # fmt: skip
+            except OSError:  # no memory or no permission for another process
+                break
+        rows = _render_share(plan, 0, step)
+        answers = [worker.communicate()[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    for first in range(1, step):
+        done = first <= len(workers) and workers[first - 1].returncode == 0
+        rows |= json.loads(answers[first - 1]) if done else _render_share(plan, first, step)
+    return [rows[str(i)] for i in range(plan.count)]

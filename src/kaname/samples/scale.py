@@ -134,7 +134,7 @@ def _values(rng: np.random.Generator, count: int) -> Array:
 
 def _kinds(rng: np.random.Generator, base: float, side: float, narrow: bool) -> tuple[Ticks, Ticks | None, Ticks]:
     """Major, medium and minor ticks on a base radius; ``side`` is -1 for ticks that grow inwards, +1 outwards."""
-    minor_length = rng.uniform(0.035, 0.115)
+    minor_length = rng.uniform(0.035, 0.13)
     minor_width = rng.uniform(0.005, 0.013)
     major_length = minor_length * rng.uniform(1.35, 2.6)
     major_width = rng.uniform(max(0.009, 1.2 * minor_width), 0.045 if rng.random() < 0.4 else 0.027)

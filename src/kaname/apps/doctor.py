@@ -1,0 +1,49 @@
+"""``kaname doctor``: what is installed, what the machine can do, and which licences bind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from kaname import __version__
+
+PARTS = (
+    ("numpy", "arrays"), ("opencv-python-headless", "images"), ("onnxruntime", "running exports"), ("av", "video"),
+    ("torch", "training"), ("torchvision", "training"), ("lightning-fabric", "training"), ("transformers", "ViT backbones"),
+    ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"), ("tensorboard", "logs"),
+)  # fmt: skip
+LICENCES = (
+    ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
+    ("timm weights", "each model's own; see its model card"),
+)  # fmt: skip
+
+
+def doctor() -> None:
+    """Versions, device, optional parts and their licences."""
+    print(f"kaname {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{cores} CPU cores")
+    for name, purpose in PARTS:
+        try:
+            print(f"  {name:<24}{version(name):<14}{purpose}")
+        except PackageNotFoundError:
+            print(f"  {name:<24}{'missing':<14}{purpose}; install kaname[train]")
+    if _installed("torch"):
+        runtime = importlib.import_module("kaname.engine.runtime")
+        device = runtime.choose_device("auto")
+        print(f"device {device}, precision auto = {runtime.choose_precision('auto', device)}")
+    print("licences of parts that are not kaname's (Apache-2.0):")
+    for name, licence in LICENCES:
+        print(f"  {name:<24}{licence}")
+    sys.stdout.flush()
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""``kaname info``: what a file says of itself."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+
+def info(
+    file: Annotated[Path, Parameter(help="A checkpoint or an ONNX export.")],
+    /,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
+) -> None:
+    """What a checkpoint or an export holds: recipe, configuration, sizes, channels, versions."""
+    card, more = _read(file)
+    if as_json:
+        sys.stdout.write(json.dumps({**card, "file": more}, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+        return
+    settings = card["config"]
+    backbone = card["backbone"]
+    rows = {
+        "recipe": card["recipe"],
+        "file": f"{file} ({more['megabytes']} MB, {more['kind']})",
+        "input": f"{card['input_size'][0]} x {card['input_size'][1]} (height x width), {card.get('colour', 'RGB')}",
+        "heatmap": " x ".join(str(side) for side in card.get("heatmap_size", [])),
+        "channels": ", ".join(card["channels"]),
+        "backbone": f"{backbone.get('name', settings.get('model', {}).get('backbone'))} ({backbone.get('licence', 'licence unknown')})",
+        "weights": "pretrained backbone" if card.get("pretrained") else "from random weights",
+        "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
+        "parameters": more.get("parameters", ""),
+        "resumable": more.get("resumable", ""),
+        "versions": ", ".join(f"{key} {value}" for key, value in card.get("versions", {}).items()),
+    }
+    for name, value in rows.items():
+        if value not in ("", None):
+            print(f"{name:<11}{value}")
+    for key, value in _flat(settings):
+        print(f"  {key} = {value}")
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    if file.suffix.lower() == ".onnx":
+        card = importlib.import_module("kaname.engine.onnx_model").read_card(file)
+        return card, {"kind": "ONNX export", "megabytes": round(file.stat().st_size / 1e6, 1)}
+    found = importlib.import_module("kaname.engine.checkpoint").load(file)
+    return dict(found.card), {
+        "kind": "checkpoint",
+        "megabytes": round(file.stat().st_size / 1e6, 1),
+        "parameters": f"{sum(value.numel() for value in found.model.values()):,}",
+        "resumable": "yes" if found.training is not None else "no (weights only)",
+    }
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in settings.items():
+        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return rows
