@@ -10,9 +10,9 @@ import pytest
 from kaname.errors import InputError
 from kaname.samples import gauge
 from kaname.samples.camera import Camera, polar, turn
+from kaname.samples.dial import paint_ticks
 from kaname.samples.painting import EXTENT
 from kaname.samples.scale import Scale, Ticks
-from kaname.samples.dial import paint_ticks
 
 SMALL = 128
 
@@ -80,10 +80,10 @@ def test_a_picture_depends_on_seed_and_index_alone() -> None:
 
 
 def test_drawing_does_not_touch_the_global_generators() -> None:
-    np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
     draw(0)
-    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before, np.random.get_state()[1])
 
 
 def test_two_hundred_draws_cover_the_variety_and_keep_every_notch_inside() -> None:

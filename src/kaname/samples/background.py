@@ -71,7 +71,8 @@ def _weave(rng: np.random.Generator, size: Size) -> NDArray[np.float32]:
     height, width = size
     light = 1 + 0.12 * clouds(rng, size, 3, 2)
     light += 0.06 * rng.standard_normal((1, width), dtype=np.float32)
-    return light + 0.06 * rng.standard_normal((height, 1), dtype=np.float32)
+    light += 0.06 * rng.standard_normal((height, 1), dtype=np.float32)
+    return light
 
 
 def paint_background(rng: np.random.Generator, size: Size) -> Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from .prints import paint_prints
 from .scale import Scale, Ticks, draw_scale, second_scale
 
 Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Face:
@@ -114,7 +116,7 @@ def paint_bands(rng: np.random.Generator, canvas: Image, scale: Scale) -> None:
     width = rng.uniform(0.02, 0.09)
     cuts = np.sort(rng.uniform(0, 1, int(rng.integers(2, 5))))
     first, last = scale.angles[0], scale.angles[-1]
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in pairwise(cuts):
         if rng.random() < 0.75:
             colour = palette[int(rng.integers(len(palette)))]
             arc(canvas, min(radius, 0.97), width, (first + (last - first) * low, first + (last - first) * high), colour)

@@ -25,7 +25,8 @@ UNITS = ("bar", "psi", "MPa", "°C", "kPa", "kgf/cm²", "mbar", "kg/cm²", "lbf/
          "l/min", "m³/h", "%", "x100", "inHg", "cmHg", "kV", "Hz", "mm", "kN")  # fmt: skip
 WORDS = ("PRESSURE", "OXYGEN", "ACETYLENE", "WATER", "STEAM", "OIL", "AIR", "VACUUM", "FLOW", "LEVEL", "TEMP", "CO₂",
          "TEMPERATURE", "NH₃", "USE NO OIL", "MADE IN JAPAN", "CL 1.6", "KL 2.5", "STAINLESS", "EN 837-1", "316 SS",
-         "INDUSTRIAL", "CLASS 1.0", "N₂", "REFRIGERANT", "GLYCERINE", "FUEL", "BOILER", "FIRE SERVICE", "SAFETY")  # fmt: skip
+         "INDUSTRIAL", "CLASS 1.0", "N₂", "REFRIGERANT", "GLYCERINE", "FUEL", "BOILER", "SAFETY",
+         "FIRE SERVICE")  # fmt: skip
 LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXZ"
 
 

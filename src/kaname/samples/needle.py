@@ -61,7 +61,9 @@ def _tail(rng: np.random.Generator) -> list[Array]:
         broad, t = rng.uniform(0.08, 0.17), np.linspace(-1, 1, 9)
         bow = rng.uniform(0.0, 0.08)
         far = np.stack([-length - bow * (1 - t**2), broad * t], axis=1)
-        neck = np.array([[-length * 0.55, -wide * 0.8], [0, -wide * 0.5], [0, wide * 0.5], [-length * 0.55, wide * 0.8]])
+        neck = np.array(
+            [[-length * 0.55, -wide * 0.8], [0, -wide * 0.5], [0, wide * 0.5], [-length * 0.55, wide * 0.8]]
+        )
         return [np.concatenate([far[::-1], neck])]
     ring = np.array([-length, 0]) + polar(rng.uniform(0.05, 0.11), np.linspace(0, 2 * np.pi, 24))  # disc on a rod
     return [np.array([[0, 0.015], [-length, 0.015], [-length, -0.015], [0, -0.015]]), ring]

@@ -129,7 +129,7 @@ def _values(rng: np.random.Generator, count: int) -> Array:
         first = -step * int(rng.integers(1, count))
     elif kind < 0.18:
         first = step * int(rng.integers(1, 6))
-    return first + step * np.arange(count)
+    return first + step * np.arange(count, dtype=np.float64)
 
 
 def _kinds(rng: np.random.Generator, base: float, side: float, narrow: bool) -> tuple[Ticks, Ticks | None, Ticks]:
@@ -191,6 +191,10 @@ def _arcs(rng: np.random.Generator, base: float, major: Ticks, minor: Ticks) -> 
     return ((major.inner, width), (major.outer, width))
 
 
+def _inwards(kind: Ticks, distance: float) -> Ticks:
+    return replace(kind, inner=kind.inner - distance, outer=kind.outer - distance)
+
+
 def draw_scale(rng: np.random.Generator, colour: Colour) -> Scale:
     """A main scale, everything about it random."""
     count = COUNTS[int(rng.integers(len(COUNTS)))]
@@ -203,13 +207,11 @@ def draw_scale(rng: np.random.Generator, colour: Colour) -> Scale:
     base = rng.uniform(0.76, 0.95) if inside else rng.uniform(0.5, 0.7)
     if inside and side > 0:
         base -= 0.1
-    kinds = _kinds(rng, base, side, count > 17)
+    major, medium, minor = _kinds(rng, base, side, count > 17)
     # nothing may leave the face, and numerals outside need their room
-    over = max(0.0, max(t.outer for t in kinds if t is not None) - (0.97 if inside else 0.78))
+    over = max(0.0, max(major.outer, minor.outer) - (0.97 if inside else 0.78))
     base -= over
-    major, medium, minor = (t and replace(t, inner=t.inner - over, outer=t.outer - over) for t in kinds)
-    assert major is not None
-    assert minor is not None
+    major, minor, medium = _inwards(major, over), _inwards(minor, over), medium and _inwards(medium, over)
     half = between[:, divisions // 2 - 1] if divisions in (2, 4, 10) else np.zeros(0)
     if divisions in (2, 4) and rng.random() < 1 / 3:
         medium = None
