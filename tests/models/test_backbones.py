@@ -298,3 +298,30 @@ def test_the_dictionary_and_bad_arguments() -> None:
         build_backbone(description={"kind": "pickle"})
     with pytest.raises(InputError, match="in_channels"):
         build_backbone("small", in_channels=0)
+
+
+def test_small_is_small_and_sees_the_whole_image() -> None:
+    backbone = build_backbone("small", pretrained=False)
+    assert sum(value.numel() for value in backbone.parameters()) < 1_000_000
+    images = torch.randn(1, 3, 224, 224, requires_grad=True)
+    backbone(images)[0][0, :, 3, 3].sum().backward()
+    assert images.grad is not None and images.grad[0, :, 200:, 200:].abs().sum() > 0
+
+
+def test_small_at_full_resolution() -> None:
+    backbone = build_backbone("small:8", pretrained=False, options={"stride": 1})
+    assert backbone(torch.randn(1, 3, 32, 64))[0].shape == (1, 8, 32, 64) and backbone.strides == (1,)
+    again = build_backbone(description=backbone.description)
+    again.load_state_dict(backbone.state_dict(), strict=True)
+
+
+@pytest.mark.parametrize("options", [{"stride": 4}, {"width": 6}, {"depth": 3}])
+def test_small_refuses_unknown_options(options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="backbone small"):
+        build_backbone("small", pretrained=False, options=options)
+
+
+def test_small_gives_each_image_its_own_answer() -> None:
+    backbone = build_backbone("small:8", pretrained=False).train()
+    images = torch.randn(4, 3, 32, 32)
+    torch.testing.assert_close(backbone(images)[0][:1], backbone(images[:1])[0], atol=1e-5, rtol=1e-5)

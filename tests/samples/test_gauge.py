@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from kaname.data.formats import labelstudio
 from kaname.errors import InputError
 from kaname.samples import gauge
 from kaname.samples.camera import Camera, polar, turn
 from kaname.samples.dial import paint_ticks
+from kaname.samples.lettering import text_mask
 from kaname.samples.painting import EXTENT
 from kaname.samples.scale import Scale, Ticks
 
@@ -125,6 +127,23 @@ def test_photographs_hold_the_dial_in_its_box() -> None:
         points = np.concatenate(list(dial.points.values()))
         assert (points > [x1, y1]).all()
         assert (points < [x2, y2]).all()
+
+
+def test_the_package_reads_what_it_writes(tmp_path) -> None:
+    out = gauge.write(tmp_path / "set", 2, 8, size=SMALL, layout="flat")
+    names = {"start notch": "start", "inbetween notch": "middle", "end notch": "end"}
+    samples = labelstudio.read(out / "annotation.json", out / "images", names=names)
+    assert len(samples) == 2
+    for index, sample in enumerate(samples):
+        truth = draw(index, seed=8)
+        assert sample.size == (SMALL, SMALL)
+        for name, points in truth.points.items():
+            np.testing.assert_allclose(sample.points[name], points, atol=1e-9)
+
+
+def test_signs_that_a_font_lacks_come_from_another() -> None:
+    assert np.array_equal(text_mask("°C", "cmr10", 30), text_mask("°C", "STIXGeneral", 30))
+    assert not np.array_equal(text_mask("0.5", "cmr10", 30), text_mask("0.5", "STIXGeneral", 30))
 
 
 def read_tasks(path) -> list[dict]:

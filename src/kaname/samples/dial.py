@@ -149,19 +149,19 @@ def paint_paper(rng: np.random.Generator, side: int) -> tuple[Image, Colour, Col
     return canvas, paper, ink
 
 
-def paint_face(rng: np.random.Generator, side: int) -> Face:
-    """A whole face, everything about it random; ``side`` is the canvas in pixels."""
+def paint_face(rng: np.random.Generator, side: int, *, plain: bool = False) -> Face:
+    """A whole face, everything about it random; ``side`` is the canvas in pixels; ``plain``: no bands, one scale."""
     canvas, paper, ink = paint_paper(rng, side)
-    scale = draw_scale(rng, ink)
-    if rng.random() < 0.14:
+    scale = draw_scale(rng, ink, plain=plain)
+    if not plain and rng.random() < 0.14:
         paint_bands(rng, canvas, scale)
-    elif rng.random() < 0.1:  # a disc of another shade inside the ticks
+    elif not plain and rng.random() < 0.1:  # a disc of another shade inside the ticks
         ring = polar(scale.inner - 0.02, np.linspace(0, 2 * np.pi, 90))
         fill(canvas, to_canvas(ring, side), mix(paper, ink, rng.uniform(0.03, 0.2)))
     paint_ticks(canvas, scale)
     height = rng.uniform(0.085, 0.2) if scale.inside else rng.uniform(0.08, 0.15)
     free = paint_numerals(rng, canvas, scale, height, ink)
-    second = bool(rng.random() < 0.2)
+    second = not plain and bool(rng.random() < 0.2)
     if second:
         colours: Sequence[Colour] = ((190, 30, 30), (25, 60, 160), (20, 110, 50), ink)
         colour = colours[int(rng.integers(len(colours)))]
@@ -171,7 +171,7 @@ def paint_face(rng: np.random.Generator, side: int) -> Face:
         paint_numerals(rng, canvas, other, rng.uniform(0.06, 0.09), colour)
         free = min(free, other.inner - 0.12)
     paint_prints(rng, canvas, scale, paper, ink, max(free, 0.3))
-    if rng.random() < 0.12:
+    if not plain and rng.random() < 0.1:
         wear(rng, canvas, paper)
     return Face(canvas, scale, paper, ink, second)
 
@@ -180,5 +180,5 @@ def wear(rng: np.random.Generator, canvas: Image, paper: Colour) -> None:
     """Let the print fade in places: sun, water, age."""
     side = canvas.shape[0]
     spots = cv2.resize(rng.random((9, 9), dtype=np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-    fade = np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.3, 0.75))[..., None]
+    fade = np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.2, 0.65))[..., None]
     canvas[:] = (canvas + (np.array(paper, np.float32) - canvas) * fade).astype(np.uint8)

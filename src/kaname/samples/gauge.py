@@ -27,11 +27,17 @@ from ..types import Sample
 from .photograph import Dial, take
 
 
-def render(rng: np.random.Generator, size: int = 448) -> Dial:
+def render(rng: np.random.Generator, size: int = 448, *, variety: str = "full") -> Dial:
     """One dial that fills its ``size`` x ``size`` image as a detector's crop does, never twice the same.
+
+    ``variety`` is ``full`` (everything this package can draw) or ``plain`` (an everyday dial: five to thirteen notches,
+    head-on, clean and in focus; what a small network learns in a minute).
 
     Every notch lies inside the image and inside the bezel's opening. The result depends on ``rng`` alone.
     """
+    if variety == "plain":
+        centre = size / 2 + rng.normal(0, 0.015, 2) * size
+        return take(rng, (size, size), rng.uniform(0.86, 0.98) * size, centre, crop=True, plain=True)
     fill = rng.uniform(0.84, 1.02) if (kind := rng.random()) < 0.6 else rng.uniform(1.02, 1.22)
     if kind > 0.92:
         fill = rng.uniform(0.5, 0.84)
@@ -47,6 +53,7 @@ def render_photograph(rng: np.random.Generator, size: tuple[int, int] = (960, 12
 
 
 LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
+VARIETIES = ("full", "plain")
 LAYOUTS = ("split", "flat", "photographs")
 WORTH = 24  # images that a further process must have to be worth its start
 
@@ -61,6 +68,7 @@ class _Plan:
     size: int
     held: int
     layout: str
+    variety: str
 
     def path(self, index: int) -> Path:
         part = ("val" if index >= self.count - self.held else "train") if self.layout == "split" else ""
@@ -68,7 +76,7 @@ class _Plan:
 
 
 def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448, val_fraction: float = 0.2,
-          layout: str = "split", processes: int | None = None) -> Path:  # fmt: skip
+          layout: str = "split", variety: str = "full", processes: int | None = None) -> Path:  # fmt: skip
     """Write a data set of ``count`` rendered dials and return its folder.
 
     Image i depends on ``(seed, i)`` alone, whatever the number of processes and whatever ``count``.
@@ -82,14 +90,17 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448
         layout: ``split``: ``{train,val}/{images/*.jpg, labels/annotation.json}``, what training reads; ``flat``:
             ``images/*.jpg`` and ``annotation.json`` as Label Studio exports them; ``photographs``: the same with a dial
             somewhere in a larger scene and its box as a rectangle.
+        variety: ``full`` or ``plain``, as in :func:`render`; photographs are always ``full``.
         processes: at most so many; default one for each core, fewer for small sets; 1 renders in this process.
 
     Raises:
         InputError: a value outside its range, or ``out`` holds something already.
     """
+    if variety not in VARIETIES:
+        raise InputError(f"unknown variety {variety!r}", remedy=f"one of {', '.join(VARIETIES)}")
     _check(Path(out), count, seed, size, val_fraction, layout)
     held = min(count - 1, max(1, round(count * val_fraction))) if layout == "split" and val_fraction > 0 else 0
-    plan = _Plan(str(out), count, seed, size, held, layout)
+    plan = _Plan(str(out), count, seed, size, held, layout, variety)
     for folder in {plan.path(0).parent, plan.path(count - 1).parent}:
         folder.mkdir(parents=True, exist_ok=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -131,7 +142,7 @@ def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, lis
         if plan.layout == "photographs":
             dial = render_photograph(rng, (plan.size, plan.size * 4 // 3))
         else:
-            dial = render(rng, plan.size)
+            dial = render(rng, plan.size, variety=plan.variety)
         picture = cv2.cvtColor(dial.image, cv2.COLOR_RGB2BGR)
         code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
         plan.path(index).write_bytes(code.tobytes())  # not imwrite, which cannot name every path

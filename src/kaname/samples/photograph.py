@@ -38,26 +38,29 @@ class Dial:
     traits: Mapping[str, object]
 
 
-def take(rng: np.random.Generator, size: tuple[int, int], wide: float, centre: Array, *, crop: bool) -> Dial:
+def take(rng: np.random.Generator, size: tuple[int, int], wide: float, centre: Array, *, crop: bool,
+         plain: bool = False) -> Dial:  # fmt: skip
+    """Photograph one dial; ``plain``: an everyday dial, head-on, behind clean glass, in focus."""
     side = int(np.clip(wide * 1.3, 96, 1200))
-    face = paint_face(rng, side)
+    face = paint_face(rng, side, plain=plain)
     casing = draw_casing(rng, face.paper)
     plane = face.scale.points()
     for attempt in range(40):
         calm = 0.93**attempt
-        camera = _camera(rng, casing, size, wide * (calm if crop else 1), centre, calm)
+        damp = 0.3 * calm if plain else calm
+        camera = _camera(rng, casing, size, wide * (calm if crop else 1), centre, damp)
         points = camera.bend_points(camera.project(plane))
         if _visible(points, camera, casing, size):
             break
     else:  # head-on and whole: always visible
         camera = _camera(rng, casing, size, min(min(size) * 0.9, wide), np.array([size[1], size[0]]) / 2, 0.0)
         points = camera.bend_points(camera.project(plane))
-    image = _photograph(rng, face, casing, camera, size)
+    image = _photograph(rng, face, casing, camera, size, plain=plain)
     outline = camera.bend_points(silhouette(camera, casing.outer, casing.height))
     box = np.clip(np.concatenate([outline.min(0), outline.max(0)]), 0, [size[1], size[0]] * 2)
-    if crop and rng.random() < 0.12:
+    if crop and not plain and rng.random() < 0.12:
         image = _bars(rng, image, points)
-    image = _finish(rng, image)
+    image = weather.jpeg(rng, weather.develop(rng, image)) if plain else _finish(rng, image)
     traits = {"notches": len(points), "tilt": float(np.degrees(np.arccos(np.clip(camera.rotation[2, 2], -1, 1)))),
               "form": face.scale.major.form, "inside": face.scale.inside, "second": face.second,
               "dark": face.paper[0] < 60, "arcs": len(face.scale.arcs), "numbered": face.scale.numbered,
@@ -72,7 +75,7 @@ def _camera(rng: np.random.Generator, casing: Casing, size: tuple[int, int], wid
     kind = rng.random()
     tilt = rng.uniform(0, 12) if kind < 0.55 else rng.uniform(12, 30) if kind < 0.88 else rng.uniform(30, 46)
     roll = rng.normal(0, 4) if (kind := rng.random()) < 0.75 else rng.normal(0, 15)
-    if kind > 0.95:
+    if kind > 0.95 and calm > 0.3:
         roll = rng.uniform(-180, 180)
     rotation = turn(np.radians(roll) * calm, np.radians(tilt) * calm, rng.uniform(0, 2 * np.pi))
     camera = Camera(rotation, rng.uniform(4, 14), 1.0, (0.0, 0.0))
@@ -94,7 +97,8 @@ def _visible(points: Array, camera: Camera, casing: Casing, size: tuple[int, int
     return all(cv2.pointPolygonTest(opening, (float(x), float(y)), True) > margin for x, y in points)
 
 
-def _photograph(rng: np.random.Generator, face: Face, casing: Casing, camera: Camera, size: tuple[int, int]) -> Image:
+def _photograph(rng: np.random.Generator, face: Face, casing: Casing, camera: Camera, size: tuple[int, int], *,
+                plain: bool) -> Image:  # fmt: skip
     """Everything that the lens sees, before sensor and file."""
     image = paint_background(rng, size)
     paint_body(rng, image, casing, camera)
@@ -107,11 +111,12 @@ def _photograph(rng: np.random.Generator, face: Face, casing: Casing, camera: Ca
     fill_convex(disc, silhouette(camera, min(1.05, casing.hole + 0.01), 0.0), 255)
     cv2.copyTo(flat, cv2.bitwise_and(disc, opening), image)
     paint_needle(rng, image, needle, camera)
-    middle = camera.project(np.zeros((1, 2)))[0]
-    shine = weather.reflections(rng, size, middle, camera.focal)
-    shine[opening == 0] = 0
-    image = weather.add(image, shine, (1.0, 1.0, rng.uniform(0.85, 1.15)))
-    image = weather.dirt(rng, image, middle, camera.focal)
+    if not plain:
+        middle = camera.project(np.zeros((1, 2)))[0]
+        shine = weather.reflections(rng, size, middle, camera.focal)
+        shine[opening == 0] = 0
+        image = weather.add(image, shine, (1.0, 1.0, rng.uniform(0.85, 1.15)))
+        image = weather.dirt(rng, image, middle, camera.focal)
     ring, extent = ring_canvas(rng, casing, int(np.clip(camera.focal * 1.4, 64, 800)))
     seen = camera.warp(ring, extent, size, casing.height)
     around = np.zeros(size, np.uint8)

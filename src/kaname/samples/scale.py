@@ -195,8 +195,10 @@ def _inwards(kind: Ticks, distance: float) -> Ticks:
     return replace(kind, inner=kind.inner - distance, outer=kind.outer - distance)
 
 
-def draw_scale(rng: np.random.Generator, colour: Colour) -> Scale:
-    """A main scale, everything about it random."""
+def draw_scale(rng: np.random.Generator, colour: Colour, *, plain: bool = False) -> Scale:
+    """A main scale, everything about it random; ``plain``: of the one everyday kind, only its numbers random."""
+    if plain:
+        return _plain_scale(rng, colour)
     count = COUNTS[int(rng.integers(len(COUNTS)))]
     start, sweep = _span(rng)
     options = [d for d in (1, 2, 2, 4, 5, 5, 5, 5, 10, 10) if d * (count - 1) <= (130 if d == 10 else 100)]
@@ -226,6 +228,17 @@ def draw_scale(rng: np.random.Generator, colour: Colour) -> Scale:
         numbered = 5
     return Scale(angles, _values(rng, count), major, medium, minor if divisions > 1 else None, half, other,
                  _arcs(rng, base, major, minor), colour, numbered, inside)  # fmt: skip
+
+
+def _plain_scale(rng: np.random.Generator, colour: Colour) -> Scale:
+    """Five to thirteen numbered notches over about 270 degrees, open at the bottom, four fine ticks between them."""
+    count, divisions = int(rng.integers(5, 14)), 5
+    sweep = np.radians(rng.uniform(250, 290))
+    angles, between = spread(rng, count, divisions, -TAU / 4 - sweep / 2, sweep)
+    base, length = rng.uniform(0.85, 0.95), rng.uniform(0.05, 0.08)
+    major = Ticks(base - length * rng.uniform(1.7, 2.2), base, rng.uniform(0.022, 0.034))
+    minor = Ticks(base - length, base, rng.uniform(0.007, 0.011))
+    return Scale(angles, _values(rng, count), major, None, minor, np.zeros(0), between.ravel(), (), colour, 1, True)
 
 
 def second_scale(rng: np.random.Generator, main: Scale, low: float, high: float, colour: Colour) -> Scale:

@@ -1,26 +1,74 @@
-"""A plain small U-Net, under 1 M parameters, trained from scratch."""
+"""A plain small U-Net, under 1 M parameters, trained from scratch.
+
+The network of the demo and of the tests, the baseline in every table, and the honest choice without pretrained weights.
+Its lowest level has a stride of 32, so that a heatmap can depend on the whole image (which end of a scale is the
+start?); most of its convolutions lie there, where they are cheap.
+
+GroupNorm, not BatchNorm: without statistics over the batch, accumulation, several processes, the average of weights and
+a batch of one give the same answer. It costs 12 % of the training speed (65 against 57 images/s, float32, 2 cores).
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.models.backbones.backbone import Backbone, Notice
 from kaname.models.backbones.hub import APACHE, to_stderr
 
 WIDTH = 16
+GROUPS = 4  # of GroupNorm; the width must divide by it
+WIDTHS = (1, 2, 4, 6, 8)  # times the width, at strides 2, 4, 8, 16, 32
+CONVOLUTIONS = (1, 2, 3, 3)  # at strides 4, 8, 16, 32
+STRIDES = (1, 2)
 
 
 class SmallUNet(nn.Module):
-    def __init__(self, in_channels: int, width: int) -> None:
+    """``(B, C, H, W)`` -> one map ``(B, width, H / 2, W / 2)``, or ``(B, width, H, W)`` for stride 1."""
+
+    def __init__(self, in_channels: int, *, width: int, stride: int) -> None:
         super().__init__()
-        self.a = nn.Conv2d(in_channels, width, 3, stride=2, padding=1)
+        widths = [width * times for times in WIDTHS]
+        pairs = list(itertools.pairwise(widths))
+        self.stem = _convolution(in_channels, width, stride=2)
+        self.down = nn.ModuleList(_Level(a, b, count) for (a, b), count in zip(pairs, CONVOLUTIONS, strict=True))
+        self.across = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
+        self.up = nn.ModuleList(_convolution(a, a) for a, _ in pairs)
+        self.fine = _convolution(in_channels + width, width) if stride == 1 else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        return [self.a(images)]
+        value = self.stem(images)
+        skips: list[Tensor] = []
+        for level in self.down:
+            skips.append(value)
+            value = level(value)
+        for across, up, skip in zip(reversed(self.across), reversed(self.up), reversed(skips), strict=True):
+            value = up(skip + functional.interpolate(across(value), scale_factor=2.0, mode="nearest"))
+        if self.fine is None:
+            return [value]
+        value = functional.interpolate(value, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return [self.fine(torch.cat([images, value], dim=1))]
+
+
+class _Level(nn.Module):
+    """Half the resolution, then convolutions that add to what is there."""
+
+    def __init__(self, before: int, after: int, count: int) -> None:
+        super().__init__()
+        self.halve = _convolution(before, after, stride=2)
+        self.more = nn.ModuleList(_convolution(after, after) for _ in range(count - 1))
+
+    def forward(self, value: Tensor) -> Tensor:
+        value = self.halve(value)
+        for convolution in self.more:
+            value = value + convolution(value)
+        return value
 
 
 def build_small(
@@ -32,22 +80,42 @@ def build_small(
     options: Mapping[str, Any] | None = None,
     notice: Notice = to_stderr,
 ) -> Backbone:
+    """The small U-Net; ``name`` is its width or empty. There are no pretrained weights: it starts from random ones.
+
+    Args:
+        options: ``width`` (16; the finest level's channels, a multiple of 4), ``stride`` of the output (2 or 1).
+
+    Raises:
+        InputError: a width or stride that it does not have.
+    """
+    del pretrained, notice  # nothing to load
+    values = {"width": WIDTH, "stride": 2}
     if description is not None:
-        width = description["width"]
+        values |= {key: description[key] for key in values}
     else:
-        if name and not (name.isdigit() and int(name) >= 4):
-            raise InputError("small x")
-        width = int(name or WIDTH)
+        values |= {"width": name} if name else {}
+        values |= dict(options or {})
+    if unknown := set(values) - {"width", "stride"}:
+        raise InputError(f"the backbone small has no option {sorted(unknown)[0]!r}", remedy="known: width, stride")
+    width, stride = values["width"], values["stride"]
+    if not str(width).isdigit() or int(width) < GROUPS or int(width) % GROUPS:
+        remedy = f"a multiple of {GROUPS}, such as small:{WIDTH}"
+        raise InputError(f"the width of the backbone small cannot be {width!r}", remedy=remedy)
+    if stride not in STRIDES:
+        raise InputError(f"the stride of the backbone small cannot be {stride!r}", remedy="2 or 1")
+    described = {"kind": "small", "name": str(width), "width": int(width), "stride": stride}
     return Backbone(
-        SmallUNet(in_channels, width),
-        channels=[width],
-        strides=[2],
-        multiple=32,
-        description={
-            "kind": "small",
-            "name": str(width),
-            "width": width,
-            "in_channels": in_channels,
-            "licence": APACHE,
-        },
+        SmallUNet(in_channels, width=int(width), stride=stride),
+        channels=[int(width)],
+        strides=[stride],
+        multiple=2 ** len(WIDTHS),
+        description=described | {"in_channels": in_channels, "licence": APACHE, "pretrained": False},
+    )
+
+
+def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(GROUPS, after),
+        nn.ReLU(inplace=True),
     )

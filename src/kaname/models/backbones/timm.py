@@ -178,9 +178,9 @@ def _build(
         common["pretrained_cfg_overlay"] = dict(overlay)
     try:
         with _quiet():
-            net = timm.create_model(architecture, features_only=True, **common)
-            info: Any = net.feature_info
-            channels, strides = list(info.channels()), [int(value) for value in info.reduction()]
+            net: Any = timm.create_model(architecture, features_only=True, **common)
+            channels = list(net.feature_info.channels())
+            strides = [int(value) for value in net.feature_info.reduction()]
             if len(set(strides)) > 1 or not hasattr(getattr(net, "model", None), "forward_intermediates"):
                 return Pyramid(net), channels, strides
             # The features_only form of a transformer has lost its final norm: build the whole one, any input size.

@@ -106,7 +106,7 @@ def build_vit(
         folder = Path(name).expanduser()
         source = _Folder(folder) if folder.is_dir() else _Hub(name, pretrained=pretrained, notice=notice)
         config = source.config
-        model = _loaded(config, source.path, name) if pretrained else _fresh(config)
+        model = _loaded(config, source.path or name) if pretrained else _fresh(config)
         mean, std = source.mean, source.std
         described = {"kind": "vit", "name": source.name, "licence": hub.licence_of(source.name)}
         described |= {"pretrained": pretrained, "revision": source.revision}
@@ -238,7 +238,7 @@ def _fresh(config: Any) -> nn.Module:
         return AutoModel.from_config(config, dtype=torch.float32, **LAYOUTS[config.model_type].build).eval()
 
 
-def _loaded(config: Any, folder: str | None, name: str) -> nn.Module:
+def _loaded(config: Any, folder: str) -> nn.Module:
     """The model with the folder's weights, in float32 (a checkpoint's own dtype may be half precision)."""
     from transformers import AutoModel
 
@@ -256,11 +256,11 @@ def _loaded(config: Any, folder: str | None, name: str) -> nn.Module:
             )
     except Exception as error:  # a foreign file can be broken in any way
         reason = f"the weights do not load ({hub.first_line(error)})"
-        raise InputError(reason, path=folder or name, remedy=hub.OTHERWISE) from error
+        raise InputError(reason, path=folder, remedy=hub.OTHERWISE) from error
     missing = sorted(key for key in report["missing_keys"] if "mask_token" not in key)
     if missing:
         reason = f"the weights lack {len(missing)} of the model's tensors, the first {missing[0]}"
-        raise InputError(reason, path=folder or name, remedy=hub.OTHERWISE)
+        raise InputError(reason, path=folder, remedy=hub.OTHERWISE)
     return model.eval()
 
 
@@ -276,7 +276,7 @@ def _adapt_channels(model: nn.Module, config: Any, in_channels: int) -> None:
     if in_channels == config.num_channels:
         return
     embeddings: Any = model.get_submodule("embeddings.patch_embeddings")
-    first = embeddings if isinstance(embeddings, nn.Conv2d) else embeddings.projection
+    first: Any = getattr(embeddings, "projection", embeddings)  # DINOv3's is the convolution itself
     with torch.no_grad():
         first.weight = nn.Parameter(widen(first.weight, in_channels))
     first.in_channels = in_channels

@@ -28,7 +28,6 @@ Threshold = Annotated[float | None, Parameter(help="Share of a map's maximum abo
 MinScore = Annotated[float | None, Parameter(help="A map whose maximum lies under this has no point.")]
 Clusters = Annotated[Literal["plain", "weighted"] | None, Parameter(help="Mean shift over cells, or weighted by value.")]
 Data = Annotated[Path, Parameter(help="Folder with train/ and val/, or with images/ and labels/.")]
-Extract = tuple[float | None, float | None, str | None]
 
 
 def sample(
@@ -38,6 +37,9 @@ def sample(
     seed: Annotated[int, Parameter(help="Image i depends on (seed, i) alone.")] = 0,
     size: CropSize = 448,
     val_fraction: Annotated[float, Parameter(help="Share of the images that goes to val/.")] = 0.2,
+    variety: Annotated[
+        Literal["full", "plain"], Parameter(help="full: everything the renderer knows; plain: everyday dials, head-on.")
+    ] = "full",
     layout: Annotated[
         Literal["split", "flat", "photographs"],
         Parameter(help="split: train/ and val/; flat: images/ and annotation.json; photographs: larger scenes, with boxes."),
@@ -46,7 +48,7 @@ def sample(
     """Render a small data set of dials with exact truth, in the layout that train takes."""
     from kaname.samples.gauge import write
 
-    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout)
+    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout, variety=variety)
     print(f"{count} rendered dials in {out}")
 
 
@@ -155,7 +157,7 @@ def validate(
     from kaname.recipes.gauge.scoring import score
 
     changes = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
-    score(data, checkpoint, None, out, split="every", truth=truth, changes=changes, pictures=True, device=device)
+    score(data, checkpoint, None, out, split="all", truth=truth, changes=changes, pictures=True, device=device)
 
 
 def predict(
@@ -175,7 +177,9 @@ def predict(
     paths, overrides = split_sources(sources)
     changes: dict[str, Any] = bare_config(overrides, "extract")
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
-    changes |= {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        if value is not None and changes.setdefault(name, value) != value:
+            raise InputError(f"extract.{name} is given twice, as {changes[name]!r} and {value!r}", remedy="give it once")
     predict_sources(paths, checkpoint, out, boxes=boxes, changes=changes, pictures=pictures, device=device)
 
 

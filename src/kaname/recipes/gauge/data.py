@@ -68,4 +68,5 @@ def random_colour(random: np.random.Generator, augment: AugmentSettings, image: 
     brightness = random.uniform(1 - augment.brightness, 1 + augment.brightness)
     contrast = random.uniform(1 - augment.contrast, 1 + augment.contrast)
     grey = min(255.0, float(image.mean()) * brightness)
-    return cv2.convertScaleAbs(image, alpha=brightness * contrast, beta=grey * (1 - contrast))
+    levels = np.arange(256) * (brightness * contrast) + grey * (1 - contrast)
+    return cv2.LUT(image, np.rint(levels.clip(0, 255)).astype(np.uint8))  # type: ignore[return-value]

@@ -17,7 +17,7 @@ TRAIN_DIALS, HELD_OUT = 500, 100
 # Half the reference resolution and the small U-Net: what two cores learn in about a minute.
 OVERRIDES = (
     "size=192", "model.backbone=small", "train.epochs=20", "train.batch_size=8", "train.lr=3e-3",
-    "train.warmup_epochs=1", "train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99",
+    "train.warmup_epochs=1", "augment.rotate=20", "train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99",
 )  # fmt: skip
 
 
@@ -32,7 +32,14 @@ def run(out: Path) -> tuple[list[Section], dict[str, Any]]:
 
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
-    write(out / "data", TRAIN_DIALS + HELD_OUT, 0, size=320, val_fraction=HELD_OUT / (TRAIN_DIALS + HELD_OUT))
+    write(
+        out / "data",
+        TRAIN_DIALS + HELD_OUT,
+        0,
+        size=256,
+        val_fraction=HELD_OUT / (TRAIN_DIALS + HELD_OUT),
+        variety="plain",
+    )
     clock.lap("sample")
     from kaname.recipes.gauge.training import run as train
 
@@ -69,13 +76,13 @@ class _Clock:
 
 def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds: dict[str, float]) -> list[Section]:
     images = result["images"]
-    ranked = sorted(images, key=lambda name: (images[name]["middle"]["f1"] or 0.0, images[name]["start_end"]["f1"] or 0.0))
+    ranked = sorted(
+        images, key=lambda name: (images[name]["middle"]["f1"] or 0.0, images[name]["start_end"]["f1"] or 0.0)
+    )
     sheets = out / "evaluation" / "val" / "key_points"
     worst = [Picture(sheets / f"K_{Path(name).stem}.jpg", _caption(name, images[name])) for name in ranked[:2]]
     best = [Picture(sheets / f"K_{Path(name).stem}.jpg", _caption(name, images[name])) for name in ranked[-2:]]
-    predicted = [
-        Picture(read_image(path), path.stem) for path in sorted((out / "predictions" / "pictures").iterdir())
-    ]
+    predicted = [Picture(read_image(path), path.stem) for path in sorted((out / "predictions" / "pictures").iterdir())]
     log = out / "run" / "log.csv"
     return [
         Text(

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from kaname.codecs.clusters import peaks
+from kaname.data.formats.files import image_size
 from kaname.errors import InputError
-from kaname.geometry.image import read_image
 from kaname.metrics.intervals import summary
 from kaname.metrics.points import matched, mean_nearest_distance, non_assigned, pck, precision_recall_f1
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
@@ -71,7 +71,7 @@ def evaluate(
 
     Args:
         dials: the set.
-        predictions: by image name (or by name without ending).
+        predictions: by image name, or by path where several images share a name.
         tolerance: pixels at 448.
         truth: ``points`` (the annotated coordinates; heatmaps where nothing else is known) or ``heatmap`` (truth
             clustered from the label heatmaps at 0.95, as the original system scored itself).
@@ -82,15 +82,13 @@ def evaluate(
         ``{"groups": {group: {metric: summary}}, "images": {name: figures}, "from_heatmaps": count}``.
 
     Raises:
-        InputError: an image of the set without a prediction.
+        InputError: an image of the set without a prediction, with several, or with one for another size.
     """
-    by_stem = {Path(name).stem: points for name, points in predictions.items()}
+    known = _by_name(predictions)
     images: dict[str, dict[str, dict[str, float | None]]] = {}
     from_heatmaps = 0
     for dial in dials:
-        found = predictions.get(dial.image.name, by_stem.get(dial.name))
-        if found is None:
-            raise InputError(f"no prediction for {dial.image.name}", path=source, remedy="predict the whole set again")
+        found = _prediction(dial, predictions, known, source)
         real, exact = reference_truth(dial, found.size, truth=truth, bandwidth=bandwidth)
         from_heatmaps += not exact
         into = letterbox(found.size, REFERENCE_SIZE)
@@ -101,6 +99,34 @@ def evaluate(
         for group in GROUPS
     }
     return {"groups": groups, "images": images, "from_heatmaps": from_heatmaps}
+
+
+def _by_name(predictions: Mapping[str, Points]) -> dict[str, list[str]]:
+    """The rows of every file name; a row of a box or a frame (``NAME#1``) speaks of a part and is none."""
+    found: dict[str, list[str]] = {}
+    for name in predictions:
+        found.setdefault(Path(name).name, []).append(name)
+    return found
+
+
+def _prediction(dial: Dial, predictions: Mapping[str, Points], known: Mapping[str, list[str]], source: Path) -> Points:
+    rows = known.get(dial.image.name, [])
+    if len(rows) > 1:  # images of one name in several folders: the row whose path is this one's
+        rows = [row for row in rows if Path(row).resolve() == dial.image.resolve()]
+        if not rows:
+            raise InputError(
+                f"several predictions for the name {dial.image.name!r}, none for {dial.image}", path=source,
+                remedy="predict each set into a file of its own",
+            )  # fmt: skip
+    if not rows:
+        raise InputError(f"no prediction for {dial.image.name}", path=source, remedy="predict the whole set again")
+    found, true = predictions[rows[0]], image_size(dial.image)
+    if found.size != true:
+        raise InputError(
+            f"predicted on {found.size[1]} x {found.size[0]}, but the labelled image has {true[1]} x {true[0]}",
+            path=source, row=rows[0], remedy="predict the images of this set",
+        )  # fmt: skip
+    return found
 
 
 def reference_truth(dial: Dial, size: Size, *, truth: str, bandwidth: float) -> tuple[dict[str, FloatArray], bool]:
@@ -127,17 +153,17 @@ def reference_truth(dial: Dial, size: Size, *, truth: str, bandwidth: float) -> 
     }, False  # fmt: skip
 
 
-def metrics_json(result: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """The text of ``metrics.json``."""
+def metrics_content(result: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``metrics.json``, keys sorted."""
     notes = dict(settings)
     if result["from_heatmaps"]:
         notes["truth_note"] = f"truth of {result['from_heatmaps']} images was re-extracted from label heatmaps"
     content = {**result["groups"], "settings": {**notes, "images": len(result["images"])}}
-    return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    return json.loads(json.dumps(content, sort_keys=True))
 
 
-def key_point_metrics_json(result: Mapping[str, Any]) -> str:
-    """The text of ``key_point_metrics.json`` in the original system's layout (shares, not percent)."""
+def key_point_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``key_point_metrics.json`` in the original system's layout (shares, not percent)."""
 
     def renamed(figures: Mapping[str, Any]) -> dict[str, Any]:
         return {ORIGINAL_NAMES[name]: figures[name] for name in ORIGINAL_NAMES}
@@ -150,7 +176,7 @@ def key_point_metrics_json(result: Mapping[str, Any]) -> str:
         image: {group: renamed(figures[group]) for group in ("middle", "start_end")}
         for image, figures in result["images"].items()
     }
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return content
 
 
 def table(result: Mapping[str, Any]) -> list[list[str]]:
@@ -167,12 +193,6 @@ def table(result: Mapping[str, Any]) -> list[list[str]]:
             cells.append(f"{entry['value']:.3f}{interval}")
         rows.append([group, *cells])
     return rows
-
-
-def image_size(dial: Dial) -> Size:
-    """``(height, width)`` of a dial's image."""
-    height, width = read_image(dial.image).shape[:2]
-    return height, width
 
 
 def _group(points: Mapping[str, FloatArray], group: str) -> FloatArray:

@@ -7,7 +7,6 @@ Pairing is by name. Nothing is skipped: what has no partner is an error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from kaname.config import nearest
 from kaname.data.formats import labelstudio
+from kaname.data.formats.files import image_size, read_json
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
@@ -32,6 +32,8 @@ LABEL_NAMES = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 POINTS_FORMAT = "kaname-points"
 COORDINATES = "continuous pixels of this image: (0, 0) is the top-left corner of the top-left pixel"
+AGAIN = "write it again with `kaname gauge heatmaps`"
+SAME_PX = 0.01  # a point kept in two files is the same within this: one of them went through percentages
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,14 @@ class Dial:
     def name(self) -> str:
         """File name without its ending."""
         return self.image.stem
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The points of an image by channel (pixels of its file), and where they stand: ``task 7``."""
+
+    points: Mapping[str, FloatArray]
+    row: str
 
 
 def sets(data: Path) -> dict[str, Path]:
@@ -92,7 +102,7 @@ def problems(folder: Path, *, allow_missing: bool = False, size: int | None = No
         try:
             read_image(found.image)
             if found.heatmaps is not None:
-                read_heatmaps(found.heatmaps, size)
+                check_heatmaps(found, size, allow_missing=allow_missing)
         except InputError as error:
             yield error
 
@@ -105,10 +115,12 @@ def read_heatmaps(path: Path, size: int | None) -> np.ndarray:
     """
     try:
         maps = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError("not a NumPy array file", path=path, remedy="write it again with `kaname gauge heatmaps`") from error
+    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:  # a damaged header may be anything
+        raise InputError("not a NumPy array file", path=path, remedy=AGAIN) from error
+    if not isinstance(maps, np.ndarray):
+        raise InputError("several arrays (.npz) instead of one", path=path, remedy=AGAIN)
     wanted = f"(3, {size}, {size})" if size else "(3, SIZE, SIZE)"
-    square = maps.ndim == 3 and maps.shape[0] == 3 and maps.shape[1] == maps.shape[2]
+    square = maps.ndim == 3 and maps.shape[0] == 3 and maps.shape[1] == maps.shape[2] > 0
     if not square or (size is not None and maps.shape[1] != size):
         side = maps.shape[1] if square else size or 448
         raise InputError(
@@ -116,18 +128,44 @@ def read_heatmaps(path: Path, size: int | None) -> np.ndarray:
             remedy=f"write them again with `kaname gauge heatmaps --size {size or side}`",
         )  # fmt: skip
     if maps.dtype.kind not in "fiu" or not np.isfinite(maps).all():
-        raise InputError("heatmaps hold NaN or infinity", path=path, remedy="write them again with `kaname gauge heatmaps`")
+        raise InputError("heatmaps hold NaN or infinity", path=path, remedy=AGAIN)
     if maps.min() < 0 or maps.max() > 1:
         raise InputError(
             f"heatmap values reach from {maps.min():.3g} to {maps.max():.3g} instead of 0..1", path=path,
-            remedy="write them again with `kaname gauge heatmaps`",
+            remedy=AGAIN,
         )  # fmt: skip
     return maps.astype(np.float32, copy=False)
 
 
-def read_labelstudio(path: Path, images: Path | None) -> dict[Path, dict[str, FloatArray]]:
-    """Image file to its points by channel, from a Label Studio JSON with any of the known label names."""
-    return {sample.image: channel_points(sample.points) for sample in labelstudio.read(path, images=images, names=ALIASES)}
+def check_heatmaps(dial: Dial, size: int | None, *, allow_missing: bool) -> None:
+    """Read a dial's heatmaps, and where nothing else is known of it, look for what must be on it.
+
+    Raises:
+        InputError: what :func:`read_heatmaps` raises; without exact points also an empty start or end channel.
+    """
+    assert dial.heatmaps is not None
+    maps = read_heatmaps(dial.heatmaps, size)
+    if dial.points is None:
+        shown = {name: np.zeros((int(maps[channel].max() > 0), 2)) for channel, name in enumerate(CHANNELS)}
+        wrong = check_points(shown, dial.heatmaps, None, allow_missing=allow_missing)
+        if wrong is not None:
+            raise wrong
+
+
+def read_labelstudio(path: Path, images: Path | None) -> dict[Path, Annotated]:
+    """Image file to its points, from a Label Studio JSON with any of the known label names."""
+    found = labelstudio.read(path, images=images, names=ALIASES)
+    return {sample.image: Annotated(channel_points(sample.points), f"task {sample.meta['task']}") for sample in found}
+
+
+def point_pairs(value: Any) -> FloatArray:
+    """A list of ``[x, y]`` from JSON as ``(N, 2)``; ValueError or TypeError where it is something else."""
+    array = np.array(value, dtype=np.float64)
+    if array.size == 0 and array.ndim <= 2:
+        return np.zeros((0, 2))
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ValueError(f"points of shape {array.shape}")
+    return array
 
 
 def channel_points(points: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
@@ -187,21 +225,30 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
+def make_folder(folder: Path) -> None:
+    """A folder to write into, or an :class:`InputError` that says why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made ({error.strerror})", path=folder, remedy="choose another folder") from error
+
+
 def letterbox(size: Size, target: int) -> Affine:
     """From pixels of an image of ``size`` to the network's square input."""
     return Affine.letterbox(size, (target, target))
 
 
 def _walk(folder: Path, *, allow_missing: bool) -> Iterator[Dial | InputError]:
-    labels = folder / "labels"
     try:
         images = image_files(folder / "images")
-        studio = list(_studio_files(folder))
     except InputError as error:
         yield error
         return
-    if not labels.is_dir() and not studio:
-        yield InputError("the labels folder does not exist", path=labels, remedy="make it with `kaname gauge heatmaps`")
+    known = _Known(folder)
+    known.read(folder / "images")
+    yield from known.faults
+    if not known.place.is_dir() and not known.files:
+        yield InputError("the labels folder does not exist", path=known.place, remedy="make it with `kaname gauge heatmaps`")
         return
     seen: dict[str, Path] = {}
     for image in images:
@@ -209,87 +256,120 @@ def _walk(folder: Path, *, allow_missing: bool) -> Iterator[Dial | InputError]:
             yield InputError(
                 f"the name {image.stem!r} stands twice, also as {seen[image.stem].name}", path=image, remedy="rename one of them"
             )
-        seen.setdefault(image.stem, image)
-    truth: dict[str, Mapping[str, FloatArray]] = {}
-    for path in studio:
-        broken = list(labelstudio.problems(path, images=folder / "images", names=ALIASES))
-        yield from broken
-        if not broken:
-            truth |= {image.stem: points for image, points in read_labelstudio(path, folder / "images").items()}
-    broken_studio = bool(studio) and not truth
-    for stem, image in seen.items():
-        yield from _pair(image, labels, truth.get(stem), studio, allow_missing, silent=broken_studio)
-    yield from _orphans(labels, set(seen))
+            continue
+        seen[image.stem] = image
+        yield from _pair(image, known, allow_missing=allow_missing)
+    yield from known.orphans(set(seen))
 
 
-def _pair(
-    image: Path, labels: Path, points: Mapping[str, FloatArray] | None, studio: list[Path], allow_missing: bool, *, silent: bool
-) -> Iterator[Dial | InputError]:
-    exact, maps = labels / f"{image.stem}.json", labels / f"{image.stem}.npy"
-    source: Path | None = studio[0] if studio else None
-    try:
-        if exact.is_file() and exact not in studio:
-            points, source = _read_points(exact, image), exact
-    except InputError as error:
-        yield error
-        return
-    if points is None and not maps.is_file():
-        if not silent:
-            yield InputError(
-                "this image has no label", path=image, remedy=f"label it, or take it out of {image.parent.name}"
-            )
-        return
-    if points is not None:
-        wrong = check_points(points, source or image, image.name if source in studio else None, allow_missing=allow_missing)
-        if wrong is not None:
-            yield wrong
-            return
-    yield Dial(image=image, points=points, heatmaps=maps if maps.is_file() else None)
+class _Known:
+    """Every label of one set by the stem of its image's name, and what is wrong with the files.
 
+    Attributes:
+        place: the folder ``labels``.
+        files: the Label Studio files, in ``labels`` and beside ``images``.
+        exact: contents of ``labels/<stem>.json``.
+        studio: what the Label Studio files say, with the file.
+    """
 
-def _orphans(labels: Path, stems: set[str]) -> Iterator[InputError]:
-    if not labels.is_dir():
-        return
-    for path in sorted(labels.glob("*.npy")):
-        if path.stem not in stems:
-            yield InputError("this label has no image", path=path, remedy=nearest(path.stem, sorted(stems)))
+    def __init__(self, folder: Path) -> None:
+        self.place = folder / "labels"
+        self.files: list[Path] = []
+        self.exact: dict[str, dict[str, Any]] = {}
+        self.studio: dict[str, tuple[Annotated, Path]] = {}
+        self.faults: list[InputError] = []
+        for place in (self.place, folder):
+            for path in sorted(place.glob("*.json")) if place.is_dir() else ():
+                self._sort(path)
 
-
-def _studio_files(folder: Path) -> Iterator[Path]:
-    """Label Studio files in ``labels`` and beside ``images``: every JSON that is no ``<stem>.json`` of ours."""
-    for place in (folder / "labels", folder):
-        for path in sorted(place.glob("*.json")) if place.is_dir() else ():
+    def _sort(self, path: Path) -> None:
+        try:
             data = read_json(path)
-            if not (isinstance(data, dict) and data.get("format") == POINTS_FORMAT):
-                yield path
+        except InputError as error:
+            self.faults.append(error)
+            return
+        ours, inside = isinstance(data, dict) and data.get("format") == POINTS_FORMAT, path.parent == self.place
+        if ours and inside:
+            self.exact[path.stem] = data
+        elif inside or isinstance(data, list):  # an object beside the images (metrics, predictions) is no label
+            self.files.append(path)
+
+    def read(self, images: Path) -> None:
+        """Read the Label Studio files; an image in two of them must have the same points in both."""
+        for path in self.files:
+            broken = labelstudio.problems(path, images=images, names=ALIASES)
+            self.faults += broken
+            for image, found in ({} if broken else read_labelstudio(path, images)).items():
+                other, first = self.studio.setdefault(image.stem, (found, path))
+                if not _same(other.points, found.points):
+                    self.faults.append(InputError(
+                        f"{image.name!r} has other points in {first}", path=path, row=found.row, remedy="keep one annotation"
+                    ))  # fmt: skip
+
+    def orphans(self, stems: set[str]) -> Iterator[InputError]:
+        """Labels without an image."""
+        ours = [self.place / f"{stem}.json" for stem in self.exact]
+        for path in sorted([*(self.place.glob("*.npy") if self.place.is_dir() else ()), *ours]):
+            if path.stem not in stems:
+                yield InputError("this label has no image", path=path, remedy=nearest(path.stem, sorted(stems)))
+        for stem, (found, path) in self.studio.items():
+            if stem not in stems:
+                yield InputError(
+                    f"its image {stem!r} is none that training reads", path=path, row=found.row,
+                    remedy=f"put it right into images/ as {', '.join(IMAGE_ENDINGS)}",
+                )  # fmt: skip
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file; errors name the line."""
+def _pair(image: Path, known: _Known, *, allow_missing: bool) -> Iterator[Dial | InputError]:
+    exact, maps = known.place / f"{image.stem}.json", known.place / f"{image.stem}.npy"
+    points, source, row = None, image, None
+    if image.stem in known.studio:
+        found, source = known.studio[image.stem]
+        points, row = found.points, f"{found.row} ({image.name})"
+    if image.stem in known.exact:
+        try:
+            written = _read_points(exact, known.exact[image.stem], image)
+        except InputError as error:
+            yield error
+            return
+        if points is not None and not _same(points, written):
+            yield InputError(
+                f"other points than {source} ({row}) has", path=exact,
+                remedy="write it again with `kaname gauge heatmaps`, or remove one of the two",
+            )  # fmt: skip
+            return
+        points, source, row = written, exact, None
+    if points is None and not maps.is_file():
+        if not known.faults:  # else its label may be in the file that could not be read
+            yield InputError("this image has no label", path=image, remedy=f"label it, or take it out of {image.parent.name}")
+        return
+    wrong = None if points is None else check_points(points, source, row, allow_missing=allow_missing)
+    yield wrong or Dial(image=image, points=points, heatmaps=maps if maps.is_file() else None)
+
+
+def _same(one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> bool:
+    return all(
+        one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=0, atol=SAME_PX) for name in CHANNELS
+    )
+
+
+def _read_points(path: Path, data: dict[str, Any], image: Path) -> dict[str, FloatArray]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8 text", path=path, remedy="save it as UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON ({error.msg})", path=path, row=error.lineno, remedy="export it again") from error
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the path") from error
-
-
-def _read_points(path: Path, image: Path) -> dict[str, FloatArray]:
-    data = read_json(path)
-    try:
-        points = {name: np.array(data["points"].get(name, []), dtype=np.float64).reshape(-1, 2) for name in CHANNELS}
+        points = {name: point_pairs(data["points"].get(name, [])) for name in CHANNELS}
+        surplus = sorted(set(data["points"]) - set(CHANNELS))
+        height, width = (int(value) for value in data["size"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError("not a file of points", path=path, remedy="write it again with `kaname gauge heatmaps`") from error
-    height, width = (int(value) for value in data.get("size", (0, 0)))
-    everything = np.concatenate(list(points.values()))
-    if not np.isfinite(everything).all() or (everything < 0).any() or (everything > (width, height)).any():
-        raise InputError(
-            f"a point lies outside the image of {width} x {height}", path=path, remedy="write it again with `kaname gauge heatmaps`"
-        )
+        raise InputError("not a file of points", path=path, remedy=AGAIN) from error
+    if surplus:
+        raise InputError(f"unknown names: {', '.join(map(repr, surplus))}", path=path, remedy=f"known: {', '.join(CHANNELS)}")
     if data.get("image") not in (None, image.name):
         raise InputError(f"belongs to {data['image']!r}, not to {image.name!r}", path=path, remedy="keep image and label together")
+    true = image_size(image)
+    if (height, width) != true:
+        raise InputError(
+            f"written for an image of {width} x {height}, but {image.name!r} has {true[1]} x {true[0]}", path=path, remedy=AGAIN
+        )
+    everything = np.concatenate(list(points.values()))
+    if not np.isfinite(everything).all() or (everything < 0).any() or (everything > (width, height)).any():
+        raise InputError(f"a point lies outside the image of {width} x {height}", path=path, remedy=AGAIN)
     return points
-
-

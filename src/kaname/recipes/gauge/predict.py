@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,14 @@ import numpy as np
 
 from kaname import config as configuration
 from kaname.codecs.clusters import peaks
+from kaname.data.formats.files import read_json, write_json
 from kaname.engine.onnx_model import OnnxRunner
 from kaname.engine.predict import Maps, Model, Runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.recipes.gauge import CHANNELS
-from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
-from kaname.recipes.gauge.labels import POINTS_FORMAT, read_json
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge.config import ExtractSettings
+from kaname.recipes.gauge.labels import POINTS_FORMAT, point_pairs
 from kaname.types import Points, Size
 
 COORDINATES = "continuous pixels of the original image: (0, 0) is the top-left corner of the top-left pixel"
@@ -63,20 +62,28 @@ def extract_points(maps: Maps, back: Affine, size: Size, settings: ExtractSettin
     scores: dict[str, np.ndarray] = {}
     for name, heatmap in zip(CHANNELS, maps, strict=True):
         found, score = peaks(
-            heatmap, 1.0, threshold=settings.threshold, bandwidth=settings.bandwidth * maps.shape[-1] / 448,
+            heatmap, 1.0, threshold=settings.threshold, bandwidth=settings.bandwidth * maps.shape[-1] / REFERENCE_SIZE,
             min_score=settings.min_score, weighted=settings.clusters == "weighted", single=name != "middle",
         )  # fmt: skip
         xy[name], scores[name] = back.points(found), score
     return Points(xy=xy, scores=scores, size=size)
 
 
-def extraction(config: GaugeConfig, **changes: Any) -> ExtractSettings:
-    """The extraction settings of a configuration with some of them changed (``None`` values are ignored)."""
-    return replace(config.extract, **{name: value for name, value in changes.items() if value is not None})
+def write_points(
+    path: Path, rows: Iterable[tuple[str, Points, Mapping[str, Any]]], *, model: str, settings: Mapping[str, Any]
+) -> None:
+    """Write ``points.json``; at its name stands the whole file or none.
 
+    ``{"format": "kaname-points", "version": 1, "coordinates": TEXT, "recipe": "gauge", "model": TEXT, "settings":
+    {threshold, min_score, bandwidth, clusters, tolerance}, "images": [ROW, ...]}``, where a ROW is ``{"image": NAME,
+    "size": [height, width], "points": {"start": [[x, y], ...], "middle": ..., "end": ...}, "scores": {"start": [s, ...],
+    "middle": ..., "end": ...}}``. Points are continuous pixels of the original image; start and end hold at most one,
+    ``middle`` every notch; scores, one a point, are the heatmap's maximum there in 0..1. NAME is the file's name, or
+    its path as it was given where two files share a name.
 
-def write_points(path: Path, rows: Iterable[tuple[str, Points, Mapping[str, Any]]], *, model: str, settings: Mapping[str, Any]) -> None:
-    """``points.json``: for each image its name, size, points and scores; further fields (frame, time) as given."""
+    Rows of a video are named ``NAME#FRAME`` and also hold ``frame`` (from 0) and ``seconds``; rows of boxes are named
+    ``NAME#BOX`` and also hold ``box`` (from 1, in the order of the file of boxes).
+    """
     images = [
         {
             "image": name,
@@ -91,10 +98,7 @@ def write_points(path: Path, rows: Iterable[tuple[str, Points, Mapping[str, Any]
         "format": POINTS_FORMAT, "version": 1, "coordinates": COORDINATES, "recipe": "gauge", "model": model,
         "settings": dict(settings), "images": images,
     }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_json(path, content)
 
 
 def read_points(path: Path) -> dict[str, Points]:
@@ -109,14 +113,16 @@ def read_points(path: Path) -> dict[str, Points]:
     found: dict[str, Points] = {}
     for row, entry in enumerate(data["images"], 1):
         try:
-            xy = {name: np.array(entry["points"][name], dtype=np.float64).reshape(-1, 2) for name in CHANNELS}
+            xy = {name: point_pairs(entry["points"][name]) for name in CHANNELS}
             scores = {name: np.array(entry["scores"][name], dtype=np.float64).reshape(-1) for name in CHANNELS}
-            name, (height, width) = str(entry["image"]), entry["size"]
+            name, (height, width) = entry["image"], (int(side) for side in entry["size"])
+            if not isinstance(name, str) or min(height, width) < 1 or any(len(xy[n]) != len(scores[n]) for n in CHANNELS):
+                raise ValueError("ill-formed")
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("not a prediction", path=path, row=f"image {row}", remedy="predict again") from error
         if not all(np.isfinite(points).all() for points in xy.values()):
             raise InputError("a point is not finite", path=path, row=f"image {row}", remedy="predict again")
         if name in found:
             raise InputError(f"{name!r} stands twice", path=path, row=f"image {row}", remedy="predict again")
-        found[name] = Points(xy=xy, scores=scores, size=(int(height), int(width)))
+        found[name] = Points(xy=xy, scores=scores, size=(height, width))
     return found

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kaname.data.formats.files import image_size
 from kaname.data.video import frames, is_video
 from kaname.engine import draw
 from kaname.engine.progress import Bar
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
-from kaname.recipes.gauge import CHANNELS
-from kaname.recipes.gauge.labels import IMAGE_ENDINGS, Dial, image_files, read, sets, truth_of
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge.config import ExtractSettings
+from kaname.recipes.gauge.evaluate import reference_truth
+from kaname.recipes.gauge.labels import Dial, image_files, letterbox, make_folder, read, sets, truth_of
 from kaname.recipes.gauge.predict import open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import read_boxes
 from kaname.recipes.gauge.scoring import describe_model
@@ -35,25 +37,30 @@ def predict_sources(
 
     With ``boxes`` every box of an image is a dial of its own (its number stands in the row as ``box``).
     """
-    files = list(_expand(sources))
+    files = list({path.resolve(): path for path in _expand(sources)}.values())  # a file named twice is one answer
     if not files:
         raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
+    for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
+        if not is_video(path):
+            image_size(path)
     by_name = {} if boxes is None else _boxes_by_name(boxes, files)
     model = open_model(checkpoint, runtime=device, extract=changes)
     names = _row_names(files)
+    sheets = _picture_names(names)
 
     def rows() -> Iterator[Row]:
         with Bar("predicting", len(files)) as bar:
-            for path, name in zip(files, names, strict=True):
+            for path, name, sheet in zip(files, names, sheets, strict=True):
                 if is_video(path):
                     for frame, points in model.stream(frames(path)):
                         yield f"{name}#{frame.index}", points, {"frame": frame.index, "seconds": frame.seconds}
+                    bar.advance()
                     continue
                 image = read_image(path)
                 found = model.predict(image, by_name.get(path))
                 several = found if isinstance(found, list) else [found]
                 if pictures:
-                    _draw(image, several, out / "pictures" / f"{Path(name).with_suffix('')}.jpg".replace(os.sep, "_"))
+                    _draw(image, several, out / "pictures" / sheet)
                 for number, points in enumerate(several, 1):
                     extra = {"box": number} if isinstance(found, list) else {}
                     yield (f"{name}#{number}" if extra else name), points, extra
@@ -70,6 +77,8 @@ def export_checked(checkpoint: Path, out: Path, images: Path | None, count: int)
 
     if count < 1:
         raise InputError(f"--count must be at least 1, got {count}", remedy="the parity check needs an image")
+    if checkpoint.suffix.lower() == ".onnx":
+        raise InputError("an ONNX file cannot be exported again", path=checkpoint, remedy="give the checkpoint it came from")
     model = open_model(checkpoint, runtime="cpu")
     folder = images if images is not None else _own_images(Path(model.card["config"]["data"]))
     chosen = image_files(folder)
@@ -78,32 +87,58 @@ def export_checked(checkpoint: Path, out: Path, images: Path | None, count: int)
 
 
 def draw_all(out: Path, data: Path | None, predictions: Path | None, images: Path | None, limit: int) -> int:
-    """Pictures of labels, of predictions, or of both on one image (labels as circles' colours of their own)."""
+    """Pictures of labels, of predictions, or of both; sets of a data folder go to folders of their own."""
+    if limit < 0:
+        raise InputError(f"--limit must not be negative, got {limit}", remedy="0 draws all")
     found = {} if predictions is None else read_points(predictions)
-    dials = [] if data is None else [dial for folder in sets(data).values() for dial in read(folder, allow_missing=True)]
-    if not dials:
-        folder = images or predictions.parent if predictions is not None else images
-        assert folder is not None
-        dials = [Dial(_beside(folder, name, predictions), None, None) for name in found]
-    out.mkdir(parents=True, exist_ok=True)
-    for dial in dials[: limit or None]:
-        image = read_image(dial.image)
-        layers: dict[str, np.ndarray] = {}
-        if dial.points is not None:
-            layers |= {f"true {name}": xy for name, xy in truth_of(dial).items()}
-        if dial.image.name in found or str(dial.image) in found:
-            points = found.get(dial.image.name, found.get(str(dial.image)))
-            assert points is not None
-            layers |= {name: points.xy[name] for name in CHANNELS}
-        write_image(out / f"{dial.name}.jpg", draw.points_overlay(image, layers))
-    return len(dials[: limit or None])
+    if data is not None:
+        folders = sets(data)
+        chosen = [
+            (Path(name) / dial.name if len(folders) > 1 else Path(dial.name), dial.image, _layers(dial, found))
+            for name, folder in folders.items() for dial in read(folder, allow_missing=True)
+        ]  # fmt: skip
+    else:
+        assert predictions is not None
+        chosen = _predicted(found, images or predictions.parent, predictions)
+    for name, image, layers in chosen[: limit or None]:
+        make_folder((out / name).parent)
+        write_image(out / f"{name}.jpg", draw.points_overlay(read_image(image), layers))
+    return len(chosen[: limit or None])
 
 
-def _beside(folder: Path, name: str, predictions: Path | None) -> Path:
-    for path in (Path(name), folder / Path(name).name):
+def _layers(dial: Dial, found: Mapping[str, Points]) -> dict[str, np.ndarray]:
+    if dial.points is None:
+        size = image_size(dial.image)
+        back = letterbox(size, REFERENCE_SIZE).inverse()
+        known = reference_truth(dial, size, truth="heatmap", bandwidth=ExtractSettings().bandwidth)[0]
+        truth = {name: back.points(known[name]) for name in CHANNELS}
+    else:
+        truth = truth_of(dial)
+    layers = {f"true {name}": truth[name] for name in CHANNELS}
+    points = found.get(dial.image.name, found.get(dial.image.as_posix()))
+    return layers if points is None else layers | {name: points.xy[name] for name in CHANNELS}
+
+
+def _predicted(found: Mapping[str, Points], folder: Path, source: Path) -> list[tuple[Path, Path, dict[str, np.ndarray]]]:
+    """The images of a file of predictions; the boxes of a photograph are drawn into one picture."""
+    layers: dict[Path, dict[str, np.ndarray]] = {}
+    for name, points in found.items():
+        known = layers.setdefault(_beside(folder, name, source), {})
+        for channel in CHANNELS:
+            known[channel] = np.concatenate([known.get(channel, np.zeros((0, 2))), points.xy[channel]])
+    names = _picture_names([path.name for path in layers])
+    names = names if len(set(names)) == len(names) else _picture_names([path.as_posix() for path in layers])
+    return [(Path(name).with_suffix(""), *entry) for name, entry in zip(names, layers.items(), strict=True)]
+
+
+def _beside(folder: Path, name: str, source: Path) -> Path:
+    whole = name.rpartition("#")[0]  # of a box or of a frame
+    for path in (Path(name), folder / Path(name).name, *((Path(whole), folder / Path(whole).name) if whole else ())):
         if path.is_file():
+            if is_video(path):
+                raise InputError("frames of a video are not drawn", path=source, row=name, remedy="predict single images")
             return path
-    raise InputError(f"the image {name!r} was not found", path=predictions, remedy="give its folder with --images")
+    raise InputError(f"the image {name!r} was not found", path=source, remedy="give its folder with --images")
 
 
 def _own_images(data: Path) -> Path:
@@ -121,10 +156,10 @@ def _expand(sources: list[Path]) -> Iterator[Path]:
     for source in sources:
         if source.is_dir():
             yield from image_files(source)
-        elif source.is_file() or source.suffix.lower() in IMAGE_ENDINGS:
+        elif source.is_file():
             yield source
         else:
-            raise InputError("does not exist", path=source, remedy="check the path")
+            raise InputError("there is no such file", path=source, remedy="check the path")
 
 
 def _row_names(files: list[Path]) -> list[str]:
@@ -133,18 +168,29 @@ def _row_names(files: list[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
 
 
+def _picture_names(names: list[str]) -> list[str]:
+    """A .jpg for each row's name; images that differ in their ending alone keep it in the picture's name."""
+    flat = [name.strip("/").replace("/", "_") for name in names]
+    stems = [Path(name).stem for name in flat]
+    unique = [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, flat, strict=True)]
+    return [f"{name}.jpg" for name in unique]
+
+
 def _boxes_by_name(boxes: Path, files: list[Path]) -> dict[Path, np.ndarray]:
     found: dict[Path, np.ndarray] = {}
+    for path in files:
+        if is_video(path):
+            raise InputError("boxes belong to photographs, not to a video", path=path, remedy="predict it without --boxes")
     for folder in {path.parent for path in files}:
         known = {sample.image.resolve(): sample.boxes for sample in read_boxes(boxes, folder)}
         found |= {path: known[path.resolve()] for path in files if path.resolve() in known}
     for path in files:
-        if path not in found and not is_video(path):
+        if path not in found:
             raise InputError(f"no box for {path.name}", path=boxes, remedy="draw a rectangle round its dial")
     return found
 
 
 def _draw(image: np.ndarray, found: list[Points], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     layers = {name: np.concatenate([points.xy[name] for points in found]) for name in ("middle", "start", "end")}
     write_image(path, draw.points_overlay(image, layers))

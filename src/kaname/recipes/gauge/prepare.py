@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,93 +11,167 @@ import numpy as np
 
 from kaname.codecs.heatmap import encode_sets
 from kaname.data.formats import coco, labelstudio
+from kaname.data.formats.files import read_json, write_json
 from kaname.engine.predict import pixel_boxes
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.labels import (
     ALIASES,
+    IMAGE_ENDINGS,
     LABEL_NAMES,
     check_points,
+    image_files,
     letterbox,
     points_json,
-    read_json,
     read_labelstudio,
 )
 from kaname.types import FloatArray, Sample, Size
+
+# Of the backbones that dials are read with: the small U-Net, DINOv2, DINOv3 and the plain ViT.
+PATCHES = (8, 14, 16)
+WRITTEN = (".jpg", ".jpeg", ".png")
+
+
+def check_size(size: int) -> None:
+    """Refuse a size that is a multiple of no backbone's patch.
+
+    Raises:
+        InputError: naming the nearest size that is one.
+    """
+    if size < min(PATCHES) or all(size % patch for patch in PATCHES):
+        nearest = min((max(1, round(size / patch)) * patch for patch in PATCHES), key=lambda legal: abs(legal - size))
+        raise InputError(
+            f"size must be a multiple of the network's patch ({', '.join(map(str, PATCHES))}), got {size}",
+            remedy=f"nearest {nearest}",
+        )
 
 
 def crop(images: Path, boxes: Path, out: Path, size: int) -> list[Path]:
     """Cut every box out of its photograph, pad it to a square with black and resize it to ``size``.
 
     Writes ``out/images`` and, where the file of boxes also holds notches, ``out/annotation.json`` (Label Studio) with
-    the points moved along. A photograph with several boxes gives ``<stem>_1``, ``<stem>_2``, ...
+    the points moved along. A photograph with several boxes gives ``<stem>_1``, ``<stem>_2``, ... A box that reaches
+    beyond its photograph is cut off there.
 
     Returns:
         The written images.
 
     Raises:
-        InputError: unreadable input, a photograph without a box, or a name that would be written twice.
+        InputError: unreadable input, a photograph without a box, a notch outside all boxes, or a name that would be
+            written twice. Nothing is written then.
     """
+    check_size(size)
     samples = read_boxes(boxes, images)
     planned = _planned_names(samples, boxes)
-    _refuse_full(out)
-    written: list[Sample] = []
-    for sample, names in zip(samples, planned, strict=True):
-        photograph = read_image(sample.image)
-        height, width = photograph.shape[:2]
-        for name, (x1, y1, x2, y2) in zip(names, pixel_boxes(sample.boxes, (height, width)), strict=True):
-            window = np.ascontiguousarray(photograph[y1:y2, x1:x2])
-            into = letterbox((y2 - y1, x2 - x1), size)
-            target = out / "images" / name
-            write_image(target, into.image(window, (size, size)))
-            inside = {
-                channel: into.points(points[_inside(points, (x1, y1, x2, y2))] - np.array([x1, y1], dtype=np.float64))
-                for channel, points in sample.points.items()
-            }
-            visible = {channel: np.full(len(points), 2) for channel, points in inside.items()}
-            written.append(Sample(image=target, points=inside, visible=visible, size=(size, size)))
-    if any(len(points) for sample in written for points in sample.points.values()):
-        labelstudio.write(out / "annotation.json", written, names=LABEL_NAMES)
-    return [sample.image for sample in written]
+    for name in ("images", "annotation.json"):
+        place = out / name
+        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+            raise InputError(f"the output folder already holds {name}", path=out, remedy="choose an empty --out folder")
+    # Everything is made aside first, so that a damaged photograph at the end leaves nothing half done.
+    partial = out / f".crop.{os.getpid()}.partial"
+    try:
+        (partial / "images").mkdir(parents=True)
+        written = [
+            crop for sample, names in zip(samples, planned, strict=True)
+            for crop in _crops(sample, names, partial / "images", size, boxes)
+        ]  # fmt: skip
+        if any(len(points) for sample in written for points in sample.points.values()):
+            labelstudio.write(partial / "annotation.json", written, names=LABEL_NAMES)
+            (partial / "annotation.json").replace(out / "annotation.json")
+        (partial / "images").replace(out / "images")
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", path=out, remedy="check the folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return [out / "images" / sample.image.name for sample in written]
+
+
+def _crops(sample: Sample, names: list[str], folder: Path, size: int, source: Path) -> list[Sample]:
+    """The dials of one photograph, written into ``folder``, with their points in pixels of the crops."""
+    photograph = read_image(sample.image)
+    try:
+        # Percentages carry rounding; without this a box of whole pixels would grow by one.
+        boxes = pixel_boxes(np.round(sample.boxes, 6), photograph.shape[:2])  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(error.reason, path=source, row=sample.image.name, remedy=error.remedy) from error
+    shares = _shares(sample, boxes, source)
+    crops: list[Sample] = []
+    for name, (x1, y1, x2, y2), share in zip(names, boxes, shares, strict=True):
+        into = letterbox((int(y2 - y1), int(x2 - x1)), size)
+        write_image(folder / name, into.image(np.ascontiguousarray(photograph[y1:y2, x1:x2]), (size, size)))
+        corner = np.array([x1, y1], dtype=np.float64)
+        # Rounding may carry a point on the very edge of its box a hair beyond the crop.
+        moved = {channel: np.clip(into.points(points - corner), 0, size) for channel, points in share.items()}
+        visible = {channel: np.full(len(points), 2) for channel, points in moved.items()}
+        crops.append(Sample(image=folder / name, points=moved, visible=visible, size=(size, size)))
+    return crops
+
+
+def _shares(sample: Sample, boxes: np.ndarray, source: Path) -> list[dict[str, FloatArray]]:
+    """For each box the points that belong to it: its own in COCO, those that lie in it in Label Studio."""
+    shares: list[dict[str, FloatArray]] = [{} for _ in boxes]
+    by_row = "image_id" in sample.meta
+    for channel, points in sample.points.items():
+        seen = sample.visible[channel] > 0
+        inside = [
+            seen & (points >= (x1, y1)).all(axis=1) & (points <= (x2, y2)).all(axis=1) for x1, y1, x2, y2 in boxes
+        ]
+        if by_row:
+            inside = [mine & (np.arange(len(points)) == number) for number, mine in enumerate(inside)]
+        lost = seen & ~np.any(inside, axis=0)
+        if lost.any():
+            x, y = points[lost][0]
+            raise InputError(
+                f"{lost.sum()} {channel} notch(es) lie outside the box, the first at ({x:.1f}, {y:.1f}) px",
+                path=source, row=sample.image.name, remedy="draw the rectangle round the whole dial",
+            )  # fmt: skip
+        for share, mine in zip(shares, inside, strict=True):
+            share[channel] = points[mine]
+    return shares
 
 
 def heatmaps(annotation: Path, directory: Path, size: int, *, sigma: float, allow_missing: bool) -> list[Path]:
-    """Write ``labels/<stem>.npy`` and ``labels/<stem>.json`` for every annotated image of ``directory/images``.
+    """Write ``labels/<stem>.npy`` and ``labels/<stem>.json`` for every image of ``directory/images``.
 
     The maps are float32 ``(3, size, size)``, channels start, middle, end, Gaussians of peak 1 at the sub-pixel place,
     overlaps by maximum; an image that is not square lies in them as it will be letterboxed.
 
     Args:
+        annotation: Label Studio JSON; a name that is no file here is looked for in ``directory``.
         sigma: standard deviation in pixels of a 448 x 448 map; it scales with ``size``.
 
     Raises:
-        InputError: anything wrong in the annotation; nothing is written then.
+        InputError: anything wrong in the annotation, an image without one or twice; nothing is written then.
     """
-    annotation = annotation if annotation.is_file() or not (directory / annotation).is_file() else directory / annotation
+    check_size(size)
+    if not (np.isfinite(sigma) and sigma > 0):
+        raise InputError(f"sigma must be positive, got {sigma}", remedy="8 is usual")
+    if not annotation.is_file() and (directory / annotation).is_file():
+        annotation = directory / annotation
     found = read_labelstudio(annotation, directory / "images")
-    sizes: dict[Path, Size] = {}
-    for image, points in found.items():
-        wrong = check_points(points, annotation, image.name, allow_missing=allow_missing)
+    rows: dict[str, str] = {}
+    for image, annotated in found.items():
+        row = f"{annotated.row} ({image.name})"
+        wrong = check_points(annotated.points, annotation, row, allow_missing=allow_missing)
         if wrong is not None:
             raise wrong
-        sizes[image] = read_image(image).shape[:2]  # type: ignore[assignment]
-    stems = [image.stem for image in found]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two images are named {stem!r}", path=annotation, remedy="rename one of them")
+        if image.suffix.lower() not in IMAGE_ENDINGS or image.parent != directory / "images":
+            remedy = f"put it right into images/ as {', '.join(IMAGE_ENDINGS)}"
+            raise InputError(f"{image} is none that training reads", path=annotation, row=row, remedy=remedy)
+        if image.stem in rows:
+            reason = f"two images are named {image.stem!r}, the other in {rows[image.stem]}"
+            raise InputError(reason, path=annotation, row=row, remedy="rename one of them")
+        rows[image.stem] = row
+    for image in image_files(directory / "images"):
+        if image not in found:
+            raise InputError(f"this image has no task in {annotation}", path=image, remedy="label it, or take it out")
+    sizes: dict[Path, Size] = {image: read_image(image).shape[:2] for image in found}  # type: ignore[misc]
     labels = directory / "labels"
-    labels.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for image, points in found.items():
-        maps = encode(points, sizes[image], size, sigma)
-        _write_array(labels / f"{image.stem}.npy", maps)
-        _write_text(
-            labels / f"{image.stem}.json",
-            json.dumps(points_json(image.name, sizes[image], points), ensure_ascii=False, indent=1),
-        )
-        written.append(labels / f"{image.stem}.npy")
-    return written
+    for image, annotated in found.items():
+        write_json(labels / f"{image.stem}.json", points_json(image.name, sizes[image], annotated.points))
+        _write_array(labels / f"{image.stem}.npy", encode(annotated.points, sizes[image], size, sigma))
+    return [labels / f"{image.stem}.npy" for image in found]
 
 
 def encode(points: Mapping[str, FloatArray], image: Size, size: int, sigma: float) -> np.ndarray:
@@ -107,16 +182,39 @@ def encode(points: Mapping[str, FloatArray], image: Size, size: int, sigma: floa
 
 
 def read_boxes(path: Path, images: Path) -> list[Sample]:
-    """Photographs with their boxes, from Label Studio rectangles or COCO; every photograph must have one."""
-    data = read_json(path)
-    if isinstance(data, dict):
-        samples = coco.read(path, images=images)
+    """Photographs with their boxes and notches by channel, from Label Studio rectangles or COCO.
+
+    Raises:
+        InputError: an unreadable file, a photograph without a box, or a point of an unknown name.
+    """
+    if isinstance(read_json(path), dict):
+        samples = [_renamed(sample, path) for sample in coco.read(path, images=images)]
     else:
         samples = labelstudio.read(path, images=images, names=ALIASES)
+    if not samples:
+        raise InputError("no photographs in this file", path=path, remedy="export the boxes again")
     for sample in samples:
         if not len(sample.boxes):
-            raise InputError(f"{sample.image.name} has no box", path=path, remedy="draw a rectangle round the dial")
+            raise InputError("no box", path=path, row=sample.image.name, remedy="draw a rectangle round the dial")
     return samples
+
+
+def _renamed(sample: Sample, path: Path) -> Sample:
+    """A COCO sample with its key points' names brought to the channels' (one name a row, so rows stay instances)."""
+    unknown = sorted(set(name for name in sample.points if name.strip().lower() not in ALIASES))
+    if unknown:
+        raise InputError(
+            f"unknown key points: {', '.join(map(repr, unknown))}", path=path, row=sample.image.name,
+            remedy=f"known, in any case: {', '.join(sorted(ALIASES))}",
+        )  # fmt: skip
+    names = {name: ALIASES[name.strip().lower()] for name in sample.points}
+    twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
+    if twice:
+        both = " and ".join(repr(name) for name, channel in names.items() if channel == twice[0])
+        raise InputError(f"{both} mean the same", path=path, row=sample.image.name, remedy="keep one of the names")
+    points = {names[name]: values for name, values in sample.points.items()}
+    visible = {names[name]: values for name, values in sample.visible.items()}
+    return Sample(image=sample.image, points=points, visible=visible, size=sample.size, boxes=sample.boxes, meta=sample.meta)
 
 
 def _planned_names(samples: list[Sample], path: Path) -> list[list[str]]:
@@ -124,36 +222,25 @@ def _planned_names(samples: list[Sample], path: Path) -> list[list[str]]:
     planned: list[list[str]] = []
     for sample in samples:
         stem, ending = sample.image.stem, sample.image.suffix.lower()
-        ending = ending if ending in (".jpg", ".jpeg", ".png") else ".png"
+        ending = ending if ending in WRITTEN else ".png"
         count = len(sample.boxes)
         names = [f"{stem}{ending}" if count == 1 else f"{stem}_{number}{ending}" for number in range(1, count + 1)]
         for name in names:
             if Path(name).stem in taken:
-                raise InputError(f"{Path(name).stem!r} would be written twice", path=path, remedy="rename a photograph")
+                raise InputError(f"{Path(name).stem!r} would be written twice", path=path, row=sample.image.name,
+                                 remedy="rename a photograph")  # fmt: skip
             taken.add(Path(name).stem)
         planned.append(names)
     return planned
 
 
-def _inside(points: FloatArray, box: tuple[int, int, int, int]) -> np.ndarray:
-    x1, y1, x2, y2 = box
-    return (points[:, 0] >= x1) & (points[:, 0] <= x2) & (points[:, 1] >= y1) & (points[:, 1] <= y2)
-
-
-def _refuse_full(out: Path) -> None:
-    if (out / "images").is_dir() and any((out / "images").iterdir()):
-        raise InputError("the output folder already holds images", path=out, remedy="choose an empty --out folder")
-    (out / "images").mkdir(parents=True, exist_ok=True)
-
-
 def _write_array(path: Path, array: np.ndarray) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        np.save(file, array)
-    partial.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            np.save(file, array)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", path=path, remedy="check folder and disk") from error
+    finally:
+        partial.unlink(missing_ok=True)

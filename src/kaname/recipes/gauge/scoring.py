@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kaname.config import from_dict, to_dict
+from kaname.data.formats.files import write_json
 from kaname.engine import draw
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
@@ -18,7 +19,7 @@ from kaname.geometry.image import read_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge.config import ExtractSettings
-from kaname.recipes.gauge.labels import Dial, letterbox, read, read_heatmaps, sets, truth_of
+from kaname.recipes.gauge.labels import Dial, letterbox, make_folder, read, read_heatmaps, sets, truth_of
 from kaname.recipes.gauge.predict import open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import encode
 from kaname.types import Points
@@ -59,9 +60,8 @@ def score_file(
         "tolerance_px": settings.tolerance, "reference_size": REFERENCE_SIZE, "intervals": "95 % bootstrap over images",
         "extract": to_dict(settings),
     }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "metrics.json").write_text(figures.metrics_json(result, notes), encoding="utf-8")
-    (out / "key_point_metrics.json").write_text(figures.key_point_metrics_json(result), encoding="utf-8")
+    write_json(out / "metrics.json", figures.metrics_content(result, notes))
+    write_json(out / "key_point_metrics.json", figures.key_point_metrics(result))
     return result
 
 
@@ -91,7 +91,7 @@ def _pictures(dial: Dial, image: np.ndarray, maps: np.ndarray, points: Points, m
     ours = {name: into.points(points.xy[name]) for name in CHANNELS}
     seen = into.image(image, (side, side))
     for folder in ("heatmaps", "key_points"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+        make_folder(out / folder)
     draw.heatmap_grid(maps, true_maps, CHANNELS, out / "heatmaps" / f"H_{dial.name}.jpg")
     draw.key_point_grid(seen, ours, truth, CHANNELS, out / "key_points" / f"K_{dial.name}.jpg")
 
@@ -102,11 +102,11 @@ def score(
 ) -> dict[str, Result]:  # fmt: skip
     """The verbs ``evaluate`` and ``validate``: score sets of a data folder and print their tables.
 
-    Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of the last one (``val`` where there is one).
+    Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of ``val``, or of the last set without one.
 
     Args:
         data: default: the data the model was trained with.
-        split: a set's name, ``every`` for all of them, or ``None`` for ``val`` (or the only one).
+        split: a set's name, ``all`` for all of them, or ``None`` for ``val`` (or the only one).
         changes: extraction settings to use instead of the stored ones; ``None`` values are ignored.
     """
     if (checkpoint is None) == (predictions is None):
@@ -132,14 +132,15 @@ def score(
             results[name] = score_file(predictions, dials, place / name, settings, truth=truth, model="predictions")
         print(f"\n{name}: {len(dials)} images, distances in pixels at {REFERENCE_SIZE}, 95 % intervals")
         _print_table(figures.table(results[name]))
-        shutil.copyfile(place / name / "metrics.json", place / "metrics.json")
+    chosen = "val" if "val" in results else list(results)[-1]
+    write_json(place / "metrics.json", json.loads((place / chosen / "metrics.json").read_text(encoding="utf-8")))
     print(f"\nfigures in {place / 'metrics.json'}")
     return results
 
 
 def _chosen(data: Path, split: str | None) -> dict[str, Path]:
     found = sets(data)
-    if split == "every":
+    if split == "all":
         return found
     name = split or ("val" if "val" in found else next(iter(found)))
     if name not in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,9 @@ import torch
 from torch import nn
 
 from kaname import config as configuration
+from kaname.data.formats.files import write_json
 from kaname.engine.task import Row, Task
+from kaname.errors import InputError
 from kaname.losses.heatmap import bce_with_logits
 from kaname.models.backbones import freeze
 from kaname.recipes.gauge import labels
@@ -37,6 +38,8 @@ def task(config: GaugeConfig, out_dir: Path) -> Task:
         InputError: the data set is unusable, or the network cannot be built.
     """
     found = labels.sets(config.data)
+    if not {"train", "all"} & set(found):
+        raise InputError("there is no training set here", path=config.data, remedy="it needs train/images and train/labels")
     train = _read(found.get("train", found.get("all", config.data)), config)
     val = _read(found["val"], config) if "val" in found else None
     network = build(config)
@@ -46,7 +49,7 @@ def task(config: GaugeConfig, out_dir: Path) -> Task:
 
     def after_epoch(rows: Sequence[Row]) -> None:
         losses = {str(row["epoch"]): row["train_loss"] for row in rows}
-        (out_dir / "loss.json").write_text(json.dumps(losses, indent=1), encoding="utf-8")
+        write_json(out_dir / "loss.json", losses)
 
     return Task(
         recipe="gauge",
@@ -66,6 +69,6 @@ def _read(folder: Path, config: GaugeConfig) -> list[labels.Dial]:
     dials = labels.read(folder, allow_missing=config.allow_missing)
     limited = dials[: config.train.limit] if config.train.limit else dials
     for dial in limited:
-        if dial.points is None and dial.heatmaps is not None:
-            labels.read_heatmaps(dial.heatmaps, config.size)
+        if dial.points is None:
+            labels.check_heatmaps(dial, config.size, allow_missing=config.allow_missing)
     return limited

@@ -9,6 +9,7 @@ import numpy as np
 
 from kaname import __version__
 from kaname import config as configuration
+from kaname.data.formats.files import write_json
 from kaname.engine import draw
 from kaname.engine.loop import Progress, Run
 from kaname.engine.settings import RunOptions
@@ -16,6 +17,7 @@ from kaname.engine.task import Task
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge import CHANNELS
 from kaname.recipes.gauge.config import GaugeConfig
+from kaname.recipes.gauge.labels import make_folder
 from kaname.recipes.gauge.step import task as build_task
 
 DEBUG_SAMPLES = 16
@@ -30,7 +32,7 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
     task = build_task(config, options.out_dir)
     work = Run(task, config.train, options)
     if not options.dry_run and work.runtime.is_first:
-        options.out_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(options.out_dir)
         write_parameters(task, config, options)
         if debug:
             write_debug(task, options.out_dir / "debug")
@@ -39,21 +41,21 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
         from kaname.recipes.gauge.scoring import score
 
         model = options.out_dir / task.best_name
-        score(config.data, model, None, options.out_dir, split="every", truth="points", changes={}, pictures=True)
+        score(config.data, model, None, options.out_dir, split="all", truth="points", changes={}, pictures=True,
+              device=config.train.device)  # fmt: skip
     return progress
 
 
 def write_parameters(task: Task, config: GaugeConfig, options: RunOptions) -> None:
     """``parameters.json``: the resolved configuration, the command, the version; ``config.yaml``: the same to reuse."""
     content = {"config": dict(task.config), "command": options.command, "kaname": __version__, "card": dict(task.card)}
-    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
-    (options.out_dir / "parameters.json").write_text(text + "\n", encoding="utf-8")
+    write_json(options.out_dir / "parameters.json", json.loads(json.dumps(content, sort_keys=True)))
     (options.out_dir / "config.yaml").write_text(configuration.to_yaml(config), encoding="utf-8")
 
 
 def write_debug(task: Task, folder: Path) -> None:
     """Augmented samples as the network sees them, with their target maps laid over, and their shapes on screen."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for index in range(min(DEBUG_SAMPLES, len(task.train))):
         row = task.train.sample(index, 0)
         image, maps = row["image"], row["heatmaps"].astype(np.float32) / 255
