@@ -5,6 +5,7 @@ Adding a command: one line in :data:`COMMANDS` (or, for a recipe's verb, in that
 
 from __future__ import annotations
 
+import errno
 import importlib
 import itertools
 import os
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kaname import __version__, helping
+from kaname.config import nearest
 from kaname.errors import InputError
 from kaname.recipes import RECIPES, Recipe
 
@@ -56,7 +58,9 @@ def help_text(words: Sequence[str]) -> str | None:
     names = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
     asked = "--help" in words or "-h" in words
     if not names and (asked or not words):
-        entries = {name: text for name, (_, text) in COMMANDS.items()} | {name: recipe_of(name).summary for name in RECIPES}
+        entries = {name: text for name, (_, text) in COMMANDS.items()} | {
+            name: recipe_of(name).summary for name in RECIPES
+        }
         return helping.listing("kaname COMMAND", SUMMARY, {**entries, "--version": "Print the version."})
     if names and names[0] in RECIPES:
         recipe = recipe_of(names[0])
@@ -89,23 +93,33 @@ def main(words: Sequence[str] | None = None) -> None:
         code = fail("interrupted", 130, show_traceback)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except OSError as error:
+        # What no command foresaw: a full disk, a folder that is not ours, a file that vanished meanwhile.
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            code = fail(f"a fault of kaname's own: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
+        else:
+            code = fail(f"{error.filename or 'a file'}: {error.strerror}; check path and disk", 2, show_traceback)
     except Exception as error:
         if getattr(error, "code", None) in (130, 143):
             code = fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
         else:
-            text = f"{type(error).__name__}: {error}".split("\n")[0]
-            code = fail(f"a fault of kaname's own: {text} (--traceback shows where)", 1, show_traceback)
+            code = fail(f"a fault of kaname's own: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
     sys.exit(code)
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0]
 
 
 def run(words: Sequence[str]) -> None:
     """Answer help and version, or hand the words to their command."""
     text = help_text(words)
-    if text is None and list(words) == ["--version"]:
+    if text is None and list(words) in (["--version"], ["-V"]):
         text = f"kaname {__version__}\n"
     if text is not None:
         sys.stdout.write(text)
         return
+    _refuse_unknown(words)
     from cyclopts import CycloptsError
 
     from kaname.engine.flags import normalise_words
@@ -113,7 +127,20 @@ def run(words: Sequence[str]) -> None:
     try:
         build()(normalise_words(words))
     except CycloptsError as error:
-        raise InputError(" ".join(str(error).split()), remedy=f"see `kaname {' '.join(words[:2])} --help`") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        depth = 2 if words[0] in RECIPES else 1
+        raise InputError(reason, remedy=f"see `kaname {' '.join(words[:depth])} --help`") from error
+
+
+def _refuse_unknown(words: Sequence[str]) -> None:
+    first = words[0]
+    if first not in COMMANDS and first not in RECIPES:
+        raise InputError(f"unknown command {first!r}", remedy=nearest(first, [*COMMANDS, *RECIPES]))
+    if first in RECIPES and words[1] not in recipe_of(first).verbs:
+        what = "option" if words[1].startswith("-") else "verb"
+        raise InputError(
+            f"unknown {what} {words[1]!r} of {first}", remedy=nearest(words[1], list(recipe_of(first).verbs))
+        )
 
 
 def fail(text: str, code: int, show_traceback: bool) -> int:

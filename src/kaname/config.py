@@ -10,12 +10,11 @@ YAML is read by the rules of YAML 1.2, in which ``no`` is a word and ``1:30`` is
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +23,26 @@ from kaname.errors import InputError
 T = TypeVar("T")
 OVERRIDE = re.compile(r"^[A-Za-z_][\w.-]*=")
 FILE_LIMIT = 1_000_000
+# YAML 1.2's core schema, without its octal and hexadecimal numbers: tag, pattern, possible first characters.
+RESOLVERS = (
+    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    (
+        "tag:yaml.org,2002:float",
+        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
+        "-+.0123456789",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values from one place: their file, and the line of each dotted key in it, where there is one."""
+
+    data: Mapping[str, Any]
+    source: str | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(
@@ -44,16 +63,14 @@ def load(
     Raises:
         InputError: unknown key (with the nearest name), wrong type, interpolation, a key given twice, bad YAML.
     """
-    layers: list[tuple[Mapping[str, Any], str | None]] = []
-    if file is not None:
-        layers.append((read_yaml(file), str(file)))
-    layers.append((_nest(_merge_command_line(overrides, flags or {})), None))
+    layers = [] if file is None else [_read_layer(file)]
+    layers.append(Layer(_nest(_merge_command_line(overrides, flags or {}))))
     return _build(schema, layers)
 
 
 def from_dict(schema: type[T], data: Mapping[str, Any], *, source: str | None = None) -> T:
     """Rebuild a configuration that :func:`to_dict` wrote; ``source`` names the file in errors."""
-    return _build(schema, [(data, source)])
+    return _build(schema, [Layer(data, source)])
 
 
 def to_dict(config: object) -> dict[str, Any]:
@@ -65,7 +82,20 @@ def to_yaml(config: object) -> str:
     """The resolved configuration as YAML text; :func:`load` of that text gives an equal configuration."""
     import yaml
 
-    return yaml.safe_dump(_quoted(to_dict(config)), sort_keys=False, allow_unicode=True)
+    class Dumper(yaml.SafeDumper):
+        """Quotes a text that YAML 1.1 or YAML 1.2 would read as something else."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def represent_str(self, data: str) -> Any:
+            style = None if data.isprintable() else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    for tag, pattern, first in RESOLVERS:
+        Dumper.add_implicit_resolver(tag, re.compile(pattern), list(first))
+    return yaml.dump(to_dict(config), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def is_override(token: str) -> bool:
@@ -84,47 +114,80 @@ def keys(schema: type) -> Iterator[str]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a dictionary (YAML 1.2 scalars, no interpolation, no doubled keys)."""
+    layer = _read_layer(path)
+    _refuse_interpolation(layer.data, layer)
+    return dict(layer.data)
+
+
+def _read_layer(path: Path) -> Layer:
     if not path.is_file():
         raise InputError("the configuration file does not exist", path=path, remedy="check the path after --config")
     if path.stat().st_size > FILE_LIMIT:
         raise InputError("too large for a configuration file", path=path, remedy=f"at most {FILE_LIMIT} bytes")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8 text", path=path, remedy="save the file as UTF-8") from error
-    data = parse_yaml(text, path=path)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the file") from error
+    lines: dict[str, int] = {}
+    data = parse_yaml(text, path=path, lines=lines)
     if data is None:
-        return {}
+        return Layer({}, str(path))
     if not isinstance(data, dict):
         raise InputError("a configuration is a mapping of keys to values", path=path, remedy="write `key: value` lines")
-    _refuse_interpolation(data, path)
-    return data
+    return Layer(data, str(path), lines)
 
 
-def parse_yaml(text: str, *, path: Path | str | None = None) -> Any:
-    """YAML text to plain values; errors carry the line."""
+def parse_yaml(text: str, *, path: Path | str | None = None, lines: dict[str, int] | None = None) -> Any:
+    """YAML text to plain values; errors carry the line, and ``lines`` is filled with each dotted key's line."""
     import yaml
 
     try:
-        return yaml.load(text, Loader=_strict_loader())
+        loader = _strict_loader()(text)
+        node = loader.get_single_node()
+        if lines is not None and isinstance(node, yaml.MappingNode):
+            lines |= _key_lines(node)
+        return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise InputError(f"not valid YAML ({error.problem})", path=path, row=line, remedy="mend the line") from error
-    except yaml.YAMLError as error:
-        raise InputError("not valid YAML", path=path, remedy="write plain `key: value` lines") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"not valid YAML ({reason})", path=path, remedy="write plain `key: value` lines") from error
+    except RecursionError as error:
+        raise InputError("nested too deeply", path=path, remedy="write plain `key: value` lines") from error
+
+
+def _key_lines(node: Any, prefix: str = "") -> dict[str, int]:
+    found: dict[str, int] = {}
+    for key, value in node.value:
+        if isinstance(key.value, str):
+            found[f"{prefix}{key.value}"] = key.start_mark.line + 1
+            if value.id == "mapping":
+                found |= _key_lines(value, f"{prefix}{key.value}.")
+    return found
 
 
 def _strict_loader() -> type:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Scalars as YAML 1.2's core schema has them; doubled keys refused."""
+        """Scalars as YAML 1.2's core schema has them; doubled keys and keys that are no scalars refused."""
 
         yaml_implicit_resolvers: typing.ClassVar[dict[str, Any]] = {}
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):  # they allow endless and exploding files
+                mark = self.peek_event().start_mark
+                raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", mark)
+            return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen: set[str] = set()
             for key, _ in node.value:
+                if not isinstance(key.value, str):
+                    raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"the key {key.value!r} stands twice", key.start_mark
@@ -132,17 +195,7 @@ def _strict_loader() -> type:
                 seen.add(key.value)
             return super().construct_mapping(node, deep=deep)
 
-    resolvers = (
-        ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-        ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-        ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+$", "-+0123456789"),
-        (
-            "tag:yaml.org,2002:float",
-            r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
-            "-+.0123456789",
-        ),
-    )
-    for tag, pattern, first in resolvers:
+    for tag, pattern, first in RESOLVERS:
         Loader.add_implicit_resolver(tag, re.compile(pattern), list(first))
 
     def integer(loader: Any, node: Any) -> int:
@@ -150,10 +203,6 @@ def _strict_loader() -> type:
 
     Loader.add_constructor("tag:yaml.org,2002:int", integer)
     return Loader
-
-
-def _quoted(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def _plain(value: Any) -> Any:
@@ -168,15 +217,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _refuse_interpolation(data: Any, path: Path | str | None, where: str = "") -> None:
-    if isinstance(data, dict):
+def _refuse_interpolation(data: Any, layer: Layer, where: str = "") -> None:
+    if isinstance(data, Mapping):
         for key, value in data.items():
-            _refuse_interpolation(value, path, f"{where}.{key}" if where else str(key))
-    elif isinstance(data, list):
+            _refuse_interpolation(value, layer, f"{where}.{key}" if where else str(key))
+    elif isinstance(data, (list, tuple)):
         for value in data:
-            _refuse_interpolation(value, path, where)
-    elif isinstance(data, str) and "${" in data:
-        raise InputError(f"interpolation is not allowed: {where} = {data!r}", path=path, remedy="write the value itself")
+            _refuse_interpolation(value, layer, where)
+    elif isinstance(data, str) and ("${" in data or data == "???"):
+        reason = f"interpolation is not allowed: {where} = {data!r}"
+        raise InputError(reason, path=layer.source, row=layer.lines.get(where), remedy="write the value itself")
 
 
 def _merge_command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,22 +235,33 @@ def _merge_command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> d
         if not is_override(text):
             raise InputError(f"{text!r} is not key=value", remedy="write for example train.epochs=20")
         key, _, raw = text.partition("=")
-        if "${" in raw:
-            raise InputError(f"interpolation is not allowed: {text!r}", remedy="write the value itself")
-        value = parse_yaml(raw, path=text)
-        if key in given and given[key] != value:
-            raise InputError(f"{key} is given twice, as {given[key]!r} and {value!r}", remedy="give it once")
-        given[key] = value
+        try:
+            found = parse_yaml(raw)
+        except InputError as error:
+            raise InputError(
+                error.reason, path=text, remedy=f"quote the value if a text is meant: {key}='...'"
+            ) from error
+        for full, value in _flatten(key, found):
+            if full in given and given[full] != value:
+                raise InputError(f"{full} is given twice, as {given[full]!r} and {value!r}", remedy="give it once")
+            given[full] = value
     for key, value in flags.items():
         if value is None:
             continue
         plain = _plain(value)
         if key in given and given[key] != plain:
-            raise InputError(
-                f"{key} is given twice, as {given[key]!r} by key=value and as {plain!r} by its flag", remedy="give it once"
-            )
+            both = f"as {given[key]!r} by key=value and as {plain!r} by its flag"
+            raise InputError(f"{key} is given twice, {both}", remedy="give it once")
         given[key] = plain
     return given
+
+
+def _flatten(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, member in value.items():
+            yield from _flatten(f"{key}.{name}", member)
+    else:
+        yield key, value
 
 
 def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,55 +272,72 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
-                raise InputError(f"{key} sets a member of {parent}, which is given as one value", remedy="give one of the two")
+                raise InputError(
+                    f"{key} is a member of {parent}, which is given as one value", remedy="give one of the two"
+                )
         node[leaf] = value
     return nested
 
 
-def _build(schema: type[T], layers: Sequence[tuple[Mapping[str, Any], str | None]]) -> T:
+def _build(schema: type[T], layers: Sequence[Layer]) -> T:
+    for layer in layers:
+        _refuse_interpolation(layer.data, layer)
+        _check(schema, layer, list(keys(schema)))
+    try:
+        return _fill(schema, layers)
+    except InputError as error:
+        if error.path is not None:
+            raise
+        # A check of the dataclass itself. The file is to blame where it fails without the command line too.
+        if len(layers) > 1:
+            _build(schema, layers[:-1])
+            raise
+        named = (key for key in sorted(layers[0].lines, key=len, reverse=True) if key in error.reason)
+        row = layers[0].lines.get(next(named, ""))
+        raise InputError(error.reason, path=layers[0].source, row=error.row or row, remedy=error.remedy) from error
+
+
+def _fill(schema: type[T], layers: Sequence[Layer]) -> T:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    known = list(keys(schema))
     merged = OmegaConf.structured(schema)
-    for data, source in layers:
-        _check(schema, data, known, source)
+    for layer in layers:
         try:
-            merged = OmegaConf.merge(merged, dict(data))
+            merged = OmegaConf.merge(merged, dict(layer.data))
         except OmegaConfBaseException as error:
             reason = str(error).split("\n")[0]
             key = getattr(error, "full_key", None)
-            raise InputError(f"{key}: {reason}" if key else reason, path=source, remedy="give a value of that type") from error
+            reason = f"{key}: {reason}" if key else reason
+            row = layer.lines.get(str(key))
+            raise InputError(reason, path=layer.source, row=row, remedy="give a value of that type") from error
     try:
         return typing.cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
-        raise InputError(str(error).split("\n")[0], path=_last(layers), remedy="give a value of that type") from error
-    except InputError as error:
-        raise InputError(error.reason, path=error.path or _last(layers), row=error.row, remedy=error.remedy) from error
+        raise InputError(str(error).split("\n")[0], remedy="give a value of that type") from error
 
 
-def _last(layers: Sequence[tuple[Mapping[str, Any], str | None]]) -> str | None:
-    return next((source for _, source in reversed(layers) if source), None)
-
-
-def _check(schema: type, data: Mapping[str, Any], known: list[str], source: str | None, prefix: str = "") -> None:
+def _check(
+    schema: type, layer: Layer, known: list[str], data: Mapping[str, Any] | None = None, prefix: str = ""
+) -> None:
     """Refuse unknown keys and words where OmegaConf would convert in silence (5 -> "5", 1 -> True)."""
     hints = typing.get_type_hints(schema)
-    for key, value in data.items():
+    for key, value in (layer.data if data is None else data).items():
         full = f"{prefix}{key}"
+        path, row = layer.source, layer.lines.get(full)
         if key not in hints:
-            raise InputError(f"unknown key {full!r}", path=source, remedy=nearest(full, known))
+            raise InputError(f"unknown key {full!r}", path=path, row=row, remedy=nearest(full, known))
         kind = hints[key]
         if is_dataclass(kind):
             if not isinstance(value, Mapping):
-                raise InputError(f"{full} is a section, got {value!r}", path=source, remedy=f"set its members: {full}.KEY=...")
-            _check(typing.cast(type, kind), value, known, source, f"{full}.")
+                remedy = f"set its members: {full}.KEY=..."
+                raise InputError(f"{full} is a section, got {value!r}", path=path, row=row, remedy=remedy)
+            _check(typing.cast(type, kind), layer, known, value, f"{full}.")
         elif not _fits(value, kind):
-            raise InputError(
-                f"{full} must be {_describe(kind)}, got {value!r} ({type(value).__name__})",
-                path=source,
-                remedy="quote it if a text is meant" if _describe(kind).startswith("text") else "give a value of that type",
-            )
+            text = _describe(kind)
+            remedy = "quote it if a text is meant" if text.startswith("text") else "give a value of that type"
+            reason = f"{full} must be {text}, got {value!r} ({type(value).__name__})"
+            raise InputError(reason, path=path, row=row, remedy=remedy)
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -273,7 +351,7 @@ def _fits(value: Any, kind: Any) -> bool:
             return False
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return all(_fits(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(_fits(item, each) for item, each in zip(value, arguments, strict=True))
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
     if origin is dict:
         return isinstance(value, Mapping) and all(_fits(item, arguments[1]) for item in value.values())
     if kind is type(None):
@@ -305,7 +383,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
     """A remedy that names the known words nearest to a mistyped one."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     leaf = name.rsplit(".", 1)[-1]
-    close = close or [key for key in known if key.rsplit(".", 1)[-1] == leaf] or [
-        key for key in known if difflib.SequenceMatcher(None, leaf, key.rsplit(".", 1)[-1]).ratio() > 0.7
-    ]
+    close = (
+        close
+        or [key for key in known if key.rsplit(".", 1)[-1] == leaf]
+        or [key for key in known if difflib.SequenceMatcher(None, leaf, key.rsplit(".", 1)[-1]).ratio() > 0.7]
+    )
     return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"

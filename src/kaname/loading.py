@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaname.config import nearest
 from kaname.errors import InputError
 from kaname.recipes import RECIPES
 
@@ -38,7 +37,8 @@ def read_card(path: Path) -> dict[str, Any]:
     """The self-description of a checkpoint or an export."""
     if path.suffix.lower() == ".onnx":
         return importlib.import_module("kaname.engine.onnx_model").read_card(path)
-    return dict(importlib.import_module("kaname.engine.checkpoint").load(path).card)
+    checkpoint = importlib.import_module("kaname.engine.checkpoint")
+    return dict(checkpoint.load(path).card)
 
 
 def known_recipe(card: dict[str, Any], path: Path) -> str:
@@ -46,5 +46,5 @@ def known_recipe(card: dict[str, Any], path: Path) -> str:
     recipe = str(card.get("recipe"))
     if recipe not in RECIPES:
         raise InputError(f"of the recipe {recipe!r}, which this version does not have", path=path,
-                         remedy=nearest(recipe, RECIPES))  # fmt: skip
+                         remedy=f"update kaname; this version has {', '.join(RECIPES)}")  # fmt: skip
     return recipe

@@ -8,13 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
 
-from kaname.codecs.clusters import mean_shift
-from kaname.codecs.heatmap import decode, encode
-from kaname.geometry.affine import Affine
-from kaname.geometry.image import resize
+from kaname.errors import InputError
 
 
 def bench(
@@ -23,6 +19,15 @@ def bench(
     repeats: Annotated[int, Parameter(help="Runs of each; the median counts.")] = 9,
 ) -> None:
     """Measure the parts that a CPU does for every image: resize, warp, encode, decode, cluster; and a model."""
+    if repeats < 1:
+        raise InputError(f"--repeats must be at least 1, got {repeats}", remedy="leave it out for 9")
+    import numpy as np
+
+    from kaname.codecs.clusters import mean_shift
+    from kaname.codecs.heatmap import decode, encode
+    from kaname.geometry.affine import Affine
+    from kaname.geometry.image import resize
+
     rng = np.random.default_rng(0)
     photograph = rng.integers(0, 256, (720, 1280, 3), dtype=np.uint8)
     dial = rng.integers(0, 256, (448, 448, 3), dtype=np.uint8)

@@ -7,14 +7,16 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from kaname.config import nearest
 from kaname.engine.flags import OUT_NAMES
-from kaname.engine.page import Section, write_page
 from kaname.errors import InputError
+
+if TYPE_CHECKING:
+    from kaname.engine.page import Section
 
 MARK = ".kaname-demo"
 KNOWN = ("gauge",)
@@ -25,6 +27,8 @@ def demo(
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")] = Path("runs/demo"),
 ) -> None:
     """Every recipe from nothing to an export on rendered data: CPU, offline, no download; writes index.html."""
+    from kaname.engine.page import write_page
+
     chosen = recipes or KNOWN
     for name in chosen:
         if name not in KNOWN:
@@ -39,7 +43,9 @@ def demo(
         sections += found
         summary[name] = figures
     seconds = time.monotonic() - started
-    write_page(out / "index.html", "Kaname demo", sections, subtitle=f"{', '.join(summary)}; {seconds:.0f} s on this machine")
+    write_page(
+        out / "index.html", "Kaname demo", sections, subtitle=f"{', '.join(summary)}; {seconds:.0f} s on this machine"
+    )
     (out / "demo.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(f"\n{seconds:.0f} s; open {out / 'index.html'}")
 

@@ -12,8 +12,9 @@ from kaname import __version__
 
 PARTS = (
     ("numpy", "arrays"), ("opencv-python-headless", "images"), ("onnxruntime", "running exports"), ("av", "video"),
-    ("torch", "training"), ("torchvision", "training"), ("lightning-fabric", "training"), ("transformers", "ViT backbones"),
-    ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"), ("tensorboard", "logs"),
+    ("torch", "training"), ("torchvision", "training"), ("lightning-fabric", "training"),
+    ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
+    ("tensorboard", "logs"),
 )  # fmt: skip
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,7 +49,15 @@ class Batches(Sampler[list[Address]]):
     """
 
     def __init__(
-        self, count: int, batch_size: int, *, seed: int, start: Position, rank: int = 0, world: int = 1, shuffle: bool = True
+        self,
+        count: int,
+        batch_size: int,
+        *,
+        seed: int,
+        start: Position,
+        rank: int = 0,
+        world: int = 1,
+        shuffle: bool = True,
     ) -> None:
         self.count, self.batch_size, self.seed, self.start = count, batch_size, seed, start
         self.rank, self.world, self.shuffle = rank, world, shuffle
@@ -120,5 +129,9 @@ def choose_workers(count: int) -> int:
 def _start_worker(_: int) -> None:
     import cv2
 
+    # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent finishes its step and
+    # saves; it needs its workers until then, and they end with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
     torch.set_num_threads(1)

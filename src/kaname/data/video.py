@@ -48,10 +48,15 @@ def frames(path: Path) -> Iterator[Frame]:
             rate = float(stream.average_rate or 25)
             for frame in container.decode(stream):
                 seconds = float(frame.time) if frame.time is not None else count / rate
-                yield Frame(count, seconds, frame.to_ndarray(format="rgb24"))
+                # A telephone held upright stores its frames lying and says so; shown and answered is the turned one.
+                turns = round(frame.rotation / 90) % 4
+                image = frame.to_ndarray(format="rgb24")
+                yield Frame(count, seconds, np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
                 count += 1
     except av.FFmpegError as error:
         place = f"after frame {count - 1}" if count else "at its beginning"
-        raise InputError(f"the video is damaged {place} ({error.strerror})", path=path, remedy="encode it again") from error
+        raise InputError(
+            f"the video is damaged {place} ({error.strerror})", path=path, remedy="encode it again"
+        ) from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")

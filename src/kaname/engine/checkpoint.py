@@ -7,9 +7,12 @@ channels, versions, ...), ``model`` (tensors) and, in ``last.pt``, ``training`` 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import pickletools
+import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +20,8 @@ from typing import Any
 
 import torch
 
+from kaname.engine import card as cards
 from kaname.errors import InputError
-
-FORMAT = "kaname-checkpoint"
-VERSION = 1
-CARD_FIELDS = ("format", "version", "recipe", "config", "input_size", "channels", "backbone")
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,15 @@ class Checkpoint:
     training: Mapping[str, Any] | None
 
 
-def save(path: Path, *, card: Mapping[str, Any], model: Mapping[str, torch.Tensor], training: Mapping[str, Any] | None) -> None:
+def save(
+    path: Path, *, card: Mapping[str, Any], model: Mapping[str, torch.Tensor], training: Mapping[str, Any] | None
+) -> None:
     """Write a checkpoint; at ``path`` stands the old file or the whole new one, never a part.
 
     Raises:
         InputError: the folder is missing, read-only or full.
     """
-    content: dict[str, Any] = {
-        "card": json.dumps({"format": FORMAT, "version": VERSION, **card}, ensure_ascii=False, sort_keys=True),
-        "model": dict(model),
-    }
+    content: dict[str, Any] = {"card": cards.write(card), "model": dict(model)}
     if training is not None:
         content["training"] = dict(training)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -53,13 +52,32 @@ def save(path: Path, *, card: Mapping[str, Any], model: Mapping[str, torch.Tenso
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        _settle(path.parent)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         reason = error.strerror if isinstance(error, OSError) else str(error).split("\n")[0]
         raise InputError(
             f"the checkpoint cannot be written ({reason})", path=path, remedy="free space or choose another --out-dir"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _settle(folder: Path) -> None:
+    """Make the new name survive a power cut, where the system lets folders be synchronised."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the partial files that killed processes left behind."""
+    for path in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
@@ -69,48 +87,39 @@ def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
         InputError: missing, truncated, holding pickled objects, not Kaname's, of a newer version or of another recipe.
     """
     if not path.is_file():
-        raise InputError("the checkpoint does not exist", path=path, remedy="check the path")
+        reason = "a checkpoint is a file, not a folder" if path.is_dir() else "the checkpoint does not exist"
+        raise InputError(reason, path=path, remedy="check the path")
+    _refuse_damage(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for damaged and foreign files
-        raise InputError(_unreadable(error), path=path, remedy="use a whole checkpoint that kaname wrote") from error
+        raise InputError(_unreadable(path), path=path, remedy="use a whole checkpoint that kaname wrote") from error
     if not isinstance(content, dict) or not isinstance(content.get("card"), str):
         raise InputError(
             "this file holds tensors but no kaname card", path=path, remedy="use a checkpoint that kaname wrote"
         )
-    card = read_card_text(content["card"], path, recipe)
-    model = content.get("model")
+    card = cards.read(content["card"], path, recipe)
+    model, training = content.get("model"), content.get("training")
     if not isinstance(model, dict) or not all(isinstance(value, torch.Tensor) for value in model.values()):
         raise InputError("the checkpoint holds no weights", path=path, remedy="use a whole checkpoint")
-    return Checkpoint(path=path, card=card, model=model, training=content.get("training"))
+    if not isinstance(training, (dict, type(None))):
+        raise InputError("the state of the training is damaged", path=path, remedy="take its weights with --init")
+    return Checkpoint(path=path, card=card, model=model, training=training)
 
 
-def read_card_text(text: str, path: Path, recipe: str | None) -> dict[str, Any]:
-    """Parse and check a card: kind, version, fields and, where asked, its recipe."""
+def _refuse_damage(path: Path) -> None:
+    """Checksums of the container: torch itself reads weights with flipped bits."""
     try:
-        card = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError("the card is not JSON", path=path, remedy="use a checkpoint that kaname wrote") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise InputError("the card is not kaname's", path=path, remedy="use a checkpoint that kaname wrote")
-    if not isinstance(card.get("version"), int) or card["version"] > VERSION:
-        raise InputError(
-            f"written by a newer kaname (card version {card.get('version')}, this one reads {VERSION})",
-            path=path,
-            remedy="update kaname",
-        )
-    for name in CARD_FIELDS:
-        if name not in card:
-            raise InputError(f"the card lacks the field {name!r}", path=path, remedy="use a checkpoint that kaname wrote")
-    if recipe is not None and card["recipe"] != recipe:
-        raise InputError(
-            f"a checkpoint of the recipe {card['recipe']!r}, not of {recipe!r}",
-            path=path,
-            remedy=f"use `kaname {card['recipe']} ...` or another file",
-        )
-    return card
+        with zipfile.ZipFile(path) as container:
+            damaged = container.testzip() is not None
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError):
+        return  # no whole container: torch.load says what it is
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the file") from error
+    if damaged:
+        raise InputError("damaged: a checksum is wrong", path=path, remedy="use a whole checkpoint that kaname wrote")
 
 
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
@@ -127,8 +136,15 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
         for name, value in own.items()
         if name in checkpoint.model and checkpoint.model[name].shape != value.shape
     ]
-    problems = [f"{kind}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" for kind, names in
-                (("missing", missing), ("not part of the network", surplus), ("other shape", shapes)) if names]  # fmt: skip
+    types = [
+        f"{name} {checkpoint.model[name].dtype} instead of {value.dtype}"
+        for name, value in own.items()
+        if name in checkpoint.model and checkpoint.model[name].dtype != value.dtype
+    ]
+    kinds = (
+        ("missing", missing), ("not part of the network", surplus), ("other shape", shapes), ("other type", types),
+    )  # fmt: skip
+    problems = [f"{kind}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" for kind, names in kinds if names]
     if problems:
         raise InputError(
             f"the weights do not fit the network ({'; '.join(problems)})",
@@ -139,24 +155,41 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def newest(folder: Path, names: tuple[str, ...], recipe: str, notice: Callable[[str], None]) -> Checkpoint | None:
-    """The newest whole checkpoint of ``folder`` among ``names`` that can be resumed, or ``None``.
+    """The newest whole checkpoint of ``folder`` that can be resumed, or ``None`` where there is none yet.
 
-    ``notice`` is told of every damaged file that is passed over.
+    Looked at are ``names`` and whatever else ends like them. ``notice`` is told of every damaged file that is passed
+    over.
+
+    Raises:
+        InputError: all there is of the first of ``names`` is a damaged file: starting afresh would overwrite the run.
     """
-    found = sorted((folder / name for name in names if (folder / name).is_file()), key=lambda path: -path.stat().st_mtime)
-    for path in found:
+    endings = {Path(name).suffix for name in names}
+    found = [path for path in folder.glob("*") if path.suffix in endings and path.is_file()]
+    damaged: InputError | None = None
+    for path in sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name)):
         try:
             checkpoint = load(path, recipe=recipe)
         except InputError as error:
             notice(f"passed over: {error}")
+            damaged = error if path.name == names[0] else damaged
             continue
         if checkpoint.training is not None:
             return checkpoint
+    if damaged is not None:
+        remedy = "remove it to start afresh, or take the weights of another file with --init"
+        raise InputError(damaged.reason, path=damaged.path, remedy=remedy) from damaged
     return None
 
 
-def _unreadable(error: Exception) -> str:
-    text = str(error)
-    if "weights_only" in text.lower() or "Unsupported" in text:
+def _unreadable(path: Path) -> str:
+    """Why torch refused a file: with objects in it the file is whole and still not for us."""
+    objects = zipfile.is_zipfile(path)
+    if not objects:
+        try:
+            with path.open("rb") as file:
+                objects = any(True for _ in pickletools.genops(file))
+        except (ValueError, OSError):
+            objects = False
+    if objects:
         return "holds pickled objects, which can run code and are not loaded"
     return "not a readable checkpoint (damaged, truncated or of another program)"

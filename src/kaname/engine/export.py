@@ -2,7 +2,7 @@
 
 A file gets its final name only after both have answered the same on the user's images: maps within 1e-4, matched
 points within 0.05 px of the original image at the 99th percentile, and a point more or less only where its score
-lies within 1e-4 of the threshold.
+lies within 1e-4 of the threshold. Points further than 5 px apart are no match.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from kaname.types import Points
 MAP_TOLERANCE = 1e-4
 POINT_TOLERANCE_PX = 0.05
 SCORE_TOLERANCE = 1e-4
+MATCH_RADIUS_PX = 5.0
 OPSET = 20
 
 
@@ -96,25 +98,29 @@ def export(model: Model, images: Sequence[tuple[str, Image]], out: Path) -> Pari
         raise InputError(f"an export is an .onnx file, got {out.name!r}", path=out, remedy=f"write {out.stem}.onnx")
     if not images:
         raise InputError("the parity check needs at least one image", remedy="give --images DIR")
-    reference = Model(model.card, TorchRunner(model.runner.module.network, model.input_size, device="cpu"), model.decoder)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    runner = TorchRunner(model.runner.module.network, model.input_size, device="cpu")
+    reference = Model(model.card, runner, model.decoder)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot be made ({error.strerror})", path=out.parent, remedy="choose another --out"
+        ) from error
     partial = out.with_name(f".{out.stem}.{os.getpid()}.partial.onnx")
     try:
         _write(reference, partial)
         candidate = Model(model.card, OnnxRunner(partial), model.decoder)
         threshold = float(model.card["config"].get("extract", {}).get("min_score", 0.0))
         parity = compare(reference, candidate, images, threshold)
-        report = json.dumps(parity.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        out.with_name(out.name + ".parity.json").write_text(report, encoding="utf-8")
+        released = out if parity.passed else out.with_name(f".{out.stem}.failed.onnx")
+        _release(partial, released, parity)
         if not parity.passed:
-            failed = out.with_name(f".{out.stem}.failed.onnx")
-            partial.replace(failed)
             raise InputError(
                 f"the export does not answer like the model: maps differ by {parity.map_difference:.2g} (at most "
                 f"{MAP_TOLERANCE:g}), points by {parity.percentile_99_px:.3f} px (at most {POINT_TOLERANCE_PX}), "
-                f"{len(parity.unmatched)} points unmatched", path=out, remedy=f"it was not released; see {failed.name}",
+                f"{len(parity.unmatched)} points unmatched", path=out,
+                remedy=f"it was not released; see {released.name}.parity.json",
             )  # fmt: skip
-        partial.replace(out)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -127,7 +133,11 @@ def compare(reference: Model, candidate: Model, images: Sequence[tuple[str, Imag
     for name, image in images:
         size = (image.shape[0], image.shape[1])
         ours, theirs = reference.maps(image), candidate.maps(image)
-        parity.map_difference = max(parity.map_difference, float(np.abs(ours - theirs).max()))
+        if ours.shape != theirs.shape:
+            raise InputError(f"the export answers with maps of {theirs.shape}, the model with {ours.shape}", path=name)
+        difference = float(np.abs(ours - theirs).max())
+        # NaN is larger than nothing: it would vanish in the maximum.
+        parity.map_difference = max(parity.map_difference, difference if math.isfinite(difference) else math.inf)
         _compare_points(name, reference.decode(ours, size), candidate.decode(theirs, size), threshold, parity)
         parity.images += 1
     return parity
@@ -137,7 +147,10 @@ def _compare_points(name: str, ours: Points, theirs: Points, threshold: float, p
     for channel in ours.xy:
         one, other = ours.xy[channel], theirs.xy[channel]
         distances = np.linalg.norm(one[:, None] - other[None], axis=2)
-        rows, columns = linear_sum_assignment(distances)
+        # Most pairs first, then the shortest: a pair out of reach costs more than all others together.
+        reach = distances <= MATCH_RADIUS_PX
+        rows, columns = linear_sum_assignment(np.where(reach, distances, MATCH_RADIUS_PX * (1 + distances.size)))
+        rows, columns = rows[reach[rows, columns]], columns[reach[rows, columns]]
         parity.distances += distances[rows, columns].tolist()
         for points, taken, side in ((ours, rows, "model"), (theirs, columns, "export")):
             for index in sorted(set(range(len(points.xy[channel]))) - set(taken.tolist())):
@@ -148,6 +161,21 @@ def _compare_points(name: str, ours: Points, theirs: Points, threshold: float, p
                 (parity.at_threshold if excused else parity.unmatched).append(line)
 
 
+def _release(partial: Path, final: Path, parity: Parity) -> None:
+    """The report, then the file; neither is ever half there."""
+    report = json.dumps(parity.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    draft = partial.with_name(partial.name + ".parity.json")
+    try:
+        draft.write_text(report, encoding="utf-8")
+        draft.replace(final.with_name(final.name + ".parity.json"))
+        partial.replace(final)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", path=final, remedy="check folder and disk") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
 def _write(model: Model, path: Path) -> None:
     import onnx
 
@@ -155,7 +183,7 @@ def _write(model: Model, path: Path) -> None:
     assert isinstance(runner, TorchRunner)
     # Two images of unequal sides: an example of one image or a square would fix that axis in the graph.
     example = torch.zeros((2, 240, 320, 3), dtype=torch.uint8)
-    axes = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("height", min=1), 2: torch.export.Dim("width", min=1)}
+    axes = {axis: torch.export.Dim(name, min=1) for axis, name in enumerate(("batch", "height", "width"))}
     with _quiet():
         program = torch.onnx.export(
             runner.module, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT],
@@ -164,7 +192,8 @@ def _write(model: Model, path: Path) -> None:
     if program is None:
         raise InputError("the network could not be exported", path=path)
     proto = program.model_proto
-    proto.metadata_props.append(onnx.StringStringEntryProto(key=CARD_KEY, value=json.dumps(dict(model.card), ensure_ascii=False)))
+    text = json.dumps(dict(model.card), ensure_ascii=False)
+    proto.metadata_props.append(onnx.StringStringEntryProto(key=CARD_KEY, value=text))
     try:
         onnx.save(proto, str(path))
     except OSError as error:
@@ -185,4 +214,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-

@@ -128,7 +128,9 @@ def default_run_folder(data: Path, *, resume: str | None) -> Path:
     if resume not in (None, "auto"):
         return Path(resume).parent
     name = data / time.strftime("runs_%Y%m%d-%H%M%S")
-    return next(place for number in range(1000) if not (place := Path(f"{name}{f'-{number}' if number else ''}")).exists())
+    return next(
+        place for number in range(1000) if not (place := Path(f"{name}{f'-{number}' if number else ''}")).exists()
+    )
 
 
 def report_problems(problems: Sequence[InputError]) -> None:

@@ -2,24 +2,25 @@
 
 Order of an optimiser step: backward passes on sums over ``accumulate`` batches, one division by the weight summed
 over batches and processes, clipping, the optimiser, the moving average. All randomness inside a step comes from
-(seed, step), so position and the tensors of the checkpoint are the whole state.
+(seed, stage, step), so position and the tensors of the checkpoint are the whole state.
 """
 
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from kaname.data.dataset import Batches, Position, loader, to_batch
-from kaname.engine import checkpoint
+from kaname.data.randomness import generator
+from kaname.engine import checkpoint, resume
 from kaname.engine.optim import MovingAverage, Schedule, build_optimizer
-from kaname.engine.progress import Bar, Journal
-from kaname.engine.resume import starting_point
+from kaname.engine.progress import Bar, Journal, describe_batch, describe_row, writing
+from kaname.engine.resume import Progress, starting_point
 from kaname.engine.runtime import Runtime
 from kaname.engine.settings import RunOptions, TrainSettings
 from kaname.engine.signals import Interrupted, Signals
@@ -27,20 +28,7 @@ from kaname.engine.task import Task
 from kaname.errors import InputError
 from kaname.types import StepOutput
 
-
-@dataclass
-class Progress:
-    """Where a run stands: everything of its state that is no tensor."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    stage: int = 1
-    best: float | None = None
-    best_epoch: int = 0
-    waited: int = 0
-    finished: bool = False
-    sums: dict[str, float] = field(default_factory=dict)
+STAGE_EPOCHS = 1_000_000  # a stage's first epoch in the stream of samples, so that no stage repeats another's draws
 
 
 class Run:
@@ -51,46 +39,40 @@ class Run:
         if len(task.train) == 0:
             raise InputError("the training set is empty", remedy="check --data and --limit")
         self.runtime = Runtime(settings)
-        torch.manual_seed(settings.seed)
         self.raw = task.model.to(self.runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.progress = Progress()
-        start = starting_point(task, options, settings)
-        self.notes = start.notes
-        if start.weights is not None:
-            checkpoint.load_weights(self.raw, start.weights)
-        self.average = MovingAverage(self.raw, settings.ema) if settings.ema > 0 else None
-        self.model, self.optimizer = self.runtime.setup(
-            self.raw, build_optimizer(self.raw.parameters(), settings)
-        )
+        self.start = starting_point(task, options, settings)
+        if self.start.weights is not None:
+            checkpoint.load_weights(self.raw, self.start.weights)
+        optimizer = build_optimizer(self.raw.parameters(), settings)
         batches = Batches(len(task.train), settings.batch_size, seed=settings.seed, start=Position())
         self.per_epoch = batches.per_epoch
         self.schedule = Schedule(settings, math.ceil(self.per_epoch / settings.accumulate))
-        if start.training is not None:
-            self._restore(start.training, exact=start.exact)
-        self.saved_at, self.saved_step = time.monotonic(), self.progress.step
+        self.average = MovingAverage(self.raw, settings.ema) if settings.ema > 0 else None
+        self.progress = resume.restore(
+            self.start, optimizer, self.schedule, self.average, task=task, settings=settings
+        )  # fmt: skip
+        self.model, self.optimizer = self.runtime.setup(self.raw, optimizer)
+        if self.start.exact and self.start.training is not None:
+            self.runtime.load_scaler(self.start.training["scaler"])
+        self.saved_at, self.saved_step, self.stop = time.monotonic(), self.progress.step, 0
+        self.val_stream: Iterator[Any] | None = None
 
     def fit(self) -> Progress:
         """Train to the end, to an early stop or to a signal; returns where the run stands."""
         if self.options.dry_run:
             self._dry_run()
             return self.progress
-        first = self.runtime.is_first
-        if first:
-            self.options.out_dir.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal(self.options.out_dir if first else None, speak=first, kept_epochs=self.progress.epoch)
-        for note in self.notes:
-            self.journal.say(note)
+        self._open_folder()
         self._announce()
         with Signals() as signals:
             stream = self._stream(Position(self.progress.epoch, self.progress.batch))
             while self.progress.epoch < self.settings.epochs and not self._stopped_early():
                 self._train_epoch(stream, signals)
-                self._finish_epoch()
-                if signals.caught:
-                    self._interrupt(signals.caught)
+                self._finish_epoch(signals)
         self.progress.finished = True
         self._save_last()
         self.journal.close()
+        self.runtime.close()
         return self.progress
 
     def _train_epoch(self, stream: Iterator[Any], signals: Signals) -> None:
@@ -100,43 +82,41 @@ class Run:
         with Bar(title, self.per_epoch - progress.batch, speak=self.runtime.is_first) as bar:
             while progress.batch < self.per_epoch:
                 count = min(self.settings.accumulate, self.per_epoch - progress.batch)
-                sums = self._optimise(stream, count)
+                sums = self._optimise(stream, count, signals)
                 for name, value in sums.items():
                     progress.sums[name] = progress.sums.get(name, 0.0) + value
                 progress.batch += count
                 progress.step += 1
                 bar.advance(count, f"loss {sums['loss'] / max(sums['weight'], 1e-12):.4g}")
-                if signals.caught and progress.batch < self.per_epoch:
-                    self._interrupt(signals.caught)
+                if self.stop:
+                    self._interrupt()
                 self._save_if_due()
 
-    def _optimise(self, stream: Iterator[Any], count: int) -> dict[str, float]:
+    def _optimise(self, stream: Iterator[Any], count: int, signals: Signals) -> dict[str, float]:
         """One optimiser step over ``count`` batches; returns the sums over all processes."""
-        step = self.progress.step
-        self.rate = self.schedule.apply(self.optimizer, step)
-        torch.manual_seed((self.settings.seed * 1_000_003 + step) % 2**31 + self.runtime.rank)
+        progress, seed = self.progress, self.settings.seed
+        self.schedule.apply(self.optimizer, progress.step)
+        draw = generator(seed, progress.stage, progress.step, f"step of process {self.runtime.rank}")
+        torch.manual_seed(int(draw.integers(2**62)))
         self.optimizer.zero_grad(set_to_none=True)
         total: dict[str, torch.Tensor] = {}
+        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
         scale = 1.0
         for position in range(count):
             batch = to_batch(next(stream), self.runtime.device)
             output = self._counted(self.task.step(self.model, batch), batch.index)
-            if self.runtime.precision == "fp16" and position == 0:
-                # A sum over a million cells overflows half precision: bring it to about a mean, by one power of two
-                # that every process agrees on, and take it out again before the optimiser.
-                weight = self.runtime.sum(output.weight.detach().float().clone())
-                scale = 2.0 ** -round(math.log2(max(float(weight), 1.0)))
+            scale = self.runtime.loss_scale(output.weight) if position == 0 else scale
             self.runtime.backward(output.loss_sum * scale, self.model, last=position == count - 1)
-            for name, value in {"loss": output.loss_sum, "weight": output.weight, **output.logs}.items():
-                total[name] = total.get(name, 0) + value.detach().double()
-        names = list(total)
-        values = self.runtime.sum(torch.stack([total[name].to(self.runtime.device) for name in names])).tolist()
-        sums = dict(zip(names, values, strict=True))
-        self._refuse_nonfinite(sums["loss"], batch.index)
-        self._apply_gradients(sums["weight"] * scale, step)
+            self._add(total, output)
+            seen.append((output.loss_sum.detach(), batch.index))
+        sums = self._agree(total, signals)
+        if not math.isfinite(sums["loss"]):
+            bad = [index for loss, index in seen if not torch.isfinite(loss)]
+            self._refuse(f"the loss (samples {torch.cat(bad).tolist()[:8]})" if bad else "the loss")
+        self._apply_gradients(sums["weight"] * scale)
         return sums
 
-    def _apply_gradients(self, weight: float, step: int) -> None:
+    def _apply_gradients(self, weight: float) -> None:
         gradients = [value.grad for value in self.raw.parameters() if value.grad is not None]
         if weight > 0 and gradients:
             # Processes averaged their gradients of sums; world / weight turns that into the mean over everything.
@@ -144,83 +124,96 @@ class Run:
             if self.settings.clip > 0:
                 self.runtime.clip(self.model, self.optimizer, self.settings.clip)
             norms = torch.stack(torch._foreach_norm(gradients))
-            if self.runtime.precision != "fp16":  # the scaler of fp16 skips such steps itself
-                self._refuse_nonfinite(float(norms.sum()), None)
+            if self.runtime.precision != "fp16" and not torch.isfinite(norms).all():
+                self._refuse("a gradient")  # the scaler of fp16 skips such steps itself
             self.optimizer.step()
         if self.average is not None:
-            self.average.update(step)
+            self.average.update()
 
     def _counted(self, output: StepOutput, index: torch.Tensor) -> StepOutput:
         """A process without a share of the batch runs one sample along that weighs nothing."""
-        if int(index[0]) >= 0:
+        if self.runtime.world == 1 or int(index[0]) >= 0:
             return output
         logs = {name: value * 0 for name, value in output.logs.items()}
         return StepOutput(output.loss_sum * 0, output.weight * 0, logs)
 
-    def _finish_epoch(self) -> None:
-        progress = self.progress
-        weight = max(progress.sums.get("weight", 0.0), 1e-12)
-        row: dict[str, float | int] = {"epoch": progress.epoch + 1, "step": progress.step, "lr": self.rate}
+    def _add(self, total: dict[str, torch.Tensor], output: StepOutput) -> None:
+        for name, value in {"loss": output.loss_sum, "weight": output.weight, **output.logs}.items():
+            value = value.detach().to(self.runtime.wide)
+            total[name] = total[name] + value if name in total else value
+
+    def _agree(self, total: dict[str, torch.Tensor], signals: Signals) -> dict[str, float]:
+        """Sums over all processes; a signal that one of them caught stops them all at the same place."""
+        sums = self.runtime.sums({**total, "signal": torch.tensor(float(signals.caught))})
+        self.stop = (signals.caught or int(signal.SIGTERM)) if sums.pop("signal") else 0
+        return sums
+
+    def _finish_epoch(self, signals: Signals) -> None:
+        progress, weight = self.progress, max(self.progress.sums.get("weight", 0.0), 1e-12)
+        row: dict[str, float | int] = {"epoch": progress.epoch + 1, "step": progress.step}
+        row["lr"] = self.schedule.rate(progress.step - 1)
         row |= {f"train_{name}": value / weight for name, value in progress.sums.items() if name != "weight"}
-        if self.average is not None:
-            self.average.swap()
-        row |= self._validate()
-        name, direction = self.task.score
-        score = row.get(name)
-        better = score is None or progress.best is None or (
-            score < progress.best if direction == "min" else score > progress.best
-        )
-        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
-        progress.waited = 0 if better else progress.waited + 1
-        if better:
-            progress.best, progress.best_epoch = score, progress.epoch
-            self._save(self.task.best_name, training=False)
-        if self.average is not None:
-            self.average.swap()
-        self.schedule.observe(float(row.get("val_loss", row["train_loss"])))
+        self._swap()
+        figures = self._validate(signals)
+        if figures is not None:
+            row |= figures
+            better = progress.judge(row.get(self.task.score[0]), self.task.score[1])
+            if better:
+                self._save(self.task.best_name, training=False)
+        self._swap()
+        if figures is None:
+            self._interrupt()
+        self.schedule.observe(float(row.get("val_loss", row["train_loss"])), progress.step)
         row["seconds"] = round(time.monotonic() - self.started, 3)
         self.journal.record(row)
         self.journal.say(describe_row(row, self.settings.epochs, better=better))
         if self.runtime.is_first and self.task.after_epoch is not None:
-            self.task.after_epoch(self.journal.rows)
+            with writing(self.options.out_dir):
+                self.task.after_epoch(self.journal.rows)
         self._save_last()
+        if self.stop:
+            self._interrupt()
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, signals: Signals) -> dict[str, float] | None:
+        """The figures of the validation set, or ``None`` where a signal came first."""
         self.model.eval()
         row: dict[str, float] = {}
         if self.task.val is not None and len(self.task.val):
-            total: dict[str, float] = {}
-            batches = Batches(
-                len(self.task.val), self.settings.batch_size, seed=0, start=Position(), rank=self.runtime.rank,
-                world=self.runtime.world, shuffle=False,
-            )  # fmt: skip
-            stream = iter(loader(self.task.val, batches, num_workers=0))
-            for _ in range(batches.per_epoch):
-                batch = to_batch(next(stream), self.runtime.device)
+            if self.val_stream is None:
+                self.val_stream = self._stream(Position(), training=False)
+            total: dict[str, torch.Tensor] = {}
+            for _ in range(math.ceil(len(self.task.val) / self.settings.batch_size)):
+                if self.runtime.world == 1 and signals.caught:
+                    self.stop = signals.caught
+                    return None
+                batch = to_batch(next(self.val_stream), self.runtime.device)
                 with torch.inference_mode():
-                    output = self._counted(self.task.step(self.model, batch), batch.index)
-                for name, value in {"loss": output.loss_sum, "weight": output.weight, **output.logs}.items():
-                    total[name] = total.get(name, 0.0) + float(value)
-            names = sorted(total)
-            sums = self.runtime.sum(torch.tensor([total[name] for name in names], dtype=torch.float64)).tolist()
-            values = dict(zip(names, sums, strict=True))
-            row = {f"val_{name}": values[name] / max(values["weight"], 1e-12) for name in names if name != "weight"}
+                    self._add(total, self._counted(self.task.step(self.model, batch), batch.index))
+            sums = self._agree(total, signals)
+            if not math.isfinite(sums["loss"]):
+                self._refuse("the validation loss")
+            weight = max(sums["weight"], 1e-12)
+            row = {f"val_{name}": sums[name] / weight for name in sorted(sums) if name != "weight"}
         if self.task.figures is not None:
             row |= self.task.figures(self.raw)
-        return row
+        return self.runtime.of_first(row)
 
-    def _stream(self, start: Position) -> Iterator[Any]:
+    def _swap(self) -> None:
+        if self.average is not None:
+            self.average.swap()
+
+    def _stream(self, start: Position, *, training: bool = True) -> Iterator[Any]:
+        samples = self.task.train if training else self.task.val
+        assert samples is not None
+        first = Position(start.epoch + (self.progress.stage - 1) * STAGE_EPOCHS, start.batch)
         batches = Batches(
-            len(self.task.train), self.settings.batch_size, seed=self.settings.seed, start=start,
-            rank=self.runtime.rank, world=self.runtime.world,
+            len(samples), self.settings.batch_size, seed=self.settings.seed, start=first, rank=self.runtime.rank,
+            world=self.runtime.world, shuffle=training,
         )  # fmt: skip
         pin = self.runtime.device.type == "cuda"
-        return iter(loader(self.task.train, batches, num_workers=self.settings.num_workers, pin_memory=pin))
+        return iter(loader(samples, batches, num_workers=self.settings.num_workers, pin_memory=pin))
 
-    def _refuse_nonfinite(self, value: float, index: torch.Tensor | None) -> None:
-        if math.isfinite(value):
-            return
-        what = "a gradient" if index is None else f"the loss (samples {index.tolist()[:8]})"
+    def _refuse(self, what: str) -> None:
         last = self.options.out_dir / self.task.last_name
         kept = f"the last good state is {last}" if last.is_file() else "nothing was saved yet"
         raise InputError(
@@ -235,17 +228,17 @@ class Run:
         self.journal.say(f"stopped early: no better {self.task.score[0]} for {patience} epochs")
         return True
 
-    def _interrupt(self, number: int) -> None:
+    def _interrupt(self) -> None:
         self._save_last()
         self.journal.close()
         place = self.options.out_dir / self.task.last_name
-        raise Interrupted(number, f"interrupted; state saved in {place}, go on with --resume")
+        raise Interrupted(self.stop, f"interrupted; state saved in {place}, go on with --resume")
 
     def _save_if_due(self) -> None:
         seconds, steps = self.settings.saving()
         due_time = seconds and time.monotonic() - self.saved_at >= seconds
         due_step = steps and self.progress.step - self.saved_step >= steps
-        if (due_time or due_step) and self.progress.batch < self.per_epoch:
+        if due_time or due_step:
             self._save_last()
 
     def _save_last(self) -> None:
@@ -255,53 +248,48 @@ class Run:
     def _save(self, name: str, *, training: bool) -> None:
         if not self.runtime.is_first:
             return
+        weights = {key: value.detach().cpu().contiguous() for key, value in self.raw.state_dict().items()}
+        if not all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point()):
+            self._refuse("a weight")
         state: Mapping[str, Any] | None = None
         if training:
-            state = {
-                "progress": dict(self.progress.__dict__),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state(),
-                "average": None if self.average is None else self.average.weights,
-                "epochs": self.settings.epochs,
-            }
+            state = resume.state(
+                self.progress, self.optimizer, self.schedule, self.average, task=self.task, settings=self.settings,
+                scaler=self.runtime.scaler(),
+            )  # fmt: skip
         card = {**self.task.card, "recipe": self.task.recipe, "config": self.task.config}
         card["trained"] = {"epoch": self.progress.epoch, "step": self.progress.step, "stage": self.progress.stage}
-        weights = {key: value.detach().cpu().contiguous() for key, value in self.raw.state_dict().items()}
         checkpoint.save(self.options.out_dir / name, card=card, model=weights, training=state)
 
-    def _restore(self, training: Mapping[str, Any], *, exact: bool) -> None:
-        self.optimizer.load_state_dict(training["optimizer"])
-        if self.average is not None and training["average"] is not None:
-            self.average.load(training["average"])
-        saved = Progress(**training["progress"])
-        if exact:
-            self.progress = saved
-            self.schedule.load(training["schedule"])
-        else:
-            self.progress = Progress(stage=saved.stage + 1)
+    def _open_folder(self) -> None:
+        first, folder = self.runtime.is_first, self.options.out_dir
+        if first:
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                checkpoint.sweep(folder)
+                if self.progress.stage > 1 and not self.start.exact:
+                    kept = resume.archive(folder, (self.task.best_name, "log.csv"), self.progress.stage - 1)
+                    self.start.notes.extend(f"kept from the stage before: {name}" for name in kept)
+        self.journal = Journal(
+            folder if first else None, speak=first, kept_epochs=self.progress.epoch, fresh=self.start.training is None
+        )
 
     def _announce(self) -> None:
         trainable = sum(value.numel() for value in self.raw.parameters() if value.requires_grad)
         whole = sum(value.numel() for value in self.raw.parameters())
+        if self.task.figures is None and not len(self.task.val or ()):
+            self.start.notes.append("no validation set: the last weights count as the best, and nothing stops early")
+        for note in self.start.notes:
+            self.journal.say(note)
         self.journal.say(
-            f"{self.task.recipe}: {len(self.task.train)} training samples, {len(self.task.val or ())} validation samples, "
+            f"{self.task.recipe}: {len(self.task.train)} training and {len(self.task.val or ())} validation samples, "
             f"{trainable:,} of {whole:,} parameters train, {self.runtime.device} in {self.runtime.precision}, "
             f"{self.runtime.world} process(es), into {self.options.out_dir}"
         )
 
     def _dry_run(self) -> None:
-        stream = self._stream(Position())
-        batch = to_batch(next(stream), self.runtime.device)
+        batch = to_batch(next(self._stream(Position())), self.runtime.device)
         output = self.task.step(self.model, batch)
         self.runtime.backward(output.loss_sum, self.model, last=True)
-        print(f"images {tuple(batch.images.shape)} {batch.images.dtype}")
-        for name, value in batch.targets.items():
-            print(f"{name} {tuple(value.shape)} {value.dtype}")
-        print(f"loss {output.loss_sum.item() / max(output.weight.item(), 1e-12):.6g} over weight {output.weight.item():g}")
-        print("dry run: one batch forward and backward, nothing written")
-
-
-def describe_row(row: Mapping[str, float | int], epochs: int, *, better: bool) -> str:
-    """An epoch's figures as one line."""
-    figures = ", ".join(f"{name} {value:.5g}" for name, value in row.items() if name not in ("epoch", "step", "seconds"))
-    return f"epoch {row['epoch']}/{epochs}: {figures}, {row['seconds']:.1f} s{' (best)' if better else ''}"
+        if self.runtime.is_first:
+            print(describe_batch(batch, output))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.engine import card
 from kaname.errors import InputError
 
 CARD_KEY = "kaname"
@@ -30,7 +30,8 @@ class OnnxRunner:
         import onnxruntime
 
         if not path.is_file():
-            raise InputError("the model file does not exist", path=path, remedy="check the path")
+            reason = "a model is a file, not a folder" if path.is_dir() else "the model file does not exist"
+            raise InputError(reason, path=path, remedy="check the path")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
@@ -42,24 +43,18 @@ class OnnxRunner:
             reason = str(error).split("\n")[0][:120]
             raise InputError(f"not a readable ONNX file ({reason})", path=path, remedy="export it again") from error
         text = self.session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-        self.card: dict[str, Any] = parse_card(text, path)
+        if text is None:
+            raise InputError(
+                "this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`"
+            )
+        self.card: dict[str, Any] = card.read(text, path)
+        if INPUT not in [i.name for i in self.session.get_inputs()] or OUTPUT not in [
+            o.name for o in self.session.get_outputs()
+        ]:
+            raise InputError(f"has no {INPUT!r} input and {OUTPUT!r} output", path=path, remedy="export it again")
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.session.run([OUTPUT], {INPUT: images})[0]  # type: ignore[return-value]
-
-
-def parse_card(text: str | None, path: Path) -> dict[str, Any]:
-    """A card from the text in an ONNX file's metadata."""
-    if text is None:
-        raise InputError("this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`")
-    try:
-        card = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError("the card is not JSON", path=path, remedy="export it again") from error
-    missing = [name for name in ("recipe", "config", "input_size", "channels") if name not in card]
-    if missing:
-        raise InputError(f"the card lacks the field {missing[0]!r}", path=path, remedy="export it again")
-    return card
 
 
 def read_card(path: Path) -> dict[str, Any]:

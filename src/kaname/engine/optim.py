@@ -34,12 +34,12 @@ class Schedule:
 
     def __init__(self, settings: TrainSettings, steps_per_epoch: int) -> None:
         self.settings, self.steps_per_epoch = settings, steps_per_epoch
+        self.warm = round(settings.warmup_epochs * steps_per_epoch)
         self.plateau_factor, self.best, self.waited = 1.0, math.inf, 0
 
     def factor(self, step: int) -> float:
         """Share of the peak learning rate at optimiser step ``step`` (from 0) of this stage."""
-        settings = self.settings
-        warm = round(settings.warmup_epochs * self.steps_per_epoch)
+        settings, warm = self.settings, self.warm
         if step < warm:
             return (step + 1) / warm
         if settings.schedule == "cosine":
@@ -51,19 +51,26 @@ class Schedule:
             return settings.step_factor**passed
         return self.plateau_factor if settings.schedule == "plateau" else 1.0
 
-    def apply(self, optimizer: torch.optim.Optimizer, step: int) -> float:
-        """Set the learning rate for ``step`` and return it."""
-        rate = self.settings.lr * self.factor(step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+    def rate(self, step: int) -> float:
+        """The learning rate at optimiser step ``step``."""
+        return self.settings.lr * self.factor(step)
 
-    def observe(self, loss: float) -> None:
-        """Tell the validation loss (or, without validation, the training loss) of a finished epoch."""
+    def apply(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Set the learning rate for ``step``."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate(step)
+
+    def observe(self, loss: float, step: int) -> None:
+        """Tell the validation loss (or, without validation, the training loss) of an epoch that ended at ``step``.
+
+        While the rate is still rising nothing counts as waiting for a better loss.
+        """
         if self.settings.schedule != "plateau":
             return
         if loss < self.best:
             self.best, self.waited = loss, 0
+            return
+        if step <= self.warm:
             return
         self.waited += 1
         if self.waited > self.settings.plateau_patience:
@@ -83,32 +90,37 @@ class MovingAverage:
     """Exponential moving average of the trainable weights; buffers and frozen weights are the model's own."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.model = model
-        self.weights = {name: value.detach().clone() for name, value in _trainable(model)}
+        self.decay, self.updates = decay, 0
+        self.parameters = dict(_trainable(model))
+        self.weights = {name: value.detach().clone() for name, value in self.parameters.items()}
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """After optimiser step ``step`` (from 0); the decay grows from 0.1 so that short runs are averaged fairly."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        names = [name for name, _ in _trainable(self.model)]
-        current = [value.detach() for _, value in _trainable(self.model)]
-        torch._foreach_lerp_([self.weights[name] for name in names], current, 1 - decay)
+    def update(self) -> None:
+        """After an optimiser step; the decay grows from 0.1 over the first ones, so that short runs average fairly."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        torch._foreach_lerp_(list(self.weights.values()), list(self.parameters.values()), 1 - decay)
 
     @torch.no_grad()
     def swap(self) -> None:
         """Exchange the model's weights and the averaged ones; calling it again undoes it."""
-        for name, value in _trainable(self.model):
+        for name, value in self.parameters.items():
             held = value.detach().clone()
             value.copy_(self.weights[name])
             self.weights[name].copy_(held)
 
-    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Go on from saved averaged weights; the names must be the same."""
-        if set(weights) != set(self.weights):
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"updates": self.updates, "weights": self.weights}
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`; the names must be the same."""
+        if set(state["weights"]) != set(self.weights):
             raise InputError("the checkpoint's averaged weights are those of another network")
-        for name, value in weights.items():
+        for name, value in state["weights"].items():
             self.weights[name].copy_(value)
+        self.updates = int(state["updates"])
 
 
 def _trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -7,6 +7,7 @@ a model from an ONNX file predicts with NumPy and onnxruntime alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,14 +64,23 @@ class Model:
         Raises:
             InputError: a source that does not exist, cannot be read or is no RGB uint8 array.
         """
-        if isinstance(source, (list, tuple)):
-            return [answer for item in source for answer in _as_list(self.predict(item))]
         if isinstance(source, np.ndarray):
             return self._image(source) if boxes is None else self._boxes(source, boxes)
+        if isinstance(source, (list, tuple)):
+            _refuse_boxes(boxes, "a list")
+            return [answer for item in source for answer in _as_list(self.predict(item))]
+        if not isinstance(source, (str, PathLike)):
+            reason = f"a source is a path, an array or a list of them, got {type(source).__name__}"
+            raise InputError(reason, remedy="give a path or a uint8 (height, width, 3) array")
         path = Path(source)
         if path.is_dir():
-            return [self._image(read_image(item)) for item in sorted(path.iterdir()) if item.is_file()]
+            _refuse_boxes(boxes, "a folder")
+            files = [item for item in sorted(path.iterdir()) if item.is_file() and not item.name.startswith(".")]
+            if not files:
+                raise InputError("the folder holds no image", path=path, remedy="give a folder of images")
+            return [self._image(read_image(item)) for item in files]
         if is_video(path):
+            _refuse_boxes(boxes, "a video")
             found = list(self.stream(frames(path)))
             return Tracks([f.index for f, _ in found], [f.seconds for f, _ in found], [points for _, points in found])
         return self.predict(read_image(path), boxes)
@@ -108,9 +118,14 @@ def pixel_boxes(boxes: Any, size: Size) -> NDArray[np.int64]:
     Raises:
         InputError: not ``(N, 4)``, not finite, or a box without a pixel inside the image.
     """
-    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) if np.size(boxes) % 4 == 0 else None
-    if array is None or not np.isfinite(array).all():
-        raise InputError(f"boxes must be (N, 4) finite numbers, got shape {np.shape(boxes)}", remedy="give x1, y1, x2, y2")
+    try:
+        array = np.asarray(boxes, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("boxes must be (N, 4) numbers", remedy="give x1, y1, x2, y2 for each") from error
+    given = array.shape
+    array = array.reshape(-1, 4) if given in ((4,), (0,)) else array
+    if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
+        raise InputError(f"boxes must be (N, 4) finite numbers, got {given}", remedy="give x1, y1, x2, y2 for each")
     whole = np.stack([np.floor(array[:, 0]), np.floor(array[:, 1]), np.ceil(array[:, 2]), np.ceil(array[:, 3])], axis=1)
     clipped = np.clip(whole, 0, [size[1], size[0], size[1], size[0]]).astype(np.int64)
     for box, (x1, y1, x2, y2) in zip(array, clipped, strict=True):
@@ -120,6 +135,11 @@ def pixel_boxes(boxes: Any, size: Size) -> NDArray[np.int64]:
                 remedy="give x1, y1, x2, y2 in pixels",
             )
     return clipped
+
+
+def _refuse_boxes(boxes: Any, what: str) -> None:
+    if boxes is not None:
+        raise InputError(f"boxes belong to one image, not to {what}", remedy="predict image by image")
 
 
 def check_image(image: Any) -> Image:

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from kaname.errors import InputError
+from kaname.types import Batch, StepOutput
+
 
 class Journal:
     """Messages to the screen and to ``run.log``, figures to ``log.csv`` and TensorBoard. Silent when ``folder`` is None
-    and ``speak`` is False (the other processes of a run)."""
+    and ``speak`` is False (the other processes of a run).
 
-    def __init__(self, folder: Path | None, *, speak: bool = True, kept_epochs: int = 0) -> None:
+    Args:
+        folder: the run's folder, which must be there.
+        speak: whether messages go to the screen.
+        kept_epochs: rows of ``log.csv`` beyond this epoch belong to work that was lost and are dropped.
+        fresh: a new run, which starts ``run.log`` anew.
+
+    Every method that writes raises :class:`InputError` where the folder has vanished, is read-only or full.
+    """
+
+    def __init__(self, folder: Path | None, *, speak: bool = True, kept_epochs: int = 0, fresh: bool = True) -> None:
         self.folder, self.speak = folder, speak
         self.rows: list[dict[str, float | int]] = []
         self._board: Any = None
         if folder is not None:
             self.rows = [row for row in read_rows(folder / "log.csv") if row["epoch"] <= kept_epochs]
-            if not kept_epochs:
+            if fresh:
                 (folder / "run.log").unlink(missing_ok=True)
 
     def say(self, text: str) -> None:
@@ -29,7 +42,7 @@ class Journal:
         if self.speak:
             print(text, flush=True)
         if self.folder is not None:
-            with (self.folder / "run.log").open("a", encoding="utf-8") as file:
+            with writing(self.folder / "run.log") as path, path.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def record(self, row: Mapping[str, float | int]) -> None:
@@ -38,35 +51,74 @@ class Journal:
         if self.folder is None:
             return
         names = list(dict.fromkeys(name for entry in self.rows for name in entry))
-        partial = self.folder / ".log.csv.partial"
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
-        partial.replace(self.folder / "log.csv")
-        if self._board is None:
-            from torch.utils.tensorboard import SummaryWriter
+        with writing(self.folder / "log.csv") as path:
+            partial = path.with_name(".log.csv.partial")
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names)
+                writer.writeheader()
+                writer.writerows(self.rows)
+            partial.replace(path)
+        with writing(self.folder / "tb") as path:
+            if self._board is None:
+                from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(self.folder / "tb"), purge_step=int(row["epoch"]))
-        for name, value in row.items():
-            self._board.add_scalar(name, value, int(row["epoch"]))
-        self._board.flush()
+                self._board = SummaryWriter(str(path), purge_step=int(row["epoch"]))
+            for name, value in row.items():
+                self._board.add_scalar(name, value, int(row["epoch"]))
+            self._board.flush()
 
     def close(self) -> None:
         """Finish TensorBoard's file."""
-        if self._board is not None:
-            self._board.close()
+        if self._board is not None and self.folder is not None:
+            with writing(self.folder / "tb"):
+                self._board.close()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Turn a failed write of ``path`` into one clear line."""
+    try:
+        yield path
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror or error})", path=path, remedy="free space or choose another --out-dir"
+        ) from error
+
+
+def describe_row(row: Mapping[str, float | int], epochs: int, *, better: bool) -> str:
+    """An epoch's figures as one line."""
+    figures = ", ".join(
+        f"{name} {value:.5g}" for name, value in row.items() if name not in ("epoch", "step", "seconds")
+    )
+    return f"epoch {row['epoch']}/{epochs}: {figures}, {row['seconds']:.1f} s{' (best)' if better else ''}"
+
+
+def describe_batch(batch: Batch, output: StepOutput) -> str:
+    """The shapes of a batch and the loss it gave, for a dry run."""
+    lines = [f"images {tuple(batch.images.shape)} {batch.images.dtype}"]
+    lines += [f"{name} {tuple(value.shape)} {value.dtype}" for name, value in batch.targets.items()]
+    weight = output.weight.item()
+    lines.append(f"loss {output.loss_sum.item() / max(weight, 1e-12):.6g} over weight {weight:g}")
+    return "\n".join([*lines, "dry run: one batch forward and backward, nothing written"])
 
 
 def read_rows(path: Path) -> list[dict[str, float | int]]:
-    """The rows of a ``log.csv``; empty where there is none."""
+    """The rows of a ``log.csv``; empty where there is none.
+
+    Raises:
+        InputError: the file is not what :class:`Journal` writes.
+    """
     if not path.is_file():
         return []
     rows: list[dict[str, float | int]] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
-            values = {name: float(value) for name, value in line.items() if name and value not in ("", None)}
-            rows.append({name: int(value) if name in ("epoch", "step") else value for name, value in values.items()})
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                values = {name: float(value) for name, value in line.items() if name and value not in ("", None)}
+                row = {name: int(value) if name in ("epoch", "step") else value for name, value in values.items()}
+                rows.append({"epoch": row.pop("epoch"), **row})
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise InputError("not a log of kaname's", path=path, row=len(rows) + 2, remedy="remove the file") from error
     return rows
 
 
@@ -91,7 +143,9 @@ class Bar:
             self._task = self._bar.add_task(self.title, total=self.total, note="")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import os
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,9 +23,14 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}", remedy="use auto, cpu, cuda, cuda:N or mps") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name} was asked for and no CUDA device is visible", remedy="use --device cpu or auto")
+        raise InputError(
+            f"device {name} was asked for and no CUDA device is visible", remedy="use --device cpu or auto"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device {name} does not exist", remedy=f"there are {torch.cuda.device_count()} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
@@ -49,6 +55,29 @@ def cpu_has_bf16() -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
+def processes(devices: int) -> tuple[int, int]:
+    """Processes on this machine and number of machines: what torchrun or SLURM has started, else ``devices`` on one.
+
+    Raises:
+        InputError: ``devices`` is given and is not what the launcher has started.
+    """
+    environment = os.environ
+    if "TORCHELASTIC_RUN_ID" in environment:
+        local = int(environment.get("LOCAL_WORLD_SIZE", "1"))
+        machines, launcher = int(environment.get("WORLD_SIZE", "1")) // local, "torchrun"
+    elif int(environment.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in environment:
+        machines, launcher = int(environment.get("SLURM_NNODES", "1")), "SLURM"
+        local = int(environment["SLURM_NTASKS"]) // machines
+    else:
+        return devices, 1
+    if devices not in (1, local):
+        remedy = f"leave --devices out, or start {devices} processes a machine"
+        raise InputError(
+            f"{launcher} has started {local} processes on this machine, --devices is {devices}", remedy=remedy
+        )
+    return local, machines
+
+
 class Runtime:
     """One process's view of a run: where tensors live, in what arithmetic, and how sums cross processes."""
 
@@ -59,16 +88,22 @@ class Runtime:
         device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, device)
         names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-        index: Any = [device.index] if device.index is not None else settings.devices
+        local, machines = processes(settings.devices)
+        if device.index is not None and local > 1:
+            raise InputError(f"{settings.device} is one device, and {local} are asked for", remedy="use --device cuda")
+        index: Any = [device.index] if device.index is not None else local
         with _quiet():
             self.fabric = Fabric(
                 accelerator="gpu" if device.type == "cuda" else device.type,
                 devices=index,
-                strategy="auto" if settings.devices == 1 else "ddp",
+                num_nodes=machines,
+                strategy="auto" if local * machines == 1 else "ddp",
                 precision=names[self.precision],  # type: ignore[arg-type]
             )
             self.fabric.launch()
         self.device = self.fabric.device
+        # MPS has no double precision; sums of some thousand cells are exact enough in single precision.
+        self.wide = torch.float32 if self.device.type == "mps" else torch.float64
 
     @property
     def rank(self) -> int:
@@ -95,25 +130,44 @@ class Runtime:
         with self.fabric.no_backward_sync(model, enabled=not last and self.world > 1):
             self.fabric.backward(loss)
 
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Element-wise sum over all processes."""
-        if self.world == 1:
-            return values
-        return self.fabric.all_reduce(values, reduce_op="sum")  # type: ignore[return-value]
+    def loss_scale(self, weight: torch.Tensor) -> float:
+        """A power of two that brings a loss summed over ``weight`` cells to about a mean; 1 except in fp16, where such
+        a sum overflows. Every process gets the same."""
+        if self.precision != "fp16":
+            return 1.0
+        whole = float(self._over_processes(weight.detach().float().clone()))
+        return 2.0 ** -round(math.log2(max(whole, 1.0)))
+
+    def sums(self, values: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """Scalars by name, each summed over all processes; every process must ask for the same names in one order."""
+        stacked = torch.stack([value.to(self.device, self.wide) for value in values.values()])
+        return dict(zip(values, self._over_processes(stacked).tolist(), strict=True))
+
+    def of_first(self, value: Any) -> Any:
+        """The first process's value in every process, so that all decide alike."""
+        return value if self.world == 1 else self.fabric.broadcast(value)
 
     def clip(self, model: Any, optimizer: Any, norm: float) -> None:
         """Scale the gradients so that their norm is at most ``norm``."""
         self.fabric.clip_gradients(model, optimizer, max_norm=norm, error_if_nonfinite=False)
 
-    def barrier(self) -> None:
-        """Wait for every process."""
-        self.fabric.barrier()
+    def scaler(self) -> dict[str, Any]:
+        """State of fp16's gradient scaler; empty in other precisions."""
+        return dict(self.fabric._precision.state_dict())
 
-    @contextlib.contextmanager
-    def inference(self) -> Iterator[None]:
-        """No gradients, the run's precision."""
-        with torch.inference_mode(), self.fabric.autocast():
-            yield
+    def load_scaler(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`scaler`."""
+        if state and self.precision == "fp16":
+            self.fabric._precision.load_state_dict(dict(state))
+
+    def close(self) -> None:
+        """Wait for every process and end their group."""
+        if self.world > 1 and torch.distributed.is_initialized():
+            self.fabric.barrier()
+            torch.distributed.destroy_process_group()
+
+    def _over_processes(self, values: torch.Tensor) -> torch.Tensor:
+        return values if self.world == 1 else self.fabric.all_reduce(values, reduce_op="sum")  # type: ignore[return-value]
 
 
 @contextlib.contextmanager
@@ -124,8 +178,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def default_log_folder(out_dir: Path) -> Path:
-    """Where TensorBoard's files of a run go."""
-    return out_dir / "tb"

@@ -69,10 +69,23 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "devices"):
             require(getattr(self, name) >= 1, f"train.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("weight_decay", "warmup_epochs", "final_lr", "clip", "early_stop", "limit", "seed", "plateau_patience"):
+        for name in (
+            "weight_decay",
+            "warmup_epochs",
+            "final_lr",
+            "clip",
+            "early_stop",
+            "limit",
+            "seed",
+            "plateau_patience",
+        ):
             value = getattr(self, name)
             require(math.isfinite(value) and value >= 0, f"train.{name} must not be negative, got {value}")
         require(math.isfinite(self.lr) and self.lr > 0, f"train.lr must be positive, got {self.lr}")
+        require(self.final_lr <= 1, f"train.final_lr is a share of train.lr and at most 1, got {self.final_lr}")
+        require(
+            all(epoch > 0 for epoch in self.step_epochs), f"train.step_epochs must be positive, got {self.step_epochs}"
+        )
         require(0 <= self.ema < 1, f"train.ema must lie in 0..1 (1 excluded), got {self.ema}")
         require(self.num_workers >= -1, f"train.num_workers must be at least -1, got {self.num_workers}")
         for name in ("step_factor", "plateau_factor"):
@@ -91,7 +104,8 @@ class TrainSettings:
         match = SAVE_EVERY.match(self.save_every.strip())
         if match is None or float(match[1]) <= 0:
             raise InputError(
-                f"train.save_every is {self.save_every!r}", remedy="write minutes (10 or 10m) or optimiser steps (200steps)"
+                f"train.save_every is {self.save_every!r}",
+                remedy="write minutes (10 or 10m) or optimiser steps (200steps)",
             )
         if (match[2] or "").startswith("step"):
             return 0.0, max(1, int(float(match[1])))

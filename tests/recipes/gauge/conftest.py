@@ -1,145 +1,13 @@
-"""Tiny dials whose notches are dots, a command line to call, and one model trained on them."""
+"""Data sets of tiny dials, one model trained on them and its export."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 
-from kaname.cli import main
-from kaname.geometry.image import write_image
-
-SIDE = 64
-CHANNELS = ("start", "middle", "end")
-LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
-# Written, not drawn by the tested code: colour of each channel's dot.
-INK = {"start": (220, 40, 40), "middle": (20, 20, 20), "end": (40, 40, 220)}
-TRAIN = ("--backbone", "small:8", "--size", str(SIDE), "--device", "cpu", "--num-workers", "0", "--batch-size", "4")
-
-Points = dict[str, list[list[float]]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-    def refused(self, *parts: str) -> str:
-        """The one line of an error of the user's, which must hold ``parts``."""
-        lines = self.err.strip().splitlines()
-        assert self.code == 2, (self.code, self.err, self.out)
-        assert len(lines) == 1 and lines[0].startswith("error: "), self.err
-        for part in parts:
-            assert part in lines[0], (part, lines[0])
-        return lines[0]
-
-    def done(self) -> Answer:
-        assert self.code == 0, (self.code, self.err, self.out)
-        return self
-
-
-def call(*words: object) -> Answer:
-    """``kaname WORDS`` in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-    return Answer(code, out.getvalue(), err.getvalue())
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def draw_dial(points: Mapping[str, Sequence[Sequence[float]]], size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
-    """A light image with a round dot at each point, drawn on a grid eight times as fine."""
-    fine = 8
-    image = np.full((size[0] * fine, size[1] * fine, 3), 205, np.uint8)
-    for name, found in points.items():
-        for x, y in found:
-            centre = (round(x * fine - 0.5), round(y * fine - 0.5))
-            cv2.circle(image, centre, round(2.5 * fine), INK[name], cv2.FILLED)
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-
-
-def dial_points(seed: int, size: tuple[int, int] = (SIDE, SIDE), middle: int = 3) -> Points:
-    """Start, ``middle`` notches and end on an arc, at sub-pixel places."""
-    random = np.random.default_rng(seed)
-    turn, radius = random.uniform(-30, 30), random.uniform(0.3, 0.38) * min(size)
-    angles = np.deg2rad(135 + turn + np.linspace(0, 270, middle + 2))
-    xy = np.column_stack([size[1] / 2 + radius * np.cos(angles), size[0] / 2 + radius * np.sin(angles)])
-    rows = xy.tolist()
-    return {"start": rows[:1], "middle": rows[1:-1], "end": rows[-1:]}
-
-
-def task(number: int, name: str, points: Mapping[str, Any], size: tuple[int, int] = (SIDE, SIDE), **more: Any) -> dict:
-    """A Label Studio task as its export has it; ``labels`` and ``boxes`` (percent) change what it holds."""
-    labels, boxes = {**LABELS, **more.pop("labels", {})}, more.pop("boxes", [])
-    frame = {"original_width": size[1], "original_height": size[0], "image_rotation": 0, **more.pop("frame", {})}
-    result = [
-        {**frame, "type": "keypointlabels", "from_name": "kp", "to_name": "img",
-         "value": {"x": 100 * x / size[1], "y": 100 * y / size[0], "width": 0.5, "keypointlabels": [labels[channel]]}}
-        for channel, found in points.items() for x, y in found
-    ]  # fmt: skip
-    result += [
-        {**frame, "type": "rectanglelabels", "from_name": "box", "to_name": "img",
-         "value": {"x": 100 * x / size[1], "y": 100 * y / size[0], "width": 100 * w / size[1], "height": 100 * h / size[0],
-                   "rotation": 0, "rectanglelabels": ["gauge"]}}
-        for x, y, w, h in boxes
-    ]  # fmt: skip
-    source = more.pop("source", f"/data/upload/1/0a1b2c3d-{name}")
-    annotation = {"id": number, "completed_by": 1, "was_cancelled": False, "result": result}
-    return {"id": number, "annotations": [annotation], "data": {"img": source}, **more}
-
-
-def write_json(path: Path, content: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    return path
-
-
-def write_flat(folder: Path, names: Sequence[str] = ("a.png", "b.png"), size: tuple[int, int] = (SIDE, SIDE)) -> list[Points]:
-    """``images/`` and ``annotation.json``; returns the points of each image."""
-    (folder / "images").mkdir(parents=True)
-    rows = [dial_points(seed, size) for seed in range(len(names))]
-    for name, points in zip(names, rows, strict=True):
-        image = draw_dial(points, size)
-        target = folder / "images" / name
-        part = folder / "images" / "part.png"
-        write_image(part if target.suffix.lower() == ".png" else part.with_suffix(".jpg"), image)
-        (part if target.suffix.lower() == ".png" else part.with_suffix(".jpg")).rename(target)
-    write_json(folder / "annotation.json", [task(i + 1, n, p, size) for i, (n, p) in enumerate(zip(names, rows, strict=True))])
-    return rows
-
-
-def write_data(folder: Path, train: int = 8, val: int = 3) -> Path:
-    """``train`` and ``val`` with ``images`` and one Label Studio JSON in ``labels``."""
-    seed = 0
-    for name, count in (("train", train), ("val", val)):
-        tasks = []
-        (folder / name / "images").mkdir(parents=True)
-        for number in range(1, count + 1):
-            points = dial_points(seed)
-            write_image(folder / name / "images" / f"{name}_{number}.png", draw_dial(points))
-            tasks.append(task(number, f"{name}_{number}.png", points))
-            seed += 1
-        write_json(folder / name / "labels" / "annotation.json", tasks)
-    return folder
+from recipes.gauge.dials import TRAIN, Answer, call, write_data, write_flat
 
 
 @pytest.fixture(autouse=True)
@@ -183,8 +51,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     torch.set_num_threads(1)
     data = write_data(tmp_path_factory.mktemp("trained") / "training_data")
     answer = call(
-        "gauge", "train", "--data", data, *TRAIN, "--epochs", 60, "--learning-rate", "1e-2", "--val", "--debug",
-        "train.optimizer=adamw", "sigma=20", "augment.rotate=20", "augment.crop=1",
+        "gauge", "train", "--data", data, *TRAIN[:-2], "--batch-size", 2, "--epochs", 40, "--learning-rate", "3e-2",
+        "--val",
+        "--debug", "train.optimizer=adamw", "sigma=14", "augment.rotate=15", "augment.crop=1.02",
+        "augment.probability=0.6",
     ).done()  # fmt: skip
     return Trained(data, next(data.glob("runs_*")), answer)
 
@@ -195,9 +65,3 @@ def exported(trained: Trained) -> Path:
     target = trained.run / "gauge.onnx"
     call("gauge", "export", "--model-path", trained.model, "--out", target).done()
     return target
-
-
-@pytest.fixture
-def kaname() -> Callable[..., Answer]:
-    """``kaname(*words)`` -> :class:`Answer`."""
-    return call

@@ -5,7 +5,8 @@ Its lowest level has a stride of 32, so that a heatmap can depend on the whole i
 start?); most of its convolutions lie there, where they are cheap.
 
 GroupNorm, not BatchNorm: without statistics over the batch, accumulation, several processes, the average of weights and
-a batch of one give the same answer. It costs 12 % of the training speed (65 against 57 images/s, float32, 2 cores).
+a batch of one give the same answer. Measured in float32 on a CPU it trains 1 to 12 % slower;
+after 600 steps on drawn dials both found 98 to 100 % of start, end and middle (one run each).
 """
 
 from __future__ import annotations

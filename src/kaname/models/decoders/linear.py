@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+
+PRIOR = 0.02
 
 
 class Linear(nn.Module):
@@ -15,11 +18,21 @@ class Linear(nn.Module):
     def __init__(self, channels: int, out_channels: int, *, hidden: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.layers = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, out_channels, 1))
+        self.layers = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), rare(nn.Conv2d(hidden, out_channels, 1)))
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """The last map ``(B, C, h, w)`` -> logits ``(B, out_channels, h, w)``."""
         return self.layers(features[-1])
+
+
+def rare(head: nn.Conv2d) -> nn.Conv2d:
+    """Let a head begin by answering "hardly anywhere" (probability 0.02), as is true of key points.
+
+    Otherwise the first epoch goes into learning that (the prior of Lin et al., Focal Loss, ICCV 2017, section 3.3).
+    """
+    assert head.bias is not None
+    nn.init.constant_(head.bias, math.log(PRIOR / (1 - PRIOR)))
+    return head
 
 
 def build_linear(channels: Sequence[int], strides: Sequence[int], out_channels: int, *, hidden: int = 50) -> Linear:

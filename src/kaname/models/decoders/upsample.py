@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+from kaname.models.decoders.linear import rare
 
 MODES = ("conv_transpose", "interpolate")
 WIDTHS = (256, 128, 64)
@@ -20,7 +21,7 @@ class Upsample(nn.Module):
         super().__init__()
         self.stride = stride
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Conv2d(channels, out_channels, 1)
+        self.head = rare(nn.Conv2d(channels, out_channels, 1))
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """The last map ``(B, C, h, w)`` -> logits ``(B, out_channels, h * factor, w * factor)``."""

@@ -26,7 +26,9 @@ from kaname.recipes.gauge.config import GaugeConfig
 CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]
 Threshold = Annotated[float | None, Parameter(help="Share of a map's maximum above which cells count.")]
 MinScore = Annotated[float | None, Parameter(help="A map whose maximum lies under this has no point.")]
-Clusters = Annotated[Literal["plain", "weighted"] | None, Parameter(help="Mean shift over cells, or weighted by value.")]
+Clusters = Annotated[
+    Literal["plain", "weighted"] | None, Parameter(help="Mean shift over cells, or weighted by value.")
+]
 Data = Annotated[Path, Parameter(help="Folder with train/ and val/, or with images/ and labels/.")]
 
 
@@ -42,7 +44,9 @@ def sample(
     ] = "full",
     layout: Annotated[
         Literal["split", "flat", "photographs"],
-        Parameter(help="split: train/ and val/; flat: images/ and annotation.json; photographs: larger scenes, with boxes."),
+        Parameter(
+            help="split: train/ and val/; flat: images/ and annotation.json; photographs: larger scenes, with boxes."
+        ),
     ] = "split",
 ) -> None:
     """Render a small data set of dials with exact truth, in the layout that train takes."""
@@ -104,13 +108,21 @@ def train(
         Literal["imagenet", "backbone", "none"] | None, Parameter(help="Normalisation; none feeds 0..1.")
     ] = None,
     decoder: Annotated[Literal["linear", "upsample"] | None, Parameter(help="Decoder behind the backbone.")] = None,
-    allow_missing: Annotated[bool | None, Parameter(help="Accept dials without a start or an end.", negative=())] = None,
+    allow_missing: Annotated[
+        bool | None, Parameter(help="Accept dials without a start or an end.", negative=())
+    ] = None,
     val: Annotated[bool, Parameter(help="Validate afterwards, with pictures.", negative=())] = False,
     debug: Annotated[bool, Parameter(help="Write augmented samples as pictures.", negative=())] = False,
     flags: TrainFlags = TrainFlags(),  # noqa: B008
 ) -> None:
     """Train a notch detector: model.pt (the best), last.pt, logs and curves in the run's folder."""
-    extra = {"data": data, "size": size, "model.normalize": normalize, "model.decoder": decoder, "allow_missing": allow_missing}
+    extra = {
+        "data": data,
+        "size": size,
+        "model.normalize": normalize,
+        "model.decoder": decoder,
+        "allow_missing": allow_missing,
+    }
     config = resolve(GaugeConfig, flags, overrides, extra)
     if config is None:
         return
@@ -127,7 +139,9 @@ def evaluate(
     predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
     out: OutFolder | None = None,
     split: Annotated[str | None, Parameter(help="train, val or all; default val where there is one.")] = None,
-    truth: Annotated[Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")] = "points",
+    truth: Annotated[
+        Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")
+    ] = "points",
     tolerance: Annotated[float | None, Parameter(help="Pixels at 448 within which a point is found.")] = None,
     threshold: Threshold = None,
     min_score: MinScore = None,
@@ -139,7 +153,9 @@ def evaluate(
     from kaname.recipes.gauge.scoring import score
 
     changes = {"tolerance": tolerance, "threshold": threshold, "min_score": min_score, "clusters": clusters}
-    score(data, checkpoint, predictions, out, split=split, truth=truth, changes=changes, pictures=pictures, device=device)
+    score(
+        data, checkpoint, predictions, out, split=split, truth=truth, changes=changes, pictures=pictures, device=device
+    )
 
 
 def validate(
@@ -150,7 +166,9 @@ def validate(
     threshold: Threshold = None,
     min_score: MinScore = None,
     clusters: Clusters = None,
-    truth: Annotated[Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")] = "points",
+    truth: Annotated[
+        Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")
+    ] = "points",
     device: str = "auto",
 ) -> None:
     """Evaluate every set of a data folder with the pictures of each image."""
@@ -179,7 +197,9 @@ def predict(
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     for name, value in given.items():
         if value is not None and changes.setdefault(name, value) != value:
-            raise InputError(f"extract.{name} is given twice, as {changes[name]!r} and {value!r}", remedy="give it once")
+            raise InputError(
+                f"extract.{name} is given twice, as {changes[name]!r} and {value!r}", remedy="give it once"
+            )
     predict_sources(paths, checkpoint, out, boxes=boxes, changes=changes, pictures=pictures, device=device)
 
 

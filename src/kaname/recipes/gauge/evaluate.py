@@ -65,7 +65,13 @@ def image_figures(
 
 
 def evaluate(
-    dials: list[Dial], predictions: Mapping[str, Points], *, tolerance: float, truth: str, bandwidth: float, source: Path
+    dials: list[Dial],
+    predictions: Mapping[str, Points],
+    *,
+    tolerance: float,
+    truth: str,
+    bandwidth: float,
+    source: Path,
 ) -> dict[str, Any]:
     """Figures of a whole set.
 

@@ -75,7 +75,9 @@ def sets(data: Path) -> dict[str, Path]:
     if (data / "images").is_dir():
         return {"all": data}
     raise InputError(
-        "no data set here", path=data, remedy="it needs train/images and train/labels (and val/...), or images and labels"
+        "no data set here",
+        path=data,
+        remedy="it needs train/images and train/labels (and val/...), or images and labels",
     )
 
 
@@ -179,10 +181,14 @@ def check_points(
     """What is wrong with the points of one image: none at all, several starts, or start or end missing."""
     counts = {name: len(points[name]) for name in CHANNELS}
     if not sum(counts.values()):
-        return InputError(f"no points on {row or path.name}", path=path, row=row, remedy="label it or take it out of the set")
+        return InputError(
+            f"no points on {row or path.name}", path=path, row=row, remedy="label it or take it out of the set"
+        )
     for name in ("start", "end"):
         if counts[name] > 1:
-            return InputError(f"{counts[name]} {name} notches on one dial", path=path, row=row, remedy=f"keep one {name} notch")
+            return InputError(
+                f"{counts[name]} {name} notches on one dial", path=path, row=row, remedy=f"keep one {name} notch"
+            )
         if counts[name] == 0 and not allow_missing:
             seen = ", ".join(f"{other} ({counts[other]})" for other in CHANNELS if counts[other])
             return InputError(
@@ -219,7 +225,9 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError("the image folder does not exist", path=folder, remedy="check the path")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith("."))
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
+    )
     if not files:
         raise InputError("no image in this folder", path=folder, remedy=f"put {', '.join(IMAGE_ENDINGS)} files there")
     return files
@@ -248,13 +256,17 @@ def _walk(folder: Path, *, allow_missing: bool) -> Iterator[Dial | InputError]:
     known.read(folder / "images")
     yield from known.faults
     if not known.place.is_dir() and not known.files:
-        yield InputError("the labels folder does not exist", path=known.place, remedy="make it with `kaname gauge heatmaps`")
+        yield InputError(
+            "the labels folder does not exist", path=known.place, remedy="make it with `kaname gauge heatmaps`"
+        )
         return
     seen: dict[str, Path] = {}
     for image in images:
         if image.stem in seen:
             yield InputError(
-                f"the name {image.stem!r} stands twice, also as {seen[image.stem].name}", path=image, remedy="rename one of them"
+                f"the name {image.stem!r} stands twice, also as {seen[image.stem].name}",
+                path=image,
+                remedy="rename one of them",
             )
             continue
         seen[image.stem] = image
@@ -297,14 +309,16 @@ class _Known:
     def read(self, images: Path) -> None:
         """Read the Label Studio files; an image in two of them must have the same points in both."""
         for path in self.files:
-            broken = labelstudio.problems(path, images=images, names=ALIASES)
-            self.faults += broken
-            for image, found in ({} if broken else read_labelstudio(path, images)).items():
+            try:
+                annotated = read_labelstudio(path, images)
+            except InputError:
+                self.faults += labelstudio.problems(path, images=images, names=ALIASES)
+                continue
+            for image, found in annotated.items():
                 other, first = self.studio.setdefault(image.stem, (found, path))
                 if not _same(other.points, found.points):
-                    self.faults.append(InputError(
-                        f"{image.name!r} has other points in {first}", path=path, row=found.row, remedy="keep one annotation"
-                    ))  # fmt: skip
+                    reason = f"{image.name!r} has other points in {first}"
+                    self.faults.append(InputError(reason, path=path, row=found.row, remedy="keep one of them"))
 
     def orphans(self, stems: set[str]) -> Iterator[InputError]:
         """Labels without an image."""
@@ -341,7 +355,9 @@ def _pair(image: Path, known: _Known, *, allow_missing: bool) -> Iterator[Dial |
         points, source, row = written, exact, None
     if points is None and not maps.is_file():
         if not known.faults:  # else its label may be in the file that could not be read
-            yield InputError("this image has no label", path=image, remedy=f"label it, or take it out of {image.parent.name}")
+            yield InputError(
+                "this image has no label", path=image, remedy=f"label it, or take it out of {image.parent.name}"
+            )
         return
     wrong = None if points is None else check_points(points, source, row, allow_missing=allow_missing)
     yield wrong or Dial(image=image, points=points, heatmaps=maps if maps.is_file() else None)
@@ -349,7 +365,8 @@ def _pair(image: Path, known: _Known, *, allow_missing: bool) -> Iterator[Dial |
 
 def _same(one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> bool:
     return all(
-        one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=0, atol=SAME_PX) for name in CHANNELS
+        one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=0, atol=SAME_PX)
+        for name in CHANNELS
     )
 
 
@@ -361,13 +378,19 @@ def _read_points(path: Path, data: dict[str, Any], image: Path) -> dict[str, Flo
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("not a file of points", path=path, remedy=AGAIN) from error
     if surplus:
-        raise InputError(f"unknown names: {', '.join(map(repr, surplus))}", path=path, remedy=f"known: {', '.join(CHANNELS)}")
+        raise InputError(
+            f"unknown names: {', '.join(map(repr, surplus))}", path=path, remedy=f"known: {', '.join(CHANNELS)}"
+        )
     if data.get("image") not in (None, image.name):
-        raise InputError(f"belongs to {data['image']!r}, not to {image.name!r}", path=path, remedy="keep image and label together")
+        raise InputError(
+            f"belongs to {data['image']!r}, not to {image.name!r}", path=path, remedy="keep image and label together"
+        )
     true = image_size(image)
     if (height, width) != true:
         raise InputError(
-            f"written for an image of {width} x {height}, but {image.name!r} has {true[1]} x {true[0]}", path=path, remedy=AGAIN
+            f"written for an image of {width} x {height}, but {image.name!r} has {true[1]} x {true[0]}",
+            path=path,
+            remedy=AGAIN,
         )
     everything = np.concatenate(list(points.values()))
     if not np.isfinite(everything).all() or (everything < 0).any() or (everything > (width, height)).any():

@@ -15,6 +15,7 @@ from kaname.engine.onnx_model import OnnxRunner
 from kaname.engine.predict import Maps, Model, Runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
+from kaname.geometry.grid import PIXELS
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.labels import POINTS_FORMAT, point_pairs
@@ -60,13 +61,23 @@ def extract_points(maps: Maps, back: Affine, size: Size, settings: ExtractSettin
     """
     xy: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
-    for name, heatmap in zip(CHANNELS, maps, strict=True):
+    for name, heatmap in zip(CHANNELS, _without_padding(maps, back, size), strict=True):
         found, score = peaks(
             heatmap, 1.0, threshold=settings.threshold, bandwidth=settings.bandwidth * maps.shape[-1] / REFERENCE_SIZE,
             min_score=settings.min_score, weighted=settings.clusters == "weighted", single=name != "middle",
         )  # fmt: skip
         xy[name], scores[name] = back.points(found), score
     return Points(xy=xy, scores=scores, size=size)
+
+
+def _without_padding(maps: Maps, back: Affine, size: Size) -> Maps:
+    """The maps with each one's minimum where the input is black padding: no notch lies outside the image."""
+    cells = [
+        PIXELS.from_index(np.repeat(np.arange(count, dtype=np.float64)[:, None], 2, axis=1)) for count in maps.shape[1:]
+    ]
+    rows, columns = back.points(cells[0])[:, 1], back.points(cells[1])[:, 0]
+    inside = ((rows >= 0) & (rows <= size[0]))[:, None] & ((columns >= 0) & (columns <= size[1]))
+    return maps if inside.all() else np.where(inside, maps, maps.min(axis=(1, 2), keepdims=True))
 
 
 def write_points(
@@ -76,7 +87,7 @@ def write_points(
 
     ``{"format": "kaname-points", "version": 1, "coordinates": TEXT, "recipe": "gauge", "model": TEXT, "settings":
     {threshold, min_score, bandwidth, clusters, tolerance}, "images": [ROW, ...]}``, where a ROW is ``{"image": NAME,
-    "size": [height, width], "points": {"start": [[x, y], ...], "middle": ..., "end": ...}, "scores": {"start": [s, ...],
+    "size": [height, width], "points": {"start": [[x, y], ...], "middle": ..., "end": ...}, "scores": {"start": [s],
     "middle": ..., "end": ...}}``. Points are continuous pixels of the original image; start and end hold at most one,
     ``middle`` every notch; scores, one a point, are the heatmap's maximum there in 0..1. NAME is the file's name, or
     its path as it was given where two files share a name.
@@ -116,7 +127,11 @@ def read_points(path: Path) -> dict[str, Points]:
             xy = {name: point_pairs(entry["points"][name]) for name in CHANNELS}
             scores = {name: np.array(entry["scores"][name], dtype=np.float64).reshape(-1) for name in CHANNELS}
             name, (height, width) = entry["image"], (int(side) for side in entry["size"])
-            if not isinstance(name, str) or min(height, width) < 1 or any(len(xy[n]) != len(scores[n]) for n in CHANNELS):
+            if (
+                not isinstance(name, str)
+                or min(height, width) < 1
+                or any(len(xy[n]) != len(scores[n]) for n in CHANNELS)
+            ):
                 raise ValueError("ill-formed")
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("not a prediction", path=path, row=f"image {row}", remedy="predict again") from error

@@ -58,7 +58,8 @@ def predict_sources(
                     continue
                 image = read_image(path)
                 found = model.predict(image, by_name.get(path))
-                several = found if isinstance(found, list) else [found]
+                answers = found if isinstance(found, list) else [found]
+                several = [one for one in answers if isinstance(one, Points)]  # an image's answer is never Tracks
                 if pictures:
                     _draw(image, several, out / "pictures" / sheet)
                 for number, points in enumerate(several, 1):
@@ -78,7 +79,9 @@ def export_checked(checkpoint: Path, out: Path, images: Path | None, count: int)
     if count < 1:
         raise InputError(f"--count must be at least 1, got {count}", remedy="the parity check needs an image")
     if checkpoint.suffix.lower() == ".onnx":
-        raise InputError("an ONNX file cannot be exported again", path=checkpoint, remedy="give the checkpoint it came from")
+        raise InputError(
+            "an ONNX file cannot be exported again", path=checkpoint, remedy="give the checkpoint it came from"
+        )
     model = open_model(checkpoint, runtime="cpu")
     folder = images if images is not None else _own_images(Path(model.card["config"]["data"]))
     chosen = image_files(folder)
@@ -119,7 +122,9 @@ def _layers(dial: Dial, found: Mapping[str, Points]) -> dict[str, np.ndarray]:
     return layers if points is None else layers | {name: points.xy[name] for name in CHANNELS}
 
 
-def _predicted(found: Mapping[str, Points], folder: Path, source: Path) -> list[tuple[Path, Path, dict[str, np.ndarray]]]:
+def _predicted(
+    found: Mapping[str, Points], folder: Path, source: Path
+) -> list[tuple[Path, Path, dict[str, np.ndarray]]]:
     """The images of a file of predictions; the boxes of a photograph are drawn into one picture."""
     layers: dict[Path, dict[str, np.ndarray]] = {}
     for name, points in found.items():
@@ -136,7 +141,9 @@ def _beside(folder: Path, name: str, source: Path) -> Path:
     for path in (Path(name), folder / Path(name).name, *((Path(whole), folder / Path(whole).name) if whole else ())):
         if path.is_file():
             if is_video(path):
-                raise InputError("frames of a video are not drawn", path=source, row=name, remedy="predict single images")
+                raise InputError(
+                    "frames of a video are not drawn", path=source, row=name, remedy="predict single images"
+                )
             return path
     raise InputError(f"the image {name!r} was not found", path=source, remedy="give its folder with --images")
 
@@ -180,7 +187,9 @@ def _boxes_by_name(boxes: Path, files: list[Path]) -> dict[Path, np.ndarray]:
     found: dict[Path, np.ndarray] = {}
     for path in files:
         if is_video(path):
-            raise InputError("boxes belong to photographs, not to a video", path=path, remedy="predict it without --boxes")
+            raise InputError(
+                "boxes belong to photographs, not to a video", path=path, remedy="predict it without --boxes"
+            )
     for folder in {path.parent for path in files}:
         known = {sample.image.resolve(): sample.boxes for sample in read_boxes(boxes, folder)}
         found |= {path: known[path.resolve()] for path in files if path.resolve() in known}

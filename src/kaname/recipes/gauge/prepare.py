@@ -214,7 +214,9 @@ def _renamed(sample: Sample, path: Path) -> Sample:
         raise InputError(f"{both} mean the same", path=path, row=sample.image.name, remedy="keep one of the names")
     points = {names[name]: values for name, values in sample.points.items()}
     visible = {names[name]: values for name, values in sample.visible.items()}
-    return Sample(image=sample.image, points=points, visible=visible, size=sample.size, boxes=sample.boxes, meta=sample.meta)
+    return Sample(
+        image=sample.image, points=points, visible=visible, size=sample.size, boxes=sample.boxes, meta=sample.meta
+    )
 
 
 def _planned_names(samples: list[Sample], path: Path) -> list[list[str]]:

@@ -97,8 +97,8 @@ def _pictures(dial: Dial, image: np.ndarray, maps: np.ndarray, points: Points, m
 
 
 def score(
-    data: Path | None, checkpoint: Path | None, predictions: Path | None, out: Path | None, *, split: str | None, truth: str,
-    changes: Mapping[str, Any], pictures: bool, device: str = "auto",
+    data: Path | None, checkpoint: Path | None, predictions: Path | None, out: Path | None, *, split: str | None,
+    truth: str, changes: Mapping[str, Any], pictures: bool, device: str = "auto",
 ) -> dict[str, Result]:  # fmt: skip
     """The verbs ``evaluate`` and ``validate``: score sets of a data folder and print their tables.
 

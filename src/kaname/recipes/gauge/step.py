@@ -39,7 +39,9 @@ def task(config: GaugeConfig, out_dir: Path) -> Task:
     """
     found = labels.sets(config.data)
     if not {"train", "all"} & set(found):
-        raise InputError("there is no training set here", path=config.data, remedy="it needs train/images and train/labels")
+        raise InputError(
+            "there is no training set here", path=config.data, remedy="it needs train/images and train/labels"
+        )
     train = _read(found.get("train", found.get("all", config.data)), config)
     val = _read(found["val"], config) if "val" in found else None
     network = build(config)

@@ -1,0 +1,171 @@
+"""Runs that are killed and resumed, each in a process of its own, forked from one that has imported torch.
+
+``python trials.py FOLDER KILLS SEED`` prints one JSON line: what differed from the uninterrupted run, per trial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+# Some are imported by what runs in the forked processes; here they are imported once for all.
+import lightning_fabric  # noqa: F401
+import torch
+import torch._dynamo
+import torch.utils.tensorboard
+from tiny_task import make_settings, run, same_runs
+
+from kaname import cli
+from kaname.engine import checkpoint, loop
+from kaname.engine.runtime import Runtime
+
+SETTINGS = {
+    "epochs": 12, "batch_size": 4, "accumulate": 2, "ema": 0.9, "early_stop": 2, "schedule": "plateau", "lr": 0.15,
+    "plateau_patience": 0, "warmup_epochs": 0.5, "save_every": "1steps", "clip": 1.0,
+}  # fmt: skip
+
+
+def die() -> None:
+    """What no handler can see."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_call(owner: object, name: str, number: int, act: Callable[[], None], *, after: bool = False) -> None:
+    """Call ``act`` at the ``number``-th call of a function."""
+    original, calls = getattr(owner, name), [0]
+
+    def counted(*arguments: object, **named: object) -> object:
+        calls[0] += 1
+        if calls[0] == number and not after:
+            act()
+        result = original(*arguments, **named)
+        if calls[0] == number and after:
+            act()
+        return result
+
+    setattr(owner, name, counted)
+
+
+def kill_while_saving(number: int) -> None:
+    """Die in the middle of the ``number``-th file: half of it is on disk."""
+    original, calls = torch.save, [0]
+
+    def half(content: object, file: object) -> None:
+        original(content, file)
+        calls[0] += 1
+        if calls[0] == number:
+            file.truncate(file.tell() // 2)  # type: ignore[attr-defined]
+            file.flush()  # type: ignore[attr-defined]
+            die()
+
+    torch.save = half
+
+
+PLACES: dict[str, Callable[[int], None]] = {
+    "step": lambda number: at_call(Runtime, "backward", 1 + number % 60, die),
+    "saving": lambda number: kill_while_saving(1 + number % 30),
+    "saved": lambda number: at_call(checkpoint, "save", 1 + number % 30, die, after=True),
+    "validation": lambda number: at_call(loop.Run, "_validate", 1 + number % 6, die),
+    "log": lambda number: at_call(loop.Journal, "record", 1 + number % 6, die, after=True),
+}
+
+EVERYWHERE = [*PLACES, "time"]
+
+
+def forked(work: Callable[[], object], *, kill_after: float | None = None) -> int:
+    """Run ``work`` in a forked process and return its exit code (minus the signal that ended it)."""
+    process = os.fork()
+    if process == 0:
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        code = 1
+        try:
+            work()
+            code = 0
+        except SystemExit as error:
+            code = int(error.code or 0)
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(process, signal.SIGKILL)  # not reaped yet, so the number is still this process's
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def train(folder: Path, *, workers: int, resume: bool) -> None:
+    torch.set_num_threads(1)
+    run(folder, make_settings(**SETTINGS, num_workers=workers), resume="auto" if resume else None)
+
+
+def trial(folder: Path, reference: Path, draw: random.Random, seconds: float, first_place: str) -> dict[str, object]:
+    """Up to three kills, the first of them in ``first_place``, then to the end."""
+    killed: list[str] = []
+    for attempt in range(draw.randint(1, 3)):
+        place = draw.choice(EVERYWHERE) if attempt else first_place
+        number, workers = draw.randrange(10_000), draw.choice([0, 0, 0, 2])
+
+        def work(place: str = place, number: int = number, workers: int = workers, first: bool = attempt == 0) -> None:
+            if place in PLACES:
+                PLACES[place](number)
+            train(folder, workers=workers, resume=not first)
+
+        code = forked(work, kill_after=draw.uniform(0, seconds) if place == "time" else None)
+        killed += [f"{place} {number} {workers}"] if code == -signal.SIGKILL else []
+        if code == 0:
+            break
+    ends = json.dumps({"finished": True}) if (folder / "last.pt").exists() else ""
+    if not ends or not torch.load(folder / "last.pt", weights_only=True)["training"]["progress"]["finished"]:
+        code = forked(lambda: train(folder, workers=draw.choice([0, 2]), resume=True))
+    left = [path.name for path in folder.iterdir() if "partial" in path.name] if code == 0 else []
+    return {"killed": killed, "code": code, "differs": same_runs(reference, folder) if code == 0 else [], "left": left}
+
+
+def signalled(folder: Path, number: int, workers: int, place: str) -> dict[str, object]:
+    """A signal to the whole process group in the middle of a run, then the run to its end."""
+
+    def work() -> None:
+        os.setsid()
+        at_call(*{"step": (Runtime, "backward", 13), "validation": (loop.Run, "_validate", 2)}[place],
+                lambda: os.killpg(0, number))  # fmt: skip
+        cli.run = lambda words: train(folder, workers=workers, resume=False)  # type: ignore[assignment]
+        cli.main([])
+
+    code = forked(work)
+    return {"code": code, "then": forked(lambda: train(folder, workers=0, resume=True))}
+
+
+def main() -> None:
+    root, kills, draw = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
+    reference = root / "reference"
+    forked(lambda: train(reference, workers=0, resume=False))
+    started = time.monotonic()
+    forked(lambda: train(root / "again", workers=2, resume=False))
+    seconds = time.monotonic() - started
+    trials: list[dict[str, object]] = []
+    total = 0
+    while total < kills:
+        folder = root / f"trial{len(trials)}"
+        trials.append(trial(folder, reference, draw, seconds, EVERYWHERE[len(trials) % len(EVERYWHERE)]))
+        total += len(trials[-1]["killed"])  # type: ignore[arg-type]
+        shutil.rmtree(folder)
+    signals = []
+    for number, workers, place in ((2, 2, "step"), (15, 2, "step"), (15, 0, "validation")) if len(sys.argv) > 4 else ():
+        folder = root / f"signal{number}{place}"
+        signals.append({**signalled(folder, number, workers, place), "differs": same_runs(reference, folder)})
+    stopped = torch.load(reference / "last.pt", weights_only=True)["training"]["progress"]["epoch"]
+    same = same_runs(reference, root / "again")
+    print(json.dumps({"workers": same, "epochs": stopped, "kills": total, "trials": trials, "signals": signals}))
+
+
+if __name__ == "__main__":
+    main()
