@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ if _workers > 1:
 # The suite downloads nothing: whoever asks a hub by name gets an error at once instead of a slow surprise.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Stored features of a test must not fill the folder of the person who runs it.
+_cache = tempfile.TemporaryDirectory(prefix="kaname-tests-")
+os.environ["KANAME_CACHE"] = _cache.name
 
 
 def pytest_configure(config: pytest.Config) -> None:

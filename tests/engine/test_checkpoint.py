@@ -95,7 +95,8 @@ def damage(kind: str, path: Path) -> None:
     }  # fmt: skip
     middle = whole.index(b"weight") if b"weight" in whole else len(whole) // 2
     contents: dict[str, bytes] = {
-        "empty": b"", "random": random.Random(3).randbytes(4000), "half": whole[: len(whole) // 2], "end missing": whole[:-30],
+        "empty": b"", "random": random.Random(3).randbytes(4000),
+        "half": whole[: len(whole) // 2], "end missing": whole[:-30],
         "a bit flipped": whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :],
         "pickled object": pickle.dumps(Evil()), "text": b"hello\n",
     }  # fmt: skip

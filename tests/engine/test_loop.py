@@ -7,6 +7,7 @@ import itertools
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.tiny_task import Net, Squares, content, make_settings, make_task, run, same, same_runs, step
+from engine.tiny_task import Squares, content, make_settings, make_task, run, same, same_runs, step
 from kaname.engine import checkpoint
 from kaname.engine.loop import Run
 from kaname.engine.progress import Journal, read_rows
@@ -117,7 +118,7 @@ def test_the_logged_losses_are_true_means(tmp_path: Path) -> None:
         images = torch.from_numpy(np.stack([row["image"] for row in rows])).permute(0, 3, 1, 2)
         targets = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in ("target", "mask")}
         output = step(task.model.eval(), Batch(images, targets, torch.arange(len(rows))))
-        assert row[f"{name}_loss"] == pytest.approx(float(output.loss_sum / output.weight), rel=1e-5)
+        assert row[f"{name}_loss"] == pytest.approx((output.loss_sum / output.weight).item(), rel=1e-5)
 
 
 def test_what_is_averaged_is_validated_and_kept(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_clipping_bounds_the_step(tmp_path: Path) -> None:
     task = make_task(settings)
     before = {name: value.clone() for name, value in task.model.named_parameters()}
     Run(task, settings, RunOptions(tmp_path)).fit()
-    moved = math.sqrt(sum(float((v - before[n]).pow(2).sum()) for n, v in task.model.named_parameters()))
+    moved = math.sqrt(sum((v - before[n]).pow(2).sum().item() for n, v in task.model.named_parameters()))
     assert moved == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -220,11 +221,7 @@ def test_the_samples_of_the_bad_batch_are_named(tmp_path: Path) -> None:
 
     settings = make_settings(epochs=1, batch_size=2, accumulate=4)
     with pytest.raises(InputError, match=r"samples \[[^]]*\b13\b[^]]*\].*nothing was saved yet") as caught:
-        run(tmp_path, settings, train=22, step=step, **{"train": 22}) if False else Run(
-            make_task(settings, noise=False, **{"step": step}).__class__(
-                **{**make_task(settings).__dict__, "train": Poisoned(22)}
-            ), settings, RunOptions(tmp_path),
-        ).fit()  # fmt: skip
+        Run(replace(make_task(settings), train=Poisoned(22)), settings, RunOptions(tmp_path)).fit()
     named = caught.value.reason.split("[")[1].split("]")[0].split(",")
     assert len(named) == 2 and not (tmp_path / "last.pt").exists()
 

@@ -95,6 +95,9 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """Rows of arrays to tensors with a batch axis; images become ``(B, 3, H, W)``."""
     arrays = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
     tensors = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
+    if "image" not in tensors:  # samples of cached features
+        tensors["image"] = torch.zeros((len(rows), 3, 0, 0), dtype=torch.uint8)
+        return tensors
     # Permuting (not copying) leaves the channels last in memory, which is what convolutions want.
     tensors["image"] = tensors["image"].permute(0, 3, 1, 2)
     return tensors
@@ -107,8 +110,12 @@ def to_batch(tensors: Mapping[str, torch.Tensor], device: torch.device) -> Batch
 
 
 def loader(samples: Samples, batches: Batches, *, num_workers: int, pin_memory: bool = False) -> DataLoader[Any]:
-    """An endless loader over ``batches``; workers live as long as its iterator."""
+    """An endless loader over ``batches``; workers live as long as its iterator.
+
+    A data set with ``in_process = True`` (cached features) is read in this process, whatever ``num_workers``.
+    """
     workers = choose_workers(len(samples)) if num_workers < 0 else num_workers
+    workers = 0 if getattr(samples, "in_process", False) else workers
     return DataLoader(
         _Addressed(samples),
         batch_sampler=batches,

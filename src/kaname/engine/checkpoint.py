@@ -187,7 +187,7 @@ def _unreadable(path: Path) -> str:
     if not objects:
         try:
             with path.open("rb") as file:
-                objects = any(True for _ in pickletools.genops(file))
+                objects = sum(1 for _ in pickletools.genops(file)) > 0  # every instruction up to the last
         except (ValueError, OSError):
             objects = False
     if objects:

@@ -52,6 +52,10 @@ class TrainFlags:
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"] | None, Parameter(help="Arithmetic of the network.")
     ] = None
+    cache_views: Annotated[
+        int | None, Parameter(help="Frozen backbone: train on N stored augmented views of each image.")
+    ] = None
+    cache_budget: Annotated[float | None, Parameter(help="Gigabytes for stored features; 0 stores nothing.")] = None
     save_every: Annotated[
         str | None, Parameter(help="Also save inside an epoch: minutes (10, 10m) or steps (200steps).")
     ] = None

@@ -39,6 +39,9 @@ class TrainSettings:
         seed: of weights, order and augmentation.
         num_workers: loader processes; -1 chooses.
         limit: use only the first N samples of each set; 0 = all.
+        cache_views: of a frozen backbone: train on so many stored augmented views of each image instead of augmenting
+            anew in every epoch; 0 augments anew. Features of unaugmented images are always stored.
+        cache_budget: gigabytes that stored features may take (folder: ``$KANAME_CACHE``); 0 stores nothing.
         save_every: also save ``last.pt`` inside an epoch: ``"10"`` or ``"10m"`` minutes, ``"200steps"``; "" = no.
     """
 
@@ -64,6 +67,8 @@ class TrainSettings:
     seed: int = 0
     num_workers: int = -1
     limit: int = 0
+    cache_views: int = 0
+    cache_budget: float = 20.0
     save_every: str = ""
 
     def __post_init__(self) -> None:
@@ -76,6 +81,8 @@ class TrainSettings:
             "clip",
             "early_stop",
             "limit",
+            "cache_views",
+            "cache_budget",
             "seed",
             "plateau_patience",
         ):

@@ -85,13 +85,15 @@ class Network(nn.Module):
         backbone = build_backbone(description=values.pop("backbone"))
         return cls(backbone, values.pop("decoder"), size=(height, width), heatmap_size=(rows, columns), **values)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
         """Images ``(B, C, height, width)``, uint8 or float in 0..255, to logits ``(B, out_channels, rows, columns)``.
+
+        With ``features`` (those of these images, from a cache) the backbone does not run and ``images`` are not read.
 
         Raises:
             InputError: another size than the network was built for.
         """
-        return self.decode(self.features(images))
+        return self.decode(self.features(images) if features is None else features)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The backbone's maps of such images: what a cache of a frozen backbone keeps."""

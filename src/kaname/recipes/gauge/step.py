@@ -10,6 +10,7 @@ from torch import nn
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
+from kaname.engine.features import features_of, with_cached_features
 from kaname.engine.task import Row, Task
 from kaname.errors import InputError
 from kaname.losses.heatmap import bce_with_logits
@@ -24,8 +25,11 @@ FIXED = ("size", "model.backbone", "model.decoder", "model.normalize")
 
 
 def step(model: nn.Module, batch: Batch) -> StepOutput:
-    """Binary cross-entropy with soft targets, summed over all cells of the three maps."""
-    logits = model(batch.images)
+    """Binary cross-entropy with soft targets, summed over all cells of the three maps.
+
+    The batch holds images, or the features of a frozen backbone where they are cached.
+    """
+    logits = model(batch.images, features_of(batch.targets))
     targets = batch.targets["heatmaps"].to(torch.float32) / 255
     loss_sum, weight = bce_with_logits(logits.float(), targets)
     return StepOutput(loss_sum=loss_sum, weight=weight)
@@ -47,6 +51,13 @@ def task(config: GaugeConfig, out_dir: Path) -> Task:
     network = build(config)
     if config.model.freeze and is_pretrained(config, network):
         freeze(network.backbone)
+    samples = with_cached_features(
+        Dials(train, config, augment=True),
+        None if val is None else Dials(val, config, augment=False),
+        network,
+        config.train,
+        augmented=config.augment.probability > 0,
+    )
     plain = configuration.to_dict(config) | {"data": config.data.resolve().as_posix()}
 
     def after_epoch(rows: Sequence[Row]) -> None:
@@ -59,8 +70,8 @@ def task(config: GaugeConfig, out_dir: Path) -> Task:
         card=describe(config, network),
         model=network,
         step=step,
-        train=Dials(train, config, augment=True),
-        val=None if val is None else Dials(val, config, augment=False),
+        train=samples[0],
+        val=samples[1],
         fixed=FIXED,
         best_name="model.pt",
         after_epoch=after_epoch,

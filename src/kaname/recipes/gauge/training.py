@@ -57,7 +57,7 @@ def write_debug(task: Task, folder: Path) -> None:
     """Augmented samples as the network sees them, with their target maps laid over, and their shapes on screen."""
     make_folder(folder)
     for index in range(min(DEBUG_SAMPLES, len(task.train))):
-        row = task.train.sample(index, 0)
+        row = getattr(task.train, "samples", task.train).sample(index, 0)
         image, maps = row["image"], row["heatmaps"].astype(np.float32) / 255
         if index == 0:
             print(f"image {image.shape} {image.dtype}, heatmaps {maps.shape} (start, middle, end)")

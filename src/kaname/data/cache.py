@@ -1,0 +1,168 @@
+"""A store of computed arrays on disk: found by content, bounded in size, safe for many processes at once.
+
+An entry's name is a hash of everything it was computed from, so a changed image, label, weight or setting cannot find
+an old entry. Entries are written under another name and renamed, read by memory mapping, and removed oldest use first
+when the folder outgrows its budget; an entry that another process removes while it is being read stays readable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.errors import InputError
+
+ENDING = ".features"
+MAGIC = b"KANAME1\n"
+ALIGNMENT = 64
+KEPT = 0.9  # share of the budget that stays when room is made, so that not every entry makes room anew
+
+Array = NDArray[Any]
+
+
+class ArrayCache:
+    """Named groups of arrays in a folder.
+
+    Args:
+        folder: is made where it is missing; several processes and runs may share it.
+        budget: bytes that its entries may take; 0 stores nothing.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, *, budget: int) -> None:
+        self.folder, self.budget = folder, budget
+        self.hits = self.misses = self.refused = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the cache folder cannot be made ({error.strerror})", path=folder, remedy="set KANAME_CACHE or --cache-budget 0"
+            ) from error
+        self._size = sum(size for _, _, size in self._entries()) if budget else 0
+
+    def get(self, key: str) -> dict[str, Array] | None:
+        """The arrays stored under ``key``, memory-mapped and read-only; ``None`` where there are none."""
+        path = self._path(key)
+        try:
+            found = _read(path)
+        except (OSError, ValueError, KeyError):  # absent, removed by another process, or damaged: compute it again
+            self.misses += 1
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        self.hits += 1
+        return found
+
+    def put(self, key: str, arrays: Mapping[str, Array]) -> bool:
+        """Store arrays under ``key``; ``False`` where the budget or the disk has no room for them."""
+        size = sum(array.nbytes for array in arrays.values())
+        if size > self.budget * KEPT:
+            self.refused += 1
+            return False
+        path = self._path(key)
+        partial = path.with_name(f".{key}.{os.getpid()}.partial")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            _write(partial, arrays)
+            partial.replace(path)
+        except OSError:  # a full disk must not stop a training that can go on without the cache
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            self.refused += 1
+            return False
+        self._size += size
+        if self._size > self.budget:
+            self._make_room()
+        return True
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}{ENDING}"
+
+    def _entries(self) -> list[tuple[float, Path, int]]:
+        """Time of last use, path and size of every entry."""
+        found = []
+        for path in self.folder.glob(f"??/*{ENDING}"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.append((status.st_mtime, path, status.st_size))
+        return found
+
+    def _make_room(self) -> None:
+        """Count anew (other processes write too) and remove the entries used longest ago."""
+        entries = sorted(self._entries(), key=lambda entry: entry[0])
+        total = sum(size for _, _, size in entries)
+        for _, path, size in entries:
+            if total <= self.budget * KEPT:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            total -= size
+        self._size = total
+
+
+def content_key(parts: Iterable[Array | bytes | str]) -> str:
+    """A hash of arrays (with type and shape), bytes and texts: 40 hexadecimal digits."""
+    state = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        if isinstance(part, str):
+            part = part.encode()
+        if isinstance(part, bytes):
+            state.update(f"b{len(part)}:".encode())
+            state.update(part)
+        else:
+            array = np.ascontiguousarray(part)
+            state.update(f"a{array.dtype.str}{array.shape}:".encode())
+            state.update(array.view(np.uint8).reshape(-1).data if array.size else b"")
+    return state.hexdigest()
+
+
+def default_folder() -> Path:
+    """``$KANAME_CACHE``, else ``$XDG_CACHE_HOME/kaname``, else ``~/.cache/kaname``."""
+    own = os.environ.get("KANAME_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaname"
+
+
+def _write(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Magic, length of the header, JSON header, then each array's bytes at an aligned place."""
+    header: dict[str, Any] = {}
+    place = 0
+    for name, array in arrays.items():
+        header[name] = {"dtype": array.dtype.str, "shape": list(array.shape), "offset": place}
+        place += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(MAGIC) + 8 + len(text)) % ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(MAGIC + len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            raw = np.ascontiguousarray(array).tobytes()
+            file.write(raw + bytes(-len(raw) % ALIGNMENT))
+
+
+def _read(path: Path) -> dict[str, Array]:
+    raw = np.memmap(path, dtype=np.uint8, mode="r")
+    begin = len(MAGIC) + 8
+    if len(raw) < begin or bytes(raw[: len(MAGIC)]) != MAGIC:
+        raise ValueError(f"{path} is no cache entry")
+    body = begin + int.from_bytes(bytes(raw[len(MAGIC) : begin]), "little")
+    header = json.loads(bytes(raw[begin:body]))
+    arrays = {}
+    for name, entry in header.items():
+        kind = np.dtype(entry["dtype"])
+        start = body + entry["offset"]
+        count = int(np.prod(entry["shape"], dtype=np.int64)) * kind.itemsize
+        if start + count > len(raw):
+            raise ValueError(f"{path} is cut off")
+        arrays[name] = raw[start : start + count].view(kind).reshape(entry["shape"])
+    return arrays

@@ -1,0 +1,84 @@
+"""The store of arrays: whole or absent, bounded, shared by processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaname.data.cache import ArrayCache, content_key, default_folder
+from kaname.errors import InputError
+
+
+def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    cache = ArrayCache(tmp_path, budget=10**7)
+    arrays = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.uint8([[1, 2]]), "empty": np.zeros((0, 2))}
+    key = content_key([arrays["a"]])
+    assert cache.get(key) is None
+    assert cache.put(key, arrays)
+    found = cache.get(key)
+    assert found is not None
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_the_folder_stays_within_its_budget_and_keeps_what_was_used_last(tmp_path: Path) -> None:
+    cache = ArrayCache(tmp_path, budget=100_000)
+    for number in range(50):
+        cache.put(content_key([str(number)]), {"a": np.zeros(2000, np.float32)})
+        total = sum(path.stat().st_size for path in tmp_path.rglob("*.features"))
+        assert total <= 100_000 + 9000
+    assert cache.get(content_key(["49"])) is not None
+    assert not cache.put("f" * 40, {"a": np.zeros(10**6)}), "larger than the budget"
+
+
+@pytest.mark.parametrize("damage", [b"", b"KANAME1\n", b"something else that is long enough to have a header"])
+def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: bytes) -> None:
+    cache = ArrayCache(tmp_path, budget=10**6)
+    key = content_key(["x"])
+    cache.put(key, {"a": np.ones(100)})
+    path = next(tmp_path.rglob("*.features"))
+    path.write_bytes(damage)
+    assert cache.get(key) is None
+    cache.put(key, {"a": np.ones(100)})
+    path.write_bytes(path.read_bytes()[:-300])
+    assert cache.get(key) is None
+
+
+def _work(folder: str, number: int, errors: multiprocessing.Queue) -> None:
+    cache = ArrayCache(Path(folder), budget=200_000)
+    rng = np.random.default_rng(number)
+    for _ in range(150):
+        value = int(rng.integers(40))
+        key = content_key([str(value)])
+        found = cache.get(key)
+        if found is None:
+            cache.put(key, {"a": np.full(2000, value, np.float32)})
+        elif not (found["a"] == value).all():
+            errors.put(value)
+    errors.put(-1)
+
+
+def test_sixteen_processes_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    errors = context.Queue()
+    workers = [context.Process(target=_work, args=(str(tmp_path), number, errors)) for number in range(16)]
+    for worker in workers:
+        worker.start()
+    answers = [errors.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert answers == [-1] * 16
+    assert not list(tmp_path.rglob("*.partial"))
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.features")) <= 200_000 + 16 * 9000
+
+
+def test_the_folder_can_be_chosen_and_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KANAME_CACHE", str(tmp_path / "here"))
+    assert default_folder() == tmp_path / "here"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cache folder"):
+        ArrayCache(tmp_path / "file" / "inside", budget=10)

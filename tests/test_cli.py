@@ -1,0 +1,208 @@
+"""The command line: help without heavy imports, one line for what is wrong, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kaname import __version__, cli
+from kaname.engine.flags import TrainFlags, bare_config, default_run_folder, normalise_words, split_sources
+from kaname.engine.signals import Interrupted
+from kaname.errors import InputError
+from kaname.recipes import RECIPES
+
+HEAVY = {
+    "torch",
+    "torchvision",
+    "transformers",
+    "timm",
+    "sklearn",
+    "lightning_fabric",
+    "tensorboard",
+    "onnxruntime",
+    "av",
+}
+SLOW = {"rich", "omegaconf", "cv2", "yaml", "numpy", "scipy", "PIL", "matplotlib", "jinja2"}
+HELP = [
+    ["--help"], ["-h"], [], ["--version"], ["gauge", "--help"], ["gauge"],
+    *[["gauge", verb, "--help"] for verb in cli.recipe_of("gauge").verbs], *[[name, "--help"] for name in cli.COMMANDS],
+]  # fmt: skip
+
+
+def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command in this process."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    captured = capsys.readouterr()
+    return int(caught.value.code or 0), captured.out, captured.err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Every help in one process: what it has imported at the end, none of them needed."""
+    program = (
+        "import contextlib, io, json, sys\nfrom kaname import cli\n"
+        f"for words in {HELP!r}:\n"
+        "    out = io.StringIO()\n"
+        "    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):\n        cli.main(words)\n"
+        "    assert out.getvalue(), words\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert not (HEAVY | SLOW) & set(json.loads(done.stdout))
+
+
+def test_the_commands_of_the_shell() -> None:
+    for command in ([str(Path(sys.executable).with_name("kaname"))], [sys.executable, "-m", "kaname"]):
+        if command[0].endswith("kaname") and not Path(command[0]).is_file():
+            continue
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout == f"kaname {__version__}\n"
+        done = subprocess.run([*command, "gauge", "tarin"], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 2 and not done.stdout
+        assert done.stderr == "error: unknown verb 'tarin' of gauge; did you mean train?\n"
+
+
+def test_every_command_and_verb_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(["--help"], capsys)
+    assert code == 0 and all(name in text for name in (*cli.COMMANDS, *RECIPES))
+    code, text, _ = run(["gauge", "train", "--help"], capsys)
+    for flag in (
+        "--device", "--devices", "--print-config", "--save-every", "--precision", "--batch-size", "--accumulate", "--epochs",
+        "--lr", "--learning-rate", "--weight-decay", "--seed", "--num-workers", "--out-dir", "--out", "--output-dir",
+        "--resume", "--init", "--early-stop", "--ema", "--limit", "--dry-run", "--config", "--pretrained",
+        "--no-pretrained", "--backbone", "--traceback",
+    ):  # fmt: skip
+        assert flag in text, flag
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"]])
+def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words, capsys) == (0, f"kaname {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["gague"], "unknown command 'gague'; did you mean gauge?"),
+        (["--verison"], "unknown command '--verison'"),
+        (["gauge", "tain"], "unknown verb 'tain' of gauge; did you mean train?"),
+        (["gauge", "--epochs", "3"], "unknown option '--epochs' of gauge"),
+        (["gauge", "train", "--epoch", "3"], "Did you mean --epochs?"),
+        (["gauge", "train", "--epochs", "many"], "--epochs"),
+        (["gauge", "train", "--device"], "--device"),
+        (["gauge", "train", "epochs=3"], "unknown key 'epochs'; did you mean train.epochs?"),
+        (["gauge", "train", "train.epochz=3"], "train.epochs"),
+        (["gauge", "train", "--epochs", "3", "train.epochs=4"], "given twice"),
+        (["gauge", "train", "--precision", "fp8"], "fp8"),
+        (["gauge", "train", "--config", "/none.yaml"], "/none.yaml: the configuration file does not exist"),
+        (["info"], "FILE"),
+        (["info", "/none.pt"], "/none.pt: the checkpoint does not exist"),
+        (["info", "/none.onnx"], "/none.onnx: the model file does not exist"),
+        (["demo", "gague"], "did you mean gauge?"),
+        (["bench", "--repeats", "0"], "--repeats must be at least 1"),
+        (["convert", "--from", "cocoa", "--to", "coco", "--input", "a", "--output", "b"], "cocoa"),
+    ],
+)
+def test_bad_usage_is_one_line(words: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(words, capsys)
+    assert code == 2 and out == "" and err.startswith("error: ") and err.count("\n") == 1 and part in err, err
+    assert "Traceback" not in err and ".; " not in err
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        (InputError("is bad", path="a.json", row=3, remedy="mend it"), 2, "error: a.json:3: is bad; mend it"),
+        (InputError("two\nlines"), 2, "error: two lines"),
+        (KeyError("x"), 1, "error: a fault of kaname's own: KeyError: 'x' (--traceback shows where)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Interrupted(2, "interrupted; state saved in last.pt"), 130, "interrupted; state saved in last.pt"),
+        (Interrupted(15, "interrupted; state saved in last.pt"), 143, "interrupted; state saved in last.pt"),
+        (SystemExit(2), 2, ""),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied; check path"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: a file: No space left on device"),
+        (OSError("odd"), 1, "error: a fault of kaname's own: OSError: odd"),
+    ],
+)
+def test_exit_codes(
+    fault: BaseException, code: int, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(words: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(cli, "run", broken)
+    found, out, err = run(["x"], capsys)
+    assert found == code and out == "" and err.startswith(text) and err.count("\n") == bool(text)
+
+
+def test_traceback_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["info", "/none.pt", "--traceback"], capsys)
+    assert code == 2 and "Traceback (most recent call last)" in err
+    assert err.splitlines()[-1].startswith("error: /none.pt")
+
+
+def test_a_reader_that_has_gone() -> None:
+    """`kaname --help | head -1`: no complaint, no traceback."""
+    command = [sys.executable, "-m", "kaname", "gauge", "train", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(60) == 0
+
+
+def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["gauge", "train", "--learning_rate", "1e-2", "train.lr=0.01", "--ema", "--resume", "train.epochs=3",
+             "--backbone", "1e3", "--no-pretrained", "--print-config"]  # fmt: skip
+    code, text, _ = run(words, capsys)
+    assert code == 0 and "lr: 0.01\n" in text and "ema: 0.999\n" in text and "epochs: 3\n" in text
+    file = tmp_path / "run.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert run(["gauge", "train", "--config", str(file), "--print-config"], capsys) == (0, text, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--learning_rate", "1"], ["--learning-rate", "1"]),
+        (["--learning_rate=a_b"], ["--learning-rate=a_b"]),
+        (["--resume"], ["--resume=auto"]),
+        (["--resume", "train.lr=1"], ["--resume=auto", "train.lr=1"]),
+        (["--resume", "--epochs", "3"], ["--resume=auto", "--epochs", "3"]),
+        (["--resume", "a_b/last.pt"], ["--resume", "a_b/last.pt"]),
+        (["--resume=a.pt", "x=1"], ["--resume=a.pt", "x=1"]),
+        (["--ema", "0.9"], ["--ema", "0.9"]),
+        (["--ema", "train.lr=1"], ["--ema=0.999", "train.lr=1"]),
+        (["--ema"], ["--ema=0.999"]),
+        (["--", "--a_b", "--resume"], ["--", "--a_b", "--resume"]),
+    ],
+)
+def test_words(words: list[str], expected: list[str]) -> None:
+    assert normalise_words(words) == expected
+
+
+def test_a_checkpoint_named_like_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a=b.pt").touch()
+    assert normalise_words(["--resume", "a=b.pt"]) == ["--resume", "a=b.pt"]
+    assert split_sources(["a=b.pt", "extract.x=1", "none.jpg"]) == ([Path("a=b.pt"), Path("none.jpg")], ["extract.x=1"])
+    assert bare_config(["extract.x=no"], "extract") == {"x": "no"}
+    with pytest.raises(InputError, match="neither a file nor a key of extract"):
+        bare_config(["train.x=1"], "extract")
+
+
+def test_the_default_folder_of_a_run(tmp_path: Path) -> None:
+    fresh = default_run_folder(tmp_path, resume=None)
+    assert fresh.parent == tmp_path and fresh.name.startswith("runs_")
+    for number, name in enumerate(("runs_b", "runs_a")):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (number, number))
+    assert default_run_folder(tmp_path, resume="auto") == tmp_path / "runs_a"
+    assert default_run_folder(tmp_path, resume="x/last.pt") == Path("x")
+    assert TrainFlags(epochs=3).keys()["train.epochs"] == 3

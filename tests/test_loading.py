@@ -1,0 +1,108 @@
+"""``kaname.load``: the file says what it is; an export loads without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import kaname
+from kaname.engine import card as cards
+from kaname.engine.onnx_model import OnnxRunner
+from kaname.errors import InputError
+from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
+
+CARD: dict[str, Any] = {
+    "recipe": "gauge", "input_size": [16, 16], "channels": ["start", "middle", "end"],
+    "backbone": {"name": "small"}, "pretrained": False,
+}  # fmt: skip
+
+
+def onnx_file(path: Path, *, card: str | None = "", output: str = "heatmaps") -> Path:
+    """A graph of the right kind that answers one half everywhere: uint8 (B, h, w, 3) -> float (B, 3, 16, 16)."""
+    from kaname import config
+
+    if card == "":
+        card = cards.write({**CARD, "config": config.to_dict(GaugeConfig(extract=ExtractSettings(min_score=0.9)))})
+    half = helper.make_tensor("half", TensorProto.FLOAT, [1, 3, 16, 16], [0.5] * 768)
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Mul", ["mean", "none"], ["zero"]),
+        helper.make_node("Add", ["zero", "half"], [output]),
+    ]
+    none = helper.make_tensor("none", TensorProto.FLOAT, [1], [0.0])
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("images", TensorProto.UINT8, ["b", "h", "w", 3])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["b", 3, 16, 16])], [half, none],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if card is not None:
+        helper.set_model_props(model, {"kaname": card})
+    onnx.save(model, str(path))
+    return path
+
+
+def test_an_export_loads_and_predicts_without_torch(tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "model.onnx")
+    program = (
+        "import sys, numpy, kaname\n"
+        f"model = kaname.load({str(path)!r})\n"
+        "points = model.predict(numpy.zeros((20, 30, 3), numpy.uint8))\n"
+        "assert points.size == (20, 30) and points.xy['middle'].shape == (0, 2), points\n"
+        "assert model.card['recipe'] == 'gauge'\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('torch', 'lightning_fabric', 'transformers')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
+
+
+def test_the_runner_takes_any_size(tmp_path: Path) -> None:
+    runner = OnnxRunner(onnx_file(tmp_path / "model.onnx"), threads=1)
+    found = runner(np.zeros((2, 7, 9, 3), np.uint8))
+    assert found.shape == (2, 3, 16, 16) and found.dtype == np.float32 and (found == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("card", "part"),
+    [
+        (None, "no kaname card"),
+        ("{", "not JSON"),
+        ("[]", "not kaname's"),
+        (json.dumps({"format": cards.FORMAT, "version": 99}), "newer kaname"),
+        (json.dumps({"format": cards.FORMAT, "version": 1}), "lacks the field 'recipe'"),
+        (cards.write({**CARD, "config": {}, "recipe": "soup"}), "recipe 'soup', which this version does not have"),
+        (cards.write({**CARD, "config": {}, "input_size": [0, 3]}), "input_size"),
+    ],
+)
+def test_a_card_that_is_wrong(tmp_path: Path, card: str | None, part: str) -> None:
+    path = onnx_file(tmp_path / "model.onnx", card=card)
+    with pytest.raises(InputError, match=part) as caught:
+        kaname.load(path)
+    assert caught.value.path == str(path) and caught.value.remedy
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no 'images' input"):
+        kaname.load(onnx_file(tmp_path / "model.onnx", output="other"))
+    (tmp_path / "half.onnx").write_bytes(onnx_file(tmp_path / "whole.onnx").read_bytes()[:200])
+    (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "folder.onnx").mkdir()
+    for name in ("half.onnx", "text.onnx", "folder.onnx", "none.onnx", "none.pt", ""):
+        with pytest.raises(InputError) as caught:
+            kaname.load(tmp_path / name)
+        assert caught.value.path == str(tmp_path / name) and "\n" not in str(caught.value)
+
+
+def test_public_names() -> None:
+    assert len(kaname.__all__) <= 12 and all(hasattr(kaname, name) for name in kaname.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        kaname.nothing  # noqa: B018
