@@ -74,7 +74,8 @@ def test_every_command_and_verb_has_a_line(capsys: pytest.CaptureFixture[str]) -
     assert code == 0 and all(name in text for name in (*cli.COMMANDS, *RECIPES))
     code, text, _ = run(["gauge", "train", "--help"], capsys)
     for flag in (
-        "--device", "--devices", "--print-config", "--save-every", "--precision", "--batch-size", "--accumulate", "--epochs",
+        "--device", "--devices", "--print-config", "--save-every", "--precision", "--batch-size", "--accumulate",
+        "--epochs",
         "--lr", "--learning-rate", "--weight-decay", "--seed", "--num-workers", "--out-dir", "--out", "--output-dir",
         "--resume", "--init", "--early-stop", "--ema", "--limit", "--dry-run", "--config", "--pretrained",
         "--no-pretrained", "--backbone", "--traceback",
@@ -97,7 +98,7 @@ def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         (["gauge", "train", "--epoch", "3"], "Did you mean --epochs?"),
         (["gauge", "train", "--epochs", "many"], "--epochs"),
         (["gauge", "train", "--device"], "--device"),
-        (["gauge", "train", "epochs=3"], "unknown key 'epochs'; did you mean train.epochs?"),
+        (["gauge", "train", "epochs=3"], "unknown key 'epochs'; did you mean train.epochs"),
         (["gauge", "train", "train.epochz=3"], "train.epochs"),
         (["gauge", "train", "--epochs", "3", "train.epochs=4"], "given twice"),
         (["gauge", "train", "--precision", "fp8"], "fp8"),

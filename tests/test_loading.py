@@ -105,4 +105,4 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_public_names() -> None:
     assert len(kaname.__all__) <= 12 and all(hasattr(kaname, name) for name in kaname.__all__)
     with pytest.raises(AttributeError, match="nothing"):
-        kaname.nothing  # noqa: B018
+        kaname.nothing

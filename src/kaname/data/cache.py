@@ -46,7 +46,9 @@ class ArrayCache:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"the cache folder cannot be made ({error.strerror})", path=folder, remedy="set KANAME_CACHE or --cache-budget 0"
+                f"the cache folder cannot be made ({error.strerror})",
+                path=folder,
+                remedy="set KANAME_CACHE or --cache-budget 0",
             ) from error
         self._size = sum(size for _, _, size in self._entries()) if budget else 0
 

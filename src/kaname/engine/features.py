@@ -39,7 +39,14 @@ class CachedFeatures:
     in_process = True  # misses need the network, which lives in this process; hits need no worker
 
     def __init__(
-        self, samples: Samples, network: Network, cache: ArrayCache, *, views: int = 0, seed: int = 0, half: bool = False
+        self,
+        samples: Samples,
+        network: Network,
+        cache: ArrayCache,
+        *,
+        views: int = 0,
+        seed: int = 0,
+        half: bool = False,
     ) -> None:
         self.samples, self.network, self.cache = samples, network, cache
         self.views, self.seed, self.half = views, seed, half
@@ -61,7 +68,9 @@ class CachedFeatures:
     def _from_pixels(self, index: int, view: int) -> dict[str, Any]:
         row = dict(self.samples.sample(index, view))
         kind = "16" if self.half else "32"
-        key = content_key([self.backbone_key, kind, *(part for name in sorted(row) for part in (name, np.asarray(row[name])))])
+        key = content_key(
+            [self.backbone_key, kind, *(part for name in sorted(row) for part in (name, np.asarray(row[name])))]
+        )
         self._keys[index, view] = key
         found = self.cache.get(key)
         if found is None:

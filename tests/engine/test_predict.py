@@ -1,0 +1,133 @@
+"""From a source to answers in its own pixels, with a fake network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.test_video import write_video
+from kaname.engine.predict import Model, pixel_boxes
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.geometry.image import write_image
+from kaname.types import Points, Size, Tracks
+
+
+def decode(maps: np.ndarray, back: Affine, size: Size) -> Points:
+    """The brightest cell's top-left corner."""
+    y, x = np.unravel_index(int(maps[0].argmax()), maps[0].shape)
+    return Points({"a": back.points(np.array([[x, y]], dtype=float))}, {"a": np.ones(1)}, size)
+
+
+@pytest.fixture
+def model() -> Model:
+    """Letterboxes to 8 x 8 and answers with the red channel."""
+
+    def runner(images: np.ndarray) -> np.ndarray:
+        assert images.dtype == np.uint8 and images.ndim == 4
+        fit = [Affine.letterbox(image.shape[:2], (8, 8)).image(image, (8, 8))[..., 0] / 255 for image in images]
+        return np.stack(fit)[:, None].astype(np.float32)
+
+    return Model({"input_size": [8, 8]}, runner, decode)
+
+
+def spot(height: int, width: int, x: int, y: int, side: int = 4) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[y : y + side, x : x + side, 0] = 255
+    return image
+
+
+def test_an_array(model: Model) -> None:
+    found = model.predict(spot(32, 32, 8, 20))
+    assert isinstance(found, Points) and found.size == (32, 32)
+    assert found.xy["a"].tolist() == [[8.0, 20.0]]
+
+
+def test_paths_lists_and_folders(model: Model, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", spot(32, 32, 8, 20))
+    write_image(tmp_path / "b.png", spot(16, 32, 4, 8))
+    (tmp_path / ".hidden").write_text("not looked at")
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        assert model.predict(source).xy["a"].tolist() == [[8.0, 20.0]]  # type: ignore[union-attr]
+    several = model.predict([tmp_path / "a.png", spot(32, 32, 4, 4)])
+    assert isinstance(several, list) and [points.xy["a"].tolist() for points in several] == [
+        [[8.0, 20.0]],
+        [[4.0, 4.0]],
+    ]
+    folder = model.predict(tmp_path)
+    assert isinstance(folder, list) and [points.size for points in folder] == [(32, 32), (16, 32)]
+    assert folder[1].xy["a"].tolist() == [[4.0, 8.0]]
+    assert model.predict([]) == []
+
+
+def test_boxes_answer_in_the_whole_image(model: Model) -> None:
+    image = spot(64, 64, 40, 24)
+    found = model.predict(image, boxes=[[32, 16, 64, 48], [31.5, 15.2, 63.1, 47.3]])
+    assert isinstance(found, list) and [points.size for points in found] == [(64, 64)] * 2
+    assert found[0].xy["a"].tolist() == [[40.0, 24.0]]
+    assert np.allclose(found[1].xy["a"], [[40.0, 24.0]], atol=5)
+    assert len(model.predict(image, boxes=np.array([0, 0, 64, 64]))) == 1  # type: ignore[arg-type]
+    assert model.predict(image, boxes=np.zeros((0, 4))) == [] and model.predict(image, boxes=[]) == []
+
+
+def test_a_video(model: Model, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", [spot(64, 64, 16 * number, 24, 16) for number in range(3)], rate=10)
+    found = model.predict(path)
+    assert isinstance(found, Tracks) and list(found.frames) == [0, 1, 2] and len(found.points) == 3
+    assert found.times == pytest.approx([0.0, 0.1, 0.2])
+    assert [points.xy["a"][0, 0] for points in found.points] == [0.0, 16.0, 32.0]
+    mixed = model.predict([path, spot(32, 32, 8, 20)])
+    assert isinstance(mixed, list) and len(mixed) == 4
+    assert len(list(model.stream(iter([])))) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"got uint8 \(4, 4, 4\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"got uint8 \(1, 4, 4, 3\)"),
+        (np.zeros((4, 4, 3)), r"got float64 \(4, 4, 3\)"),
+        (np.zeros((4, 0, 3), np.uint8), "without pixels"),
+        (None, "got NoneType"),
+        (3, "got int"),
+        (Path("/none.png"), "none.png"),
+        (Path("/none.mp4"), "the video does not exist"),
+        ([np.zeros((4, 4), np.uint8)], "got uint8"),
+    ],
+)
+def test_sources_that_are_none(model: Model, source: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        model.predict(source)
+
+
+def test_folders_that_are_none(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no image"):
+        model.predict(tmp_path)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        model.predict(tmp_path)
+    (tmp_path / "a.mp4").write_text("x")
+    for source in (tmp_path, tmp_path / "a.mp4", [spot(8, 8, 0, 0)]):
+        with pytest.raises(InputError, match="boxes belong to one image"):
+            model.predict(source, boxes=[[0, 0, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "part"),
+    [
+        (np.zeros((2, 6)), r"\(N, 4\) finite numbers, got \(2, 6\)"), ([[1, 2, 3]], r"got \(1, 3\)"),
+        (["a"], "numbers"), ([[0, 0, np.nan, 4]], "finite"), ([[5, 5, 5, 9]], "no pixel"), ([[9, 9, 2, 2]], "no pixel"),
+        ([[40, 0, 50, 9]], "no pixel inside the image of 32 x 16"), ([[1, 2], [3, 4, 5, 6]], "numbers"),
+    ],
+)  # fmt: skip
+def test_boxes_that_are_none(boxes: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        pixel_boxes(boxes, (16, 32))
+
+
+def test_boxes_grow_to_whole_pixels_and_stay_inside() -> None:
+    assert pixel_boxes([[-3, 1.2, 40.0, 7.9]], (16, 32)).tolist() == [[0, 1, 32, 8]]
