@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -172,3 +173,14 @@ def test_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> Non
     done = run(kaname, "demo", "gauge", "--out", "demo", cwd=place)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert (place / "demo" / "index.html").is_file()
+    gauge = json.loads((place / "demo" / "demo.json").read_text(encoding="utf-8"))["gauge"]
+    figures = {
+        f"{group} {metric}": entry["value"]
+        for group, metrics in gauge["metrics"].items()
+        for metric, entry in metrics.items()
+    }
+    assert gauge["metrics"]["middle"]["f1"]["n"] >= 100, "held-out dials"
+    assert figures["middle f1"] >= 0.9 and figures["middle pck"] >= 0.95, figures
+    assert figures["start_end pck"] >= 0.85 and figures["middle non_assigned"] <= 0.1, figures
+    assert gauge["parity"]["passed"] and gauge["parity"]["images"] >= 10
+    assert (place / "demo" / "gauge" / "gauge.onnx").is_file()

@@ -1,0 +1,55 @@
+"""The demo's way from nothing to a page, with figures too small to mean anything; the real ones: test_project.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kaname.cli import main
+from kaname.recipes.gauge import demo
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "TRAIN_DIALS", 8)
+    monkeypatch.setattr(demo, "HELD_OUT", 6)
+    quick = tuple(text for text in demo.OVERRIDES if not text.startswith(("size", "train.epochs")))
+    monkeypatch.setattr(demo, "OVERRIDES", (*quick, "size=64", "train.epochs=1", "train.num_workers=0"))
+
+
+def kaname(*words: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    return int(stop.value.code or 0)
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_writes_page_figures_and_a_checked_export(tmp_path: Path) -> None:
+    assert kaname("demo", "gauge", "--out", tmp_path) == 0
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Held-out dials" in page and "data:image/" in page
+    assert not re.search(r'(?:src|href)="https?://', page), "the page opens offline"
+    figures = json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))["gauge"]
+    assert figures["parity"]["passed"]
+    assert figures["metrics"]["middle"]["f1"]["n"] == 6
+    assert set(figures["seconds"]) == {"sample", "train", "evaluate", "export", "predict"}
+    assert (tmp_path / "gauge" / "gauge.onnx").is_file()
+    assert len(list((tmp_path / "gauge" / "predictions" / "pictures").iterdir())) == 6
+
+    assert kaname("demo", "gauge", "--out", tmp_path) == 0, "an earlier demo is replaced"
+
+
+def test_demo_leaves_other_peoples_files_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "gauge").mkdir()
+    (tmp_path / "gauge" / "thesis.txt").write_text("mine")
+    assert kaname("demo", "gauge", "--out", tmp_path) == 2
+    assert "something else" in capsys.readouterr().err
+    assert (tmp_path / "gauge" / "thesis.txt").read_text() == "mine"
+
+
+def test_unknown_recipe_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kaname("demo", "guage") == 2
+    assert "did you mean gauge?" in capsys.readouterr().err
