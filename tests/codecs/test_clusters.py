@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 
 import numpy as np
 import pytest
@@ -199,25 +198,6 @@ def test_properties(points, bandwidth, seed):
     weighted = mean_shift(points, bandwidth, repeats)
     np.testing.assert_allclose(weighted, mean_shift(np.repeat(points, repeats, axis=0), bandwidth), atol=1e-9)
     np.testing.assert_allclose(mean_shift(points, bandwidth, np.full(len(points), 2.0)), found, atol=1e-9)
-
-
-def test_two_orders_of_magnitude_faster_than_scikit_learn():
-    heat = dial(np.random.default_rng(0), 224, 12, 6.0)
-    points = np.argwhere(heat > 0.5)[:, ::-1] + 0.5
-    points = points[:300]
-    cluster = pytest.importorskip("sklearn.cluster")
-    start = time.perf_counter()
-    expected = cluster.MeanShift(bandwidth=14.0).fit(points).cluster_centers_
-    slow = time.perf_counter() - start
-    quick = min(_seconds(points) for _ in range(3))
-    assert_same_set(mean_shift(points, 14.0), expected)
-    assert slow / quick > 20  # the claim of 50 is for 6,000 points: benchmarks/mean_shift.py
-
-
-def _seconds(points):
-    start = time.perf_counter()
-    mean_shift(points, 14.0)
-    return time.perf_counter() - start
 
 
 # --- peaks -----------------------------------------------------------------------------------------------------------
