@@ -137,8 +137,9 @@ def _start_worker(_: int) -> None:
     import cv2
 
     # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent finishes its step and
-    # saves; it needs its workers until then, and they end with it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    # saves, and needs its workers until then: they leave the group, and end by its word or with it.
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
     torch.set_num_threads(1)

@@ -1,0 +1,38 @@
+"""Signals as they really come: a terminal and a scheduler send them to the whole process group, workers included."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kaname.engine import checkpoint
+from kaname.samples.gauge import write
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_whole_group_saves_and_ends(tmp_path: Path, number: int, code: int) -> None:
+    data = write(tmp_path / "data", 40, 0, size=64, variety="plain", processes=1)
+    run = tmp_path / "run"
+    words = ["gauge", "train", "--data", data, "--backbone", "small", "--size", 64, "--epochs", 500, "--num-workers", 1]
+    command = [sys.executable, "-m", "kaname", *map(str, words), "--out-dir", str(run)]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(1200):
+            if (run / "log.csv").is_file() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        os.killpg(process.pid, number)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code, error
+    assert "go on with --resume" in error
+    found = checkpoint.load(run / "last.pt", recipe="gauge")
+    assert found.training is not None
