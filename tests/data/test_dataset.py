@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -96,19 +99,37 @@ def test_errors_of_workers_keep_their_place() -> None:
     for workers in (0, 1):
         stream = iter(loader(Draws(100), batches(100, 100), num_workers=workers))
         with pytest.raises(InputError) as caught:
-            next(stream)
+            to_batch(next(stream), torch.device("cpu"))
         assert caught.value.path == "x.png" and caught.value.remedy == "replace it"
 
 
 def test_batches_of_tensors() -> None:
     rows = [{**Draws(4).sample(index, 0), "index": np.int64(index)} for index in (2, 1)]
-    batch = to_batch(collate(rows), torch.device("cpu"))
+    batch = to_batch(collate(list(rows)), torch.device("cpu"))
     assert batch.images.shape == (2, 3, 9, 11) and batch.images.dtype == torch.uint8
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.index.tolist() == [2, 1] and batch.targets["value"].tolist() == [2.0, 1.0]
     flipped = collate([{"image": np.zeros((2, 2, 3), np.uint8), "x": np.arange(4.0)[::-1]}])
-    assert flipped["x"].tolist() == [[3.0, 2.0, 1.0, 0.0]]
+    assert isinstance(flipped, dict) and flipped["x"].tolist() == [[3.0, 2.0, 1.0, 0.0]]
 
 
 def test_workers_that_pay() -> None:
     assert choose_workers(31) == 0 and 1 <= choose_workers(1000) <= max(1, (os.cpu_count() or 1) - 1, 4)
+
+
+def test_workers_outlive_a_group_s_sigterm_and_end_with_their_parent() -> None:
+    """A scheduler's SIGTERM reaches workers too; the parent still gets its batches, and its exit does not hang."""
+    program = (
+        "import os, signal, sys, torch\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
+        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "stream = iter(loader(Draws(10), batches(), num_workers=2))\n"
+        "next(stream)\nos.killpg(0, signal.SIGTERM)\n"
+        "for _ in range(40):\n    next(stream)\n"
+        "print('whole')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, start_new_session=True, timeout=60, check=False
+    )
+    assert done.returncode == 0 and done.stdout == "whole\n", done.stderr

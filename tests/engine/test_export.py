@@ -22,7 +22,8 @@ from kaname.types import Points, Size
 
 IMAGE = np.zeros((16, 16, 3), np.uint8)
 CARD = {
-    "input_size": [16, 16], "config": {"extract": {"min_score": 0.5}}, "recipe": "gauge", "channels": ["a"], "backbone": {},
+    "input_size": [16, 16], "config": {"extract": {"min_score": 0.5}}, "recipe": "gauge",
+    "channels": ["a"], "backbone": {},
 }  # fmt: skip
 Found = Sequence[tuple[float, float, float]]
 
@@ -147,6 +148,7 @@ def test_an_export_that_is_cut_off_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_real_export(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from kaname.engine.onnx_model import OnnxRunner
 

@@ -157,7 +157,8 @@ def main() -> None:
         folder = root / f"trial{len(trials)}"
         trials.append(trial(folder, reference, draw, seconds, EVERYWHERE[len(trials) % len(EVERYWHERE)]))
         total += len(trials[-1]["killed"])  # type: ignore[arg-type]
-        shutil.rmtree(folder)
+        if not trials[-1]["differs"] and not trials[-1]["left"] and not trials[-1]["code"]:
+            shutil.rmtree(folder)
     signals = []
     for number, workers, place in ((2, 2, "step"), (15, 2, "step"), (15, 0, "validation")) if len(sys.argv) > 4 else ():
         folder = root / f"signal{number}{place}"

@@ -7,7 +7,10 @@ sharding, workers and resuming are here.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import math
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -19,6 +22,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kaname.data.randomness import order
+from kaname.errors import InputError
 from kaname.types import Batch
 
 Address = tuple[int, int, bool]  # epoch, index, whether it counts
@@ -82,17 +86,28 @@ class Batches(Sampler[list[Address]]):
             epoch, first = epoch + 1, 0
 
 
-class _Addressed(Dataset[dict[str, Any]]):
+class _Addressed(Dataset[Any]):
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
 
-    def __getitem__(self, address: Address) -> dict[str, Any]:
+    def __getitem__(self, address: Address) -> dict[str, Any] | InputError:
         epoch, index, counts = address
-        return {**self.samples.sample(index, epoch), "index": np.int64(index if counts else -1)}
+        try:
+            return {**self.samples.sample(index, epoch), "index": np.int64(index if counts else -1)}
+        except InputError as error:
+            # Raised in a worker it would reach the user as the text of a traceback.
+            return error
 
 
-def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Rows of arrays to tensors with a batch axis; images become ``(B, 3, H, W)``."""
+def collate(rows: list[dict[str, Any] | InputError]) -> dict[str, torch.Tensor] | InputError:
+    """Rows of arrays to tensors with a batch axis; images become ``(B, 3, H, W)``. An error stays an error."""
+    for row in rows:
+        if isinstance(row, InputError):
+            return row
+    return _stacked([row for row in rows if not isinstance(row, InputError)])
+
+
+def _stacked(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     arrays = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
     tensors = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
     if "image" not in tensors:  # samples of cached features
@@ -103,8 +118,14 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def to_batch(tensors: Mapping[str, torch.Tensor], device: torch.device) -> Batch:
-    """Move a collated batch to the device."""
+def to_batch(tensors: Mapping[str, torch.Tensor] | InputError, device: torch.device) -> Batch:
+    """Move a collated batch to the device.
+
+    Raises:
+        InputError: what a sample of the batch raised, with its file and row.
+    """
+    if isinstance(tensors, InputError):
+        raise tensors
     moved = {key: value.to(device, non_blocking=True) for key, value in tensors.items()}
     return Batch(images=moved.pop("image"), index=moved.pop("index"), targets=moved)
 
@@ -122,7 +143,7 @@ def loader(samples: Samples, batches: Batches, *, num_workers: int, pin_memory: 
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,
-        worker_init_fn=_start_worker if workers else None,
+        worker_init_fn=_parent().start_worker if workers else None,
         prefetch_factor=4 if workers else None,
     )
 
@@ -133,13 +154,28 @@ def choose_workers(count: int) -> int:
     return 0 if count < 32 else max(1, min(4, cores - 1))
 
 
-def _start_worker(_: int) -> None:
-    import cv2
+class _Parent:
+    """One byte that loader processes share with the process that started them: whether it is on its way out."""
 
-    # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent finishes its step and
-    # saves, and needs its workers until then: they leave the group, and end by its word or with it.
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
-    torch.set_num_threads(1)
+    def __init__(self) -> None:
+        self.leaving = multiprocessing.RawValue("b", 0)
+        atexit.register(self.leave)  # runs before multiprocessing's own exit, which terminates the workers
+
+    def leave(self) -> None:
+        self.leaving.value = 1
+
+    def start_worker(self, _: int) -> None:
+        """Prepare a new loader process."""
+        import cv2
+
+        # A terminal's Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent finishes its step and
+        # saves; it needs its workers until then. Only the SIGTERM of a parent that leaves ends them.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if self.leaving.value else None)
+        cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
+        torch.set_num_threads(1)
+
+
+@functools.cache
+def _parent() -> _Parent:
+    return _Parent()

@@ -125,8 +125,8 @@ def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
 
 
 def default_run_folder(data: Path, *, resume: str | None) -> Path:
-    """``<data>/runs_<time>``; to resume without a folder, the newest that is there."""
-    existing = sorted(data.glob("runs_*"), key=lambda path: path.stat().st_mtime)
+    """``<data>/runs_<time>``; to resume without a folder, the newest that holds a state to go on from."""
+    existing = sorted((path.parent for path in data.glob("runs_*/last.pt")), key=lambda path: path.stat().st_mtime)
     if resume == "auto" and existing:
         return existing[-1]
     if resume not in (None, "auto"):

@@ -31,6 +31,7 @@ class Runner(Protocol):
     def __call__(self, images: Image) -> Maps: ...
 
 
+ROUNDING_PX = 1e-6
 Decode = Callable[[Maps, Affine, Size], Points]
 
 
@@ -126,7 +127,9 @@ def pixel_boxes(boxes: Any, size: Size) -> NDArray[np.int64]:
     array = array.reshape(-1, 4) if given in ((4,), (0,)) else array
     if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
         raise InputError(f"boxes must be (N, 4) finite numbers, got {given}", remedy="give x1, y1, x2, y2 for each")
-    whole = np.stack([np.floor(array[:, 0]), np.floor(array[:, 1]), np.ceil(array[:, 2]), np.ceil(array[:, 3])], axis=1)
+    # Percent of a size come back with rounding errors, which must not grow a box by a pixel.
+    low, high = np.floor(array[:, :2] + ROUNDING_PX), np.ceil(array[:, 2:] - ROUNDING_PX)
+    whole = np.concatenate([low, high], axis=1)
     clipped = np.clip(whole, 0, [size[1], size[0], size[1], size[0]]).astype(np.int64)
     for box, (x1, y1, x2, y2) in zip(array, clipped, strict=True):
         if x2 <= x1 or y2 <= y1:
