@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,20 +80,24 @@ PLACES: dict[str, Callable[[int], None]] = {
 }
 
 EVERYWHERE = [*PLACES, "time"]
+OUTPUT = Path(sys.argv[1]) / "output.txt"  # of the process that was forked last
 
 
 def forked(work: Callable[[], object], *, kill_after: float | None = None) -> int:
     """Run ``work`` in a forked process and return its exit code (minus the signal that ended it)."""
     process = os.fork()
     if process == 0:
+        output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            os.dup2(output, stream)
         code = 1
         try:
             work()
             code = 0
         except SystemExit as error:
             code = int(error.code or 0)
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -123,11 +128,13 @@ def trial(folder: Path, reference: Path, draw: random.Random, seconds: float, fi
         killed += [f"{place} {number} {workers}"] if code == -signal.SIGKILL else []
         if code == 0:
             break
-    ends = json.dumps({"finished": True}) if (folder / "last.pt").exists() else ""
-    if not ends or not torch.load(folder / "last.pt", weights_only=True)["training"]["progress"]["finished"]:
-        code = forked(lambda: train(folder, workers=draw.choice([0, 2]), resume=True))
-    left = [path.name for path in folder.iterdir() if "partial" in path.name] if code == 0 else []
-    return {"killed": killed, "code": code, "differs": same_runs(reference, folder) if code == 0 else [], "left": left}
+    last, workers = folder / "last.pt", draw.choice([0, 2])
+    if not last.exists() or not torch.load(last, weights_only=True)["training"]["progress"]["finished"]:
+        code = forked(lambda: train(folder, workers=workers, resume=True))
+    if code != 0:
+        return {"killed": killed, "code": code, "differs": [], "left": [], "output": OUTPUT.read_text()[-3000:]}
+    left = [path.name for path in folder.iterdir() if "partial" in path.name]
+    return {"killed": killed, "code": code, "differs": same_runs(reference, folder), "left": left}
 
 
 def signalled(folder: Path, number: int, workers: int, place: str) -> dict[str, object]:
@@ -146,6 +153,7 @@ def signalled(folder: Path, number: int, workers: int, place: str) -> dict[str, 
 
 def main() -> None:
     root, kills, draw = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
+    root.mkdir(exist_ok=True)
     reference = root / "reference"
     forked(lambda: train(reference, workers=0, resume=False))
     started = time.monotonic()

@@ -90,10 +90,12 @@ class CachedFeatures:
 def with_cached_features(
     train: Samples, val: Samples | None, network: Network, settings: TrainSettings, *, augmented: bool
 ) -> tuple[Samples, Samples | None]:
-    """Training and validation sets with cached features wherever that changes no answer.
+    """Training and validation sets with cached features, of the frozen backbone run in fp32.
 
     Only a frozen backbone's features can be kept. Validation images are never augmented; training images are cached
-    where they are not augmented, or where ``settings.cache_views`` stored views were asked for.
+    where they are not augmented, or where ``settings.cache_views`` stored views were asked for. In fp32 training the
+    answers are those without a cache; in bf16 the stored features (11 bits of mantissa) are finer than a live
+    backbone's (8 bits).
     """
     if not network.backbone.frozen or not settings.cache_budget:
         return train, val

@@ -6,6 +6,7 @@ of :class:`TrainFlags` with its key; to one recipe: a parameter of that recipe's
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +98,7 @@ def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:
         resume=flags.resume,
         init=flags.init,
         dry_run=flags.dry_run,
-        command=" ".join(["kaname", *sys.argv[1:]]),
+        command=shlex.join(["kaname", *sys.argv[1:]]),
     )
 
 
@@ -118,7 +119,7 @@ def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for word in overrides:
         key, _, raw = word.partition("=")
-        if not key.startswith(f"{section}."):
+        if "." in key and not key.startswith(f"{section}."):
             raise InputError(f"{word!r} is neither a file nor a key of {section}", remedy=f"write {section}.KEY=VALUE")
         changes[key.removeprefix(f"{section}.")] = configuration.parse_yaml(raw)
     return changes
@@ -126,9 +127,9 @@ def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
 
 def default_run_folder(data: Path, *, resume: str | None) -> Path:
     """``<data>/runs_<time>``; to resume without a folder, the newest that holds a state to go on from."""
-    existing = sorted((path.parent for path in data.glob("runs_*/last.pt")), key=lambda path: path.stat().st_mtime)
+    existing = sorted(data.glob("runs_*/last.pt"), key=lambda path: path.stat().st_mtime)
     if resume == "auto" and existing:
-        return existing[-1]
+        return existing[-1].parent
     if resume not in (None, "auto"):
         return Path(resume).parent
     name = data / time.strftime("runs_%Y%m%d-%H%M%S")

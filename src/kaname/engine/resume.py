@@ -119,7 +119,7 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, found: C
     if exact:
         _same_order(training["order"], order_of(task, settings), found.path)
         notes.append(f"resuming {found.path} after epoch {progress['epoch']}, step {progress['step']}")
-    elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"] and not changed:
+    elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"]:
         # A script that always says --resume must not train another stage each time it runs.
         raise InputError(
             f"this run is finished ({progress['epoch']} epochs)", path=found.path,

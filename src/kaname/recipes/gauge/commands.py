@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.engine.flags import (
+    OUT_NAMES,
     Checkpoint,
     OutFolder,
     TrainFlags,
@@ -74,6 +75,13 @@ def check(
         dials = labels.read(folder, allow_missing=allow_missing)
         points = sum(sum(map(len, dial.points.values())) for dial in dials if dial.points is not None)
         print(f"{name}: {len(dials)} dials, {points} points")
+        other = [
+            path.name
+            for path in sorted((folder / "images").iterdir())
+            if path.suffix.lower() not in labels.IMAGE_ENDINGS
+        ]
+        if other:
+            print(f"{name}: left out, no images by their names: {', '.join(other)}")
     print("no problems")
 
 
@@ -163,6 +171,8 @@ def validate(
     data: Data | None = None,
     checkpoint: Checkpoint,
     out: OutFolder | None = None,
+    split: Annotated[str | None, Parameter(help="train, val or all.")] = "all",
+    tolerance: Annotated[float | None, Parameter(help="Pixels at 448 within which a point is found.")] = None,
     threshold: Threshold = None,
     min_score: MinScore = None,
     clusters: Clusters = None,
@@ -174,8 +184,8 @@ def validate(
     """Evaluate every set of a data folder with the pictures of each image."""
     from kaname.recipes.gauge.scoring import score
 
-    changes = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
-    score(data, checkpoint, None, out, split="all", truth=truth, changes=changes, pictures=True, device=device)
+    changes = {"tolerance": tolerance, "threshold": threshold, "min_score": min_score, "clusters": clusters}
+    score(data, checkpoint, None, out, split=split, truth=truth, changes=changes, pictures=True, device=device)
 
 
 def predict(
@@ -206,7 +216,7 @@ def predict(
 def export(
     *,
     checkpoint: Checkpoint,
-    out: Annotated[Path, Parameter(name=["--out", "--output"], help="The .onnx file to write.")],
+    out: Annotated[Path, Parameter(name=[*OUT_NAMES, "--output"], help="The .onnx file to write.")],
     images: Annotated[Path | None, Parameter(help="Images to check parity on; default: the run's own data.")] = None,
     count: Annotated[int, Parameter(help="How many of them.")] = 16,
 ) -> None:

@@ -15,8 +15,11 @@ from kaname.recipes.gauge.labels import Dial, letterbox, read_heatmaps
 
 
 class Dials:
-    """Samples with ``image`` uint8 ``(S, S, 3)`` and ``heatmaps`` uint8 ``(3, S, S)`` (value / 255; the middle channel
-    is the maximum of the three, because start and end are notches too)."""
+    """Samples with ``image`` uint8 ``(S, S, 3)`` and ``heatmaps`` uint8 ``(3, S, S)``.
+
+    Heatmaps are value / 255; the middle channel is the maximum of the three, because start and end are notches too.
+    The letterboxed image is rounded to whole grey levels, which prediction does not do: half a level at most.
+    """
 
     def __init__(self, dials: list[Dial], config: GaugeConfig, *, augment: bool) -> None:
         self.dials, self.config = dials, config

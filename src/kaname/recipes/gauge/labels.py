@@ -29,7 +29,7 @@ ALIASES = {
     "middle": "middle", "inbetween notch": "middle", "middle notch": "middle",
 }  # fmt: skip
 LABEL_NAMES = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 POINTS_FORMAT = "kaname-points"
 COORDINATES = "continuous pixels of this image: (0, 0) is the top-left corner of the top-left pixel"
 AGAIN = "write it again with `kaname gauge heatmaps`"

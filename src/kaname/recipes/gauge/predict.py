@@ -37,6 +37,12 @@ def open_model(path: Path, *, runtime: str = "auto", extract: Mapping[str, Any] 
     """
     runner: Runner
     if path.suffix.lower() == ".onnx":
+        if runtime not in ("auto", "cpu"):
+            raise InputError(
+                f"an ONNX export chooses its device itself, got {runtime!r}",
+                path=path,
+                remedy="use --device auto or cpu",
+            )
         opened = OnnxRunner(path)
         runner, card = opened, opened.card
         if card.get("recipe") != "gauge":
@@ -133,10 +139,10 @@ def read_points(path: Path) -> dict[str, Points]:
                 or any(len(xy[n]) != len(scores[n]) for n in CHANNELS)
             ):
                 raise ValueError("ill-formed")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError("not a prediction", path=path, row=f"image {row}", remedy="predict again") from error
-        if not all(np.isfinite(points).all() for points in xy.values()):
-            raise InputError("a point is not finite", path=path, row=f"image {row}", remedy="predict again")
+        if not all(np.isfinite(values).all() for part in (xy, scores) for values in part.values()):
+            raise InputError("a point or a score is not finite", path=path, row=f"image {row}", remedy="predict again")
         if name in found:
             raise InputError(f"{name!r} stands twice", path=path, row=f"image {row}", remedy="predict again")
         found[name] = Points(xy=xy, scores=scores, size=(height, width))

@@ -37,7 +37,7 @@ def predict_sources(
 
     With ``boxes`` every box of an image is a dial of its own (its number stands in the row as ``box``).
     """
-    files = list({path.resolve(): path for path in _expand(sources)}.values())  # a file named twice is one answer
+    files = list({path.absolute(): path for path in _expand(sources)}.values())  # a path named twice is one answer
     if not files:
         raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
     for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
@@ -119,6 +119,10 @@ def _layers(dial: Dial, found: Mapping[str, Points]) -> dict[str, np.ndarray]:
         truth = truth_of(dial)
     layers = {f"true {name}": truth[name] for name in CHANNELS}
     points = found.get(dial.image.name, found.get(dial.image.as_posix()))
+    if points is not None and points.size != image_size(dial.image):
+        raise InputError(
+            f"predicted on an image of {points.size[1]} x {points.size[0]}", path=dial.image, remedy="predict it again"
+        )
     return layers if points is None else layers | {name: points.xy[name] for name in CHANNELS}
 
 
@@ -128,7 +132,12 @@ def _predicted(
     """The images of a file of predictions; the boxes of a photograph are drawn into one picture."""
     layers: dict[Path, dict[str, np.ndarray]] = {}
     for name, points in found.items():
-        known = layers.setdefault(_beside(folder, name, source), {})
+        image = _beside(folder, name, source)
+        if points.size != image_size(image):
+            raise InputError(
+                f"predicted on an image of {points.size[1]} x {points.size[0]}", path=image, remedy="predict it again"
+            )
+        known = layers.setdefault(image, {})
         for channel in CHANNELS:
             known[channel] = np.concatenate([known.get(channel, np.zeros((0, 2))), points.xy[channel]])
     names = _picture_names([path.name for path in layers])
@@ -138,7 +147,8 @@ def _predicted(
 
 def _beside(folder: Path, name: str, source: Path) -> Path:
     whole = name.rpartition("#")[0]  # of a box or of a frame
-    for path in (Path(name), folder / Path(name).name, *((Path(whole), folder / Path(whole).name) if whole else ())):
+    names = [name, whole] if whole else [name]
+    for path in (place for each in names for place in (folder / Path(each).name, Path(each))):
         if path.is_file():
             if is_video(path):
                 raise InputError(
@@ -162,7 +172,12 @@ def _own_images(data: Path) -> Path:
 def _expand(sources: list[Path]) -> Iterator[Path]:
     for source in sources:
         if source.is_dir():
-            yield from image_files(source)
+            taken = image_files(source)
+            left = sorted(path.name for path in source.iterdir() if path.is_file() and path not in taken)
+            left = [name for name in left if not name.startswith(".")]
+            if left:
+                print(f"left out of {source}, no images by their names: {', '.join(left)}")
+            yield from taken
         elif source.is_file():
             yield source
         else:

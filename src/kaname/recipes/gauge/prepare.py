@@ -28,8 +28,8 @@ from kaname.recipes.gauge.labels import (
 )
 from kaname.types import FloatArray, Sample, Size
 
-# Of the backbones that dials are read with: the small U-Net, DINOv2, DINOv3 and the plain ViT.
-PATCHES = (8, 14, 16)
+# Of the backbones that dials are read with: DINOv2; DINOv3 and the plain ViT (and, twice 16, the small U-Net).
+PATCHES = (14, 16)
 WRITTEN = (".jpg", ".jpeg", ".png")
 
 

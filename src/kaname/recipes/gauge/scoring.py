@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kaname.config import from_dict, to_dict
-from kaname.data.formats.files import write_json
+from kaname.data.formats.files import read_json, write_json
 from kaname.engine import draw
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
@@ -44,21 +44,24 @@ def score_model(
                 yield dial.image.name, points, {}
 
     write_points(out / "points.json", rows(), model=describe_model(model), settings=to_dict(settings))
-    return score_file(out / "points.json", dials, out, settings, truth=truth, model=describe_model(model))
+    return score_file(out / "points.json", dials, out, settings, truth=truth)
 
 
-def score_file(
-    predictions: Path, dials: list[Dial], out: Path, settings: ExtractSettings, *, truth: str, model: str
-) -> Result:
-    """Score a ``points.json`` and write ``metrics.json`` and ``key_point_metrics.json`` into ``out``."""
+def score_file(predictions: Path, dials: list[Dial], out: Path, settings: ExtractSettings, *, truth: str) -> Result:
+    """Score a ``points.json`` and write ``metrics.json`` and ``key_point_metrics.json`` into ``out``.
+
+    Model and extraction are those that the file names; of ``settings`` tolerance and the truth's bandwidth count.
+    """
+    made = read_json(predictions)
     result = figures.evaluate(
         dials, read_points(predictions), tolerance=settings.tolerance, truth=truth, bandwidth=settings.bandwidth,
         source=predictions,
     )  # fmt: skip
     notes = {
-        "recipe": "gauge", "model": model, "predictions": predictions.name, "truth": truth,
+        "recipe": "gauge", "model": made.get("model"), "predictions": predictions.name, "truth": truth,
+        "set": out.name, "data": dials[0].image.parent.parent.resolve().as_posix(),
         "tolerance_px": settings.tolerance, "reference_size": REFERENCE_SIZE, "intervals": "95 % bootstrap over images",
-        "extract": to_dict(settings),
+        "extract": made.get("settings"),
     }  # fmt: skip
     write_json(out / "metrics.json", figures.metrics_content(result, notes))
     write_json(out / "key_point_metrics.json", figures.key_point_metrics(result))
@@ -112,6 +115,12 @@ def score(
     if (checkpoint is None) == (predictions is None):
         raise InputError("evaluate needs a model or predictions", remedy="give either --checkpoint or --predictions")
     given = {name: value for name, value in changes.items() if value is not None}
+    late = sorted(set(given) - {"tolerance"})
+    if predictions is not None and late:
+        raise InputError(
+            f"{late[0]} belongs to the extraction, and these predictions are already extracted", path=predictions,
+            remedy="give it to predict, or score with --checkpoint",
+        )  # fmt: skip
     model = None if checkpoint is None else open_model(checkpoint, runtime=device, extract=given)
     if data is None:
         if model is None:
@@ -129,7 +138,7 @@ def score(
             )
         else:
             assert predictions is not None
-            results[name] = score_file(predictions, dials, place / name, settings, truth=truth, model="predictions")
+            results[name] = score_file(predictions, dials, place / name, settings, truth=truth)
         print(f"\n{name}: {len(dials)} images, distances in pixels at {REFERENCE_SIZE}, 95 % intervals")
         _print_table(figures.table(results[name]))
     chosen = "val" if "val" in results else list(results)[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,8 +36,8 @@ def step(model: nn.Module, batch: Batch) -> StepOutput:
     return StepOutput(loss_sum=loss_sum, weight=weight)
 
 
-def task(config: GaugeConfig, out_dir: Path) -> Task:
-    """Everything the loop needs for a configuration.
+def task(config: GaugeConfig, out_dir: Path, *, store: bool = True) -> Task:
+    """Everything the loop needs for a configuration; without ``store`` no features are written to the cache.
 
     Raises:
         InputError: the data set is unusable, or the network cannot be built.
@@ -55,7 +56,7 @@ def task(config: GaugeConfig, out_dir: Path) -> Task:
         Dials(train, config, augment=True),
         None if val is None else Dials(val, config, augment=False),
         network,
-        config.train,
+        config.train if store else replace(config.train, cache_budget=0.0),
         augmented=config.augment.probability > 0,
     )
     plain = configuration.to_dict(config) | {"data": config.data.resolve().as_posix()}

@@ -29,7 +29,7 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
     Files in ``options.out_dir``: ``model.pt`` (the best), ``last.pt``, ``loss.json``, ``parameters.json``,
     ``log.csv``, ``run.log``, ``tb/``.
     """
-    task = build_task(config, options.out_dir)
+    task = build_task(config, options.out_dir, store=not options.dry_run)
     work = Run(task, config.train, options)
     if not options.dry_run and work.runtime.is_first:
         make_folder(options.out_dir)
