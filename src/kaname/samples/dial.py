@@ -171,20 +171,14 @@ def paint_face(rng: np.random.Generator, side: int, *, plain: bool = False) -> F
         paint_numerals(rng, canvas, other, rng.uniform(0.06, 0.09), colour)
         free = min(free, other.inner - 0.12)
     paint_prints(rng, canvas, scale, paper, ink, max(free, 0.3))
-    if not plain and rng.random() < 0.25:
+    if not plain and rng.random() < 0.1:
         wear(rng, canvas, paper)
     return Face(canvas, scale, paper, ink, second)
 
 
 def wear(rng: np.random.Generator, canvas: Image, paper: Colour) -> None:
-    """Let the print fade: in spots (water, age), or towards one side that the sun has reached, down to a trace."""
+    """Let the print fade in places: sun, water, age."""
     side = canvas.shape[0]
-    if rng.random() < 0.5:
-        spots = cv2.resize(rng.random((9, 9), dtype=np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-        fade = np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.2, 0.65))
-    else:
-        turn = rng.uniform(0, 2 * np.pi)
-        ramp = np.linspace(-1, 1, side, dtype=np.float32)
-        towards = ramp[None] * np.float32(np.cos(turn)) + ramp[:, None] * np.float32(np.sin(turn))
-        fade = np.clip((towards - rng.uniform(-0.4, 0.5)) * rng.uniform(1, 5), 0, rng.uniform(0.4, 0.88))
-    canvas[:] = (canvas + (np.array(paper, np.float32) - canvas) * fade[..., None]).astype(np.uint8)
+    spots = cv2.resize(rng.random((9, 9), dtype=np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    fade = np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.2, 0.65))[..., None]
+    canvas[:] = (canvas + (np.array(paper, np.float32) - canvas) * fade).astype(np.uint8)

@@ -164,7 +164,7 @@ def test_the_loss_is_bce_on_soft_targets() -> None:
     targets = torch.randint(0, 256, (2, 3, 8, 8), generator=random, dtype=torch.uint8)
 
     class Fixed(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
+        def forward(self, images: torch.Tensor, features: None = None) -> torch.Tensor:
             return logits
 
     batch = Batch(images=torch.zeros((2, 3, 8, 8)), targets={"heatmaps": targets}, index=torch.arange(2))
