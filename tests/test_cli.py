@@ -203,7 +203,9 @@ def test_the_default_folder_of_a_run(tmp_path: Path) -> None:
     assert fresh.parent == tmp_path and fresh.name.startswith("runs_")
     for number, name in enumerate(("runs_b", "runs_a")):
         (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (number, number))
+        (tmp_path / name / "last.pt").touch()
+        os.utime(tmp_path / name / "last.pt", (number, number))
+    (tmp_path / "runs_c").mkdir()  # newer, but without a state to go on from
     assert default_run_folder(tmp_path, resume="auto") == tmp_path / "runs_a"
     assert default_run_folder(tmp_path, resume="x/last.pt") == Path("x")
     assert TrainFlags(epochs=3).keys()["train.epochs"] == 3

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -78,27 +78,6 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*.partial"):
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def claim(folder: Path) -> IO[str]:
-    """Hold a run's folder until the returned file is closed or the process ends, however it ends.
-
-    Raises:
-        InputError: another process trains into this folder.
-    """
-    lock = (folder / ".lock").open("w", encoding="utf-8")
-    try:
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # no such locks on Windows
-        pass
-    except OSError as error:
-        lock.close()
-        raise InputError(
-            "another run is training into this folder", path=folder, remedy="wait for it, or choose another --out-dir"
-        ) from error
-    return lock
 
 
 def load(path: Path, *, recipe: str | None = None) -> Checkpoint:

@@ -266,7 +266,6 @@ class Run:
         if first:
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                self.lock = checkpoint.claim(folder)
                 checkpoint.sweep(folder)
                 if self.progress.stage > 1 and not self.start.exact:
                     kept = resume.archive(folder, (self.task.best_name, "log.csv"), self.progress.stage - 1)

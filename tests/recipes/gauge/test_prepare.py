@@ -212,7 +212,7 @@ def test_an_image_that_is_none(tmp_path: Path, kind: str) -> None:
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize(("size", "nearest"), [(450, 448), (0, 8), (-5, 8), (65, 64), (27, 28)])
+@pytest.mark.parametrize(("size", "nearest"), [(450, 448), (0, 14), (-5, 14), (65, 64), (27, 28)])
 def test_a_size_that_no_patch_divides(flat: Path, tmp_path: Path, size: int, nearest: int) -> None:
     words = ("--size", size, "--directory", flat, "--annotation", "annotation.json")
     call("gauge", "heatmaps", *words).refused(f"got {size}", f"nearest {nearest}")

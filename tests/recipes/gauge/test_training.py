@@ -203,10 +203,17 @@ def test_normalize(data: Path, tmp_path: Path, normalize: str) -> None:
 
 
 def test_the_plateau_schedule_acts(data: Path, tmp_path: Path) -> None:
-    words = ("--schedule", "plateau", "train.plateau_patience=0", "train.plateau_factor=0.1", "--lr", "10")
+    words = (
+        "--schedule",
+        "plateau",
+        "train.plateau_patience=0",
+        "train.plateau_factor=0.1",
+        "--lr",
+        "1e-12",
+    )  # too small to change a loss
     train(data, *TRAIN, *words, "--epochs", 4, "--out-dir", tmp_path / "run", "train.optimizer=sgd").done()
     rates = [float(row["lr"]) for row in csv.DictReader((tmp_path / "run" / "log.csv").open(encoding="utf-8"))]
-    assert rates[0] == 10 and rates[-1] < 10
+    assert rates[0] == 1e-12 and rates[-1] < 1e-12
 
 
 def test_without_a_validation_set_the_last_is_the_best(data: Path, tmp_path: Path) -> None:

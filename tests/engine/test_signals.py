@@ -22,7 +22,9 @@ def test_a_signal_to_the_whole_group_saves_and_ends(tmp_path: Path, number: int,
     run = tmp_path / "run"
     words = ["gauge", "train", "--data", data, "--backbone", "small", "--size", 64, "--epochs", 500, "--num-workers", 1]
     command = [sys.executable, "-m", "kaname", *map(str, words), "--out-dir", str(run)]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         for _ in range(1200):
             if (run / "log.csv").is_file() or process.poll() is not None:
