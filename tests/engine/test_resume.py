@@ -156,8 +156,9 @@ def test_a_stage_draws_its_own_order(tmp_path: Path) -> None:
 def test_a_stage_in_the_same_folder_keeps_the_one_before(tmp_path: Path) -> None:
     run(tmp_path, make_settings(epochs=2))
     best, log = (tmp_path / "model.pt").read_bytes(), (tmp_path / "log.csv").read_bytes()
-    with pytest.raises(InputError, match="this run is finished"):
-        run(tmp_path, make_settings(epochs=2), resume="auto")
+    for changes in ({}, {"num_workers": 1}, {"lr": 0.5}):
+        with pytest.raises(InputError, match="this run is finished"):
+            run(tmp_path, make_settings(epochs=2, **changes), resume="auto")
     work = run(tmp_path, make_settings(epochs=2), resume=str(tmp_path / "last.pt"))
     assert work.progress.stage == 2
     assert (tmp_path / "model.stage1.pt").read_bytes() == best

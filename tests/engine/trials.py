@@ -112,6 +112,12 @@ def train(folder: Path, *, workers: int, resume: bool) -> None:
     run(folder, make_settings(**SETTINGS, num_workers=workers), resume="auto" if resume else None)
 
 
+def finished(folder: Path) -> bool:
+    """Whether a run has gone to its end, even if its process was killed after that."""
+    last = folder / "last.pt"
+    return last.exists() and torch.load(last, weights_only=True)["training"]["progress"]["finished"]
+
+
 def trial(folder: Path, reference: Path, draw: random.Random, seconds: float, first_place: str) -> dict[str, object]:
     """Up to three kills, the first of them in ``first_place``, then to the end."""
     killed: list[str] = []
@@ -126,11 +132,10 @@ def trial(folder: Path, reference: Path, draw: random.Random, seconds: float, fi
 
         code = forked(work, kill_after=draw.uniform(0, seconds) if place == "time" else None)
         killed += [f"{place} {number} {workers}"] if code == -signal.SIGKILL else []
-        if code == 0:
+        if finished(folder):
             break
-    last, workers = folder / "last.pt", draw.choice([0, 2])
-    if not last.exists() or not torch.load(last, weights_only=True)["training"]["progress"]["finished"]:
-        code = forked(lambda: train(folder, workers=workers, resume=True))
+    workers = draw.choice([0, 2])
+    code = 0 if finished(folder) else forked(lambda: train(folder, workers=workers, resume=True))
     if code != 0:
         return {"killed": killed, "code": code, "differs": [], "left": [], "output": OUTPUT.read_text()[-3000:]}
     left = [path.name for path in folder.iterdir() if "partial" in path.name]

@@ -211,7 +211,9 @@ class Run:
             world=self.runtime.world, shuffle=training,
         )  # fmt: skip
         pin = self.runtime.device.type == "cuda"
-        return iter(loader(samples, batches, num_workers=self.settings.num_workers, pin_memory=pin))
+        stream = loader(samples, batches, num_workers=self.settings.num_workers, pin_memory=pin)
+        self.runtime.leave_cores_to(stream.num_workers)
+        return iter(stream)
 
     def _refuse(self, what: str) -> None:
         last = self.options.out_dir / self.task.last_name

@@ -16,7 +16,7 @@ from kaname.recipes.gauge.config import GaugeConfig
 TRAIN_DIALS, HELD_OUT = 500, 100
 # A third of the reference resolution and the small U-Net: what two cores learn in about a minute.
 OVERRIDES = (
-    "size=160", "model.backbone=small", "augment.rotate=20", "train.epochs=7", "train.batch_size=4", "train.lr=3e-3",
+    "size=160", "model.backbone=small", "augment.rotate=20", "train.epochs=6", "train.batch_size=4", "train.lr=3e-3",
     "train.warmup_epochs=1", "train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99",
 )  # fmt: skip
 OWN_DIALS = """kaname gauge train --data training_data --epochs 50 --val
