@@ -8,7 +8,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # make test JOBS=1        one process (a debugger, or to read the output as it comes)
-# make test SLOW=1        the slow tests too (.ci/run does)
+# make test SLOW=1        the slow tests too
 # make test PYTEST='-k heatmap -x'    anything else pytest knows
 JOBS   ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ "$$n" -gt 8 ] && echo 8 || echo "$$n")
 SLOW   ?=

@@ -133,3 +133,21 @@ def test_workers_outlive_a_group_s_sigterm_and_end_with_their_parent() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, start_new_session=True, timeout=60, check=False
     )
     assert done.returncode == 0 and done.stdout == "whole\n", done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers notice within seconds")
+def test_a_killed_parent_takes_its_workers_along() -> None:
+    """Killed right after it started them: a worker that starts without a parent would wait for ever."""
+    program = (
+        "import os, signal, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
+        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader\n"
+        "for _ in range(4):\n"
+        "    if not os.fork():\n"
+        "        stream = iter(loader(Draws(10), batches(), num_workers=2))\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    os.wait()\n"
+    )
+    # The pipe ends when the last process that holds it is gone.
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0 and not done.stdout

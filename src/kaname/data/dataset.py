@@ -8,13 +8,16 @@ sharding, workers and resuming are here.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import functools
 import math
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +28,7 @@ from kaname.data.randomness import order
 from kaname.errors import InputError
 from kaname.types import Batch
 
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 Address = tuple[int, int, bool]  # epoch, index, whether it counts
 
 
@@ -172,8 +176,18 @@ class _Parent:
         # saves; it needs its workers until then. Only the SIGTERM of a parent that leaves ends them.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if self.leaving.value else None)
+        _die_with(multiprocessing.parent_process())
         cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
         torch.set_num_threads(1)
+
+
+def _die_with(parent: BaseProcess | None) -> None:
+    """A parent that is killed takes its workers along. They would notice within seconds, but not while they start."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        forked = multiprocessing.get_start_method() == "fork"
+        if forked and parent is not None and os.getppid() != parent.pid:
+            os._exit(1)
 
 
 @functools.cache
