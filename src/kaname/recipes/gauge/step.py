@@ -49,6 +49,7 @@ def task(config: GaugeConfig, out_dir: Path, *, store: bool = True) -> Task:
         )
     train = _read(found.get("train", found.get("all", config.data)), config)
     val = _read(found["val"], config) if "val" in found else None
+    torch.manual_seed(config.train.seed)  # equal seeds begin with equal weights
     network = build(config)
     if config.model.freeze and is_pretrained(config, network):
         freeze(network.backbone)
