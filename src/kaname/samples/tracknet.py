@@ -1,0 +1,329 @@
+"""Rendered tennis broadcasts with exact truth, and data sets of them in the recipe's real file format.
+
+``film`` plans one clip, whose ``shot(i)`` is one frame with its label; ``write`` makes a whole data set and
+``write_video`` one H.264 file. The ball flies in three dimensions (``kaname.samples.rally``), so its centre, its hits
+and its bounces are known exactly; the label's place is the ball's centre in the middle of the exposure. Visibility is
+measured on the picture, with and without the ball: 0 no ball in the image, 3 mostly covered, 2 hard to see (less
+contrast than ``EASY`` asks for), 1 easy.
+
+Adding a new look: add a branch to the room it belongs to (``court``: ground, walls, stands; ``players``: figures;
+``rally``: strokes and flights; ``match``: ball, onlookers, graphics; here: camera work); every clip of a given seed
+changes then, so say so in the change log.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.randomness import generator
+from ..errors import InputError
+from ..geometry.grid import PIXELS, centres
+from . import rally
+from .camera import Image
+from .court import View
+from .match import RATE, Match, ball_cover, shadow, stage_match, stamp_ball
+from .players import Cover, figure, paint
+from .weather import NORMAL
+
+Array = NDArray[np.float64]
+
+HEADER = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
+VARIETIES = ("full", "plain")
+GAMES = 10
+BLUR_STEPS = 24  # moments of the exposure at which the ball is drawn
+HIDDEN = 0.7  # share of the ball that must be covered to call it occluded
+EASY = (15.0, 0.4)  # grey levels, and share of the surroundings' own variation, that an easy ball stands out by
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame and its truth.
+
+    Attributes:
+        image: RGB uint8 ``(height, width, 3)``.
+        visibility: 0 no ball in the frame, 1 easy, 2 hard to see, 3 occluded.
+        point: ``(2,)`` centre of the ball in continuous pixels; NaN at visibility 0.
+        status: 0 flying, 1 hit, 2 bounce; None at visibility 0.
+        radius: of the ball in pixels without motion; NaN where there is none.
+        streak: length in pixels of its way during the exposure.
+        hidden: share of the ball that something covers, 0..1.
+        contrast: grey levels by which its pixels differ from the same frame without it, weighted by their cover.
+    """
+
+    image: Image
+    visibility: int
+    point: Array
+    status: int | None
+    radius: float = np.nan
+    streak: float = np.nan
+    hidden: float = np.nan
+    contrast: float = np.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the truth: frame number, visibility, ``x, y`` in continuous pixels (NaN: no ball), status."""
+
+    frame: int
+    visibility: int
+    x: float
+    y: float
+    status: int | None
+
+
+def film(seed: int, index: int, *, size: tuple[int, int] = (720, 1280), game: int | None = None, until: float = 8.0,
+         variety: str = "full") -> Clip:  # fmt: skip
+    """Plan clip ``index``; frame i of it depends on ``seed, index, i`` (and ``game``) alone.
+
+    Args:
+        seed: 0 or more.
+        index: number of the clip, from 0.
+        size: ``(height, width)`` of the frames.
+        game: which match's court, light and players; default ``index`` modulo 10.
+        until: seconds that the plan must last at least.
+        variety: ``full``, or ``plain``: a still camera, an everyday hard court, a large ball, no graphics.
+    """
+    plain = variety == "plain"
+    match = stage_match(seed, index % GAMES if game is None else game, size, plain=plain)
+    rng = generator(seed, 0, index, "clip")
+    start = rng.uniform(0, 0.6) if rng.random() < 0.3 else rng.uniform(0.6, 6.0)
+    still = plain or rng.random() < 0.45
+    drift = rng.normal(0, [0.012, 0.004, 0.02], 3) * (0 if still else 1)
+    beat = np.stack([rng.uniform(0.6, 2.2, 3), rng.uniform(0, 2 * np.pi, 3)])
+    return Clip(seed, index, match, rally.play(rng, start + until), start, np.clip(drift, -0.03, 0.03), beat)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip, planned; ``shot(i)`` renders its frames, in any order.
+
+    Attributes:
+        seed: of the data set.
+        index: of the clip.
+        match: what it shares with other clips.
+        play: ball and players at any time.
+        start: second of the play at frame 0.
+        drift: ``(3,)``: how far the camera turns (radians right, up) and zooms (factor less 1); 0 stands still.
+        beat: ``(2, 3)``: radians a second and phase of each of them.
+    """
+
+    seed: int
+    index: int
+    match: Match
+    play: rally.Rally
+    start: float
+    drift: Array
+    beat: Array
+
+    def view(self, frame: int) -> View:
+        """The camera at a frame."""
+        if not self.drift.any():
+            return self.match.view
+        yaw, pitch, zoom = self.drift * np.sin(self.beat[0] * frame / RATE + self.beat[1])
+        return self.match.view.turned(yaw, pitch, 1 + zoom)
+
+    def shot(self, frame: int, *, ball: bool = True, developed: bool = True) -> Shot:
+        """Render one frame with its truth.
+
+        Without ``ball`` everything but the ball itself is the same (its shadow stays); what is not ``developed`` lacks
+        the broadcast's tones and the noise.
+        """
+        match, time, view = self.match, self.start + frame / RATE, self.view(frame)
+        image = self._stage(view)
+        places = self.play.ball(time + (centres(BLUR_STEPS) / BLUR_STEPS - centres(1)) * match.exposure)
+        places = places[~np.isnan(places[:, 0])]  # the ball may appear during the exposure
+        centre = self.play.ball([time])[0]
+        there = not np.isnan(centre[0])
+        if there:
+            spots = places * [1, 1, 0] + places[:, 2:] * [*match.sun, 0]
+            stamp_ball(
+                image, view.project(spots), 0.8 * match.ball_radius(view, centre), match.sigma, (10, 12, 16), 0.45
+            )
+        covers = self._people(image, view, time, centre)
+        for x, y, colours, share in match.graphics:
+            region = image[y : y + share.shape[0], x : x + share.shape[1]]
+            region[:] = np.round(region + (colours.astype(np.float32) - region) * share[..., None]).astype(np.uint8)
+            covers.append((x, y, share))
+        if there:
+            if centre[1] > 0:
+                covers.append(self._net(view, view.project(centre[None])[0]))
+            status = self.play.status(time - 1 / (2 * RATE), time + 1 / (2 * RATE))
+            shot = _expose(image, match, view, (places, centre), covers, status, drawn=ball)
+        else:
+            shot = Shot(image, 0, np.full(2, np.nan), None)
+        return replace(shot, image=self._develop(image, frame)) if developed else shot
+
+    def _stage(self, view: View) -> Image:
+        """What stands still, as the camera sees it now."""
+        match = self.match
+        if view is match.view:
+            y, x = ((big - small) // 2 for big, small in zip(match.stage.size, view.size, strict=True))
+            return match.canvas[y : y + view.size[0], x : x + view.size[1]].copy()
+        return cv2.warpPerspective(match.canvas, view.warp_from(match.stage), view.size[::-1],
+                                   borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+
+    def _net(self, view: View, point: Array) -> tuple[int, int, Cover]:
+        """Cover of the net around a point."""
+        side = max(96, view.size[1] // 8)
+        corner = np.round(point).astype(int) - side // 2
+        move = np.array([[1, 0, -corner[0]], [0, 1, -corner[1]], [0, 0, 1.0]])
+        cover = cv2.warpPerspective(self.match.net, move @ view.warp_from(self.match.stage), (side, side))
+        return int(corner[0]), int(corner[1]), cover.astype(np.float32) / 255
+
+    def _people(self, image: Image, view: View, time: float, ball: Array) -> list[tuple[int, int, Cover]]:
+        """Draw both players; returns the covers of those who stand between camera and ball."""
+        covers = []
+        for side in (1, -1):
+            place = self.play.player(side, time)
+            speed = (self.play.player(side, time + 0.05) - self.play.player(side, time - 0.05)) / 0.1
+            parts = figure(view, self.match.kits[side], place, side, time, speed, self.play.stroke(side, time))
+            shadow(image, view, place, self.match.sun, self.match.sigma)
+            cover = paint(image, parts, self.match.sigma)
+            if cover is not None and ball[1] > place[1]:
+                covers.append(cover)
+        return covers
+
+    def _develop(self, image: Image, frame: int) -> Image:
+        """Broadcast tones and the sensor's noise; random bytes through a table are normal and fast."""
+        rng = generator(self.seed, self.index, frame, "noise")
+        grain = rng.integers(0, 256, image.shape, dtype=np.uint8)
+        bell = np.clip(np.round(128 + self.match.noise * NORMAL), 0, 255).astype(np.uint8)
+        return cv2.addWeighted(cv2.LUT(image, self.match.tone), 1, cv2.LUT(grain, bell), 1, -128)
+
+
+def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], covers: list[tuple[int, int, Cover]],
+            status: int, *, drawn: bool) -> Shot:  # fmt: skip
+    """Let the ball leave its trace on the image, and measure how well it is seen.
+
+    ``ball``: places ``(K, 3)`` during the exposure and the place ``(3,)`` in its middle; ``covers`` lie before it.
+    """
+    path, point = view.project(ball[0]), view.project(ball[1][None])[0]
+    column, row = PIXELS.to_index(point)
+    if not (0 <= column <= view.size[1] - 1 and 0 <= row <= view.size[0] - 1):
+        return Shot(image, 0, np.full(2, np.nan), None)
+    radius = match.ball_radius(view, ball[1])
+    x, y, whole = ball_cover(path, radius, match.sigma, view.size)
+    seen = whole.copy()
+    for left, top, cover in covers:
+        x0, y0 = max(left, x), max(top, y)
+        x1, y1 = min(left + cover.shape[1], x + whole.shape[1]), min(top + cover.shape[0], y + whole.shape[0])
+        if x1 > x0 and y1 > y0:
+            seen[y0 - y : y1 - y, x0 - x : x1 - x] *= 1 - cover[y0 - top : y1 - top, x0 - left : x1 - left]
+    region = image[y : y + whole.shape[0], x : x + whole.shape[1]]
+    before = region.astype(np.float32)
+    after = before + (np.array(match.colour, np.float32) - before) * seen[..., None]
+    hidden = 1 - float(seen.sum() / max(1e-6, float(whole.sum())))
+    change = np.sqrt(np.square(after - before).mean(axis=2))
+    contrast = float((change * whole).sum() / max(1e-6, float(whole.sum())))
+    if drawn:
+        region[:] = np.round(after).astype(np.uint8)
+    least = EASY[0] + EASY[1] * float(before.mean(axis=2).std())
+    visibility = 3 if hidden > HIDDEN else 2 if contrast < least else 1
+    streak = float(np.linalg.norm(path[-1] - path[0])) if len(path) else 0.0
+    return Shot(image, visibility, point, status, radius, streak, hidden, contrast)
+
+
+def write(out: str | os.PathLike[str], count: int, seed: int, *, size: tuple[int, int] = (720, 1280),
+          games: int | None = None, clip_length: int = 48, variety: str = "full",
+          quality: int = 90) -> Path:  # fmt: skip
+    """Write a data set of ``count`` rendered clips in the TrackNet layout and return its folder.
+
+    ``OUT/game<N>/Clip<M>/NNNN.jpg`` and ``Label.csv``; places in the file are pixel indices with two decimals. Clip c
+    belongs to game ``c modulo games + 1``. Frame i of clip c depends on ``(seed, c, i)`` and its game alone, whatever
+    ``count`` and ``clip_length``.
+
+    Args:
+        out: a folder that does not exist yet or is empty.
+        count: number of clips, at least 1.
+        seed: 0 or more.
+        size: ``(height, width)`` of the frames, each 64..4096.
+        games: over how many matches the clips are spread, at least 1; default 10, as many as the real set has.
+        clip_length: frames of a clip, 1..9999, 30 a second.
+        variety: ``full`` or ``plain``, as in :func:`film`.
+        quality: of the JPEG files, 1..100.
+
+    Raises:
+        InputError: a value outside its range, or ``out`` holds something already.
+    """
+    games = GAMES if games is None else games
+    _check(seed, size, clip_length, variety)
+    if count < 1:
+        raise InputError(f"count must be at least 1, got {count}", remedy="ask for one clip or more")
+    if games < 1:
+        raise InputError(f"games must be at least 1, got {games}", remedy="3 or more let a split hold one out")
+    if not 1 <= quality <= 100:
+        raise InputError(f"quality must lie in 1..100, got {quality}", remedy="90 is usual")
+    if Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
+        kind = "the folder is not empty" if Path(out).is_dir() else "not a folder"
+        raise InputError(kind, path=Path(out), remedy="name a new folder, or empty this one first")
+    for game in range(min(games, count)):  # game by game, so that each court is painted once
+        for number, index in enumerate(range(game, count, games), start=1):
+            folder = Path(out) / f"game{game + 1}" / f"Clip{number}"
+            folder.mkdir(parents=True)
+            clip = film(seed, index, size=size, game=game, until=clip_length / RATE, variety=variety)
+            with (folder / "Label.csv").open("w", newline="", encoding="utf-8") as file:
+                table = csv.writer(file, lineterminator="\n")
+                table.writerow(HEADER)
+                for frame in range(clip_length):
+                    shot, name = clip.shot(frame), f"{frame:04d}.jpg"
+                    picture = cv2.cvtColor(shot.image, cv2.COLOR_RGB2BGR)
+                    code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+                    (folder / name).write_bytes(code.tobytes())  # not imwrite, which cannot name every path
+                    place = [f"{v:.2f}" for v in PIXELS.to_index(shot.point)] if shot.visibility else ["", ""]
+                    table.writerow([name, shot.visibility, *place, "" if shot.status is None else shot.status])
+    return Path(out)
+
+
+def _check(seed: int, size: tuple[int, int], length: int, variety: str) -> None:
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, got {seed}", remedy=f"use {-seed}")
+    for name, side in zip(("height", "width"), size, strict=True):
+        if not 64 <= side <= 4096:
+            nearest = 64 if side < 64 else 4096
+            raise InputError(f"{name} must lie in 64..4096 pixels, got {side}", remedy=f"nearest legal: {nearest}")
+    if not 1 <= length <= 9999:
+        raise InputError(f"a clip must have 1..9999 frames, got {length}", remedy="48 is usual")
+    if variety not in VARIETIES:
+        raise InputError(f"unknown variety {variety!r}", remedy=f"one of {', '.join(VARIETIES)}")
+
+
+def write_video(path: str | os.PathLike[str], seed: int, *, index: int = 0, size: tuple[int, int] = (288, 512),
+                length: int = 60, variety: str = "full", quality: int = 18) -> list[Row]:  # fmt: skip
+    """Write clip ``index`` as one H.264 file (30 frames a second) and return its truth, one row a frame.
+
+    Args:
+        path: of the file; its folder must exist.
+        seed: 0 or more.
+        index: which clip; its frames before compression are those of :func:`write`.
+        size: ``(height, width)``; sides that are odd are stored without subsampled colour, as H.264 demands.
+        length: frames, 1..9999.
+        variety: ``full`` or ``plain``.
+        quality: H.264's constant rate factor, 0 (lossless) .. 51.
+
+    Raises:
+        InputError: a value outside its range.
+    """
+    import av
+
+    _check(seed, size, length, variety)
+    if not 0 <= quality <= 51:
+        raise InputError(f"quality must lie in 0..51, got {quality}", remedy="18 is good, 28 is small")
+    clip = film(seed, index, size=size, until=length / RATE, variety=variety)
+    rows = []
+    with av.open(os.fspath(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": str(quality), "preset": "veryfast"})
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"
+        for frame in range(length):
+            shot = clip.shot(frame)
+            rows.append(Row(frame, shot.visibility, float(shot.point[0]), float(shot.point[1]), shot.status))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shot.image, format="rgb24")))
+        container.mux(stream.encode())
+    return rows
