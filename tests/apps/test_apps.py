@@ -12,7 +12,7 @@ from kaname.apps.bench import bench
 from kaname.apps.convert import convert
 from kaname.apps.doctor import doctor
 from kaname.apps.info import info
-from kaname.data.formats import coco, labelstudio
+from kaname.data.formats import coco, labelstudio, tracknet
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.types import Sample
@@ -69,6 +69,67 @@ def test_convert_there_and_back(labelled: Path, capsys: pytest.CaptureFixture[st
         for name, points in before.points.items():
             assert np.allclose(after.points[name], points, atol=1e-6)
     assert labelstudio.read(one, images=labelled / "images")[0].size == (20, 30)
+
+
+def test_convert_a_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = tmp_path / "game1" / "Clip1"
+    clip.mkdir(parents=True)
+    points = {"ball": np.array([[3.5, 4.5]])}
+    for number in range(2):
+        write_image(clip / f"{number:04d}.png", np.zeros((20, 30, 3), np.uint8))
+    tracknet.write(clip / "Label.csv", [Sample(Path("0000.png"), points), Sample(Path("0001.png"))])
+    convert(source_format="tracknet", target_format="coco", source=clip, target=tmp_path / "coco.json")
+    assert "lost: 2 frame numbers" in (text := capsys.readouterr().out) and "2 labels of game, clip" in text
+    back = tmp_path / "back.csv"
+    convert(source_format="coco", target_format="tracknet", source=tmp_path / "coco.json", target=back, images=clip)
+    assert "lost: 2 boxes" in (text := capsys.readouterr().out) and "frame numbers" not in text
+    assert back.read_text() == (clip / "Label.csv").read_text()
+    with pytest.raises(InputError, match="no game in its meta"):
+        convert(source_format="coco", target_format="tracknet", source=tmp_path / "coco.json", target=tmp_path / "new")
+
+
+def test_convert_several_points_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two dials in one image and one image without a box: each point goes to its box, none is lost, and back again."""
+    sets = {
+        "a.png": {"middle": [[4.0, 5.0], [24.5, 6.0], [6.0, 9.0], [26.0, 4.0], [3.0, 3.0]], "start": [[22.0, 3.0]]},
+        "b.png": {"middle": [[1.0, 2.0], [8.0, 9.0]], "start": [[5.0, 5.0]]},
+    }
+    boxes = {"a.png": np.array([[0.0, 0, 10, 12], [20, 0, 30, 12]]), "b.png": np.zeros((0, 4))}
+    samples = []
+    for name, points in sets.items():
+        write_image(tmp_path / name, np.zeros((20, 40, 3), np.uint8))
+        samples.append(Sample(tmp_path / name, {key: np.array(xy) for key, xy in points.items()}, boxes=boxes[name]))
+    labelstudio.write(tmp_path / "ls.json", samples)
+    convert(source_format="labelstudio", target_format="coco", source=tmp_path / "ls.json",
+            target=tmp_path / "coco.json", images=tmp_path)  # fmt: skip
+    text = capsys.readouterr().out
+    assert "several points 'middle' of one instance: written as middle#1 to middle#3" in text and "lost" not in text
+    first, second = coco.read(tmp_path / "coco.json", images=tmp_path)
+    assert first.points["middle#1"].tolist() == [[4.0, 5.0], [24.5, 6.0]]
+    assert first.visible["middle#3"].tolist() == [2, 0] and first.visible["start"].tolist() == [0, 2]
+    assert len(second.boxes) == 1 and second.points["middle#2"].tolist() == [[8.0, 9.0]]
+    convert(source_format="coco", target_format="labelstudio", source=tmp_path / "coco.json",
+            target=tmp_path / "back.json", images=tmp_path)  # fmt: skip
+    for sample in labelstudio.read(tmp_path / "back.json", images=tmp_path):
+        expected = sets[sample.image.name]
+        assert {name: sorted(xy.tolist()) for name, xy in sample.points.items()} == {
+            name: sorted(xy) for name, xy in expected.items()
+        }
+
+
+def test_convert_lists_what_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "a.png", np.zeros((20, 40, 3), np.uint8))
+    boxes = np.array([[0.0, 0, 10, 12], [20, 0, 30, 12]])
+    labelstudio.write(tmp_path / "ls.json", [Sample(tmp_path / "a.png", {"x": np.array([[15.0, 5.0]])}, boxes=boxes)])
+    tasks = json.loads((tmp_path / "ls.json").read_text(encoding="utf-8"))
+    tasks[0]["annotations"][0]["result"].append({"type": "choices", "value": {"choices": ["clean"]}})
+    (tmp_path / "ls.json").write_text(json.dumps(tasks), encoding="utf-8")
+    convert(source_format="labelstudio", target_format="coco", source=tmp_path / "ls.json",
+            target=tmp_path / "coco.json", images=tmp_path)  # fmt: skip
+    text = capsys.readouterr().out
+    assert "lost: 1 points outside of every box" in text
+    assert "lost: 1 results that are neither points nor boxes" in text and "polygons" not in text
+    assert len(coco.read(tmp_path / "coco.json", images=tmp_path)[0].boxes) == 2
 
 
 def test_convert_refuses(labelled: Path) -> None:

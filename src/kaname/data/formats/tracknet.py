@@ -1,0 +1,346 @@
+"""TrackNet's data sets: ``game1/Clip1/0000.jpg`` and a ``Label.csv`` for each clip, one ball a frame.
+
+The files hold pixel indices: they pass through ``PIXELS``. What a label file may look like stands in
+``tracknet_table``. Games and clips are told by what folders hold, not by their names: a folder with frames or a label
+file is a clip, a folder of clips is a game, a folder of games is a data set. ``problems`` lists everything that is
+wrong; ``read`` raises the first of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from kaname.data.formats.files import IMAGE_ENDINGS, image_size
+from kaname.data.formats.tracknet_table import BALL, LABELS, VISIBLE, Row, Table, order, read_table
+from kaname.data.formats.tracknet_writing import write_clips
+from kaname.errors import InputError
+from kaname.geometry.grid import PIXELS
+from kaname.geometry.image import read_image
+from kaname.types import Sample, Size
+
+_FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what systems leave behind
+_LISTED = 5  # names in a message
+_READERS = 8  # threads that decode at a time
+_LAYOUT = "a data set is game1/Clip1/0000.jpg and game1/Clip1/Label.csv"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where one clip lies: its game's and its own name, its label file and the folder of its frames."""
+
+    game: str
+    name: str
+    labels: Path
+    frames: Path
+
+
+def read(path: str | PathLike[str], images: str | PathLike[str] | None = None, *, check: bool = False) -> list[Sample]:
+    """The frames of a clip, a game or a whole data set, in the order of games, clips and rows.
+
+    Args:
+        path: a label file, or the folder of a clip, of a game or of the games.
+        images: where the frames are, if not beside the labels: the clip's folder of frames for a label file or a
+            clip, otherwise a folder with the same games and clips.
+        check: also decode every frame. Otherwise only the header of each clip's first frame is read.
+
+    Returns:
+        A sample for each row: ``points["ball"]`` (1, 2), ``visible["ball"]`` (1,): 2 where the file says 1 or 2,
+        1 where it says 3 (occluded), 0 with NaN where it says 0; ``size``; ``frame``, the row's number in its clip
+        from 0; ``meta``: ``game`` and ``clip`` (names of the folders), ``visibility`` (0..3) and ``status`` (0
+        flying, 1 hit, 2 bounce, None where blank) of the file, ``dialect``.
+
+    Raises:
+        InputError: the first of ``problems``; without ``check`` the frames' content is not looked at.
+    """
+    samples: list[Sample] = []
+    for found in _walk(Path(path), images, check=check):
+        if isinstance(found, InputError):
+            raise found
+        samples += found
+    return samples
+
+
+def problems(path: str | PathLike[str], images: str | PathLike[str] | None = None) -> list[InputError]:
+    """Everything that is wrong with a data set; decodes every frame. The arguments are those of ``read``."""
+    return [found for found in _walk(Path(path), images, check=True) if isinstance(found, InputError)]
+
+
+def write(path: str | PathLike[str], samples: Sequence[Sample], *, copy_frames: bool = False) -> None:
+    """Write label files in the original's form; the same samples give the same bytes.
+
+    Args:
+        path: a name that ends in ``.csv`` is one clip's label file; any other is the folder of a data set, in which
+            each clip gets ``GAME/CLIP/Label.csv`` by its samples' ``meta["game"]`` and ``meta["clip"]`` (names, or
+            numbers as in ``game1`` and ``Clip1``).
+        samples: one ball at most in each. ``meta["visibility"]`` is written where it agrees with the point's
+            visibility, otherwise 0 for missing, 1 for visible and 3 for hidden; ``meta["status"]``, else blank.
+            Rows are in the order of the frames' names, which must be that of ``frame``.
+        copy_frames: also put the image files beside the labels. Without them, ``read`` needs ``images``.
+
+    Raises:
+        InputError: no samples, no game or clip, several balls in a frame, points of other names and none of a ball,
+            a ball outside its frame, two samples of one name in a clip, frame numbers against the order of names, a
+            frame that cannot be copied.
+    """
+    write_clips(Path(path), samples, copy_frames=copy_frames)
+
+
+def clips(path: str | PathLike[str], images: str | PathLike[str] | None = None) -> list[Clip]:
+    """The clips of a data set, in the order of names (``Clip2`` before ``Clip10``); arguments as for ``read``.
+
+    Raises:
+        InputError: the first folder that is no clip, no game and no data set, or has no label file or two.
+    """
+    found = list(_clips(Path(path), None if images is None else Path(images)))
+    for one in found:
+        if isinstance(one, InputError):
+            raise one
+    return [one for one in found if isinstance(one, Clip)]
+
+
+def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Iterator[list[Sample] | InputError]:
+    """The samples of every clip, or what is wrong with it."""
+    for clip in _clips(path, None if images is None else Path(images)):
+        if isinstance(clip, InputError):
+            yield clip
+            continue
+        try:
+            reader = _ClipReader(clip)
+        except InputError as error:
+            yield error
+            continue
+        samples = reader.samples()
+        if check:
+            reader.check_frames()
+        if reader.faults:
+            yield from reader.faults
+        else:
+            yield samples
+
+
+def _clips(path: Path, images: Path | None) -> Iterator[Clip | InputError]:
+    if path.is_file():
+        folder = path.parent
+        yield Clip(_name(folder / ".."), _name(folder), path, path.parent if images is None else images)
+        return
+    if not path.is_dir():
+        yield InputError("neither a label file nor a folder", path=path, remedy="check the path")
+        return
+    if images is not None and not images.is_dir():
+        yield InputError("the folder of images does not exist", path=images, remedy="check the path")
+        return
+    if _is_clip(path):
+        yield _clip(path, images or path, _name(path / ".."))
+        return
+    inside = _folders(path)
+    if not inside:
+        yield InputError(f"no clip here: no frames, no {LABELS}, no folders", path=path, remedy=_LAYOUT)
+    for folder in inside:
+        if _is_clip(folder):
+            yield _clip(folder, folder if images is None else images / folder.name, _name(path))
+            continue
+        below = _folders(folder)
+        if not below:
+            yield InputError("neither a game nor a clip", path=folder, remedy=f"move it elsewhere; {_LAYOUT}")
+        for one in below:
+            yield _clip(one, one if images is None else images / folder.name / one.name, folder.name)
+
+
+def _clip(folder: Path, frames: Path, game: str) -> Clip | InputError:
+    """A folder as a clip, or why it is none."""
+    found = _label_files(folder)
+    if len(found) == 1:
+        return Clip(game, _name(folder), found[0], frames)
+    if found:
+        names = ", ".join(path.name for path in found)
+        return InputError(f"{len(found)} label files: {names}", path=folder, remedy="keep one of them")
+    others = [path.name for path in _inside(folder) if path.suffix.lower() == ".csv"]
+    if others:
+        return InputError(f"no {LABELS}, only {_some(others)}", path=folder, remedy=f"rename it to {LABELS}")
+    if _frames(folder):
+        return InputError(f"no {LABELS} beside the frames", path=folder, remedy="label the clip, or move it elsewhere")
+    deeper = any(map(_is_clip, _folders(folder)))
+    remedy = f"the data set is {folder.parent}" if deeper else f"move it elsewhere; {_LAYOUT}"
+    return InputError(f"neither frames nor {LABELS}", path=folder, remedy=remedy)
+
+
+def _name(folder: Path) -> str:
+    """A folder's name, also where the path is ``.`` or ends in ``..``."""
+    return Path(os.path.abspath(folder)).name
+
+
+def _is_clip(folder: Path) -> bool:
+    return any(path.suffix.lower() in (".csv", *IMAGE_ENDINGS) for path in _inside(folder))
+
+
+def _label_files(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.name.lower() == LABELS.lower()]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.is_dir()]
+
+
+def _frames(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.suffix.lower() in IMAGE_ENDINGS]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of names, without what systems leave behind."""
+    try:
+        found = [path for path in folder.iterdir() if not _FOREIGN.match(path.name)]
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=folder, remedy="check its rights") from error
+    return sorted(found, key=lambda path: order(path.name))
+
+
+class _ClipReader:
+    """One clip's label file against its frames.
+
+    Raises:
+        InputError: the label file cannot be read, or there is no frame.
+    """
+
+    def __init__(self, clip: Clip) -> None:
+        self.clip = clip
+        self.table: Table = read_table(clip.labels)
+        self.faults: list[InputError] = list(self.table.faults)
+        if not clip.frames.is_dir():
+            raise InputError("the folder of its frames does not exist", path=clip.frames, remedy="check the path")
+        self.frames = _frames(clip.frames)
+        if not self.frames:
+            remedy = f"put the frames beside {clip.labels.name}, or name their folder (images)"
+            raise InputError("a clip without frames", path=clip.frames, remedy=remedy)
+        self.size: Size | None = None
+        try:
+            self.size = image_size(self.frames[0])
+        except InputError as error:
+            self.faults.append(error)
+
+    def samples(self) -> list[Sample]:
+        """A sample for each row; what is wrong goes to ``faults``."""
+        by_name = _by_name(self.frames)
+        samples: list[Sample] = []
+        taken: dict[Path, int] = {}
+        for row in self.table.rows:
+            frame = self._frame(row, by_name)
+            if frame is None:
+                continue
+            if frame in taken:
+                reason = f"{frame.name} is also labelled in line {taken[frame]}"
+                self._fault(row.line, reason, "keep one of the rows")
+                continue
+            taken[frame] = row.line
+            self._check_place(row)
+            samples.append(self._sample(row, frame, len(samples)))
+        self._check_order(samples, list(taken.values()))
+        # A row that is damaged may be the label that a frame lacks.
+        bare = [frame.name for frame in self.frames if frame not in taken]
+        if len(bare) > len(self.table.faults):
+            reason = f"{len(bare)} of {len(self.frames)} frames have no sound label: {_some(bare)}"
+            self._fault(None, reason, "label them (visibility 0 where there is no ball), or move them elsewhere")
+        return samples
+
+    def check_frames(self) -> None:
+        """Decode every frame; damaged ones and those of another size than the first go to ``faults``."""
+        with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
+            decoded = list(pool.map(_decoded, self.frames))
+        known = {fault.path for fault in self.faults}
+        sizes = Counter(size for size in decoded if not isinstance(size, InputError))
+        usual = sizes.most_common(1)[0][0] if sizes else None
+        for frame, size in zip(self.frames, decoded, strict=True):
+            if isinstance(size, InputError):
+                if os.fspath(frame) not in known:
+                    self.faults.append(size)
+            elif usual is not None and size != usual:
+                reason = f"the frame has {size[1]} x {size[0]} pixels, most of its clip {usual[1]} x {usual[0]}"
+                self.faults.append(InputError(reason, path=frame, remedy="extract the clip's frames again"))
+
+    def _fault(self, line: int | None, reason: str, remedy: str) -> None:
+        self.faults.append(InputError(reason, path=self.clip.labels, row=line, remedy=remedy))
+
+    def _frame(self, row: Row, by_name: Mapping[str, list[Path]]) -> Path | None:
+        """The frame that a row names."""
+        found = by_name.get(_key(row.name), [])
+        if len(found) > 1:
+            exact = [frame for frame in found if frame.name == row.name]
+            if len(exact) != 1:
+                names = ", ".join(frame.name for frame in found)
+                self._fault(row.line, f"{row.name!r} may be {names}", "write the whole file name")
+                return None
+            return exact[0]
+        if not found:
+            first, last = self.frames[0].name, self.frames[-1].name
+            remedy = f"the {len(self.frames)} frames there are {first} to {last}; extract them again, or drop the row"
+            self._fault(row.line, f"no frame {row.name!r} in {self.clip.frames}", remedy)
+            return None
+        return found[0]
+
+    def _check_place(self, row: Row) -> None:
+        if row.index is None or self.size is None:
+            return
+        x, y = PIXELS.from_index([row.index])[0]
+        height, width = self.size
+        if not (0 <= x <= width and 0 <= y <= height):
+            reason = f"the ball at ({row.index[0]:g}, {row.index[1]:g}) lies outside the frame of {width} x {height}"
+            self._fault(row.line, reason, "coordinates are pixels of the frame, from 0")
+
+    def _check_order(self, samples: Sequence[Sample], lines: Sequence[int]) -> None:
+        keys = [order(sample.image.name) for sample in samples]
+        for before, (key, line) in enumerate(zip(keys[1:], lines[1:], strict=True)):
+            if key < keys[before]:
+                reason = f"{samples[before + 1].image.name} stands after {samples[before].image.name}"
+                self._fault(line, reason, "sort the rows by file name: their order is the clip's time")
+                return
+
+    def _sample(self, row: Row, frame: Path, number: int) -> Sample:
+        missing = np.full((1, 2), np.nan)
+        return Sample(
+            image=frame,
+            points={BALL: missing if row.index is None else PIXELS.from_index([row.index])},
+            visible={BALL: np.array([VISIBLE[row.visibility]], dtype=np.int64)},
+            size=self.size,
+            frame=number,
+            meta={
+                "game": self.clip.game,
+                "clip": self.clip.name,
+                "visibility": row.visibility,
+                "status": row.status,
+                "dialect": self.table.dialect,
+            },
+        )
+
+
+def _decoded(frame: Path) -> Size | InputError:
+    try:
+        height, width = read_image(frame).shape[:2]
+    except InputError as error:
+        return error
+    return height, width
+
+
+def _by_name(frames: Sequence[Path]) -> dict[str, list[Path]]:
+    """Frames by what a row may call them: the file's name, without its ending, the number in place of it."""
+    found: dict[str, list[Path]] = {}
+    for frame in frames:
+        for key in {_key(frame.name), _key(frame.stem)}:
+            found.setdefault(key, []).append(frame)
+    return found
+
+
+def _key(name: str) -> str:
+    """A frame's name without regard to capitals; a bare number without its leading zeros."""
+    return str(int(name)) if re.fullmatch(r"[0-9]{1,18}", name) else name.casefold()
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")

@@ -1,0 +1,251 @@
+"""One label file of a TrackNet clip: its dialect, its rows as numbers, and the text of a new one.
+
+The original (nol.cs.nctu.edu.tw, WASB-SBDT) is comma-separated under the header ``HEADER``. A dialect is either named
+here and read, or refused; the name has a stem and a tail:
+
+- ``tracknet``: the original header.
+- ``tracknet-v2``: ``Frame,Visibility,X,Y`` of TrackNetV2 and V3, frames by number, no status.
+- ``respelled``: the columns in other words (``WORDS``; capitals, ``_``, ``-`` and spaces make no difference), in any
+  order, the status may be absent.
+- ``+semicolon`` or ``+tab`` where that separates the fields.
+
+Everywhere a byte order mark, CRLF, spaces around fields, empty lines and ``599.0`` for ``599`` are accepted.
+
+Adding a new dialect: its words in ``WORDS``, its name in ``_dialect``, its line above, a row in the tests.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaname.errors import InputError
+
+LABELS = "Label.csv"  # a clip's label file, in any capitals
+BALL = "ball"  # the point's name in samples
+COLUMNS = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
+HEADER = ",".join(COLUMNS)
+NEEDED = COLUMNS[:4]
+WORDS = {
+    "file name": "file name", "filename": "file name", "file": "file name", "image": "file name",
+    "image name": "file name", "frame": "file name", "frame name": "file name", "frame number": "file name",
+    "visibility": "visibility", "visibility class": "visibility", "vis": "visibility",
+    "x coordinate": "x-coordinate", "x coord": "x-coordinate", "x": "x-coordinate",
+    "y coordinate": "y-coordinate", "y coord": "y-coordinate", "y": "y-coordinate",
+    "status": "status",
+}  # fmt: skip
+V2 = ("frame", "visibility", "x", "y")
+SEPARATORS = {",": "", ";": "+semicolon", "\t": "+tab"}
+VISIBILITIES = {0: "no ball in the frame", 1: "easy", 2: "hard to see", 3: "occluded"}
+# From the file's visibility to that of a sample: missing, visible, visible, hidden.
+VISIBLE = {0: 0, 1: 2, 2: 2, 3: 1}
+STATUSES = {0: "flying", 1: "hit", 2: "bounce"}
+# What tools write where there is no ball; any other place in such a row contradicts its visibility.
+PLACEHOLDERS = ((0.0, 0.0), (-1.0, -1.0))
+DECIMALS = 7  # one more than round trips need
+GREATEST = 1e9  # pixels; more is no image
+
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,2})?")
+_ACCEPTED = f"accepted: {HEADER} (or with ; or tabs), Frame,Visibility,X,Y, and known spellings of these columns"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One frame's label as the file has it.
+
+    Attributes:
+        line: 1-based line of the file.
+        name: the frame's file name, or its number as digits.
+        visibility: 0..3, as in ``VISIBILITIES``.
+        index: pixel indices (x, y); None where visibility is 0.
+        status: 0..2, as in ``STATUSES``; None where blank.
+    """
+
+    line: int
+    name: str
+    visibility: int
+    index: tuple[float, float] | None
+    status: int | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A label file: the dialect's name, its sound rows in order, and what is wrong with the others."""
+
+    dialect: str
+    rows: Sequence[Row]
+    faults: Sequence[InputError]
+
+
+def read_table(path: Path) -> Table:
+    """Read a label file.
+
+    Raises:
+        InputError: what concerns the whole file: unreadable, not UTF-8, empty, without a known header.
+    """
+    lines = _lines(path)
+    separator, words, columns = _header(path, *lines[0])
+    rows: list[Row] = []
+    faults: list[InputError] = []
+    reader = csv.reader((text for _, text in lines[1:]), delimiter=separator, strict=True)
+    try:
+        for fields in reader:
+            number = lines[reader.line_num][0]
+            fields = [field.strip() for field in fields]
+            if not any(fields):
+                continue
+            try:
+                rows.append(_row(path, number, fields, columns))
+            except InputError as error:
+                faults.append(error)
+    except csv.Error as error:
+        row = lines[reader.line_num][0]
+        raise InputError(f"not a table: {error}", path=path, row=row, remedy="write it again as CSV") from error
+    if not rows and not faults:
+        raise InputError("no row after the header", path=path, remedy="label the clip, or move it out of the data set")
+    return Table(_dialect(separator, words), rows, faults)
+
+
+def table_text(rows: Iterable[Row]) -> str:
+    """The text of a label file in the original's form: whole indices as integers, others to seven decimals."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        x, y = ("", "") if row.index is None else map(number_text, row.index)
+        writer.writerow([row.name, row.visibility, x, y, "" if row.status is None else row.status])
+    return text.getvalue()
+
+
+def order(name: str) -> tuple[tuple[str, int, str], ...]:
+    """The key that sorts names as people count: ``9.jpg`` before ``10.jpg``, ``game2`` before ``game10``.
+
+    >>> sorted(["Clip10", "Clip2", "Clip1"], key=order)
+    ['Clip1', 'Clip2', 'Clip10']
+    """
+    parts = re.split(r"([0-9]+)", name.casefold())
+    digits = [*parts[1::2], "0"]
+    return tuple(zip(parts[::2], map(int, digits), digits, strict=True))
+
+
+def number_text(value: float) -> str:
+    """``599`` for 599.0 and what is within rounding of it, ``599.25`` for others.
+
+    >>> number_text(599.0), number_text(0.30000000000000004), number_text(-1e-12)
+    ('599', '0.3', '0')
+    """
+    text = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that are not empty, each with its number."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # also turns CRLF and CR into LF
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
+    lines = [(number, line) for number, line in enumerate(io.StringIO(text), start=1) if line.strip()]
+    if not lines:
+        raise InputError("the file is empty", path=path, remedy=f"its first line must be {HEADER}")
+    if "\0" in text:
+        raise InputError("the file holds zero bytes", path=path, remedy="write it again as UTF-8 text")
+    return lines
+
+
+def _header(path: Path, number: int, line: str) -> tuple[str, list[str], dict[str, int]]:
+    """The separator, the header's words, and the position of each column."""
+
+    def fault(reason: str) -> InputError:
+        return InputError(reason, path=path, row=number, remedy=_ACCEPTED)
+
+    line = line.rstrip("\n")
+    present = [separator for separator in SEPARATORS if separator in line]
+    if len(present) != 1:
+        kind = "several separators" if present else "no separator that is known"
+        raise fault(f"{kind} in the header {_short(line)}")
+    words = [word.strip() for word in next(csv.reader([line], delimiter=present[0]))]
+    if any(_NUMBER.fullmatch(word) for word in words):
+        raise fault(f"no header: the first line is {_short(line)}")
+    keys = [re.sub(r"[-_\s]+", " ", word).lower() for word in words]
+    unknown = [word for word, key in zip(words, keys, strict=True) if key not in WORDS]
+    if unknown:
+        raise fault(f"unknown columns {', '.join(map(repr, unknown))} in the header {_short(line)}")
+    columns: dict[str, int] = {}
+    for position, (word, key) in enumerate(zip(words, keys, strict=True)):
+        if WORDS[key] in columns:
+            raise fault(f"the columns {words[columns[WORDS[key]]]!r} and {word!r} are both {WORDS[key]!r}")
+        columns[WORDS[key]] = position
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise fault(f"no column {', '.join(map(repr, missing))} in the header {_short(line)}")
+    return present[0], words, columns
+
+
+def _dialect(separator: str, words: Sequence[str]) -> str:
+    """The dialect's name from the separator and the header's words."""
+    if tuple(words) == COLUMNS:
+        stem = "tracknet"
+    else:
+        stem = "tracknet-v2" if tuple(word.lower() for word in words) == V2 else "respelled"
+    return stem + SEPARATORS[separator]
+
+
+def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) -> Row:
+    """A row as numbers; an ``InputError`` where it is not one."""
+
+    def fault(reason: str, remedy: str) -> InputError:
+        return InputError(reason, path=path, row=line, remedy=remedy)
+
+    if len(fields) != len(columns):
+        reason = f"{len(fields)} fields, but the header has {len(columns)}"
+        raise fault(reason, "write decimals with a point, and no separator within a field")
+    field = {name: fields[position] for name, position in columns.items()}
+    if not field["file name"]:
+        raise fault("no file name", "name the frame of this row")
+    number = {name: _number(field[name], name, fault) for name in COLUMNS[1:] if name in field}
+    visibility, x, y = number["visibility"], number["x-coordinate"], number["y-coordinate"]
+    status = number.get("status")
+    if visibility not in VISIBILITIES:
+        given = "blank" if visibility is None else f"{visibility:g}"
+        raise fault(f"the visibility is {given}", _choices("visibility", VISIBILITIES))
+    if status is not None and status not in STATUSES:
+        raise fault(f"the status is {status:g}", _choices("status", STATUSES) + ", or blank")
+    if (x is None) != (y is None):
+        raise fault(f"only {'y' if x is None else 'x'} is given", "give both coordinates, or neither")
+    index = None if x is None or y is None else (x, y)
+    if visibility == 0 and index is not None and index not in PLACEHOLDERS:
+        reason = f"no ball (visibility 0), but a place ({index[0]:g}, {index[1]:g})"
+        raise fault(reason, "leave the coordinates blank, or set the visibility to 1, 2 or 3")
+    if visibility != 0 and index is None:
+        raise fault(f"visibility {visibility:g} without coordinates", "give the ball's place, or visibility 0")
+    return Row(line, field["file name"], int(visibility), index if visibility else None, _whole(status))
+
+
+def _number(text: str, name: str, fault: Callable[[str, str], InputError]) -> float | None:
+    """The number of a field, None where it is blank."""
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text) and abs(float(text)) < GREATEST:
+        return float(text)
+    if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
+        raise fault(f"{name} has a decimal comma: {text!r}", "write decimals with a point")
+    raise fault(f"{name} is no number: {_short(text)}", "write digits with a decimal point; leave unknown ones blank")
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _choices(name: str, meanings: dict[int, str]) -> str:
+    return f"{name} is " + ", ".join(f"{number} ({meaning})" for number, meaning in meanings.items())
+
+
+def _short(text: str) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -1,0 +1,125 @@
+"""From samples to the label files of TrackNet's clips."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.data.formats.files import write_text
+from kaname.data.formats.tracknet_table import (
+    BALL,
+    GREATEST,
+    LABELS,
+    STATUSES,
+    VISIBLE,
+    Row,
+    order,
+    table_text,
+)
+from kaname.errors import InputError
+from kaname.geometry.grid import PIXELS
+from kaname.types import Sample
+
+WRITTEN = {0: 0, 1: 3, 2: 1}  # from a sample's visibility to the file's, where its meta does not say
+
+
+def write_clips(path: Path, samples: Sequence[Sample], *, copy_frames: bool) -> None:
+    """What ``tracknet.write`` does; everything is checked before anything is written."""
+    if not samples:
+        raise InputError("no samples to write", path=path, remedy="a label file has at least one row")
+    if path.suffix.lower() == ".csv":
+        found = {path: list(samples)}
+    else:
+        found = {}
+        for sample in samples:
+            found.setdefault(path / _folder(sample, "game") / _folder(sample, "clip") / LABELS, []).append(sample)
+    texts = {labels: table_text(_rows(clip, labels)) for labels, clip in found.items()}
+    for labels, clip in found.items():
+        if copy_frames:
+            _copy(clip, labels.parent)
+        write_text(labels, texts[labels])
+
+
+def _folder(sample: Sample, key: str) -> str:
+    """The folder's name that a sample's game or clip gives."""
+    name = sample.meta.get(key)
+    if isinstance(name, int) and not isinstance(name, bool):
+        return f"{'game' if key == 'game' else 'Clip'}{name}"
+    if isinstance(name, str) and name.strip(". ") and not set(name) & set('/\\:*?"<>|\0'):
+        return name
+    reason = f"no {key} in its meta" if name is None else f"its {key} {name!r} is no name of a folder"
+    remedy = f"set meta[{key!r}] as in game1 and Clip1, or write one clip to a file that ends in .csv"
+    raise InputError(reason, path=sample.image, remedy=remedy)
+
+
+def _rows(clip: Sequence[Sample], labels: Path) -> list[Row]:
+    """A clip's rows in the order of its frames' names."""
+    ordered = sorted(clip, key=lambda sample: order(sample.image.name))
+    for before, after in itertools.pairwise(ordered):
+        if before.image.name == after.image.name:
+            raise InputError(f"two samples are named {after.image.name!r}", path=labels, remedy="rename an image")
+        if before.frame is not None and after.frame is not None and before.frame >= after.frame:
+            reason = (
+                f"{before.image.name} is frame {before.frame} and {after.image.name} is frame {after.frame}, "
+                "but rows go by file name"
+            )
+            raise InputError(reason, path=labels, remedy="name the images in the order of frames")
+    return [_row(sample, line) for line, sample in enumerate(ordered, start=2)]
+
+
+def _row(sample: Sample, line: int) -> Row:
+    """One sample's row."""
+    visible, xy = _ball(sample)
+    visibility = sample.meta.get("visibility")
+    if visibility not in VISIBLE or VISIBLE[visibility] != visible:
+        visibility = WRITTEN[visible]
+    status = sample.meta.get("status")
+    if status is not None and status not in STATUSES:
+        raise InputError(f"the status {status!r} is none of {[*STATUSES]}", path=sample.image, remedy="leave it out")
+    index = None
+    if visible:
+        x, y = (float(value) for value in PIXELS.to_index(xy))
+        index = (x, y)
+    return Row(line, sample.image.name, int(visibility), index, None if status is None else int(status))
+
+
+def _ball(sample: Sample) -> tuple[int, np.ndarray]:
+    """The visibility (0..2) and the place (2,) of a sample's ball."""
+
+    def fault(reason: str, remedy: str) -> InputError:
+        return InputError(reason, path=sample.image, remedy=remedy)
+
+    points: Mapping[str, Any] = sample.points
+    if points and BALL not in points:
+        raise fault(f"no point named {BALL!r}, only {', '.join(points)}", f"rename the point to {BALL!r}")
+    xy = np.asarray(points.get(BALL, np.zeros((0, 2))), dtype=np.float64).reshape(-1, 2)
+    visible = np.asarray(sample.visible.get(BALL, np.where(np.isnan(xy).any(axis=1), 0, 2)))
+    if len(xy) > 1 or len(visible) != len(xy):
+        raise fault(f"{len(xy)} balls with {len(visible)} visibilities", "the format holds one ball a frame")
+    if not len(xy) or visible[0] == 0:
+        return 0, np.full(2, np.nan)
+    if visible[0] not in WRITTEN:
+        raise fault(f"the visibility {visible[0]} is none of 0, 1, 2", "0 is missing, 1 hidden, 2 visible")
+    height, width = sample.size or (GREATEST, GREATEST)
+    if not ((xy >= 0) & (xy <= (width, height))).all():
+        where = "" if sample.size is None else f" outside its frame of {width} x {height}"
+        raise fault(f"a ball at ({xy[0, 0]:g}, {xy[0, 1]:g}){where}", "mark a missing ball with visibility 0")
+    return int(visible[0]), xy[0]
+
+
+def _copy(clip: Sequence[Sample], folder: Path) -> None:
+    """The image files of a clip into its folder."""
+    for sample in clip:
+        target = folder / sample.image.name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (target.exists() and target.samefile(sample.image)):
+                shutil.copyfile(sample.image, target)
+        except OSError as error:
+            remedy = "check the image and the folder"
+            raise InputError(f"cannot be copied: {error.strerror}", path=sample.image, remedy=remedy) from error
