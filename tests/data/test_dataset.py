@@ -122,9 +122,9 @@ def test_workers_outlive_a_group_s_sigterm_and_end_with_their_parent() -> None:
     program = (
         "import os, signal, sys, torch\n"
         f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader\n"
+        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader, open_stream\n"
         "signal.signal(signal.SIGTERM, lambda *_: None)\n"
-        "stream = iter(loader(Draws(10), batches(), num_workers=2))\n"
+        "stream = open_stream(loader(Draws(10), batches(), num_workers=2))\n"
         "next(stream)\nos.killpg(0, signal.SIGTERM)\n"
         "for _ in range(40):\n    next(stream)\n"
         "print('whole')\n"
@@ -141,10 +141,10 @@ def test_a_killed_parent_takes_its_workers_along() -> None:
     program = (
         "import os, signal, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader\n"
+        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader, open_stream\n"
         "for _ in range(4):\n"
         "    if not os.fork():\n"
-        "        stream = iter(loader(Draws(10), batches(), num_workers=2))\n"
+        "        stream = open_stream(loader(Draws(10), batches(), num_workers=2))\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    os.wait()\n"
     )

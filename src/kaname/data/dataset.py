@@ -29,6 +29,7 @@ from kaname.errors import InputError
 from kaname.types import Batch
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+HELD = (signal.SIGINT, signal.SIGTERM)
 Address = tuple[int, int, bool]  # epoch, index, whether it counts
 
 
@@ -53,7 +54,7 @@ class Batches(Sampler[list[Address]]):
 
     A batch of ``batch_size`` samples is cut into ``world`` contiguous shares, whose sums add up to the sums of one
     process. The last batch of an epoch may be smaller; a process without a share gets one sample that does not count,
-    because every process must take part in every backward pass.
+    because every process must take part in every backward pass. ``weights`` are those of `randomness.order`.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class Batches(Sampler[list[Address]]):
         rank: int = 0,
         world: int = 1,
         shuffle: bool = True,
+        weights: np.ndarray | None = None,
     ) -> None:
         self.count, self.batch_size, self.seed, self.start = count, batch_size, seed, start
-        self.rank, self.world, self.shuffle = rank, world, shuffle
+        self.rank, self.world, self.shuffle, self.weights = rank, world, shuffle, weights
 
     @property
     def per_epoch(self) -> int:
@@ -78,7 +80,7 @@ class Batches(Sampler[list[Address]]):
     def __iter__(self) -> Iterator[list[Address]]:
         epoch, first = self.start.epoch, self.start.batch
         while True:
-            indices = order(self.seed, epoch, self.count) if self.shuffle else np.arange(self.count)
+            indices = order(self.seed, epoch, self.count, self.weights) if self.shuffle else np.arange(self.count)
             for batch in range(first, self.per_epoch):
                 whole = indices[batch * self.batch_size : (batch + 1) * self.batch_size]
                 share = np.array_split(whole, self.world)[self.rank]
@@ -135,7 +137,7 @@ def to_batch(tensors: Mapping[str, torch.Tensor] | InputError, device: torch.dev
 
 
 def loader(samples: Samples, batches: Batches, *, num_workers: int, pin_memory: bool = False) -> DataLoader[Any]:
-    """An endless loader over ``batches``; workers live as long as its iterator.
+    """An endless loader over ``batches``; workers live as long as its iterator, which :func:`open_stream` makes.
 
     A data set with ``in_process = True`` (cached features) is read in this process, whatever ``num_workers``.
     """
@@ -150,6 +152,25 @@ def loader(samples: Samples, batches: Batches, *, num_workers: int, pin_memory: 
         worker_init_fn=_parent().start_worker if workers else None,
         prefetch_factor=4 if workers else None,
     )
+
+
+def open_stream(stream: DataLoader[Any]) -> Iterator[Any]:
+    """The loader's iterator. No signal reaches a worker before its own handlers stand: one would end it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        return iter(stream)
+    finally:
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def close_stream(stream: Iterator[Any]) -> None:
+    """End the loader processes of an iterator now.
+
+    Left to the garbage collector, which takes a failed run's parts in any order, each would be waited for for seconds:
+    their queue may be gone before it has told them to end.
+    """
+    getattr(stream, "_shutdown_workers", lambda: None)()
 
 
 def choose_workers(count: int) -> int:
@@ -176,6 +197,8 @@ class _Parent:
         # saves; it needs its workers until then. Only the SIGTERM of a parent that leaves ends them.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if self.leaving.value else None)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)  # held back by `open_stream`
         _die_with(multiprocessing.parent_process())
         cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
         torch.set_num_threads(1)

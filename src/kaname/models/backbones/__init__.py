@@ -27,12 +27,24 @@ from typing import Any
 
 from kaname.errors import InputError
 from kaname.models.backbones import hub
-from kaname.models.backbones.backbone import Backbone, Notice, check_size, freeze, unfreeze
+from kaname.models.backbones.backbone import (
+    Backbone,
+    Notice,
+    check_size,
+    checkpoint_gradients,
+    freeze,
+    hold,
+    unfreeze,
+)
+from kaname.models.backbones.lora import add_lora
 from kaname.models.backbones.small import build_small
 from kaname.models.backbones.timm import build_timm, timm_names
 from kaname.models.backbones.vit import build_vit
 
-__all__ = ["BACKBONES", "Backbone", "build_backbone", "check_size", "freeze", "unfreeze"]
+__all__ = [
+    "BACKBONES", "Backbone", "add_lora", "build_backbone", "check_size", "checkpoint_gradients", "freeze", "hold",
+    "unfreeze",
+]  # fmt: skip
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {"small": build_small, "timm": build_timm, "vit": build_vit}
 
@@ -73,7 +85,8 @@ def build_backbone(
         raise InputError("a backbone needs a name or a description")
     else:
         kind, rest = _resolve(name)
-    return BACKBONES[kind](
+    adapters = None if description is None else description.get("lora")
+    backbone = BACKBONES[kind](
         rest,
         pretrained=pretrained and description is None,
         in_channels=in_channels,
@@ -81,6 +94,9 @@ def build_backbone(
         options=dict(options or {}),
         notice=notice,
     )
+    if adapters:
+        add_lora(backbone, rank=int(adapters["rank"]), alpha=float(adapters["alpha"]))
+    return backbone
 
 
 def _resolve(name: str) -> tuple[str, str]:

@@ -49,6 +49,7 @@ class Backbone(nn.Module):
         self.std = tuple(float(value) for value in std)
         self.description = dict(description)
         self.frozen = False
+        self.held = False
 
     @property
     def in_channels(self) -> int:
@@ -72,8 +73,8 @@ class Backbone(nn.Module):
         return list(self.body(images))
 
     def train(self, mode: bool = True) -> Backbone:
-        """As in torch, except that a frozen backbone stays in evaluation mode."""
-        super().train(mode and not self.frozen)
+        """As in torch, except that a frozen or held backbone stays in evaluation mode."""
+        super().train(mode and not (self.frozen or self.held))
         return self
 
 
@@ -88,6 +89,30 @@ def unfreeze(backbone: Backbone) -> None:
     """The opposite of `freeze`: every weight is trained; the mode is that of the next ``train()`` or ``eval()``."""
     backbone.frozen = False
     backbone.requires_grad_(True)
+
+
+def hold(backbone: Backbone, *, held: bool) -> None:
+    """Keep the weights as they are for a while, or let them go on: `Network` gives a held backbone no gradients.
+
+    Unlike a frozen backbone's, its parameters belong to the optimiser from the start.
+    """
+    backbone.held = held
+
+
+def checkpoint_gradients(backbone: Backbone) -> None:
+    """Keep fewer activations while training and compute them again in the backward pass: less memory, more time.
+
+    Raises:
+        InputError: the backbone does not know how.
+    """
+    model = getattr(backbone.body, "model", backbone.body)
+    if hasattr(model, "gradient_checkpointing_enable"):
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
+    elif hasattr(model, "set_grad_checkpointing"):
+        model.set_grad_checkpointing(True)  # type: ignore[operator]
+    else:
+        reason = f"the backbone {backbone.description.get('kind')} has no gradient checkpointing"
+        raise InputError(reason, remedy="leave it off, or lower the batch size")
 
 
 def check_size(size: tuple[int, int], multiple: int) -> None:
