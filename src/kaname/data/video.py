@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.formats.files import IMAGE_ENDINGS
+from kaname.data.formats.tracknet_table import order
 from kaname.errors import InputError
+from kaname.geometry.image import read_image
 
+FOLDER_RATE = 25.0  # frames a second where nothing says how many
+TICKS = 90000  # of a written file's clock in a second
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
@@ -21,6 +29,26 @@ class Frame:
     index: int
     seconds: float
     image: NDArray[np.uint8]
+
+
+def folder_images(folder: Path) -> list[Path]:
+    """The images of a folder of frames in the order of their numbers (``2.jpg`` before ``10.jpg``).
+
+    Raises:
+        InputError: no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise InputError("the folder of frames does not exist", path=folder, remedy="check the path")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
+    if not found:
+        raise InputError("the folder holds no image", path=folder, remedy="give a folder of frames")
+    return sorted(found, key=lambda path: order(path.name))
+
+
+def folder_frames(folder: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
+    """The images of a folder as frames, ``rate`` of them a second."""
+    for number, path in enumerate(folder_images(folder)):
+        yield Frame(number, number / rate, read_image(path))
 
 
 def is_video(path: Path) -> bool:
@@ -46,6 +74,7 @@ def frames(path: Path) -> Iterator[Frame]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             rate = float(stream.average_rate or 25)
+            promised = stream.frames
             for frame in container.decode(stream):
                 seconds = float(frame.time) if frame.time is not None else count / rate
                 # A telephone held upright stores its frames lying and says so; shown and answered is the turned one.
@@ -60,3 +89,91 @@ def frames(path: Path) -> Iterator[Frame]:
         ) from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
+    # A few frames may be hidden on purpose (edit lists); many are lost.
+    if count < promised * 0.98 - 5:
+        raise InputError(
+            f"the video is truncated: it promises {promised} frames and ends after {count}", path=path,
+            remedy="copy it again, or cut it anew",
+        )  # fmt: skip
+
+
+def frame_count(source: Path) -> int:
+    """About how many frames a video has (by its header), or how many images a folder; at least 1."""
+    import av
+
+    if source.is_dir():
+        return len(folder_images(source))
+    try:
+        with av.open(str(source)) as container:
+            stream = container.streams.video[0]
+            if stream.frames:
+                return stream.frames
+            seconds = float(container.duration or 0) / av.time_base
+            return max(1, round(seconds * float(stream.average_rate or 25)))
+    except (av.FFmpegError, IndexError):
+        return 1
+
+
+class VideoWriter:
+    """An H.264 file of RGB frames with their own time stamps; under its final name it is whole or not there.
+
+    A side of an odd number of pixels grows by one, as the format demands.
+
+    Args:
+        path: ends in ``.mp4``.
+        quality: constant rate factor, 0 (lossless) .. 51.
+    """
+
+    def __init__(self, path: Path, *, quality: int = 20) -> None:
+        self.path, self.quality = path, quality
+        self.partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
+        self._container: Any = None
+        self._stream: Any = None
+        self._last = -1
+
+    def __enter__(self) -> VideoWriter:
+        import av
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._container = av.open(str(self.partial), "w")
+        except (OSError, av.FFmpegError) as error:
+            raise InputError(
+                f"cannot be written ({error.strerror})", path=self.path, remedy="check folder and disk"
+            ) from error
+        return self
+
+    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
+        """One RGB frame ``(h, w, 3)``, shown from ``seconds`` on; stamps must rise (a repeated one is moved on)."""
+        import av
+
+        height, width = image.shape[:2]
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        try:
+            if self._stream is None:
+                self._stream = self._container.add_stream("libx264", options={"crf": str(self.quality)})
+                self._stream.height, self._stream.width = image.shape[:2]
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.codec_context.time_base = Fraction(1, TICKS)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            self._last = max(self._last + 1, round(seconds * TICKS))
+            frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, av.FFmpegError) as error:
+            raise InputError(
+                f"cannot be written ({error.strerror})", path=self.path, remedy="check folder and disk"
+            ) from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        try:
+            if kind is None and self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+            if kind is None:
+                os.replace(self.partial, self.path)
+        except OSError as failed:
+            raise InputError(
+                f"cannot be written ({failed.strerror})", path=self.path, remedy="check folder and disk"
+            ) from failed
+        finally:
+            self.partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ a model from an ONNX file predicts with NumPy and onnxruntime alone.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.video import Frame, frames, is_video
+from kaname.data.formats.files import images_in
+from kaname.data.video import FOLDER_RATE, Frame, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
@@ -42,6 +44,8 @@ class Model:
         card: the self-description of the file.
         runner: runs the network.
         decoder: turns maps into points, given the way back to the original image and its size.
+        frames: consecutive frames that the network sees at once.
+        of_video: whether lists and folders are consecutive frames, and answered as ``Tracks``.
     """
 
     def __init__(self, card: Mapping[str, Any], runner: Runner, decode: Decode) -> None:
@@ -50,12 +54,17 @@ class Model:
         self.decoder = decode
         height, width = card["input_size"]
         self.input_size: Size = (int(height), int(width))
+        self.frames = int(card.get("frames", 1))
+        self.of_video = "frames" in card
 
     def predict(self, source: Source, boxes: Any = None) -> Points | Tracks | list[Points]:
         """Answer for an image, a video, or a list of images.
 
         Args:
             source: path of an image, of a video or of a folder of images; an array ``(h, w, 3)`` uint8 RGB; a list.
+                Of a folder the files that end like images are taken, in the order of their names; a warning lists the
+                others.
+                For a recipe of video a folder, a list or an array ``(n, h, w, 3)`` are consecutive frames.
             boxes: for one image, ``(N, 4)`` boxes ``(x1, y1, x2, y2)`` in pixels: each is cut out and answered alone.
 
         Returns:
@@ -65,10 +74,14 @@ class Model:
         Raises:
             InputError: a source that does not exist, cannot be read or is no RGB uint8 array.
         """
+        if isinstance(source, np.ndarray) and source.ndim == 4 and self.of_video:
+            return self._tracks(_listed(list(source)))
         if isinstance(source, np.ndarray):
             return self._image(source) if boxes is None else self._boxes(source, boxes)
         if isinstance(source, (list, tuple)):
             _refuse_boxes(boxes, "a list")
+            if self.of_video:
+                return self._tracks(_listed(source))
             return [answer for item in source for answer in _as_list(self.predict(item))]
         if not isinstance(source, (str, PathLike)):
             reason = f"a source is a path, an array or a list of them, got {type(source).__name__}"
@@ -76,30 +89,71 @@ class Model:
         path = Path(source)
         if path.is_dir():
             _refuse_boxes(boxes, "a folder")
-            files = [item for item in sorted(path.iterdir()) if item.is_file() and not item.name.startswith(".")]
+            if self.of_video:
+                return self._tracks(folder_frames(path))
+            files, others = images_in(path)
             if not files:
                 raise InputError("the folder holds no image", path=path, remedy="give a folder of images")
+            if others:
+                names = ", ".join(others)
+                warnings.warn(f"left out of {path}, no images by their names: {names}", stacklevel=2)
             return [self._image(read_image(item)) for item in files]
         if is_video(path):
             _refuse_boxes(boxes, "a video")
-            found = list(self.stream(frames(path)))
-            return Tracks([f.index for f, _ in found], [f.seconds for f, _ in found], [points for _, points in found])
+            return self._tracks(frames(path))
         return self.predict(read_image(path), boxes)
 
     def stream(self, source: Iterator[Frame]) -> Iterator[tuple[Frame, Points]]:
-        """Frame by frame through a video of any length, in flat memory."""
+        """Frame by frame through a video of any length, in flat memory.
+
+        Frames in are rows out: where several frames make a window, the last window shares frames with the one before.
+
+        Raises:
+            InputError: a video shorter than one window, or frames of different sizes.
+        """
+        window: list[Frame] = []
+        fresh = 0  # frames of the window that are not answered yet
         for frame in source:
-            yield Frame(frame.index, frame.seconds, frame.image[:0]), self._image(frame.image)
+            _same_size(window, check_image(frame.image), frame.index)
+            window, fresh = [*window[-(self.frames - 1) :], frame] if self.frames > 1 else [frame], fresh + 1
+            if fresh == self.frames:
+                yield from self._window(window, fresh)
+                fresh = 0
+        if 0 < fresh and len(window) < self.frames:
+            raise InputError(
+                f"{len(window)} frames are fewer than the {self.frames} that the model looks at together",
+                remedy="give a longer video, or a model of a shorter window",
+            )
+        if fresh:
+            yield from self._window(window, fresh)
+
+    def _window(self, window: list[Frame], fresh: int) -> Iterator[tuple[Frame, Points]]:
+        """The answers for the last ``fresh`` frames of a whole window."""
+        image = np.concatenate([frame.image for frame in window], axis=2)
+        maps = self.maps(image)
+        first = self.frames - fresh
+        for number, frame in enumerate(window[first:], first):
+            own = maps if self.frames == 1 else maps[number : number + 1]
+            yield Frame(frame.index, frame.seconds, frame.image[:0]), self.decode(own, image.shape[:2])  # type: ignore[arg-type]
+
+    def _tracks(self, source: Iterator[Frame]) -> Tracks:
+        found = list(self.stream(source))
+        return Tracks([f.index for f, _ in found], [f.seconds for f, _ in found], [points for _, points in found])
 
     def maps(self, image: Image) -> Maps:
-        """The raw maps ``(C, H, W)`` of one image, in 0..1."""
-        return self.runner(check_image(image)[None])[0]
+        """The raw maps ``(C, H, W)`` of one image (of one window: its frames one after the other), in 0..1."""
+        return self.runner(check_image(image, 3 * self.frames)[None])[0]
 
     def decode(self, maps: Maps, size: Size) -> Points:
         """Maps of an image of ``size`` to points in its pixels."""
         return self.decoder(maps, Affine.letterbox(size, self.input_size).inverse(), size)
 
     def _image(self, image: Image) -> Points:
+        if self.frames > 1:
+            raise InputError(
+                f"the model looks at {self.frames} consecutive frames, and this is one image",
+                remedy="give a video, a folder or a list of frames",
+            )
         return self.decode(self.maps(image), check_image(image).shape[:2])  # type: ignore[arg-type]
 
     def _boxes(self, image: Image, boxes: Any) -> list[Points]:
@@ -145,14 +199,30 @@ def _refuse_boxes(boxes: Any, what: str) -> None:
         raise InputError(f"boxes belong to one image, not to {what}", remedy="predict image by image")
 
 
-def check_image(image: Any) -> Image:
-    """An RGB uint8 array ``(h, w, 3)``, or an :class:`InputError` that says what it is instead."""
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+def check_image(image: Any, channels: int = 3) -> Image:
+    """An RGB uint8 array ``(h, w, channels)``, or an :class:`InputError` that says what it is instead."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise InputError(f"an image is uint8 (height, width, 3) RGB, got {what}", remedy="convert it first")
+        raise InputError(f"an image is uint8 (height, width, {channels}) RGB, got {what}", remedy="convert it first")
     if 0 in image.shape:
         raise InputError(f"an image without pixels: {image.shape}", remedy="check the source")
     return image
+
+
+def _same_size(window: list[Frame], image: Image, index: int) -> None:
+    if window and window[-1].image.shape != image.shape:
+        before, now = window[-1].image.shape, image.shape
+        raise InputError(
+            f"frame {index} has {now[1]} x {now[0]} pixels, the one before {before[1]} x {before[0]}",
+            remedy="give frames of one video",
+        )
+
+
+def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
+    """Images of a list as the frames of a video; without time stamps ``rate`` frames a second are assumed."""
+    for number, item in enumerate(items):
+        image = item if isinstance(item, np.ndarray) else read_image(item)
+        yield Frame(number, number / rate, image)
 
 
 def _as_list(answer: Points | Tracks | Sequence[Points]) -> Sequence[Points]:

@@ -7,6 +7,8 @@
 | ``commands.py`` | the command line: one function a verb | no (imported when a verb runs) |
 | ``labels.py`` | reading and checking the recipe's data folders | no |
 | ``evaluate.py`` | figures from files of predictions | no |
+| ``compare.py`` | one file of predictions scored sample by sample, for ``kaname compare`` | no |
+| ``report.py`` | the page of a run and of an evaluation | no |
 | ``predict.py`` | from a network's maps to an answer in original pixels | no |
 | ``data.py`` ``model.py`` ``step.py`` | training samples, network, loss | yes |
 | ``demo.py`` | the recipe from nothing to an export, with a page | no (imported when it runs) |
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RECIPES = ("gauge",)
+RECIPES = ("gauge", "tracknet")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Recipe:
         name: name of the folder and of the command.
         summary: one line for the help.
         verbs: verb to (function in ``commands.py``, one line for the help); several verbs may share a function.
+        predictions: names of the files that hold its predictions, the most telling first; what is no JSON that names
+            its recipe is told by its name.
     """
 
     name: str
     summary: str
     verbs: dict[str, tuple[str, str]]
+    predictions: tuple[str, ...] = ("points.json",)

@@ -1,0 +1,39 @@
+"""The way of one object drawn into the frames of a video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.geometry.grid import PIXELS
+
+SURE, FILLED, INK = (255, 196, 0), (64, 169, 255), (20, 20, 20)
+SHIFT = 4  # OpenCV's places are integers in units of 2 ** -SHIFT pixels
+
+
+def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool, sure: bool) -> NDArray[np.uint8]:
+    """A copy of a frame with the way of the last moments, thinner the older, and a ring round the present place.
+
+    Args:
+        image: RGB uint8 ``(h, w, 3)``.
+        way: ``(N, 2)`` places in pixels of ``image``, the oldest first.
+        current: whether the last of them is of this frame.
+        sure: whether it was detected (amber) or filled in (blue).
+    """
+    drawn = np.ascontiguousarray(image).copy()
+    unit = 1 << SHIFT
+    scale = max(drawn.shape[:2]) / 1280
+    # Far outside nothing is seen, and OpenCV's integers would overflow.
+    kept = way[(np.abs(way) < 4 * max(drawn.shape[:2])).all(axis=1)]
+    places = np.rint(PIXELS.to_index(kept) * unit).astype(int).tolist() if len(kept) else []
+    for number, (start, end) in enumerate(zip(places, places[1:], strict=False), 1):
+        thickness = max(1, round(4 * scale * number / len(places)))
+        cv2.line(drawn, start, end, SURE, thickness, cv2.LINE_AA, SHIFT)
+    if current and places:
+        radius, thin = round(10 * scale * unit), max(1, round(2 * scale))
+        for colour, thickness in ((INK, thin + 2), (SURE if sure else FILLED, thin)):
+            cv2.circle(drawn, places[-1], radius, colour, thickness, cv2.LINE_AA, SHIFT)
+    return drawn
