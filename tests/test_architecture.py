@@ -32,17 +32,23 @@ LIGHT = (
     "engine/__init__.py",
     "engine/settings.py",
     "engine/flags.py",
+    "engine/faults.py",
     "engine/onnx_model.py",
     "engine/evaluate.py",
     "engine/draw.py",
     "engine/curves.py",
     "engine/page.py",
+    "engine/charts.py",
+    "engine/compare.py",
+    "engine/report.py",
     "recipes/__init__.py",
     "recipes/*/__init__.py",
     "recipes/*/config.py",
     "recipes/*/commands.py",
     "recipes/*/evaluate.py",
     "recipes/*/predict.py",
+    "recipes/*/compare.py",
+    "recipes/*/report.py",
 )
 HEAVY = ("torch", "torchvision", "transformers", "timm", "sklearn", "lightning_fabric", "tensorboard")
 RECIPES = sorted(path.parent for path in SOURCE.glob("recipes/*/__init__.py"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SUMMARY = "Train, evaluate, run and ship models that answer where."
 COMMANDS = {
     "demo": ("kaname.apps.demo:demo", "Every recipe from nothing to an export, with a page of the results."),
+    "compare": ("kaname.apps.compare:compare", "Two files of predictions: differences, intervals, p-values."),
     "info": ("kaname.apps.info:info", "What a checkpoint or an export holds."),
     "doctor": ("kaname.apps.doctor:doctor", "Versions, device, optional parts and their licences."),
     "convert": ("kaname.apps.convert:convert", "Between label formats, by point name, with visibility."),
@@ -95,22 +96,29 @@ def main(words: Sequence[str] | None = None) -> None:
         code = fail("interrupted", 130, show_traceback)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except OSError as error:
-        # What no command foresaw: a full disk, a folder that is not ours, a file that vanished meanwhile.
-        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            code = fail(f"a fault of kaname's own: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
-        else:
-            code = fail(f"{error.filename or 'a file'}: {error.strerror}; check path and disk", 2, show_traceback)
     except Exception as error:
-        if getattr(error, "code", None) in (130, 143):
-            code = fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
-        else:
-            code = fail(f"a fault of kaname's own: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
+        code = _code_of(error, show_traceback)
     sys.exit(code)
 
 
+def _code_of(error: Exception, show_traceback: bool) -> int:
+    """The line and the exit code of what no command foresaw."""
+    if getattr(error, "code", None) in (130, 143):
+        return fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
+    # Before the system's errors: some of them say that memory or open files ran out.
+    known = importlib.import_module("kaname.engine.faults").explain(error)
+    if known is not None:
+        return fail(str(known), 2, show_traceback)
+    if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
+        # A full disk, a folder that is not ours, a file that vanished meanwhile.
+        return fail(f"{error.filename or 'a file'}: {error.strerror}; check path and disk", 2, show_traceback)
+    return fail(f"a fault of kaname's own: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
+
+
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".split("\n")[0]
+    """The first line; what a loader process raised says the reason in its last one."""
+    lines = f"{type(error).__name__}: {error}".strip().split("\n")
+    return f"{lines[-1]} (in a loader process)" if "DataLoader worker" in lines[0] else lines[0]
 
 
 def run(words: Sequence[str]) -> None:

@@ -49,6 +49,7 @@ def load(
     schema: type[T],
     *,
     file: Path | None = None,
+    groups: Mapping[str, Path] | None = None,
     overrides: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
 ) -> T:
@@ -57,13 +58,15 @@ def load(
     Args:
         schema: the dataclass; its defaults count where nothing else is given, its ``__post_init__`` checks.
         file: a YAML file with the keys that differ from the defaults.
+        groups: section to a YAML file that holds that section's keys; below ``file`` in precedence.
         overrides: ``"section.key=value"`` texts; the value is read as YAML.
         flags: dotted key to value for the command line's flags; ``None`` values were not given.
 
     Raises:
         InputError: unknown key (with the nearest name), wrong type, interpolation, a key given twice, bad YAML.
     """
-    layers = [] if file is None else [_read_layer(file)]
+    layers = [_read_layer(path, section) for section, path in (groups or {}).items()]
+    layers += [] if file is None else [_read_layer(file)]
     layers.append(Layer(_nest(_merge_command_line(overrides, flags or {}))))
     return _build(schema, layers)
 
@@ -119,7 +122,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return dict(layer.data)
 
 
-def _read_layer(path: Path) -> Layer:
+def _read_layer(path: Path, section: str = "") -> Layer:
+    """A YAML file, or the file of one ``section``."""
     if not path.is_file():
         raise InputError("the configuration file does not exist", path=path, remedy="check the path after --config")
     if path.stat().st_size > FILE_LIMIT:
@@ -136,6 +140,8 @@ def _read_layer(path: Path) -> Layer:
         return Layer({}, str(path))
     if not isinstance(data, dict):
         raise InputError("a configuration is a mapping of keys to values", path=path, remedy="write `key: value` lines")
+    if section:
+        return Layer({section: data}, str(path), {f"{section}.{key}": line for key, line in lines.items()})
     return Layer(data, str(path), lines)
 
 

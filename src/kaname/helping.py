@@ -17,29 +17,35 @@ def listing(usage: str, summary: str, entries: Mapping[str, str], heading: str =
 
 def command(words: Sequence[str], target: str) -> str:
     """Help of one verb from its function's annotations; ``target`` is its "module:function"."""
-    from cyclopts import App
-
-    module, _, name = target.partition(":")
-    function = getattr(importlib.import_module(module), name)
-    single = App(name="single", default_command=function)
     positional: list[tuple[str, str]] = []
     options: list[tuple[str, str]] = []
-    for argument in single.assemble_argument_collection(parse_docstring=False):
-        if not argument.show:
-            continue
+    for argument in arguments(target):
         text = _describe(argument)
         names = [flag for flag in argument.names if flag.startswith("-")]
         if names:
             options.append((", ".join(dict.fromkeys(names)), text))
         else:
             positional.append((argument.name.upper(), text))
-    summary = (function.__doc__ or "").strip().split("\n")[0]
+    summary = (_function(target).__doc__ or "").strip().split("\n")[0]
     usage = " ".join(["kaname", *words, *(["[OPTIONS]"] if options else []), *(f"[{row[0]}...]" for row in positional)])
     lines = [f"Usage: {usage}", "", summary, ""]
     if positional:
         lines += ["Arguments:", *_columns(positional), ""]
     options += [("--traceback", "Show where an error comes from."), ("--help, -h", "Display this message and exit.")]
     return "\n".join([*lines, "Options:", *_columns(options), ""])
+
+
+def arguments(target: str) -> list[Any]:
+    """What a command takes and its help shows, as cyclopts' arguments; ``target`` is its "module:function"."""
+    from cyclopts import App
+
+    single = App(name="single", default_command=_function(target))
+    return [argument for argument in single.assemble_argument_collection(parse_docstring=False) if argument.show]
+
+
+def _function(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _describe(argument: Any) -> str:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from contracts.codec import CodecContract
 from kaname.codecs.clusters import mean_shift, peaks
+from kaname.codecs.heatmap import encode_sets
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
 
@@ -48,6 +50,32 @@ def dial(rng, size, notches, sigma, noise=0.0):
     for (cx, cy), height in zip(centres, rng.uniform(0.55, 1.0, notches), strict=True):
         heat = np.maximum(heat, height * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2)))
     return heat + noise * rng.random((size, size))
+
+
+class Clusters(CodecContract):
+    """Any number of points in a map; a Gaussian's cells above one half are a disc of 1.18 sigma."""
+
+    weighted = False
+    sigmas = (2.0, 3.0)
+    several = 6
+    apart = 17.0
+    worst = 0.5
+    border = 1.7  # the part of the disc that is outside is missing from the mean
+
+    def encode(self, points, size, stride, sigma):
+        return encode_sets([points], size, stride, sigma)
+
+    def decode(self, maps, stride, sigma):
+        cell = max(Grid.of(stride).stride_yx)
+        return peaks(maps[0], stride, bandwidth=1.5 * sigma * cell, weighted=self.weighted)[0]
+
+
+class TestPlainClusters(Clusters):
+    weighted = False
+
+
+class TestWeightedClusters(Clusters):
+    weighted = True
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.codec import CodecContract
 from kaname.codecs.heatmap import METHODS, decode, encode, encode_sets
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
@@ -22,26 +23,36 @@ def inside(count: int, stride: object, margin: float, seed: int = 0) -> np.ndarr
     return Grid.of(stride).from_index(index)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 3.0, 6.0])
-@pytest.mark.parametrize("stride", STRIDES, ids=str)
-@pytest.mark.parametrize("method", ["soft-argmax", "dark"])
-@pytest.mark.parametrize("margin", [10, 0])
-def test_refined_points_are_exact(method: str, stride: object, sigma: float, margin: float) -> None:
-    points = inside(200, stride, margin)
-    found, scores = decode(encode(points, np.ones(200), SIZE, stride, sigma), stride, method)  # type: ignore[arg-type]
-    cells = (found - points) / Grid.of(stride).stride_yx[::-1]  # type: ignore[arg-type]
-    assert np.abs(cells).max() <= 0.05
-    assert np.abs(cells.mean(axis=0)).max() <= 0.005
-    assert ((scores > 0.7) & (scores <= 1)).all()
+class Heatmaps(CodecContract):
+    """One point a map."""
+
+    method = "argmax"
+
+    def encode(self, points, size, stride, sigma):
+        return encode(points, np.ones(len(points)), size, stride, sigma)
+
+    def decode(self, maps, stride, sigma):
+        points, scores = decode(maps, stride, self.method)
+        assert (np.isnan(points).any(axis=1) == (scores == 0)).all() and ((scores >= 0) & (scores <= 1)).all()
+        return points[scores > 0]
 
 
-@pytest.mark.parametrize("stride", STRIDES, ids=str)
-def test_argmax_is_the_nearest_cell_and_not_biased(stride: object) -> None:
-    points = inside(4000, stride, 1)
-    found, _ = decode(encode(points, np.ones(4000), SIZE, stride, 2.0), stride)  # type: ignore[arg-type]
-    cells = (found - points) / Grid.of(stride).stride_yx[::-1]  # type: ignore[arg-type]
-    assert np.abs(cells).max() <= 0.5 + 1e-3
-    assert np.abs(cells.mean(axis=0)).max() <= 0.02  # 4000 uniform errors: standard deviation of the mean 0.005
+class TestArgmax(Heatmaps):
+    worst = border = 0.5 + 1e-3
+
+
+class TestSoftArgmax(Heatmaps):
+    method = "soft-argmax"
+    sigmas = (1.0, 1.5, 2.0, 3.0, 6.0)
+
+
+class TestDark(Heatmaps):
+    method = "dark"
+    sigmas = (1.0, 1.5, 2.0, 3.0, 6.0)
+
+
+def test_every_method_has_its_contract() -> None:
+    assert {"argmax", *(one.method for one in (TestSoftArgmax, TestDark))} == set(METHODS)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -194,3 +194,14 @@ def test_partial_files_of_killed_processes_are_swept(tmp_path: Path) -> None:
     run(tmp_path, make_settings(epochs=1))
     assert sorted(path.name for path in tmp_path.glob("*partial*")) == ["mine.partial"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_equal_contents_are_equal_bytes(tmp_path: Path) -> None:
+    """One text in two places and two equal texts must not be told apart: the second is what a resumed run holds."""
+    name = "".join(["lay", "er.weight"])
+    other = "".join(["layer", ".weight"])
+    assert name == other and name is not other
+    for file, second in (("a.pt", name), ("b.pt", other)):
+        training = {"optimizer": {name: torch.ones(2)}, "parameters": [second], "average": (second, {second: 1})}
+        written(tmp_path / file, training=training)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()

@@ -42,7 +42,7 @@ def test_reads_a_log_file(tmp_path: Path) -> None:
 def test_one_value_and_constant_values(value: float, logarithmic: bool) -> None:
     for count in (1, 3):
         rows = [{"epoch": i, "a": value} for i in range(count)]
-        parsed(curves(rows, ["a"], logarithmic=logarithmic))
+        assert parsed(curves(rows, ["a"], logarithmic=logarithmic)).tag.endswith("svg")
 
 
 def test_nothing_to_draw_is_said() -> None:

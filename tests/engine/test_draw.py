@@ -115,3 +115,29 @@ def test_long_and_foreign_names_do_not_break(tmp_path: Path) -> None:
     draw.heatmap_grid(heatmaps(64), heatmaps(64), names, tmp_path / "h.png")
     drawn = draw.points_overlay(photo(60, 80), {name: np.array([[3.0, 4.0]]) for name in names})
     assert drawn.shape == (60, 80, 3)
+
+
+def test_comparison_colours_found_missed_and_wrong() -> None:
+    truth = np.array([[100.0, 100.0], [300.0, 100.0]])
+    found = np.array([[103.0, 100.0], [200.0, 300.0], [np.nan, np.nan]])
+    drawn = draw.comparison(photo(), found, truth, 10.0, legend=False)
+
+    def holds(place: tuple[int, int], colour: tuple[int, int, int]) -> bool:
+        x, y = place
+        window = drawn[y - 14 : y + 15, x - 14 : x + 15].astype(int)
+        return bool((np.abs(window - colour).sum(axis=2) < 40).any())
+
+    right, missed, wrong = draw.PALETTE[:3]
+    assert holds((100, 100), right) and not holds((100, 100), missed) and not holds((100, 100), wrong)
+    assert holds((300, 100), missed) and not holds((300, 100), right)
+    assert holds((200, 300), wrong) and not holds((200, 300), missed)
+    ring = np.abs(drawn[:, :, :].astype(int) - missed).sum(axis=2) < 40
+    rows, columns = np.nonzero(ring)
+    distance = np.hypot(columns + 0.5 - 300, rows + 0.5 - 100)
+    assert np.median(distance) == pytest.approx(10, abs=1), "as wide as the tolerance"
+
+
+def test_comparison_of_nothing() -> None:
+    nothing = np.zeros((0, 2))
+    assert np.array_equal(draw.comparison(photo(), nothing, nothing, 5.0, legend=False), photo())
+    assert not np.array_equal(draw.comparison(photo(), nothing, nothing, 5.0), photo())

@@ -134,6 +134,51 @@ def test_a_file_that_fails_does_not_get_its_name(model: Model, tmp_path: Path, m
     assert json.loads((tmp_path / ".model.failed.onnx.parity.json").read_text())["passed"] is False
 
 
+def by_score(found: Found, threshold: float) -> Any:
+    """A decoder that finds these points where their scores reach the threshold."""
+    return saying([row for row in found if row[2] >= threshold]).decoder
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+def test_a_model_that_finds_nothing_is_compared_lower(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float
+) -> None:
+    """Its maps reach 0.3 and a point needs 0.5: the points of 0.2 are compared, and must agree."""
+    model.decoder = by_score([], 0.5)
+    monkeypatch.setattr(TorchRunner, "__call__", lambda self, images: np.full((1, 1, 4, 4), 0.3, np.float32))
+    monkeypatch.setattr(exporting, "_write", lambda model, path: path.write_bytes(b"x"))
+    monkeypatch.setattr(exporting, "OnnxRunner", lambda path: lambda images: np.full((1, 1, 4, 4), 0.3, np.float32))
+    asked: list[float] = []
+
+    def decode_at(threshold: float) -> Any:
+        asked.append(threshold)
+        answers = iter([(1.0, 2.0, 0.2), (1.0 + shift, 2.0, 0.2)])
+        return lambda maps, back, size: saying([next(answers)]).decoder(maps, back, size)
+
+    out = tmp_path / "model.onnx"
+    if shift:
+        with pytest.raises(InputError, match=r"points by 0\.400 px"):
+            export(model, [("a", IMAGE)], out, decode_at=decode_at)
+        assert not out.exists()
+        return
+    found = export(model, [("a", IMAGE)], out, decode_at=decode_at)
+    report = json.loads((tmp_path / "model.onnx.parity.json").read_text())
+    assert asked == [pytest.approx(0.15)] and report == found.to_dict()
+    assert report["points"] == 0 and report["lowered_points"] == 1 and report["passed"]
+    assert report["lowered_min_score"] == pytest.approx(0.15) and report["lowered_point_distance_p99_px"] == 0
+    assert "no point was compared" in report["warning"] and "0.3" in report["warning"] and "0.5" in report["warning"]
+    without = export(model, [("a", IMAGE)], out)
+    assert without.warning and without.lowered is None and without.passed
+
+
+def test_a_model_that_finds_points_has_no_warning(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_write", lambda model, path: path.write_bytes(b"x"))
+    monkeypatch.setattr(exporting, "OnnxRunner", lambda path: model.runner)
+    assert "warning" not in export(model, [("a", IMAGE)], tmp_path / "model.onnx").to_dict()
+
+
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("x"), InputError("y")])
 def test_an_export_that_is_cut_off_leaves_nothing(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import itertools
 import math
-import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.tiny_task import Squares, content, make_settings, make_task, run, same, same_runs, step
+from engine.tiny_task import content, make_settings, make_task, run, same, same_runs, step
 from kaname.engine import checkpoint
 from kaname.engine.loop import Run
 from kaname.engine.progress import Journal, read_rows
@@ -181,62 +177,6 @@ def test_a_step_in_which_nothing_counts_changes_nothing(tmp_path: Path) -> None:
     assert same(dict(task.model.state_dict()), before)
 
 
-def bad_step(kind: str, number: int) -> Any:
-    calls = itertools.count(1)
-
-    def stepped(model: torch.nn.Module, batch: Batch) -> StepOutput:
-        output = step(model, batch)
-        if next(calls) < number:
-            return output
-        factor = {"loss": float("nan"), "gradient": float("inf"), "validation": float("nan")}[kind]
-        if kind == "gradient":  # a finite loss with an infinite slope
-            zero = (model(batch.images) * 0).sum()
-            return StepOutput(output.loss_sum + torch.sqrt(zero.abs()), output.weight)
-        if kind == "validation" and torch.is_grad_enabled():
-            return output
-        return StepOutput(output.loss_sum * factor, output.weight, output.logs)
-
-    return stepped
-
-
-@pytest.mark.parametrize(
-    ("kind", "what"), [("loss", "the loss (samples"), ("gradient", "a gradient"), ("validation", "the validation loss")]
-)
-def test_what_is_not_finite_stops_the_run(tmp_path: Path, kind: str, what: str) -> None:
-    settings = make_settings(epochs=3, save_every="1steps")
-    with pytest.raises(InputError) as caught:
-        run(tmp_path, settings, step=bad_step(kind, 5), val=5)
-    assert what in caught.value.reason and f"the last good state is {tmp_path / 'last.pt'}" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    found = checkpoint.load(tmp_path / "last.pt")
-    assert all(torch.isfinite(value).all() for value in found.model.values())
-    assert run(tmp_path, settings, resume="auto").progress.finished
-
-
-def test_the_samples_of_the_bad_batch_are_named(tmp_path: Path) -> None:
-    class Poisoned(Squares):
-        def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
-            row = super().sample(index, epoch)
-            return {**row, "target": row["target"] * (np.nan if index == 13 else 1)}
-
-    settings = make_settings(epochs=1, batch_size=2, accumulate=4)
-    with pytest.raises(InputError, match=r"samples \[[^]]*\b13\b[^]]*\].*nothing was saved yet") as caught:
-        Run(replace(make_task(settings), train=Poisoned(22)), settings, RunOptions(tmp_path)).fit()
-    named = caught.value.reason.split("[")[1].split("]")[0].split(",")
-    assert len(named) == 2 and not (tmp_path / "last.pt").exists()
-
-
-def test_weights_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
-    def poison(model: Any) -> dict[str, float]:
-        with torch.no_grad():
-            model.norm.running_mean[0] = float("nan")
-        return {"hits": 1.0}
-
-    with pytest.raises(InputError, match="a weight is not finite"):
-        run(tmp_path, make_settings(epochs=1), figures=poison, score=("hits", "max"))
-    assert not (tmp_path / "model.pt").exists() and not (tmp_path / "last.pt").exists()
-
-
 def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = make_settings()
     task = make_task(settings)
@@ -251,35 +191,6 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_an_empty_training_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="training set is empty"):
         run(tmp_path, make_settings(), train=0)
-
-
-def test_a_folder_that_vanishes(tmp_path: Path) -> None:
-    def vanish(rows: Any) -> None:
-        shutil.rmtree(tmp_path / "run")
-
-    with pytest.raises(InputError, match=r"cannot be written \(No such file or directory\)"):
-        run(tmp_path / "run", make_settings(epochs=2), after_epoch=vanish)
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot be written") as caught:
-        run(tmp_path / "file" / "run", make_settings())
-    assert caught.value.path == str(tmp_path / "file" / "run")
-
-
-@pytest.mark.parametrize("name", ["run.log", ".log.csv.partial"])
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    original = Path.open
-
-    def full(self: Path, *arguments: Any, **named: Any) -> Any:
-        if self.name == name:
-            raise OSError(errno.ENOSPC, "No space left on device", str(self))
-        return original(self, *arguments, **named)
-
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); free space"):
-        run(tmp_path, make_settings(epochs=1))
 
 
 def test_a_log_of_another_program_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,20 @@ import numpy as np
 import pytest
 
 from kaname.engine.curves import curves
-from kaname.engine.page import Interval, Picture, Pictures, Svg, Table, Text, metrics_table, show_number, write_page
+from kaname.engine.page import (
+    Figure,
+    Figures,
+    Interval,
+    Notes,
+    Picture,
+    Pictures,
+    Svg,
+    Table,
+    Text,
+    metrics_table,
+    show_number,
+    write_page,
+)
 from kaname.errors import InputError
 
 VOID = {"meta", "link", "img", "input", "br", "path", "circle", "polyline"}
@@ -86,6 +99,37 @@ def test_metrics_table_shows_intervals_and_reasons() -> None:
 def test_numbers(value: float | None, text: str) -> None:
     assert show_number(value) == text
     assert show_number(float("nan")) == "–"
+
+
+def test_figures_notes_and_what_is_folded(tmp_path: Path) -> None:
+    found = [
+        Figures(
+            [Figure("F1 <a>", Interval(0.9, 0.8, 0.95), "px", "n = 7"), Figure("pck", None, note="no truth")], "Top"
+        ),
+        Notes(["mind the <gap>"], "Notes"),
+        Text(code="a: 1", heading="Config", folded=True),
+        Table(["a"], [[1]], "Rows", folded=True),
+    ]
+    html = write_page(tmp_path / "a.html", "a", found, contents=True).read_text(encoding="utf-8")
+    parser = Balance()
+    parser.feed(html)
+    assert parser.open == [] and html.lstrip().startswith("<!doctype html>")
+    assert "0.800 to 0.950" in html and "F1 &lt;a&gt;" in html and "no truth" in html and "&lt;gap&gt;" in html
+    assert html.count("<details>") == 2
+    assert re.findall(r'<a href="#part-(\d)">(.*?)</a>', html) == [
+        ("1", "Top"), ("2", "Notes"), ("3", "Config"), ("4", "Rows"),
+    ]  # fmt: skip
+
+
+def test_pictures_shrink_into_the_budget(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    pictures = [Pictures([Picture(noise, "a"), Picture(noise, "b")])]
+    sizes = []
+    for budget in (None, 400_000, 100_000, 10):
+        html = write_page(tmp_path / "a.html", "a", pictures, budget=budget).read_text(encoding="utf-8")
+        sizes.append(sum(map(len, re.findall(r'src="(data:[^"]+)"', html))))
+    assert sizes[0] > 400_000 >= sizes[1] > 100_000 >= sizes[2] > 0 == sizes[3]
+    assert html.count("left out") == 2
 
 
 def test_chromium_shows_the_page(tmp_path: Path, chromium: str) -> None:

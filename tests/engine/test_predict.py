@@ -108,12 +108,32 @@ def test_folders_that_are_none(model: Model, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no image"):
         model.predict(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match=r"notes\.txt"):
+    with pytest.raises(InputError, match="holds no image"):
+        model.predict(tmp_path)
+    (tmp_path / "a.png").write_text("x")
+    with pytest.warns(UserWarning, match=r"notes\.txt"), pytest.raises(InputError, match=r"a\.png"):
         model.predict(tmp_path)
     (tmp_path / "a.mp4").write_text("x")
     for source in (tmp_path, tmp_path / "a.mp4", [spot(8, 8, 0, 0)]):
         with pytest.raises(InputError, match="boxes belong to one image"):
             model.predict(source, boxes=[[0, 0, 1, 1]])
+
+
+def test_a_folder_with_other_files(model: Model, tmp_path: Path) -> None:
+    """As the command line: images by their endings, the others named."""
+    write_image(tmp_path / "b.png", spot(16, 32, 4, 8))
+    write_image(tmp_path / "a.jpg", spot(32, 32, 8, 20))
+    (tmp_path / "a.jpg").rename(tmp_path / "A.JPEG")
+    for name in ("labels.json", "points.npy", "Thumbs.db", "clip.mp4"):
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "pictures").mkdir()
+    with pytest.warns(UserWarning) as warned:
+        found = model.predict(tmp_path)
+    assert isinstance(found, list) and [points.size for points in found] == [(32, 32), (16, 32)]
+    assert [str(one.message) for one in warned] == [
+        f"left out of {tmp_path}, no images by their names: Thumbs.db, clip.mp4, labels.json, points.npy"
+    ]
+    assert warned[0].filename == __file__
 
 
 @pytest.mark.parametrize(

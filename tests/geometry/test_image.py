@@ -16,7 +16,7 @@ from PIL import Image
 
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.image import read_image, resample, resample_weights, resize, write_image
+from kaname.geometry.image import image_size, read_image, resample, resample_weights, resize, write_image
 
 sides = st.integers(1, 90)
 sizes = st.tuples(sides, sides)
@@ -253,7 +253,7 @@ def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
             read_image(tmp_path / name)
 
 
-def refusal(path: Path, **options: float) -> str:
+def check_refusal(path: Path, **options: float) -> str:
     with pytest.raises(InputError) as caught:
         read_image(path, **options)
     message = str(caught.value)
@@ -264,8 +264,8 @@ def refusal(path: Path, **options: float) -> str:
 
 
 def test_what_is_no_image_file(tmp_path: Path) -> None:
-    assert "no such file" in refusal(tmp_path / "missing.jpg")
-    assert "folder" in refusal(tmp_path)
+    assert "no such file" in check_refusal(tmp_path / "missing.jpg")
+    assert "folder" in check_refusal(tmp_path)
     for name, content, expected in (
         ("empty.jpg", b"", "0 bytes"),
         ("text.jpg", b"hello", "not an image"),
@@ -273,7 +273,7 @@ def test_what_is_no_image_file(tmp_path: Path) -> None:
         ("post.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
     ):
         (tmp_path / name).write_bytes(content)
-        assert expected in refusal(tmp_path / name)
+        assert expected in check_refusal(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp", "gif"])
@@ -283,7 +283,7 @@ def test_truncated_files(tmp_path: Path, suffix: str, share: float) -> None:
     Image.fromarray(noise((120, 160, 3))).save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    refusal(path)
+    check_refusal(path)
 
 
 def test_trailing_bytes_do_no_harm(tmp_path: Path) -> None:
@@ -302,9 +302,9 @@ def test_size_guard_reads_the_header_alone(tmp_path: Path) -> None:
     content[16:24] = (60000).to_bytes(4, "big") + (50000).to_bytes(4, "big")
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     path.write_bytes(content)
-    assert "3000 megapixels" in refusal(path)
+    assert "3000 megapixels" in check_refusal(path)
     write_image(tmp_path / "small.png", noise((100, 200, 3)))
-    assert "more than 0.01" in refusal(tmp_path / "small.png", max_megapixels=0.01)
+    assert "more than 0.01" in check_refusal(tmp_path / "small.png", max_megapixels=0.01)
 
 
 def test_the_guard_of_pillow_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,3 +335,49 @@ def test_write_refuses_and_leaves_nothing(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def header(path: Path, width: int, height: int) -> Path:
+    """A PNG whose header states a size that its pixels do not have."""
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path, "png")
+    content = bytearray(path.read_bytes())
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["empty", "folder", "missing", "text", "huge"])
+def test_the_size_is_refused_as_the_image_is(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"{kind}.png"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "huge":
+        header(path, 60_000, 50_000)
+    elif kind != "missing":
+        path.write_text("" if kind == "empty" else "no image")
+    said: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for reader in (read_image, image_size):
+            with pytest.raises(InputError) as caught:
+                reader(path)
+            said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert {"empty": "0 bytes", "folder": "a folder, not an image", "missing": "no such file",
+            "text": "not an image that can be read", "huge": "3000 megapixels"}[kind] in said[0]  # fmt: skip
+
+
+def test_large_images_and_damaged_exif_do_not_warn(tmp_path: Path) -> None:
+    """150 megapixels, which Pillow warns of; an EXIF block that is cut off is no reason to say anything either."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert image_size(header(tmp_path / "a.png", 15_000, 10_000)) == (10_000, 15_000)
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010F] = 6, "maker" * 20
+        block = exif.tobytes()
+        Image.fromarray(noise((10, 20, 3))).save(tmp_path / "b.jpg", exif=block[:40])
+        Image.fromarray(noise((10, 20, 3))).save(tmp_path / "c.jpg", exif=block)
+        for name in ("b.jpg", "c.jpg"):
+            assert image_size(tmp_path / name) == read_image(tmp_path / name).shape[:2]
+        assert image_size(tmp_path / "c.jpg") == (20, 10)

@@ -10,7 +10,7 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.metrics import intervals as module
-from kaname.metrics.intervals import bootstrap, mean, summary
+from kaname.metrics.intervals import bootstrap, mean, name_prefix, summary
 
 
 def test_doctests():
@@ -49,6 +49,26 @@ def test_covers_the_true_mean_about_as_often_as_it_says():
         low, high = bootstrap(rng.normal(5, 2, 40), seed=seed, n=400)
         hits += low <= 5 <= high
     assert 0.88 <= hits / 300 <= 0.99
+
+
+@pytest.mark.parametrize(("count", "least"), [(5, 0.87), (7, 0.89), (10, 0.91), (20, 0.91)])
+def test_few_samples_have_honest_intervals_too(count, least):
+    """Plain percentile intervals hold the mean in 0.83, 0.86, 0.92 and 0.93 of such cases."""
+    rng = np.random.default_rng(4)
+    hits = 0
+    for seed in range(400):
+        low, high = bootstrap(rng.normal(5, 2, count), seed=seed)
+        hits += low <= 5 <= high
+    assert least <= hits / 400 <= 0.985
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("psi_0001.jpg", "psi"), ("a/b/clip 12.png", "clip"), ("x(2).png", "x"), ("2024.jpg", "2024"),
+     ("計器-3.jpg", "計器"), ("a1b.jpg", "a1b"), ("_1.jpg", "_1"), ("no number", "no number")],
+)  # fmt: skip
+def test_name_prefix(name, prefix):
+    assert name_prefix(name) == prefix
 
 
 def test_clusters_widen_the_interval():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kaname.engine.page import Section
 
 MARK = ".kaname-demo"
-KNOWN = ("gauge",)
+KNOWN = ("gauge", "tracknet")
 
 
 def demo(

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickletools
 import struct
+import sys
 import warnings
 import zipfile
 import zlib
@@ -48,19 +49,40 @@ def save(
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            torch.save(content, file)
+            torch.save(_interned(content), file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
         _settle(path.parent)
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).split("\n")[0]
+        # The fault of a loader process is raised wherever this one happens to be.
+        if "DataLoader worker" in str(error):
+            raise
         raise InputError(
-            f"the checkpoint cannot be written ({reason})", path=path, remedy="free space or choose another --out-dir"
-        ) from error
+            f"the checkpoint cannot be written ({_reason(error)})", path=path,
+            remedy="free space or choose another --out-dir",
+        ) from error  # fmt: skip
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    """What the system said; torch answers a failed write with its own complaint about it."""
+    for found in (error, error.__context__):
+        if isinstance(found, OSError):
+            return found.strerror or str(found)
+    return str(error).split("\n")[0]
+
+
+def _interned(value: Any) -> Any:
+    """The same values with every text interned: a text that is one object in two places is written once, one that is
+    equal twice is written twice, so that the bytes would tell a resumed run from one that was not."""
+    if isinstance(value, dict):
+        return {_interned(key): _interned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_interned(item) for item in value)
+    return sys.intern(value) if type(value) is str else value
 
 
 def _settle(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from kaname.errors import InputError
 
 # Readable on white and on near-black; axes and text take the colour of the page's text.
-COLOURS = ("#2a9d8f", "#e76f51", "#4f7cff", "#b5179e", "#c99700", "#6c757d")
+COLOURS = ("#2a9d8f", "#e76f51", "#4f7cff", "#c531b0", "#ad8200", "#6c757d")
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 42
 
 Line = list[tuple[float, float]]
@@ -87,12 +87,16 @@ def _ticks(low: float, high: float, wanted: int) -> list[float]:
 
 
 def _powers(low: float, high: float) -> list[float]:
-    """The logarithms of 1, 2 and 5 times powers of ten inside ``low..high``; of powers alone over many decades."""
-    factors = (1, 2, 5) if high - low < 3 else (1,)
+    """Logarithms of round numbers inside ``low..high``: powers of ten over many decades, more between them over few."""
     step = max(1, math.ceil((high - low) / 6))
-    exponents = range(math.floor(low), math.ceil(high) + 1)
-    ticks = [power + math.log10(factor) for power in exponents if power % step == 0 for factor in factors]
-    return [tick for tick in ticks if low <= tick <= high]
+    ticks: list[float] = []
+    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        exponents = range(math.floor(low), math.ceil(high) + 1)
+        found = (power + math.log10(factor) for power in exponents if power % step == 0 for factor in factors)
+        ticks = [tick for tick in found if low <= tick <= high]
+        if len(ticks) >= 3:
+            return ticks
+    return ticks if len(ticks) == 2 else _ticks(low, high, 4)
 
 
 def _range(values: list[float], *, margin: float) -> tuple[float, float]:

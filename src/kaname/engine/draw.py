@@ -24,8 +24,9 @@ from kaname.engine.curves import curves
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize, write_image
+from kaname.metrics.points import matched
 
-__all__ = ["Colour", "curves", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay"]
+__all__ = ["Colour", "comparison", "curves", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay"]
 
 Colour = tuple[int, int, int]
 RGBImage = NDArray[np.uint8]
@@ -41,6 +42,7 @@ PALETTE: tuple[Colour, ...] = (
     (0, 224, 230),
     (181, 224, 46),
 )
+RIGHT, MISSED, WRONG = PALETTE[:3]
 RED: Colour = (230, 0, 0)
 INK: Colour = (20, 20, 20)
 PAPER: Colour = (255, 255, 255)
@@ -78,6 +80,41 @@ def points_overlay(
         rows = [(f"{name}  {_count(xy)}", chosen[name]) for name, xy in points.items()]
         drawn = _legend(drawn, rows)
     return drawn
+
+
+def comparison(
+    image: RGBImage, predicted: NDArray[Any], truth: NDArray[Any], tolerance: float, *, legend: bool = True
+) -> RGBImage:
+    """Draws what was found over what is true: true points as rings as wide as the tolerance, found ones as crosses.
+
+    Points are paired one to one within the tolerance; a pair is green, a ring without a partner (missed) amber, a
+    cross without one (wrong) red.
+
+    Args:
+        image: RGB uint8 ``(h, w, 3)``.
+        predicted: ``(P, 2)`` in pixels of ``image``.
+        truth: ``(T, 2)``.
+        tolerance: pixels of ``image``, > 0.
+        legend: counts in the top left corner.
+
+    Returns:
+        A new RGB uint8 array ``(h, w, 3)``.
+    """
+    drawn = _copy(image)
+    found, real = (np.asarray(points, np.float64).reshape(-1, 2) for points in (predicted, truth))
+    found, real = found[np.isfinite(found).all(axis=1)], real[np.isfinite(real).all(axis=1)]
+    pairs = matched(found, real, tolerance)[3]
+    lone = np.setdiff1d(np.arange(len(found)), pairs[:, 0])
+    missed = np.setdiff1d(np.arange(len(real)), pairs[:, 1])
+    _rings(drawn, real[pairs[:, 1]], RIGHT, tolerance)
+    _rings(drawn, real[missed], MISSED, tolerance)
+    radius = _radius(drawn) * 0.7
+    _crosses(drawn, found[pairs[:, 0]], RIGHT, radius)
+    _crosses(drawn, found[lone], WRONG, radius)
+    if not legend:
+        return drawn
+    rows = [(f"found  {len(pairs)}", RIGHT), (f"missed  {len(missed)}", MISSED), (f"wrong  {len(lone)}", WRONG)]
+    return _legend(drawn, rows)
 
 
 def heatmap_overlay(
@@ -219,6 +256,17 @@ def _crosses(image: RGBImage, points: NDArray[Any], colour: Colour, radius: floa
             for slope in (1, -1):
                 start, end = (x - reach, y - slope * reach), (x + reach, y + slope * reach)
                 cv2.line(image, start, end, ink, thickness, cv2.LINE_AA, SHIFT)
+
+
+def _rings(image: RGBImage, points: NDArray[Any], colour: Colour, radius: float) -> None:
+    """Draws circles into ``image``, each with a dark rim."""
+    height, width = image.shape[:2]
+    thin = max(1, round(max(height, width) / 300))
+    reach = max(3.0, radius)
+    inside = ((points >= -reach) & (points <= (width + reach, height + reach))).all(axis=1)
+    for x, y in np.rint(PIXELS.to_index(points[inside]) * (1 << SHIFT)).astype(int).tolist():
+        for ink, thickness in ((INK, thin + 2), (colour, thin)):
+            cv2.circle(image, (x, y), round(reach * (1 << SHIFT)), ink, thickness, cv2.LINE_AA, SHIFT)
 
 
 def _fit(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -26,7 +26,13 @@ OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
 CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--model-path"]
 
 Checkpoint = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt, last.pt or an .onnx export.")]
+Weights = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt or last.pt.")]
 OutFolder = Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")]
+Results = Annotated[
+    Path | None,
+    Parameter(name=OUT_NAMES, help="Folder to write into; default: evaluation/<model>-<data> beside the model."),
+]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
 @Parameter(name="*")
@@ -50,6 +56,9 @@ class TrainFlags:
     limit: Annotated[int | None, Parameter(help="Use only the first N samples.")] = None
     device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps.")] = None
     devices: Annotated[int | None, Parameter(help="Number of devices on this machine.")] = None
+    strategy: Annotated[
+        Literal["ddp", "fsdp"] | None, Parameter(help="Several processes: whole weights in each, or spread over them.")
+    ] = None
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"] | None, Parameter(help="Arithmetic of the network.")
     ] = None
@@ -68,27 +77,64 @@ class TrainFlags:
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
     print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
 
-    def keys(self) -> dict[str, Any]:
-        """Configuration key to value, for the flags that are aliases of keys."""
+    def keys(self, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Configuration key to value, for the flags that are aliases of keys.
+
+        Args:
+            names: the keys of a recipe that calls them otherwise, by those of :class:`TrainSettings` and ``model``.
+        """
         elsewhere = {"config", "out_dir", "resume", "init", "dry_run", "print_config"}
         model = {"backbone", "pretrained"}
-        return {
+        values = {
             f"{'model' if entry.name in model else 'train'}.{entry.name}": getattr(self, entry.name)
             for entry in fields(self)
             if entry.name not in elsewhere
         }
+        return {(names or {}).get(key, key): value for key, value in values.items()}
 
 
 def resolve(
-    schema: type[T], flags: TrainFlags, overrides: Sequence[str], extra: Mapping[str, Any] | None = None
+    schema: type[T],
+    flags: TrainFlags,
+    overrides: Sequence[str],
+    extra: Mapping[str, Any] | None = None,
+    *,
+    groups: Mapping[str, Path] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> T | None:
-    """The configuration of a ``train`` call, or ``None`` after ``--print-config`` has printed it."""
-    given = {**flags.keys(), **(extra or {})}
-    config = configuration.load(schema, file=flags.config, overrides=overrides, flags=given)
+    """The configuration of a ``train`` call, or ``None`` after ``--print-config`` has printed it.
+
+    Args:
+        extra: further flags by configuration key.
+        groups: a file for each section of the configuration.
+        names: see :meth:`TrainFlags.keys`.
+    """
+    given = {**flags.keys(names), **(extra or {})}
+    config = configuration.load(schema, file=flags.config, groups=groups, overrides=overrides, flags=given)
     if flags.print_config:
         sys.stdout.write(configuration.to_yaml(config))
         return None
     return config
+
+
+def find_group(group: str, name: str) -> Path:
+    """The file of a configuration group: a path, or ``configs/<group>/<name>.yaml`` of the working folder, else of
+    the installed package.
+
+    Raises:
+        InputError: there is none, with the names there are.
+    """
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml") or given.is_file():
+        return given
+    package = Path(configuration.__file__).parent
+    # An installation has the files inside the package, a checkout beside its src folder.
+    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
+    for place in places:
+        if (place / f"{name}.yaml").is_file():
+            return place / f"{name}.yaml"
+    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    raise InputError(f"there is no configuration {group}/{name}", remedy=configuration.nearest(name, known))
 
 
 def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:

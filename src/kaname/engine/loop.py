@@ -7,6 +7,7 @@ over batches and processes, clipping, the optimiser, the moving average. All ran
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import time
@@ -15,9 +16,10 @@ from typing import Any
 
 import torch
 
-from kaname.data.dataset import Batches, Position, loader, to_batch
+from kaname.data.dataset import Batches, Position, close_stream, loader, open_stream, to_batch
 from kaname.data.randomness import generator
-from kaname.engine import checkpoint, resume
+from kaname.engine import checkpoint, faults, resume, sharding
+from kaname.engine.lock import locked_by_first
 from kaname.engine.optim import MovingAverage, Schedule, build_optimizer
 from kaname.engine.progress import Bar, Journal, describe_batch, describe_row, writing
 from kaname.engine.resume import Progress, starting_point
@@ -38,11 +40,20 @@ class Run:
         self.task, self.settings, self.options = task, settings, options
         if len(task.train) == 0:
             raise InputError("the training set is empty", remedy="check --data and --limit")
-        self.runtime = Runtime(settings)
+        self.runtime = Runtime(settings, held_parts=task.before_epoch is not None)
         self.raw = task.model.to(self.runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.start = starting_point(task, options, settings)
+        with contextlib.ExitStack() as held:
+            if not options.dry_run:
+                held.enter_context(locked_by_first(options.out_dir, self.runtime))
+            self._prepare()
+            self.held = held.pop_all()
+
+    def _prepare(self) -> None:
+        task, settings = self.task, self.settings
+        self.start = starting_point(task, self.options, settings)
         if self.start.weights is not None:
             checkpoint.load_weights(self.raw, self.start.weights)
+        self.model = self.runtime.setup_model(self.raw)
         optimizer = build_optimizer(self.raw.parameters(), settings)
         batches = Batches(len(task.train), settings.batch_size, seed=settings.seed, start=Position())
         self.per_epoch = batches.per_epoch
@@ -51,32 +62,37 @@ class Run:
         self.progress = resume.restore(
             self.start, optimizer, self.schedule, self.average, task=task, settings=settings
         )  # fmt: skip
-        self.model, self.optimizer = self.runtime.setup(self.raw, optimizer)
+        self.optimizer = self.runtime.setup_optimizer(optimizer)
         if self.start.exact and self.start.training is not None:
             self.runtime.load_scaler(self.start.training["scaler"])
         self.saved_at, self.saved_step, self.stop = time.monotonic(), self.progress.step, 0
+        # Whether weights, optimiser and position belong together: then a fault may save them.
+        self.whole, self.whole_in_forward = True, not faults.moves_in_forward(self.raw)
         self.val_stream: Iterator[Any] | None = None
 
     def fit(self) -> Progress:
         """Train to the end, to an early stop or to a signal; returns where the run stands."""
         if self.options.dry_run:
-            self._dry_run()
+            with self.held, faults.explained(self):
+                self._dry_run()
             return self.progress
-        self._open_folder()
-        self._announce()
-        with Signals() as signals:
+        with self.held, Signals() as signals, faults.explained(self):
+            self._open_folder()
+            self._announce()
             stream = self._stream(Position(self.progress.epoch, self.progress.batch))
             while self.progress.epoch < self.settings.epochs and not self._stopped_early():
                 self._train_epoch(stream, signals)
                 self._finish_epoch(signals)
-        self.progress.finished = True
-        self._save_last()
-        self.journal.close()
-        self.runtime.close()
+            self.progress.finished = True
+            self.save_last()
+            self.journal.close()
+            self.runtime.close()
         return self.progress
 
     def _train_epoch(self, stream: Iterator[Any], signals: Signals) -> None:
         progress, self.started = self.progress, time.monotonic()
+        if self.task.before_epoch is not None:
+            self.task.before_epoch(progress.epoch + (progress.stage - 1) * STAGE_EPOCHS)
         self.model.train()
         title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
         with Bar(title, self.per_epoch - progress.batch, speak=self.runtime.is_first) as bar:
@@ -87,6 +103,7 @@ class Run:
                     progress.sums[name] = progress.sums.get(name, 0.0) + value
                 progress.batch += count
                 progress.step += 1
+                self.whole = True
                 bar.advance(count, f"loss {sums['loss'] / max(sums['weight'], 1e-12):.4g}")
                 if self.stop:
                     self._interrupt()
@@ -104,6 +121,7 @@ class Run:
         scale = 1.0
         for position in range(count):
             batch = to_batch(next(stream), self.runtime.device)
+            self.whole = self.whole_in_forward
             output = self._counted(self.task.step(self.model, batch), batch.index)
             scale = self.runtime.loss_scale(output.weight) if position == 0 else scale
             self.runtime.backward(output.loss_sum * scale, self.model, last=position == count - 1)
@@ -111,8 +129,10 @@ class Run:
             seen.append((output.loss_sum.detach(), batch.index))
         sums = self._agree(total, signals)
         if not math.isfinite(sums["loss"]):
-            bad = [index for loss, index in seen if not torch.isfinite(loss)]
-            self._refuse(f"the loss (samples {torch.cat(bad).tolist()[:8]})" if bad else "the loss")
+            bad = [number for loss, index in seen if not torch.isfinite(loss) for number in index.tolist()]
+            epoch = progress.epoch + (progress.stage - 1) * STAGE_EPOCHS
+            self._refuse("the loss", faults.not_finite(self.task.train, bad, epoch))
+        self.whole = False
         self._apply_gradients(sums["weight"] * scale)
         return sums
 
@@ -123,7 +143,7 @@ class Run:
             torch._foreach_mul_(gradients, self.runtime.world / weight)
             if self.settings.clip > 0:
                 self.runtime.clip(self.model, self.optimizer, self.settings.clip)
-            norms = torch.stack(torch._foreach_norm(gradients))
+            norms = torch.stack(sharding.gathered(torch._foreach_norm(gradients)))
             if self.runtime.precision != "fp16" and not torch.isfinite(norms).all():
                 self._refuse("a gradient")  # the scaler of fp16 skips such steps itself
             self.optimizer.step()
@@ -154,7 +174,9 @@ class Run:
         row["lr"] = self.schedule.rate(progress.step - 1)
         row |= {f"train_{name}": value / weight for name, value in progress.sums.items() if name != "weight"}
         self._swap()
+        self.whole = self.average is None
         figures = self._validate(signals)
+        self.whole = False
         if figures is not None:
             row |= figures
             better = progress.judge(row.get(self.task.score[0]), self.task.score[1])
@@ -170,7 +192,7 @@ class Run:
         if self.runtime.is_first and self.task.after_epoch is not None:
             with writing(self.options.out_dir):
                 self.task.after_epoch(self.journal.rows)
-        self._save_last()
+        self.save_last()
         if self.stop:
             self._interrupt()
 
@@ -187,13 +209,16 @@ class Run:
                     self.stop = signals.caught
                     return None
                 batch = to_batch(next(self.val_stream), self.runtime.device)
-                with torch.inference_mode():
+                with self.runtime.no_gradients():
                     self._add(total, self._counted(self.task.step(self.model, batch), batch.index))
             sums = self._agree(total, signals)
             if not math.isfinite(sums["loss"]):
                 self._refuse("the validation loss")
             weight = max(sums["weight"], 1e-12)
-            row = {f"val_{name}": sums[name] / weight for name in sorted(sums) if name != "weight"}
+            logs = {name: sums[name] for name in sorted(sums) if name not in ("loss", "weight")}
+            summarise = self.task.summarise or (lambda sums: {name: value / weight for name, value in sums.items()})
+            figures = {"loss": sums["loss"] / weight, **summarise(logs)}
+            row = {f"val_{name}": value for name, value in sorted(figures.items())}
         if self.task.figures is not None:
             row |= self.task.figures(self.raw)
         return self.runtime.of_first(row)
@@ -208,19 +233,21 @@ class Run:
         first = Position(start.epoch + (self.progress.stage - 1) * STAGE_EPOCHS, start.batch)
         batches = Batches(
             len(samples), self.settings.batch_size, seed=self.settings.seed, start=first, rank=self.runtime.rank,
-            world=self.runtime.world, shuffle=training,
+            world=self.runtime.world, shuffle=training, weights=self.task.sample_weights if training else None,
         )  # fmt: skip
         pin = self.runtime.device.type == "cuda"
         stream = loader(samples, batches, num_workers=self.settings.num_workers, pin_memory=pin)
         self.runtime.leave_cores_to(stream.num_workers)
-        return iter(stream)
+        opened = open_stream(stream)
+        self.held.callback(close_stream, opened)
+        return opened
 
-    def _refuse(self, what: str) -> None:
-        last = self.options.out_dir / self.task.last_name
-        kept = f"the last good state is {last}" if last.is_file() else "nothing was saved yet"
+    def _refuse(self, what: str, why: str = "") -> None:
+        self.whole = False  # the weights may already be on their way to infinity
+        place = f"in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}"
         raise InputError(
-            f"{what} is not finite in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}",
-            remedy=f"lower --lr, set train.clip=1 or check the data; {kept}",
+            f"{what} is not finite {place}{f' ({why})' if why else ''}",
+            remedy="lower --lr, set train.clip=1 or check the data",
         )
 
     def _stopped_early(self) -> bool:
@@ -231,7 +258,7 @@ class Run:
         return True
 
     def _interrupt(self) -> None:
-        self._save_last()
+        self.save_last()
         self.journal.close()
         place = self.options.out_dir / self.task.last_name
         raise Interrupted(self.stop, f"interrupted; state saved in {place}, go on with --resume")
@@ -241,16 +268,18 @@ class Run:
         due_time = seconds and time.monotonic() - self.saved_at >= seconds
         due_step = steps and self.progress.step - self.saved_step >= steps
         if due_time or due_step:
-            self._save_last()
+            self.save_last()
 
-    def _save_last(self) -> None:
+    def save_last(self) -> None:
+        """Save the whole state under the task's last name; a run resumes from there."""
         self._save(self.task.last_name, training=True)
         self.saved_at, self.saved_step = time.monotonic(), self.progress.step
 
     def _save(self, name: str, *, training: bool) -> None:
-        if not self.runtime.is_first:
+        if not (self.runtime.is_first or self.runtime.sharded):
             return
-        weights = {key: value.detach().cpu().contiguous() for key, value in self.raw.state_dict().items()}
+        whole = sharding.gathered(self.raw.state_dict())
+        weights = {key: value.detach().cpu().contiguous() for key, value in whole.items()}
         if not all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point()):
             self._refuse("a weight")
         state: Mapping[str, Any] | None = None
@@ -259,6 +288,8 @@ class Run:
                 self.progress, self.optimizer, self.schedule, self.average, task=self.task, settings=self.settings,
                 scaler=self.runtime.scaler(),
             )  # fmt: skip
+        if not self.runtime.is_first:
+            return
         card = {**self.task.card, "recipe": self.task.recipe, "config": self.task.config}
         card["trained"] = {"epoch": self.progress.epoch, "step": self.progress.step, "stage": self.progress.stage}
         checkpoint.save(self.options.out_dir / name, card=card, model=weights, training=state)
@@ -273,8 +304,9 @@ class Run:
                     kept = resume.archive(folder, (self.task.best_name, "log.csv"), self.progress.stage - 1)
                     self.start.notes.extend(f"kept from the stage before: {name}" for name in kept)
         self.journal = Journal(
-            folder if first else None, speak=first, kept_epochs=self.progress.epoch, fresh=self.start.training is None
-        )
+            folder if first else None, speak=first, kept_epochs=self.progress.epoch, fresh=self.start.training is None,
+            logger=self.options.logger, log_dir=self.options.log_dir, title=self.task.recipe,
+        )  # fmt: skip
 
     def _announce(self) -> None:
         trainable = sum(value.numel() for value in self.raw.parameters() if value.requires_grad)
@@ -294,4 +326,4 @@ class Run:
         output = self.task.step(self.model, batch)
         self.runtime.backward(output.loss_sum, self.model, last=True)
         if self.runtime.is_first:
-            print(describe_batch(batch, output))
+            print("\n".join([*self.start.notes, describe_batch(batch, output)]))

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from kaname.engine.settings import TrainSettings
+from kaname.engine.sharding import scattered
 from kaname.errors import InputError
 
 
@@ -119,7 +120,7 @@ class MovingAverage:
         if set(state["weights"]) != set(self.weights):
             raise InputError("the checkpoint's averaged weights are those of another network")
         for name, value in state["weights"].items():
-            self.weights[name].copy_(value)
+            self.weights[name].copy_(scattered(value, self.weights[name]))
         self.updates = int(state["updates"])
 
 

@@ -1,7 +1,11 @@
 """One self-contained page: text, tables, pictures and curves in a single HTML file.
 
-The page asks nothing of the network (pictures travel inside it, there are no scripts and no fonts to load), follows
-the reader's light or dark setting, and is written whole or not at all.
+The page asks nothing of the network (pictures travel inside it, there are no scripts and no fonts to load, and its own
+policy forbids the browser to fetch any), follows the reader's light or dark setting, and is written whole or not at
+all. Its looks are in ``page.html.jinja`` and ``page.css`` beside this file.
+
+Adding a new kind of section: a dataclass with a ``kind``, its branch in ``page.html.jinja``, and its name in
+``Section``.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,9 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError
-from kaname.geometry.image import resize
+from kaname.geometry.image import read_image, resize
 
 MEDIA = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
+LONGEST = 1600  # pixels of an embedded picture's longer side
+SHRUNK = (960, 640, 480, 320, 200)  # the same, where all pictures together outgrow the page's budget
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,13 @@ class Text:
         paragraphs: plain text; everything that HTML would read as markup is escaped.
         code: lines in a fixed-width block, below the paragraphs.
         heading: the section's heading; "" for none.
+        folded: show the code only after a click on "show".
     """
 
     paragraphs: Sequence[str] = ()
     code: str = ""
     heading: str = ""
+    folded: bool = False
     kind: str = field(default="text", init=False)
 
 
@@ -63,12 +72,14 @@ class Table:
         rows: a sequence of cells each; None shows as a dash, an ``Interval`` as "value low to high".
         heading: the section's heading.
         note: a remark below the table.
+        folded: show the table only after a click on "show".
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     heading: str = ""
     note: str = ""
+    folded: bool = False
     kind: str = field(default="table", init=False)
 
 
@@ -87,11 +98,13 @@ class Pictures:
     Attributes:
         pictures: what to show, in reading order.
         heading: the section's heading.
+        note: a remark above them.
         width: the least width of a grid column in CSS pixels: about 200 for photographs, 480 for sheets.
     """
 
     pictures: Sequence[Picture]
     heading: str = ""
+    note: str = ""
     width: int = 200
     kind: str = field(default="pictures", init=False)
 
@@ -102,13 +115,50 @@ class Svg:
 
     drawings: Sequence[str]
     heading: str = ""
+    note: str = ""
     kind: str = field(default="svg", init=False)
 
 
-Section = Text | Table | Pictures | Svg
+@dataclass(frozen=True)
+class Figure:
+    """One headline figure: what it is, its value (None shows as a dash), its unit and a few words below it."""
+
+    label: str
+    value: Interval | None
+    unit: str = ""
+    note: str = ""
 
 
-def write_page(path: str | PathLike[str], title: str, sections: Sequence[Section], *, subtitle: str = "") -> Path:
+@dataclass(frozen=True)
+class Figures:
+    """Headline figures, large and side by side."""
+
+    figures: Sequence[Figure]
+    heading: str = ""
+    kind: str = field(default="figures", init=False)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a reader must know before believing the rest: a list in a marked box."""
+
+    lines: Sequence[str]
+    heading: str = ""
+    kind: str = field(default="notes", init=False)
+
+
+Section = Text | Table | Pictures | Svg | Figures | Notes
+
+
+def write_page(
+    path: str | PathLike[str],
+    title: str,
+    sections: Sequence[Section],
+    *,
+    subtitle: str = "",
+    contents: bool = False,
+    budget: int | None = None,
+) -> Path:
     """Writes the page.
 
     Args:
@@ -116,6 +166,9 @@ def write_page(path: str | PathLike[str], title: str, sections: Sequence[Section
         title: the page's title and first heading.
         sections: what to show, in order.
         subtitle: one line under the title.
+        contents: begin with links to the headings.
+        budget: bytes that all pictures together may take in the page: they shrink until they fit, and what still does
+            not fit is named without its picture.
 
     Returns:
         ``path``.
@@ -125,12 +178,18 @@ def write_page(path: str | PathLike[str], title: str, sections: Sequence[Section
     """
     import jinja2
 
+    pictures = [picture for section in sections if isinstance(section, Pictures) for picture in section.pictures]
+    sources = _sources([picture.image for picture in pictures], budget)
+    room = files("kaname.engine")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = show_number
-    environment.filters["source"] = _source
+    by_picture = {id(picture): source for picture, source in zip(pictures, sources, strict=True)}
+    environment.filters["source"] = lambda picture: by_picture[id(picture)]
     environment.tests["interval"] = lambda cell: isinstance(cell, Interval)
     environment.tests["numeric"] = lambda cell: isinstance(cell, (int, float, Interval)) or cell is None
-    html = environment.from_string(TEMPLATE).render(title=title, subtitle=subtitle, sections=sections, style=STYLE)
+    template = environment.from_string((room / "page.html.jinja").read_text(encoding="utf-8"))
+    style = (room / "page.css").read_text(encoding="utf-8")
+    html = template.render(title=title, subtitle=subtitle, sections=sections, contents=contents, style=style)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
@@ -173,10 +232,27 @@ def show_number(value: float | None) -> str:
     return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.4g}"
 
 
-def _source(image: NDArray[np.uint8] | str | PathLike[str]) -> str:
+def _sources(images: Sequence[NDArray[np.uint8] | str | PathLike[str]], budget: int | None) -> list[str]:
+    """The pictures as data URIs, "" for those that find no room in the budget."""
+    found = [_source(image) for image in images]
+    for longest in SHRUNK if budget is not None else ():
+        if sum(map(len, found)) <= (budget or 0):
+            break
+        found = [
+            _source(image if isinstance(image, np.ndarray) else read_image(Path(image)), longest) for image in images
+        ]
+    used = 0
+    for i, source in enumerate(found):
+        used += len(source)
+        if budget is not None and used > budget:
+            found[i] = ""
+    return found
+
+
+def _source(image: NDArray[np.uint8] | str | PathLike[str], longest: int = LONGEST) -> str:
     """The picture as a data URI."""
     if isinstance(image, np.ndarray):
-        media, content = "image/jpeg", _jpeg(image)
+        media, content = "image/jpeg", _jpeg(image, longest)
     else:
         media = MEDIA.get(Path(image).suffix.lower(), "")
         if not media:
@@ -188,7 +264,7 @@ def _source(image: NDArray[np.uint8] | str | PathLike[str]) -> str:
     return f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _jpeg(image: NDArray[np.uint8], longest: int = 1600) -> bytes:
+def _jpeg(image: NDArray[np.uint8], longest: int) -> bytes:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise InputError(f"a picture must be RGB uint8 (height, width, 3), got {image.dtype} {image.shape}")
     height, width = image.shape[:2]
@@ -198,122 +274,3 @@ def _jpeg(image: NDArray[np.uint8], longest: int = 1600) -> bytes:
     # 4:4:4 keeps thin red crosses red, which JPEG's usual halved colour smears.
     options = [cv2.IMWRITE_JPEG_QUALITY, 88, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
-
-
-STYLE = """
-:root { color-scheme: light dark; --paper: #fbfaf7; --ink: #1d2327; --soft: #5d666d; --line: #dcd9d0; --card: #ffffff;
-  --accent: #b3402c; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #15181b; --ink: #e6e4df; --soft: #9aa3a9; --line: #32383d; --card: #1d2226; --accent: #ef8b73; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", "Helvetica Neue",
-  "Noto Sans", "Noto Sans CJK JP", "Hiragino Sans", sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 2.5rem clamp(1rem, 4vw, 2.5rem) 4rem; }
-h1 { font-size: clamp(1.6rem, 4vw, 2.2rem); line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
-h1::after { content: ""; display: block; width: 3.2rem; height: 3px; margin-top: .8rem; background: var(--accent); }
-.subtitle { color: var(--soft); margin: .8rem 0 0; }
-section { margin-top: 2.4rem; }
-h2 { font-size: 1.2rem; margin: 0 0 .7rem; }
-p { margin: 0 0 .7rem; max-width: 70ch; overflow-wrap: anywhere; }
-pre { margin: 0; padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; font: .86rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .5rem .9rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-tr:last-child td { border-bottom: 0; }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
-.numeric { text-align: right; white-space: nowrap; }
-.between { display: block; color: var(--soft); font-size: .8rem; }
-.note { color: var(--soft); font-size: .86rem; margin-top: .5rem; }
-.grid { display: grid; gap: 1rem; }
-figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-figure img { display: block; width: 100%; cursor: zoom-in; }
-figcaption { padding: .5rem .75rem; font-size: .84rem; color: var(--soft); overflow-wrap: anywhere; }
-figure input { position: absolute; opacity: 0; }
-input:focus-visible + img { outline: 3px solid var(--accent); outline-offset: -3px; }
-input:checked + img { position: fixed; inset: 0; z-index: 1; width: 100vw; height: 100vh; padding: 2vmin;
-  object-fit: contain; background: rgb(0 0 0 / .88); cursor: zoom-out; }
-.drawing { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .75rem; }
-.drawing svg { display: block; width: 100%; height: auto; }
-@media print { figure, .drawing, pre { break-inside: avoid; } }
-"""
-
-TEMPLATE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<link rel="icon" href="data:,">
-<style>{{ style | safe }}</style>
-</head>
-<body>
-<main>
-<h1>{{ title }}</h1>
-{% if subtitle %}<p class="subtitle">{{ subtitle }}</p>{% endif %}
-
-{% for section in sections %}
-<section>
-{% if section.heading %}<h2>{{ section.heading }}</h2>{% endif %}
-
-{% if section.kind == "text" %}
-{% for paragraph in section.paragraphs %}
-<p>{{ paragraph }}</p>
-{% endfor %}
-{% if section.code %}<pre><code>{{ section.code }}</code></pre>{% endif %}
-
-{% elif section.kind == "table" %}
-<div class="scroll"><table>
-<thead><tr>
-{% for column in section.columns %}
-{% set cell = (section.rows[0] if section.rows else section.columns)[loop.index0] %}
-<th{% if cell is numeric %} class="numeric"{% endif %}>{{ column }}</th>
-{% endfor %}
-</tr></thead>
-<tbody>
-{% for row in section.rows %}
-<tr>
-{% for cell in row %}
-{% if cell is interval %}
-<td class="numeric">{{ cell.value | number }}
-{% if cell.low is not none and cell.high is not none %}
-<span class="between">{{ cell.low | number }} to {{ cell.high | number }}</span>
-{% endif %}
-{% if cell.n is not none %}<span class="between">n = {{ cell.n }}</span>{% endif %}
-</td>
-{% elif cell is numeric %}
-<td class="numeric">{{ cell | number }}</td>
-{% else %}
-<td>{{ cell }}</td>
-{% endif %}
-{% endfor %}
-</tr>
-{% endfor %}
-</tbody>
-</table></div>
-{% if section.note %}<p class="note">{{ section.note }}</p>{% endif %}
-
-{% elif section.kind == "pictures" %}
-<div class="grid" style="grid-template-columns: repeat(auto-fill, minmax(min({{ section.width }}px, 100%), 1fr))">
-{% for picture in section.pictures %}
-<figure><label><input type="checkbox" aria-label="enlarge: {{ picture.caption }}">
-<img src="{{ picture.image | source }}" alt="{{ picture.caption }}" loading="lazy"></label>
-{% if picture.caption %}<figcaption>{{ picture.caption }}</figcaption>{% endif %}
-
-</figure>
-{% endfor %}
-</div>
-
-{% elif section.kind == "svg" %}
-<div class="grid" style="grid-template-columns: repeat(auto-fit, minmax(min(360px, 100%), 1fr))">
-{% for drawing in section.drawings %}
-<div class="drawing">{{ drawing | safe }}</div>
-{% endfor %}
-</div>
-{% endif %}
-</section>
-{% endfor %}
-</main>
-</body>
-</html>
-"""

@@ -24,12 +24,19 @@ class Journal:
         speak: whether messages go to the screen.
         kept_epochs: rows of ``log.csv`` beyond this epoch belong to work that was lost and are dropped.
         fresh: a new run, which starts ``run.log`` anew.
+        logger: ``tensorboard``, ``wandb`` or ``none``: where figures go beside ``log.csv``.
+        log_dir: folder of the logger's files; default: ``folder/tb``.
+        title: name of the project in Weights & Biases.
 
     Every method that writes raises :class:`InputError` where the folder has vanished, is read-only or full.
     """
 
-    def __init__(self, folder: Path | None, *, speak: bool = True, kept_epochs: int = 0, fresh: bool = True) -> None:
-        self.folder, self.speak = folder, speak
+    def __init__(
+        self, folder: Path | None, *, speak: bool = True, kept_epochs: int = 0, fresh: bool = True,
+        logger: str = "tensorboard", log_dir: Path | None = None, title: str = "",
+    ) -> None:  # fmt: skip
+        self.folder, self.speak, self.logger, self.title = folder, speak, logger, title
+        self.log_dir = log_dir if log_dir is not None or folder is None else folder / "tb"
         self.rows: list[dict[str, float | int]] = []
         self._board: Any = None
         if folder is not None:
@@ -58,20 +65,65 @@ class Journal:
                 writer.writeheader()
                 writer.writerows(self.rows)
             partial.replace(path)
-        with writing(self.folder / "tb") as path:
-            if self._board is None:
-                from torch.utils.tensorboard import SummaryWriter
-
-                self._board = SummaryWriter(str(path), purge_step=int(row["epoch"]))
-            for name, value in row.items():
-                self._board.add_scalar(name, value, int(row["epoch"]))
-            self._board.flush()
+        if self.log_dir is not None and self.logger != "none":
+            with writing(self.log_dir) as path:
+                if self._board is None:
+                    self._board = BOARDS[self.logger](path, int(row["epoch"]), self.folder, self.title)
+                self._board.write(row)
 
     def close(self) -> None:
-        """Finish TensorBoard's file."""
-        if self._board is not None and self.folder is not None:
-            with writing(self.folder / "tb"):
+        """Finish the logger's files."""
+        if self._board is not None and self.log_dir is not None:
+            with writing(self.log_dir):
                 self._board.close()
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, epoch: int, run: Path, title: str) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder), purge_step=epoch)
+
+    def write(self, row: Mapping[str, float | int]) -> None:
+        for name, value in row.items():
+            self.writer.add_scalar(name, value, int(row["epoch"]))
+        self.writer.flush()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class _WeightsAndBiases:
+    """One run of Weights & Biases for one folder: its id is kept there, so that a resumed run goes on in it."""
+
+    def __init__(self, folder: Path, epoch: int, run: Path, title: str) -> None:
+        wandb = weights_and_biases()
+        folder.mkdir(parents=True, exist_ok=True)
+        name = folder / "wandb_id"
+        if not name.is_file():
+            name.write_text(wandb.util.generate_id(), encoding="utf-8")
+        self.run = wandb.init(
+            project=f"kaname-{title}", dir=str(folder), id=name.read_text(encoding="utf-8"), name=run.name,
+            resume="allow",
+        )  # fmt: skip
+
+    def write(self, row: Mapping[str, float | int]) -> None:
+        self.run.log(dict(row), step=int(row["epoch"]))
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+BOARDS: dict[str, Any] = {"tensorboard": _TensorBoard, "wandb": _WeightsAndBiases}
+
+
+def weights_and_biases() -> Any:
+    """The module ``wandb``, or an :class:`InputError` that says how to get it."""
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise InputError("wandb is not installed", remedy="pip install 'kaname[wandb]', or another --logger") from error
+    return wandb
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from kaname.engine import checkpoint
+from kaname.engine import checkpoint, sharding
 from kaname.engine.checkpoint import Checkpoint
 from kaname.engine.optim import MovingAverage, Schedule
 from kaname.engine.settings import RunOptions, TrainSettings
@@ -81,16 +81,18 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
         raise InputError("--resume and --init exclude each other", remedy="give one of them")
     last = options.out_dir / task.last_name
     if not options.resume:
+        taken = InputError(
+            "this folder already holds a run", path=last, remedy="go on with --resume, or choose another --out-dir"
+        )
         if last.exists() and not options.dry_run:
-            raise InputError(
-                "this folder already holds a run", path=last, remedy="go on with --resume, or choose another --out-dir"
-            )
+            raise taken
+        notes = [f"a real run would be refused: {taken}"] if last.exists() else []
         if options.init is None:
-            return Start()
+            return Start(notes=notes)
         found = checkpoint.load(options.init, recipe=task.recipe)
         _same_fields(task, found)
-        return Start(weights=found, notes=[f"weights of {options.init} (epoch {_epoch(found)})"])
-    notes: list[str] = []
+        return Start(weights=found, notes=[*notes, f"weights of {options.init} (epoch {_epoch(found)})"])
+    notes = []
     if options.resume == "auto":
         newest = checkpoint.newest(options.out_dir, (task.last_name, task.best_name), task.recipe, notes.append)
         if newest is None:
@@ -127,9 +129,12 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, found: C
         )  # fmt: skip
     else:
         last = options.out_dir / task.last_name
-        if not same_folder and last.exists() and not options.dry_run:
+        if not same_folder and last.exists():
             remedy = "go on with that run by a bare --resume, or choose another --out-dir"
-            raise InputError("this folder already holds a run", path=last, remedy=remedy)
+            taken = InputError("this folder already holds a run", path=last, remedy=remedy)
+            if not options.dry_run:
+                raise taken
+            notes.append(f"a real run would be refused: {taken}")
         notes.append(
             f"stage {progress['stage'] + 1} from {found.path}: {settings.epochs} further epochs, a schedule of its own"
         )
@@ -153,11 +158,11 @@ def state(
     """What ``last.pt`` keeps beside the weights, as plain values and tensors."""
     return {
         "progress": dict(progress.__dict__),
-        "optimizer": optimizer.state_dict()["state"],
+        "optimizer": sharding.gathered(optimizer.state_dict()["state"]),
         "optimizer_kind": settings.optimizer,
         "parameters": _trainable(task.model),
         "schedule": schedule.state(),
-        "average": None if average is None else average.state(),
+        "average": None if average is None else sharding.gathered(average.state()),
         "epochs": settings.epochs,
         "order": order_of(task, settings),
         "scaler": dict(scaler),
@@ -192,7 +197,8 @@ def restore(
         if not reasons:
             # Only the moments: rates and decays are those of this run's settings.
             groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": training["optimizer"], "param_groups": groups})
+            state = sharding.scattered_state(training["optimizer"], optimizer)
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
         if average is not None and training["average"] is not None and training["parameters"] == _trainable(task.model):
             average.load(training["average"])
         saved = Progress(**training["progress"])

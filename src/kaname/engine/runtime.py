@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from kaname.engine.settings import TrainSettings
+from kaname.engine.sharding import shard
 from kaname.errors import InputError
 
 
@@ -81,7 +82,8 @@ def processes(devices: int) -> tuple[int, int]:
 class Runtime:
     """One process's view of a run: where tensors live, in what arithmetic, and how sums cross processes."""
 
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, *, held_parts: bool = False) -> None:
+        """``held_parts``: some parameters that require gradients may get none, so processes must look which."""
         with _quiet():
             from lightning_fabric import Fabric
 
@@ -97,13 +99,26 @@ class Runtime:
                 accelerator="gpu" if device.type == "cuda" else device.type,
                 devices=index,
                 num_nodes=machines,
-                strategy="auto" if local * machines == 1 else "ddp",
+                strategy=self._chosen(settings.strategy, local * machines, held_parts=held_parts),
                 precision=names[self.precision],  # type: ignore[arg-type]
             )
             self.fabric.launch()
         self.device = self.fabric.device
         # MPS has no double precision; sums of some thousand cells are exact enough in single precision.
         self.wide = torch.float32 if self.device.type == "mps" else torch.float64
+
+    def _chosen(self, strategy: str, world: int, *, held_parts: bool) -> Any:
+        """Fabric's strategy; sharding among one process is none."""
+        self.strategy = strategy if world > 1 else "ddp"
+        if world == 1:
+            return "auto"
+        if self.strategy != "fsdp":
+            return "ddp_find_unused_parameters_true" if held_parts else "ddp"
+        if self.precision == "fp16":
+            raise InputError("fp16 does not train with --strategy fsdp", remedy="use --precision bf16 or fp32")
+        from lightning_fabric.strategies import ModelParallelStrategy
+
+        return ModelParallelStrategy(shard, data_parallel_size=world, tensor_parallel_size=1)
 
     @property
     def rank(self) -> int:
@@ -126,10 +141,25 @@ class Runtime:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             torch.set_num_threads(max(1, min(torch.get_num_threads(), cores - workers)))
 
-    def setup(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
-        """Wrap model and optimiser; the wrapped model's forward runs in the chosen precision."""
+    @property
+    def sharded(self) -> bool:
+        """Whether parameters are spread over the processes, so that all must take part in gathering them."""
+        return self.strategy == "fsdp"
+
+    def setup_model(self, model: nn.Module) -> Any:
+        """Wrap the model; the wrapped one's forward runs in the chosen precision. Its parameters may be replaced."""
         with _quiet():
-            return self.fabric.setup(model, optimizer)
+            return self.fabric.setup_module(model)
+
+    def setup_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Wrap an optimiser of the parameters of a model that was set up."""
+        with _quiet():
+            return self.fabric.setup_optimizers(optimizer)
+
+    def no_gradients(self) -> Any:
+        """The context of a validation pass."""
+        # Sharded weights that are gathered in inference mode could not train afterwards.
+        return torch.no_grad() if self.sharded else torch.inference_mode()
 
     def backward(self, loss: torch.Tensor, model: Any, *, last: bool) -> None:
         """Backward pass; gradients cross processes only in the ``last`` micro-step of a group."""

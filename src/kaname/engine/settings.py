@@ -36,6 +36,7 @@ class TrainSettings:
         precision: ``auto`` is bf16 where the device multiplies it in hardware, else fp32.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         devices: processes on this machine (one per device).
+        strategy: of several processes: ``ddp`` (each holds all weights) or ``fsdp`` (each holds a part of them).
         seed: of weights, order and augmentation.
         num_workers: loader processes; -1 chooses.
         limit: use only the first N samples of each set; 0 = all.
@@ -64,6 +65,7 @@ class TrainSettings:
     precision: Precision = "auto"
     device: str = "auto"
     devices: int = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     seed: int = 0
     num_workers: int = -1
     limit: int = 0
@@ -129,6 +131,8 @@ class RunOptions:
         init: checkpoint whose weights alone are taken.
         dry_run: build everything, put one batch through, print shapes, write nothing.
         command: the command line, for the report.
+        logger: where figures go beside ``log.csv``: ``tensorboard``, ``wandb`` (an extra) or ``none``.
+        log_dir: folder of the logger's files; default: ``tb`` in ``out_dir``.
     """
 
     out_dir: Path
@@ -136,6 +140,8 @@ class RunOptions:
     init: Path | None = None
     dry_run: bool = False
     command: str = ""
+    logger: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    log_dir: Path | None = None
 
 
 def require(condition: bool, reason: str, remedy: str | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from kaname.data.dataset import Samples
@@ -27,10 +28,17 @@ class Task:
         train: the training set.
         val: the validation set, or ``None``: then the last weights are the best.
         figures: further figures of a model in eval mode after each epoch, by name.
+        summarise: from the sums of the step's logs over the validation set (loss and weight apart) to figures; default:
+            each sum divided by the weight.
         score: which figure of the epoch's row chooses the best weights, and whether lower or higher is better.
         fixed: configuration keys that must not differ when a checkpoint is resumed (model and input).
         best_name: file name of the best weights.
         last_name: file name of the newest state.
+        before_epoch: called in every process with the number of the epoch that begins, from 0 (in a further stage: of
+            all stages' epochs a large one), so that parts of the network can be held at first. Held parameters get no
+            gradients; they belong to the optimiser all the same.
+        sample_weights: ``(len(train),)``: how often each sample is drawn, relative to the others; an epoch then draws
+            with replacement. ``None``: each once.
         after_epoch: called by the first process with all rows of the log after each epoch.
     """
 
@@ -42,8 +50,11 @@ class Task:
     train: Samples
     val: Samples | None = None
     figures: Callable[[nn.Module], Mapping[str, float]] | None = None
+    summarise: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None
     score: tuple[str, str] = ("val_loss", "min")
     fixed: Sequence[str] = field(default_factory=tuple)
     best_name: str = "best.pt"
     last_name: str = "last.pt"
+    before_epoch: Callable[[int], None] | None = None
+    sample_weights: np.ndarray | None = None
     after_epoch: Callable[[Sequence[Row]], None] | None = None

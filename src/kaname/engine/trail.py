@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import cv2
@@ -29,7 +30,7 @@ def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool,
     # Far outside nothing is seen, and OpenCV's integers would overflow.
     kept = way[(np.abs(way) < 4 * max(drawn.shape[:2])).all(axis=1)]
     places = np.rint(PIXELS.to_index(kept) * unit).astype(int).tolist() if len(kept) else []
-    for number, (start, end) in enumerate(zip(places, places[1:], strict=False), 1):
+    for number, (start, end) in enumerate(itertools.pairwise(places), 1):
         thickness = max(1, round(4 * scale * number / len(places)))
         cv2.line(drawn, start, end, SURE, thickness, cv2.LINE_AA, SHIFT)
     if current and places:

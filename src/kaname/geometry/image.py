@@ -10,10 +10,13 @@ antialias=True, align_corners=False)`` and Pillow's ``BILINEAR``. Training, pred
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
 import uuid
+import warnings
+from collections.abc import Generator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -36,15 +39,22 @@ PathLike: TypeAlias = "str | os.PathLike[str]"
 COMMON_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM")
 OTHER_FORMATS = ("WEBP", "TIFF", "AVIF", "JPEG2000", "MPO", "TGA")
 ORIENTATION = 0x0112  # the EXIF tag
+QUARTER_TURNS = (5, 6, 7, 8)
 MEGAPIXELS = 200.0
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 JPEG_END = b"\xff\xd9"
+# The bits of the part alone, to be joined with those of RGB; OpenCV's names for colour hold those of BGR.
+REDUCED = {
+    1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}  # fmt: skip
 
 _header_lock = threading.Lock()
 
 
-def read_image(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> ImageArray:
+def read_image(
+    path: PathLike, *, max_megapixels: float = MEGAPIXELS, at_least: tuple[int, int] | None = None
+) -> ImageArray:
     """Read an image file.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 16-bit images become 8-bit RGB (65535 becomes 255);
@@ -53,6 +63,9 @@ def read_image(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> ImageAr
     Args:
         path: the file; any name.
         max_megapixels: refused above, before any pixel is decoded.
+        at_least: ``(height, width)`` that are enough: a JPEG file that is at least two, four or eight times as large
+            (as it is shown), and whose sides divide by that, may be decoded to that part of its size, which is faster
+            and the mean over its pixels.
 
     Returns:
         RGB uint8 ``(height, width, 3)``, contiguous, the caller's own.
@@ -60,69 +73,120 @@ def read_image(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> ImageAr
     Raises:
         InputError: missing, a folder, empty, no image, damaged or truncated, too large, or 32-bit values.
     """
-    path = Path(path)
+    with _opened(Path(path)) as file:
+        return _decode(file, Path(path), max_megapixels, at_least)
+
+
+def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[int, int]:
+    """``(height, width)`` of what :func:`read_image` would return (EXIF orientation applied), from the header alone.
+
+    Raises:
+        InputError: what :func:`read_image` raises, as far as the header shows it.
+    """
+    with _opened(Path(path)) as file:
+        image = _open(file, Path(path), max_megapixels)
+        width, height = image.size
+        return (width, height) if _orientation(image) in QUARTER_TURNS else (height, width)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Generator[Any]:
+    """The file, open for reading; whatever goes wrong with it is an ``InputError``."""
     try:
         if path.is_dir():
             raise InputError("this is a folder, not an image", path=path, remedy="name one image file")
         if path.stat().st_size == 0:
             raise InputError("the file is empty (0 bytes)", path=path, remedy="copy or download it again")
         with path.open("rb") as file:
-            return _decode(file, path, max_megapixels)
+            yield file
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError("there is no such file", path=path) from error
+        raise InputError("there is no such file", path=path, remedy="check the path") from error
     except PermissionError as error:
         raise InputError("the file may not be read (permission denied)", path=path) from error
     except Exception as error:  # damaged files make the decoders raise almost anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"the image is damaged or truncated ({reason})", path=path, remedy="copy or download it again"
-        ) from error
+        reason = f"the image is damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})"
+        raise InputError(reason, path=path, remedy="copy or download it again") from error
 
 
-def _decode(file: Any, path: Path, max_megapixels: float) -> ImageArray:
-    image = _open(file, path)
+def _decode(file: Any, path: Path, max_megapixels: float, at_least: tuple[int, int] | None = None) -> ImageArray:
+    image = _open(file, path, max_megapixels)
     width, height = image.size
-    if width * height > max_megapixels * 1e6:
-        raise InputError(
-            f"the image has {width} x {height} = {width * height / 1e6:.0f} megapixels, more than {max_megapixels:g}",
-            path=path,
-            remedy="scale it down first",
-        )
+    part = _part(image, at_least)
     if image.format in {"JPEG", "MPO"} and image.mode in {"RGB", "L"}:
         file.seek(0)
         data = np.frombuffer(file.read(), np.uint8)
         # OpenCV decodes the same values in 60 % of Pillow's time, but fills up truncated files without a word; inside
         # the compressed data these two bytes cannot follow each other, so a whole file is one that ends in them.
         if data[-64:].tobytes().rstrip(b"\0\r\n").endswith(JPEG_END):
-            decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-            if decoded is not None and decoded.shape == (height, width, 3):
+            flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | REDUCED[part]
+            decoded = cv2.imdecode(data, flags)
+            if decoded is not None and decoded.shape == (height // part, width // part, 3):
                 return _upright(np.asarray(decoded, np.uint8), image)
         file.seek(0)
-        image = _open(file, path)
+        image = _open(file, path, max_megapixels)
     image.load()
     return _upright(_rgb(image, path), image)
 
 
-def _open(file: Any, path: Path) -> Image.Image:
+def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:
+    """By how much a decoder may shrink an image: 1, 2, 4 or 8."""
+    if at_least is None:
+        return 1
+    width, height = image.size
+    rows, columns = at_least[::-1] if _orientation(image) in QUARTER_TURNS else at_least
+    fits = (
+        part for part in (8, 4, 2)
+        if height % part == width % part == 0 and height // part >= rows and width // part >= columns
+    )  # fmt: skip
+    return next(fits, 1)
+
+
+def _open(file: Any, path: Path, max_megapixels: float) -> Image.Image:
     """The image with its header read and nothing decoded."""
-    # Pillow's own guard is a global that warns at 89 and fails at 179 megapixels; ours stands in read_image.
-    with _header_lock:
+    try:
+        with _quiet():
+            image = _identified(file)
+    except Image.UnidentifiedImageError as error:
+        reason = "this is not an image that can be read"
+        raise InputError(reason, path=path, remedy="convert it to JPEG or PNG") from error
+    width, height = image.size
+    if width * height > max_megapixels * 1e6:
+        reason = f"{width} x {height} = {width * height / 1e6:.0f} megapixels, more than {max_megapixels:g}"
+        raise InputError(f"the image has {reason}", path=path, remedy="scale it down first")
+    return image
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Pillow's own guard is a global that warns at 89 and fails at 179 megapixels; ours stands in ``_open``. It also
+    warns of damaged EXIF blocks, beside which the picture is whole."""
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            try:
-                return Image.open(file, formats=COMMON_FORMATS)
-            except Image.UnidentifiedImageError:
-                Image.init()
-                file.seek(0)
-                return Image.open(file, formats=[name for name in OTHER_FORMATS if name in Image.OPEN])
-        except Image.UnidentifiedImageError as error:
-            raise InputError(
-                "this is not an image that can be read", path=path, remedy="convert it to JPEG or PNG"
-            ) from error
+            yield
         finally:
             Image.MAX_IMAGE_PIXELS = theirs
+
+
+def _identified(file: Any) -> Image.Image:
+    try:
+        return Image.open(file, formats=COMMON_FORMATS)
+    except Image.UnidentifiedImageError:
+        Image.init()
+        file.seek(0)
+        return Image.open(file, formats=[name for name in OTHER_FORMATS if name in Image.OPEN])
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1..8."""
+    try:
+        with _quiet():
+            return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # an EXIF block that cannot be read says nothing
+        return 1
 
 
 def _rgb(image: Image.Image, path: Path) -> ImageArray:
@@ -139,11 +203,8 @@ def _rgb(image: Image.Image, path: Path) -> ImageArray:
 
 def _upright(array: ImageArray, image: Image.Image) -> ImageArray:
     """Apply the EXIF orientation (1..8) to what was decoded as stored."""
-    try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # an EXIF block that cannot be read says nothing, and the picture itself is whole
-        orientation = 1
-    if orientation in {5, 6, 7, 8}:
+    orientation = _orientation(image)
+    if orientation in QUARTER_TURNS:
         array = np.moveaxis(array, 0, 1)
     if orientation in {3, 4, 7, 8}:
         array = array[::-1]

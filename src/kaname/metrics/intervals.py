@@ -1,15 +1,21 @@
 """How sure a metric is: percentile bootstrap intervals (Efron, 1979), over samples or over clusters of samples.
 
-Frames of one video resemble each other; resampling whole videos instead of frames keeps the interval honest.
+Frames of one video resemble each other; resampling whole videos instead of frames keeps the interval honest. Plain
+percentile intervals of few samples are too narrow (of 5 normal values they hold the mean 83 times in 100 instead of
+95); they are widened as Hesterberg (The American Statistician 69, 2015, section 3.3, "expanded percentile") derives,
+to the width that Student's t has for that many samples. From 50 samples on the difference is a few percent.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, stdtrit
 
 from kaname.errors import InputError
 
@@ -34,7 +40,7 @@ def bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float] | None:
-    """Percentile interval of a statistic under resampling with replacement.
+    """Expanded percentile interval of a statistic under resampling with replacement.
 
     Args:
         values: ``(N,)`` or ``(N, ...)``: one entry a sample, such as its error, or its counts (tp, fp, fn).
@@ -43,7 +49,7 @@ def bootstrap(
         clusters: ``(N,)`` names, such as the sample's video: whole clusters are drawn.
         n: number of resamples.
         seed: the same seed gives the same interval.
-        level: share of the resamples inside.
+        level: how often such intervals should hold the true value.
 
     Returns:
         ``(low, high)``; None under 5 samples (or clusters), and where most resamples have no value.
@@ -72,7 +78,7 @@ def bootstrap(
     results = results[np.isfinite(results)]
     if len(results) < (n + 1) // 2:
         return None
-    tail = 50 * (1 - level)
+    tail = 100 * _tail(len(groups), level)
     low, high = np.percentile(results, [tail, 100 - tail])
     return float(low), float(high)
 
@@ -104,14 +110,14 @@ def summary(
     >>> summary([])
     {'value': None, 'low': None, 'high': None, 'n': 0, 'reason': 'no sample has a value'}
     """
-    entries, usable = _usable(values)
-    kept = entries[usable]
+    entries, finite = usable(values)
+    kept = entries[finite]
     value = statistic(kept) if len(kept) else None
     if value is not None and not np.isfinite(value):
         value = None
     interval = None
     if value is not None:
-        names = None if clusters is None else _chosen(clusters, usable)
+        names = None if clusters is None else _chosen(clusters, finite)
         interval = bootstrap(kept, statistic, names, n, seed)
     low, high = interval if interval is not None else (None, None)
     entry: dict[str, Any] = {"value": None if value is None else float(value), "low": low, "high": high, "n": len(kept)}
@@ -120,6 +126,24 @@ def summary(
     if value is None:
         entry["reason"] = reason
     return entry
+
+
+def name_prefix(name: str) -> str:
+    """What a file's name says of its origin: the name without its ending, its last number and what parts the two.
+
+    Names without a number, and those of a number alone, stand for themselves.
+
+    >>> [name_prefix(name) for name in ("psi_0001.jpg", "dial-12 (3).png", "snow_mpa.jpg", "0042.jpg")]
+    ['psi', 'dial-12', 'snow_mpa', '0042']
+    """
+    stem = PurePath(name).stem
+    return re.sub(r"[\s_.(\[-]*\d+[)\]]?$", "", stem) or stem
+
+
+def _tail(count: int, level: float) -> float:
+    """The share of resamples to cut off at each end, so that the interval is as wide as Student's t makes it."""
+    quantile = float(stdtrit(count - 1, (1 + level) / 2))
+    return float(ndtr(-quantile * np.sqrt(count / (count - 1))))
 
 
 def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[IntArray]:
@@ -146,8 +170,12 @@ def _resampled_means(values: FloatArray, groups: list[IntArray], n: int, generat
     return results
 
 
-def _usable(values: Sequence[float | None] | ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """The entries as numbers (N, ...), None as NaN, and which of them (N,) are finite throughout."""
+def usable(values: Sequence[float | None] | ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The entries as numbers ``(N, ...)``, None as NaN, and which of them ``(N,)`` are finite throughout.
+
+    >>> usable([1.0, None])[1].tolist()
+    [True, False]
+    """
     rows: Any = values
     if not isinstance(values, np.ndarray):
         rows = [np.nan if row is None else row for row in rows]

@@ -42,6 +42,22 @@ def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | Non
     return float(_nearest(found, true).mean())
 
 
+def nearest_distances(predicted: ArrayLike, truth: ArrayLike) -> FloatArray:
+    """The distance of each predicted point to the nearest true point.
+
+    Args:
+        predicted: ``(P, 2)``.
+        truth: ``(T, 2)``.
+
+    Returns:
+        ``(P,)`` pixels, in the order of the predicted points that are not missing; infinite without truth.
+
+    >>> nearest_distances([[0, 0], [10, 1]], [[0, 3], [10, 0]]).tolist()
+    [3.0, 1.0]
+    """
+    return _nearest(_present(predicted, "predicted"), _present(truth, "truth"))
+
+
 def pck(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | None:
     """Share of the true points that have a predicted point within the threshold.
 

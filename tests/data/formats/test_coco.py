@@ -109,7 +109,7 @@ def test_real_persons(shared_data):
             np.testing.assert_allclose(corners.max(0), box[2:], atol=0.02)
 
 
-def equal(one, other):
+def check_equal(one, other):
     assert one.image.name == other.image.name
     assert one.size == other.size
     np.testing.assert_allclose(other.boxes, one.boxes, atol=1e-9)
@@ -128,7 +128,7 @@ def test_round_trip(tmp_path):
     samples = coco.read(save(tmp_path))
     coco.write(tmp_path / "y.json", samples)
     for one, other in zip(samples, coco.read(tmp_path / "y.json"), strict=True):
-        equal(one, other)
+        check_equal(one, other)
     content = json.loads((tmp_path / "y.json").read_text(encoding="utf-8"))
     person, ball = content["categories"]
     assert person["keypoints"] == ["nose", "hand"]
@@ -142,7 +142,7 @@ def test_round_trip_of_real_persons(shared_data, tmp_path):
     samples = coco.read(shared_data / "roimask" / "coco_train_persons" / "instances_train2017_person_subset.json")
     coco.write(tmp_path / "y.json", samples)
     for one, other in zip(samples, coco.read(tmp_path / "y.json"), strict=True):
-        equal(one, other)
+        check_equal(one, other)
 
 
 def test_writing_points_without_boxes_and_names_in_japanese(tmp_path):
@@ -253,4 +253,19 @@ def test_junk_in_images_and_categories(tmp_path, key, value):
     content = copy.deepcopy(GOOD)
     content["categories" if key in ("keypoints", "name") else "images"][0][key] = value
     if not coco.problems(save(tmp_path, content)):
-        coco.read(tmp_path / "x.json")
+        assert all(isinstance(sample, Sample) for sample in coco.read(tmp_path / "x.json"))
+
+
+def test_key_points_and_names_of_unequal_number(tmp_path, monkeypatch):
+    """Refused; and were they not, a name would not silently go without its point."""
+    content = copy.deepcopy(GOOD)
+    content["annotations"][0]["keypoints"] = content["annotations"][0]["keypoints"][:3]
+    path = save(tmp_path, content)
+    with pytest.raises(InputError, match="its keypoints must be x, y, v of 2 names"):
+        coco.read(path)
+    monkeypatch.setattr(coco._Reader, "_wrong", lambda *_: None)
+    with pytest.raises(ValueError, match="shorter"):
+        coco.read(path)
+    del content["annotations"][0]["keypoints"]
+    (first, *_) = coco.read(save(tmp_path, content))
+    assert first.visible["nose"][0] == first.visible["hand"][0] == 0

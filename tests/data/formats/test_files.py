@@ -40,7 +40,7 @@ def test_image_size(tmp_path, mode):
 
 def test_no_image(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    for name, words in (("a.png", "not an image"), ("b.png", "does not exist"), (".", "not an image")):
+    for name, words in (("a.png", "0 bytes"), ("b.png", "no such file"), (".", "a folder, not an image")):
         with pytest.raises(InputError, match=words):
             image_size(tmp_path / name)
 

@@ -252,7 +252,7 @@ def test_missing_points_are_left_out_and_size_is_measured(tmp_path):
         ([Sample(image=Path("a.png"), points={"a": np.array([[61.0, 2.0]])}, size=(40, 60))], r"\(61, 2\) of 'a.png'"),
         ([sample_of(boxes=np.array([[0.0, 0, 70, 40]]))], "outside its 60 x 40"),
         ([sample_of(boxes=np.array([[0.0, 0, 7, 4]]), labels=["a", "b"])], "1 boxes and 2 labels"),
-        ([Sample(image=Path("nowhere.png"))], "does not exist"),
+        ([Sample(image=Path("nowhere.png"))], "no such file"),
     ],
 )
 def test_what_cannot_be_written(tmp_path, samples, words):

@@ -55,7 +55,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "--val",
         "--debug", "train.optimizer=adamw", "sigma=14", "augment.rotate=15", "augment.crop=1.02",
         "augment.probability=0.6",
-    ).done()  # fmt: skip
+    ).check_done()  # fmt: skip
     return Trained(data, next(data.glob("runs_*")), answer)
 
 
@@ -63,5 +63,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def exported(trained: Trained) -> Path:
     """The ONNX file of that model."""
     target = trained.run / "gauge.onnx"
-    call("gauge", "export", "--model-path", trained.model, "--out", target).done()
+    call("gauge", "export", "--model-path", trained.model, "--out", target).check_done()
     return target

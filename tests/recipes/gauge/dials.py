@@ -34,7 +34,7 @@ class Answer:
     out: str
     err: str
 
-    def refused(self, *parts: str) -> str:
+    def check_refused(self, *parts: str) -> str:
         """The one line of an error of the user's, which must hold ``parts``."""
         lines = self.err.strip().splitlines()
         assert self.code == 2, (self.code, self.err, self.out)
@@ -43,7 +43,7 @@ class Answer:
             assert part in lines[0], (part, lines[0])
         return lines[0]
 
-    def done(self) -> Answer:
+    def check_done(self) -> Answer:
         assert self.code == 0, (self.code, self.err, self.out)
         return self
 

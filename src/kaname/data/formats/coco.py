@@ -7,7 +7,7 @@ the first of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ def read(
     path: str | PathLike[str],
     images: str | PathLike[str] | None = None,
     category: str | None = None,
+    *,
+    only: Collection[Path] | None = None,
 ) -> list[Sample]:
     """The images of a COCO file, in its order, each with its instances.
 
@@ -34,6 +36,7 @@ def read(
         path: the JSON file.
         images: the folder of the images; every one must be there. Without it the file's names are kept.
         category: take only the instances of the category of this name.
+        only: take only the images that are these files; the others need not be there.
 
     Returns:
         A sample for every image, also for one without instances. ``boxes`` (M, 4), ``labels``, ``ids`` and
@@ -46,7 +49,7 @@ def read(
         InputError: the first of ``problems``.
     """
     samples: list[Sample] = []
-    for found in _walk(Path(path), images, category):
+    for found in walk(Path(path), images, category, only):
         if isinstance(found, InputError):
             raise found
         samples.append(found)
@@ -59,7 +62,7 @@ def problems(
     category: str | None = None,
 ) -> list[InputError]:
     """Everything that is wrong with a COCO file; the arguments are those of ``read``."""
-    return [found for found in _walk(Path(path), images, category) if isinstance(found, InputError)]
+    return [found for found in walk(Path(path), images, category) if isinstance(found, InputError)]
 
 
 def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
@@ -76,7 +79,10 @@ def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
     write_json(path, document(samples, path))
 
 
-def _walk(path: Path, images: str | PathLike[str] | None, category: str | None) -> Iterator[Sample | InputError]:
+def walk(
+    path: Path, images: str | PathLike[str] | None, category: str | None, only: Collection[Path] | None = None
+) -> Iterator[Sample | InputError]:
+    """Every image's sample or what is wrong; no samples where an annotation is. The arguments are those of ``read``."""
     try:
         data = read_json(path)
         folder = None if images is None else Folder(Path(images))
@@ -86,10 +92,13 @@ def _walk(path: Path, images: str | PathLike[str] | None, category: str | None) 
         return
     instances, faults = reader.instances()
     yield from faults
+    wanted = None if only is None else {file.resolve() for file in only}
     seen: dict[str, Any] = {}
     for entry in reader.images.values():
         name = entry["file_name"]
         image = Path(name) if folder is None else folder.find(tails(name))
+        if wanted is not None and (image is None or image.resolve() not in wanted):
+            continue
         if name in seen:
             yield reader.fault("image", entry["id"], f"{name!r} also belongs to image {seen[name]}", "keep one of them")
         elif image is None:
@@ -220,8 +229,10 @@ class _Reader:
         points = {name: np.full((len(single), 2), np.nan) for name in names}
         visible = {name: np.zeros(len(single), dtype=np.int64) for name in names}
         for row, one in enumerate(single):
-            values = np.array(one.get("keypoints") or (), dtype=np.float64).reshape(-1, 3)
-            for name, (x, y, seen) in zip(self._names(one), values, strict=False):
+            if not one.get("keypoints"):
+                continue  # an instance without key points has none of its category's
+            values = np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3)
+            for name, (x, y, seen) in zip(self._names(one), values, strict=True):
                 if seen > 0:
                     points[name][row] = PIXELS.from_index(np.array([[x, y]]))[0]
                     visible[name][row] = int(seen)

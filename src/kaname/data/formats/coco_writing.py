@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.files import image_size
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
+from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample
 
 UNNAMED = "object"  # the category of boxes without labels

@@ -10,15 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from kaname.errors import InputError
-from kaname.types import Size
+from kaname.geometry.image import image_size  # noqa: F401 (formats find it beside what else they need of files)
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _GREATEST = 1e12
-_ORIENTATION = 0x0112  # the EXIF tag; 5..8 are turned by a quarter
-_QUARTER_TURNS = (5, 6, 7, 8)
 
 
 def read_json(path: Path) -> Any:
@@ -46,11 +42,16 @@ def write_json(path: Path, content: Any) -> None:
         text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     except ValueError as error:
         raise InputError("a coordinate is NaN or infinite", path=path, remedy="leave missing points out") from error
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text; under its final name the file is whole or not there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_text(text + "\n", encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
@@ -58,21 +59,11 @@ def write_json(path: Path, content: Any) -> None:
         raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
 
 
-def image_size(path: Path) -> Size:
-    """``(height, width)`` of an image as it is shown (EXIF orientation applied), from its header alone.
-
-    Raises:
-        InputError: missing, or not an image.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
-    except FileNotFoundError as error:
-        raise InputError("the image does not exist", path=path, remedy="check the folder of images") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError("not an image that can be read", path=path, remedy="convert it to JPEG or PNG") from error
-    return (width, height) if turned else (height, width)
+def images_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """The images right in a folder by their endings, sorted, and the names of the other files; hidden ones are none."""
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
+    return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
 
 
 class Folder:

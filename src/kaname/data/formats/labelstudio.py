@@ -8,16 +8,17 @@ the first of them. Formats: labelstud.io/guide/export, older exports with ``comp
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.files import Folder, image_size, read_json, write_json
+from kaname.data.formats.files import Folder, read_json, write_json
 from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
 from kaname.errors import InputError
+from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample, Size
 
 _QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}  # signs of a file's name that an address would give a meaning
@@ -29,6 +30,7 @@ def read(
     *,
     names: Mapping[str, str] | None = None,
     annotator: int | str | None = None,
+    only: Collection[Path] | None = None,
 ) -> list[Sample]:
     """The annotated images of an export, in its order.
 
@@ -40,6 +42,8 @@ def read(
         names: from a key point's label in lower case to the name wanted (``{"start notch": "start"}``); any other
             label is an error. None keeps the labels of the file.
         annotator: whose annotation to take (id or e-mail), where there are several.
+        only: take only the tasks whose images are these files; the images of the others need not be there, and what
+            is wrong with them does not matter.
 
     Returns:
         Samples with points by name in the order of the labels (visible = 2), boxes with labels, the size, and in
@@ -50,7 +54,7 @@ def read(
         InputError: the first of ``problems``.
     """
     samples: list[Sample] = []
-    for found in _walk(Path(path), images, names, annotator):
+    for found in walk(Path(path), images, names, annotator, only):
         if isinstance(found, InputError):
             raise found
         samples.append(found)
@@ -65,7 +69,7 @@ def problems(
     annotator: int | str | None = None,
 ) -> list[InputError]:
     """Everything that is wrong with an export, in the order of its tasks; the arguments are those of ``read``."""
-    return [found for found in _walk(Path(path), images, names, annotator) if isinstance(found, InputError)]
+    return [found for found in walk(Path(path), images, names, annotator) if isinstance(found, InputError)]
 
 
 def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mapping[str, str] | None = None) -> None:
@@ -94,10 +98,14 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mappin
     write_json(path, tasks)
 
 
-def _walk(
-    path: Path, images: str | PathLike[str] | None, names: Mapping[str, str] | None, annotator: int | str | None
+def walk(
+    path: Path,
+    images: str | PathLike[str] | None,
+    names: Mapping[str, str] | None,
+    annotator: int | str | None,
+    only: Collection[Path] | None = None,
 ) -> Iterator[Sample | InputError]:
-    """Every task's sample or what is wrong with it."""
+    """Every task's sample or what is wrong with it; the arguments are those of ``read``."""
     try:
         tasks = read_json(path)
         folders = _folders(path, images)
@@ -110,14 +118,17 @@ def _walk(
     if not tasks:
         yield InputError("the list of tasks is empty", path=path, remedy=EXPORT)
         return
+    wanted = None if only is None else {file.resolve() for file in only}
     taken: dict[Path, str] = {}
     numbers: set[str] = set()
     for position, task in enumerate(tasks, start=1):
         reader = TaskReader(path, task, position, folders, names, annotator, required=images is not None)
+        sample = reader.sample()
+        if wanted is not None and reader.source and (reader.image is None or reader.image.resolve() not in wanted):
+            continue
         if reader.row in numbers:
             yield reader.fault("this task id stands twice", "export the project again")
         numbers.add(reader.row)
-        sample = reader.sample()
         yield from reader.faults
         if sample is None:
             continue

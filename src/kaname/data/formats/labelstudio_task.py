@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from kaname.data.formats.files import IMAGE_ENDINGS, Folder, image_size, is_number, tails
+from kaname.data.formats.files import IMAGE_ENDINGS, Folder, is_number, tails
 from kaname.errors import InputError
+from kaname.geometry.image import image_size
 from kaname.types import Sample, Size
 
 VISIBLE = 2  # Label Studio does not know hidden points
@@ -53,6 +54,8 @@ class TaskReader:
         self.cancelled = 0
         self.unknown: Counter[str] = Counter()
         self.size: Size | None = None
+        self.source: str | None = None  # the image as the export names it
+        self.image: Path | None = None
 
     def fault(self, reason: str, remedy: str | None = None) -> InputError:
         """An error about this task."""
@@ -67,8 +70,8 @@ class TaskReader:
         if not isinstance(self.task, dict):
             self.wrong(f"not a task but {kind_of(self.task)}", EXPORT)
             return None
-        source = self._source()
-        image = None if source is None else self._image(source)
+        self.source = source = self._source()
+        self.image = image = None if source is None else self._image(source)
         annotation = self._annotation()
         marks = [] if annotation is None else [mark for mark in map(self._mark, self._results(annotation)) if mark]
         if self.unknown:
@@ -245,7 +248,7 @@ class TaskReader:
         try:
             true = image_size(image)
         except InputError as error:
-            self.wrong(f"{image.name!r} is {error.reason}", error.remedy)
+            self.wrong(f"{image.name!r}: {error.reason}", error.remedy)
             return
         if self.size is not None and self.size != true:
             self.wrong(

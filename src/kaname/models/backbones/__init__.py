@@ -13,7 +13,7 @@ Adding a new backbone
        this folder (copy `small.py`, the shortest). With a ``description`` (the dict that it gave its own `Backbone`) it
        must build the same modules with random weights, needing neither a network nor any other file.
     2. Add one line to `BACKBONES` below; ``NAME:rest`` then reaches it, with ``name`` = rest.
-    3. Add it to the parametrised tests in ``tests/models/test_backbones.py``.
+    3. Add three lines to ``tests/models/test_backbones.py``: a class that inherits its contract and names it.
 """
 
 from __future__ import annotations

@@ -12,8 +12,11 @@ from cyclopts import Parameter
 from kaname.engine.flags import (
     OUT_NAMES,
     Checkpoint,
+    Device,
     OutFolder,
+    Results,
     TrainFlags,
+    Weights,
     bare_config,
     default_run_folder,
     report_problems,
@@ -29,6 +32,10 @@ Threshold = Annotated[float | None, Parameter(help="Share of a map's maximum abo
 MinScore = Annotated[float | None, Parameter(help="A map whose maximum lies under this has no point.")]
 Clusters = Annotated[
     Literal["plain", "weighted"] | None, Parameter(help="Mean shift over cells, or weighted by value.")
+]
+Cluster = Annotated[
+    Literal["none", "prefix"],
+    Parameter(help="What intervals resample whole: images, or those whose names differ in their number alone."),
 ]
 Data = Annotated[Path, Parameter(help="Folder with train/ and val/, or with images/ and labels/.")]
 
@@ -85,11 +92,23 @@ def check(
     print("no problems")
 
 
-def crop(*, images: Path, boxes: Path, out: OutFolder, size: CropSize = 448) -> None:
+def crop(
+    *,
+    images: Annotated[Path, Parameter(help="Folder of the photographs.")],
+    boxes: Annotated[Path, Parameter(help="Label Studio or COCO file with the dials' boxes.")],
+    out: OutFolder,
+    size: CropSize = 448,
+) -> None:
     """Cut dials out of photographs by their boxes (Label Studio or COCO); points move along."""
+    from kaname.recipes.gauge.prepare import box_problems, check_size, without_task
     from kaname.recipes.gauge.prepare import crop as cut
 
+    check_size(size)
+    report_problems(box_problems(boxes, images))
     written = cut(images, boxes, out, size)
+    other = without_task(boxes, images)
+    if other:
+        print(f"left out of {images}, not in {boxes.name}: {', '.join(other)}")
     print(f"{len(written)} dials of {size} x {size} in {out / 'images'}")
 
 
@@ -145,7 +164,7 @@ def evaluate(
     data: Data | None = None,
     checkpoint: Checkpoint | None = None,
     predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
-    out: OutFolder | None = None,
+    out: Results = None,
     split: Annotated[str | None, Parameter(help="train, val or all; default val where there is one.")] = None,
     truth: Annotated[
         Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")
@@ -155,22 +174,24 @@ def evaluate(
     min_score: MinScore = None,
     clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Draw every image.")] = False,
-    device: str = "auto",
+    cluster: Cluster = "none",
+    device: Device = "auto",
 ) -> None:
-    """Score a model or a file of predictions against labels; writes metrics.json and prints a table."""
+    """Score a model or a file of predictions against labels; writes metrics.json and report.html, prints a table."""
     from kaname.recipes.gauge.scoring import score
 
     changes = {"tolerance": tolerance, "threshold": threshold, "min_score": min_score, "clusters": clusters}
     score(
-        data, checkpoint, predictions, out, split=split, truth=truth, changes=changes, pictures=pictures, device=device
-    )
+        data, checkpoint, predictions, out, split=split, truth=truth, changes=changes, pictures=pictures,
+        device=device, cluster=cluster,
+    )  # fmt: skip
 
 
 def validate(
     *,
     data: Data | None = None,
     checkpoint: Checkpoint,
-    out: OutFolder | None = None,
+    out: Results = None,
     split: Annotated[str | None, Parameter(help="train, val or all.")] = "all",
     tolerance: Annotated[float | None, Parameter(help="Pixels at 448 within which a point is found.")] = None,
     threshold: Threshold = None,
@@ -179,13 +200,17 @@ def validate(
     truth: Annotated[
         Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")
     ] = "points",
-    device: str = "auto",
+    cluster: Cluster = "none",
+    device: Device = "auto",
 ) -> None:
     """Evaluate every set of a data folder with the pictures of each image."""
     from kaname.recipes.gauge.scoring import score
 
     changes = {"tolerance": tolerance, "threshold": threshold, "min_score": min_score, "clusters": clusters}
-    score(data, checkpoint, None, out, split=split, truth=truth, changes=changes, pictures=True, device=device)
+    score(
+        data, checkpoint, None, out, split=split, truth=truth, changes=changes, pictures=True, device=device,
+        cluster=cluster,
+    )  # fmt: skip
 
 
 def predict(
@@ -197,7 +222,7 @@ def predict(
     min_score: MinScore = None,
     clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
     from kaname.recipes.gauge.prediction import predict_sources
@@ -215,7 +240,7 @@ def predict(
 
 def export(
     *,
-    checkpoint: Checkpoint,
+    checkpoint: Weights,
     out: Annotated[Path, Parameter(name=[*OUT_NAMES, "--output"], help="The .onnx file to write.")],
     images: Annotated[Path | None, Parameter(help="Images to check parity on; default: the run's own data.")] = None,
     count: Annotated[int, Parameter(help="How many of them.")] = 16,
@@ -226,6 +251,8 @@ def export(
     parity = export_checked(checkpoint, out, images, count)
     print(json.dumps(parity.to_dict(), indent=1))
     print(f"{out}: answers like {checkpoint} on {parity.images} images")
+    if parity.warning:
+        print(f"warning: {parity.warning}")
 
 
 def draw(

@@ -26,11 +26,13 @@ from typing import Any
 import numpy as np
 
 from kaname.codecs.clusters import peaks
-from kaname.data.formats.files import image_size
+from kaname.data.formats.files import is_number, read_json
 from kaname.errors import InputError
-from kaname.metrics.intervals import summary
+from kaname.geometry.image import image_size
+from kaname.metrics.intervals import name_prefix, summary
 from kaname.metrics.points import matched, mean_nearest_distance, non_assigned, pck, precision_recall_f1
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.labels import Dial, letterbox, read_heatmaps, truth_of
 from kaname.types import FloatArray, Points, Size
 
@@ -71,7 +73,9 @@ def evaluate(
     tolerance: float,
     truth: str,
     bandwidth: float,
+    sigma: float,
     source: Path,
+    cluster: str = "none",
 ) -> dict[str, Any]:
     """Figures of a whole set.
 
@@ -82,29 +86,40 @@ def evaluate(
         truth: ``points`` (the annotated coordinates; heatmaps where nothing else is known) or ``heatmap`` (truth
             clustered from the label heatmaps at 0.95, as the original system scored itself).
         bandwidth: of that clustering, pixels at 448.
+        sigma: of the heatmaps that are drawn for it where a dial has points alone, pixels at 448.
         source: the file of predictions, for messages.
+        cluster: what the intervals resample whole: ``none`` (each image stands for itself) or ``prefix`` (images
+            whose names differ in their number alone, such as those of one kind of dial).
 
     Returns:
-        ``{"groups": {group: {metric: summary}}, "images": {name: figures}, "from_heatmaps": count}``.
+        ``{"groups": {group: {metric: summary}}, "images": {name: figures}, "from_heatmaps": count, "compared": {name:
+        {"predicted", "truth", "scores"}}, "clusters": count}``; compared points are pixels at 448, clusters None
+        where each image stands for itself.
 
     Raises:
         InputError: an image of the set without a prediction, with several, or with one for another size.
     """
     known = _by_name(predictions)
     images: dict[str, dict[str, dict[str, float | None]]] = {}
+    compared: dict[str, dict[str, Mapping[str, FloatArray]]] = {}
     from_heatmaps = 0
     for dial in dials:
         found = _prediction(dial, predictions, known, source)
-        real, exact = reference_truth(dial, found.size, truth=truth, bandwidth=bandwidth)
+        real, exact = reference_truth(dial, found.size, truth=truth, bandwidth=bandwidth, sigma=sigma)
         from_heatmaps += not exact
         into = letterbox(found.size, REFERENCE_SIZE)
         ours = {name: into.points(found.xy[name]) for name in CHANNELS}
         images[dial.image.name] = image_figures(ours, real, tolerance)
+        compared[dial.image.name] = {"predicted": ours, "truth": real, "scores": found.scores}
+    names = [name_prefix(name) for name in images] if cluster == "prefix" else None
     groups = {
-        group: {metric: summary([figures[group][metric] for figures in images.values()]) for metric in METRICS}
+        group: {metric: summary([figures[group][metric] for figures in images.values()], names) for metric in METRICS}
         for group in GROUPS
     }
-    return {"groups": groups, "images": images, "from_heatmaps": from_heatmaps}
+    return {
+        "groups": groups, "images": images, "from_heatmaps": from_heatmaps, "compared": compared,
+        "clusters": None if names is None else len(set(names)),
+    }  # fmt: skip
 
 
 def _by_name(predictions: Mapping[str, Points]) -> dict[str, list[str]]:
@@ -135,8 +150,10 @@ def _prediction(dial: Dial, predictions: Mapping[str, Points], known: Mapping[st
     return found
 
 
-def reference_truth(dial: Dial, size: Size, *, truth: str, bandwidth: float) -> tuple[dict[str, FloatArray], bool]:
-    """The truth of a dial in pixels at 448, and whether it is the annotated coordinates."""
+def reference_truth(
+    dial: Dial, size: Size, *, truth: str, bandwidth: float, sigma: float
+) -> tuple[dict[str, FloatArray], bool]:
+    """The truth of a dial in pixels at 448, and whether it is the annotated coordinates; the rest as in `evaluate`."""
     if truth == "points" and dial.points is not None:
         into = letterbox(size, REFERENCE_SIZE)
         return {name: into.points(points) for name, points in truth_of(dial).items()}, True
@@ -145,7 +162,7 @@ def reference_truth(dial: Dial, size: Size, *, truth: str, bandwidth: float) -> 
     elif dial.points is not None:
         from kaname.recipes.gauge.prepare import encode
 
-        maps = encode(dial.points, size, REFERENCE_SIZE, 8.0)
+        maps = encode(dial.points, size, REFERENCE_SIZE, sigma)
     else:
         raise InputError("no truth for this image", path=dial.image)
     scale = REFERENCE_SIZE / maps.shape[1]
@@ -157,6 +174,26 @@ def reference_truth(dial: Dial, size: Size, *, truth: str, bandwidth: float) -> 
         )[0]
         for name in CHANNELS
     }, False  # fmt: skip
+
+
+def lengths_of(predictions: Path) -> tuple[float, float]:
+    """Bandwidth and sigma, in pixels at 448, of the model behind a ``points.json``; the defaults where it names none.
+
+    Raises:
+        InputError: not such a file, or one of them is no positive number.
+    """
+    made = read_json(predictions)
+    content = made if isinstance(made, dict) else {}
+    settings = content.get("settings")
+    named = settings if isinstance(settings, dict) else {}
+    found = {
+        "bandwidth": named.get("bandwidth", ExtractSettings().bandwidth),
+        "sigma": content.get("sigma", GaugeConfig().sigma),
+    }
+    for name, value in found.items():
+        if not is_number(value) or value <= 0:
+            raise InputError(f"{name} is {value!r}, no length in pixels", path=predictions, remedy="predict again")
+    return float(found["bandwidth"]), float(found["sigma"])
 
 
 def metrics_content(result: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

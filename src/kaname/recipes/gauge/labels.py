@@ -16,10 +16,10 @@ import numpy as np
 
 from kaname.config import nearest
 from kaname.data.formats import labelstudio
-from kaname.data.formats.files import image_size, read_json
+from kaname.data.formats.files import IMAGE_ENDINGS, images_in, read_json
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.image import read_image
+from kaname.geometry.image import image_size, read_image
 from kaname.recipes.gauge import CHANNELS
 from kaname.types import FloatArray, Size
 
@@ -29,7 +29,6 @@ ALIASES = {
     "middle": "middle", "inbetween notch": "middle", "middle notch": "middle",
 }  # fmt: skip
 LABEL_NAMES = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 POINTS_FORMAT = "kaname-points"
 COORDINATES = "continuous pixels of this image: (0, 0) is the top-left corner of the top-left pixel"
 AGAIN = "write it again with `kaname gauge heatmaps`"
@@ -225,9 +224,7 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError("the image folder does not exist", path=folder, remedy="check the path")
-    files = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
-    )
+    files = images_in(folder)[0]
     if not files:
         raise InputError("no image in this folder", path=folder, remedy=f"put {', '.join(IMAGE_ENDINGS)} files there")
     return files

@@ -12,7 +12,7 @@ from kaname import config as configuration
 from kaname.codecs.clusters import peaks
 from kaname.data.formats.files import read_json, write_json
 from kaname.engine.onnx_model import OnnxRunner
-from kaname.engine.predict import Maps, Model, Runner
+from kaname.engine.predict import Decode, Maps, Model, Runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS
@@ -53,7 +53,12 @@ def open_model(path: Path, *, runtime: str = "auto", extract: Mapping[str, Any] 
         runner, card = load_runner(path, device=runtime)
     stored = dict(card["config"]["extract"])
     settings = configuration.from_dict(ExtractSettings, {**stored, **(extract or {})})
-    return Model(card, runner, lambda maps, back, size: extract_points(maps, back, size, settings))
+    return Model(card, runner, decoder(settings))
+
+
+def decoder(settings: ExtractSettings) -> Decode:
+    """From maps to notches with these settings."""
+    return lambda maps, back, size: extract_points(maps, back, size, settings)
 
 
 def extract_points(maps: Maps, back: Affine, size: Size, settings: ExtractSettings) -> Points:
@@ -87,16 +92,18 @@ def _without_padding(maps: Maps, back: Affine, size: Size) -> Maps:
 
 
 def write_points(
-    path: Path, rows: Iterable[tuple[str, Points, Mapping[str, Any]]], *, model: str, settings: Mapping[str, Any]
-) -> None:
+    path: Path, rows: Iterable[tuple[str, Points, Mapping[str, Any]]], *, model: str, settings: Mapping[str, Any],
+    sigma: float,
+) -> None:  # fmt: skip
     """Write ``points.json``; at its name stands the whole file or none.
 
     ``{"format": "kaname-points", "version": 1, "coordinates": TEXT, "recipe": "gauge", "model": TEXT, "settings":
-    {threshold, min_score, bandwidth, clusters, tolerance}, "images": [ROW, ...]}``, where a ROW is ``{"image": NAME,
-    "size": [height, width], "points": {"start": [[x, y], ...], "middle": ..., "end": ...}, "scores": {"start": [s],
-    "middle": ..., "end": ...}}``. Points are continuous pixels of the original image; start and end hold at most one,
-    ``middle`` every notch; scores, one a point, are the heatmap's maximum there in 0..1. NAME is the file's name, or
-    its path as it was given where two files share a name.
+    {threshold, min_score, bandwidth, clusters, tolerance}, "sigma": S, "images": [ROW, ...]}``, where a ROW is
+    ``{"image": NAME, "size": [height, width], "points": {"start": [[x, y], ...], "middle": ..., "end": ...}, "scores":
+    {"start": [s], "middle": ..., "end": ...}}``. Points are continuous pixels of the original image; start and end
+    hold at most one, ``middle`` every notch; scores, one a point, are the heatmap's maximum there in 0..1. NAME is the
+    file's name, or its path as it was given where two files share a name. ``sigma`` (pixels at 448) is what the model
+    was trained with; a file without it is read as one of a model with the default.
 
     Rows of a video are named ``NAME#FRAME`` and also hold ``frame`` (from 0) and ``seconds``; rows of boxes are named
     ``NAME#BOX`` and also hold ``box`` (from 1, in the order of the file of boxes).
@@ -113,7 +120,7 @@ def write_points(
     ]
     content = {
         "format": POINTS_FORMAT, "version": 1, "coordinates": COORDINATES, "recipe": "gauge", "model": model,
-        "settings": dict(settings), "images": images,
+        "settings": dict(settings), "sigma": sigma, "images": images,
     }  # fmt: skip
     write_json(path, content)
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kaname.data.formats.files import image_size
+from kaname.config import from_dict
+from kaname.data.formats.files import images_in
 from kaname.data.video import frames, is_video
 from kaname.engine import draw
 from kaname.engine.progress import Bar
 from kaname.errors import InputError
-from kaname.geometry.image import read_image, write_image
+from kaname.geometry.image import image_size, read_image, write_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
-from kaname.recipes.gauge.config import ExtractSettings
-from kaname.recipes.gauge.evaluate import reference_truth
+from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
+from kaname.recipes.gauge.evaluate import lengths_of, reference_truth
 from kaname.recipes.gauge.labels import Dial, image_files, letterbox, make_folder, read, sets, truth_of
-from kaname.recipes.gauge.predict import open_model, read_points, write_points
-from kaname.recipes.gauge.prepare import read_boxes
+from kaname.recipes.gauge.predict import decoder, open_model, read_points, write_points
+from kaname.recipes.gauge.prepare import read_boxes, refuse_without_box
 from kaname.recipes.gauge.scoring import describe_model
 from kaname.types import Points
 
@@ -68,7 +70,8 @@ def predict_sources(
                 bar.advance()
 
     extract = {**model.card["config"]["extract"], **changes}
-    write_points(out / "points.json", rows(), model=describe_model(model), settings=extract)
+    sigma = float(model.card["config"]["sigma"])
+    write_points(out / "points.json", rows(), model=describe_model(model), settings=extract, sigma=sigma)
     print(f"{len(files)} file(s) predicted with {describe_model(model)}; points in {out / 'points.json'}")
 
 
@@ -86,7 +89,11 @@ def export_checked(checkpoint: Path, out: Path, images: Path | None, count: int)
     folder = images if images is not None else _own_images(Path(model.card["config"]["data"]))
     chosen = image_files(folder)
     step = max(1, len(chosen) // count)
-    return export(model, [(path.name, read_image(path)) for path in chosen[::step][:count]], out)
+    extract = from_dict(ExtractSettings, model.card["config"]["extract"])
+    return export(
+        model, [(path.name, read_image(path)) for path in chosen[::step][:count]], out,
+        decode_at=lambda min_score: decoder(replace(extract, min_score=min_score)),
+    )  # fmt: skip
 
 
 def draw_all(out: Path, data: Path | None, predictions: Path | None, images: Path | None, limit: int) -> int:
@@ -94,10 +101,11 @@ def draw_all(out: Path, data: Path | None, predictions: Path | None, images: Pat
     if limit < 0:
         raise InputError(f"--limit must not be negative, got {limit}", remedy="0 draws all")
     found = {} if predictions is None else read_points(predictions)
+    bandwidth = ExtractSettings().bandwidth if predictions is None else lengths_of(predictions)[0]
     if data is not None:
         folders = sets(data)
         chosen = [
-            (Path(name) / dial.name if len(folders) > 1 else Path(dial.name), dial.image, _layers(dial, found))
+            (Path(name if len(folders) > 1 else "") / dial.name, dial.image, _layers(dial, found, bandwidth))
             for name, folder in folders.items() for dial in read(folder, allow_missing=True)
         ]  # fmt: skip
     else:
@@ -109,11 +117,12 @@ def draw_all(out: Path, data: Path | None, predictions: Path | None, images: Pat
     return len(chosen[: limit or None])
 
 
-def _layers(dial: Dial, found: Mapping[str, Points]) -> dict[str, np.ndarray]:
+def _layers(dial: Dial, found: Mapping[str, Points], bandwidth: float) -> dict[str, np.ndarray]:
     if dial.points is None:
         size = image_size(dial.image)
         back = letterbox(size, REFERENCE_SIZE).inverse()
-        known = reference_truth(dial, size, truth="heatmap", bandwidth=ExtractSettings().bandwidth)[0]
+        # Without points a dial has heatmaps, so that no sigma is needed to draw them.
+        known = reference_truth(dial, size, truth="heatmap", bandwidth=bandwidth, sigma=GaugeConfig().sigma)[0]
         truth = {name: back.points(known[name]) for name in CHANNELS}
     else:
         truth = truth_of(dial)
@@ -173,8 +182,7 @@ def _expand(sources: list[Path]) -> Iterator[Path]:
     for source in sources:
         if source.is_dir():
             taken = image_files(source)
-            left = sorted(path.name for path in source.iterdir() if path.is_file() and path not in taken)
-            left = [name for name in left if not name.startswith(".")]
+            left = images_in(source)[1]
             if left:
                 print(f"left out of {source}, no images by their names: {', '.join(left)}")
             yield from taken
@@ -205,12 +213,11 @@ def _boxes_by_name(boxes: Path, files: list[Path]) -> dict[Path, np.ndarray]:
             raise InputError(
                 "boxes belong to photographs, not to a video", path=path, remedy="predict it without --boxes"
             )
-    for folder in {path.parent for path in files}:
-        known = {sample.image.resolve(): sample.boxes for sample in read_boxes(boxes, folder)}
-        found |= {path: known[path.resolve()] for path in files if path.resolve() in known}
-    for path in files:
-        if path not in found:
-            raise InputError(f"no box for {path.name}", path=boxes, remedy="draw a rectangle round its dial")
+    for folder in dict.fromkeys(path.parent for path in files):
+        inside = [path for path in files if path.parent == folder]
+        known = {sample.image.resolve(): sample.boxes for sample in read_boxes(boxes, folder, only=inside)}
+        found |= {path: known[path.resolve()] for path in inside if path.resolve() in known}
+    refuse_without_box([path.name for path in files if path not in found], boxes)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -181,22 +181,48 @@ def encode(points: Mapping[str, FloatArray], image: Size, size: int, sigma: floa
     return encode_sets(sets, (size, size), 1.0, sigma * size / REFERENCE_SIZE)
 
 
-def read_boxes(path: Path, images: Path) -> list[Sample]:
+def read_boxes(path: Path, images: Path, *, only: Collection[Path] | None = None) -> list[Sample]:
     """Photographs with their boxes and notches by channel, from Label Studio rectangles or COCO.
 
+    With ``only`` the file may name other photographs as well, which need not be there.
+
     Raises:
-        InputError: an unreadable file, a photograph without a box, or a point of an unknown name.
+        InputError: an unreadable file, photographs without a box (all are named), or a point of an unknown name.
     """
     if isinstance(read_json(path), dict):
-        samples = [_renamed(sample, path) for sample in coco.read(path, images=images)]
+        samples = [_renamed(sample, path) for sample in coco.read(path, images=images, only=only)]
     else:
-        samples = labelstudio.read(path, images=images, names=ALIASES)
-    if not samples:
+        samples = labelstudio.read(path, images=images, names=ALIASES, only=only)
+    if not samples and only is None:
         raise InputError("no photographs in this file", path=path, remedy="export the boxes again")
-    for sample in samples:
-        if not len(sample.boxes):
-            raise InputError("no box", path=path, row=sample.image.name, remedy="draw a rectangle round the dial")
+    refuse_without_box([sample.image.name for sample in samples if not len(sample.boxes)], path)
     return samples
+
+
+def box_problems(path: Path, images: Path) -> list[InputError]:
+    """Everything that keeps :func:`read_boxes` from reading the boxes of a folder of photographs."""
+    found: list[InputError] = []
+    document = isinstance(read_json(path), dict)
+    walked = coco.walk(path, images, None) if document else labelstudio.walk(path, images, ALIASES, None)
+    for entry in walked:
+        if isinstance(entry, InputError):
+            found.append(entry)
+        elif not len(entry.boxes):
+            row, remedy = entry.image.name, "draw a rectangle round the dial"
+            found.append(InputError("no box", path=path, row=row, remedy=remedy))
+    return found
+
+
+def without_task(path: Path, images: Path) -> list[str]:
+    """Names of the photographs in a folder that a file of boxes does not know."""
+    known = {sample.image.resolve() for sample in read_boxes(path, images)}
+    return [image.name for image in image_files(images) if image.resolve() not in known]
+
+
+def refuse_without_box(names: Sequence[str], path: Path) -> None:
+    """Refuse photographs of these names, which have no box in the file ``path``; all stand in the message."""
+    if names:
+        raise InputError(f"no box for {', '.join(names)}", path=path, remedy="draw a rectangle round each dial")
 
 
 def _renamed(sample: Sample, path: Path) -> Sample:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaname.config import from_dict, to_dict
-from kaname.data.formats.files import read_json, write_json
+from kaname.data.formats.files import read_json, write_json, write_text
 from kaname.engine import draw
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
+from kaname.engine.report import Speed
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
-from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE, report
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.labels import Dial, letterbox, make_folder, read, read_heatmaps, sets, truth_of
@@ -28,42 +28,56 @@ Result = dict[str, Any]
 
 
 def score_model(
-    model: Model, dials: list[Dial], out: Path, settings: ExtractSettings, *, title: str, truth: str, pictures: bool
-) -> Result:
+    model: Model, dials: list[Dial], out: Path, settings: ExtractSettings, *, title: str, truth: str, pictures: bool,
+    notes: Mapping[str, Any] | None = None, cluster: str = "none",
+) -> Result:  # fmt: skip
     """Predict a set to ``out/points.json``, score that file, and with ``pictures`` draw every image."""
+    speed = Speed()
 
     def rows() -> Iterator[tuple[str, Points, Mapping[str, Any]]]:
         with Bar(f"predicting {title}", len(dials)) as bar:
             for dial in dials:
-                image = read_image(dial.image)
-                maps = model.maps(image)
-                points = model.decode(maps, image.shape[:2])  # type: ignore[arg-type]
+                with speed.stage("reading"):
+                    image = read_image(dial.image)
+                with speed.stage("network"):
+                    maps = model.maps(image)
+                with speed.stage("extraction"):
+                    points = model.decode(maps, image.shape[:2])  # type: ignore[arg-type]
                 if pictures:
-                    _pictures(dial, image, maps, points, model, out)
+                    _pictures(dial, image, maps, points, model, settings.bandwidth, out)
                 bar.advance()
                 yield dial.image.name, points, {}
 
-    write_points(out / "points.json", rows(), model=describe_model(model), settings=to_dict(settings))
-    return score_file(out / "points.json", dials, out, settings, truth=truth)
+    sigma = float(model.card["config"]["sigma"])
+    write_points(out / "points.json", rows(), model=describe_model(model), settings=to_dict(settings), sigma=sigma)
+    result = score_file(out / "points.json", dials, out, settings.tolerance, truth=truth, notes=notes, cluster=cluster)
+    result["speed"] = {**speed.rows(), **report.conditions(model)}
+    return result
 
 
-def score_file(predictions: Path, dials: list[Dial], out: Path, settings: ExtractSettings, *, truth: str) -> Result:
+def score_file(
+    predictions: Path, dials: list[Dial], out: Path, tolerance: float, *, truth: str,
+    notes: Mapping[str, Any] | None = None, cluster: str = "none",
+) -> Result:  # fmt: skip
     """Score a ``points.json`` and write ``metrics.json`` and ``key_point_metrics.json`` into ``out``.
 
-    Model and extraction are those that the file names; of ``settings`` tolerance and the truth's bandwidth count.
+    Model, extraction and the lengths that a truth from heatmaps needs are those that the file names; ``notes`` are
+    further settings to report; ``cluster`` as in ``evaluate.evaluate``.
     """
-    made = read_json(predictions)
+    found, made = read_points(predictions), read_json(predictions)
+    bandwidth, sigma = figures.lengths_of(predictions)
     result = figures.evaluate(
-        dials, read_points(predictions), tolerance=settings.tolerance, truth=truth, bandwidth=settings.bandwidth,
-        source=predictions,
+        dials, found, tolerance=tolerance, truth=truth, bandwidth=bandwidth, sigma=sigma, source=predictions,
+        cluster=cluster,
     )  # fmt: skip
-    notes = {
+    over = "images" if cluster == "none" else f"{result['clusters']} groups of images (by {cluster} of their names)"
+    settings = {
         "recipe": "gauge", "model": made.get("model"), "predictions": predictions.name, "truth": truth,
         "set": out.name, "data": dials[0].image.parent.parent.resolve().as_posix(),
-        "tolerance_px": settings.tolerance, "reference_size": REFERENCE_SIZE, "intervals": "95 % bootstrap over images",
-        "extract": made.get("settings"),
+        "tolerance_px": tolerance, "reference_size": REFERENCE_SIZE, "intervals": f"95 % bootstrap over {over}",
+        "cluster": cluster, "data_hash": report.hash_of(dials), "extract": made.get("settings"), **(notes or {}),
     }  # fmt: skip
-    write_json(out / "metrics.json", figures.metrics_content(result, notes))
+    write_json(out / "metrics.json", figures.metrics_content(result, settings))
     write_json(out / "key_point_metrics.json", figures.key_point_metrics(result))
     return result
 
@@ -78,17 +92,19 @@ def describe_model(model: Model) -> str:
     )
 
 
-def _pictures(dial: Dial, image: np.ndarray, maps: np.ndarray, points: Points, model: Model, out: Path) -> None:
-    side = model.input_size[0]
+def _pictures(
+    dial: Dial, image: np.ndarray, maps: np.ndarray, points: Points, model: Model, bandwidth: float, out: Path
+) -> None:
+    side, sigma = model.input_size[0], float(model.card["config"]["sigma"])
     into = letterbox(points.size, side)
     if dial.points is not None:
-        true_maps = encode(dial.points, points.size, side, float(model.card["config"]["sigma"]))
+        true_maps = encode(dial.points, points.size, side, sigma)
         truth = {name: into.points(xy) for name, xy in truth_of(dial).items()}
     else:
         assert dial.heatmaps is not None
         true_maps = read_heatmaps(dial.heatmaps, None)
         size = (true_maps.shape[1], true_maps.shape[2])
-        found = figures.reference_truth(dial, size, truth="heatmap", bandwidth=20.0)[0]
+        found = figures.reference_truth(dial, size, truth="heatmap", bandwidth=bandwidth, sigma=sigma)[0]
         truth = {name: xy * (side / REFERENCE_SIZE) for name, xy in found.items()}
     true_maps[CHANNELS.index("middle")] = true_maps.max(axis=0)
     ours = {name: into.points(points.xy[name]) for name in CHANNELS}
@@ -101,16 +117,24 @@ def _pictures(dial: Dial, image: np.ndarray, maps: np.ndarray, points: Points, m
 
 def score(
     data: Path | None, checkpoint: Path | None, predictions: Path | None, out: Path | None, *, split: str | None,
-    truth: str, changes: Mapping[str, Any], pictures: bool, device: str = "auto",
+    truth: str, changes: Mapping[str, Any], pictures: bool, device: str = "auto", limit: int = 0,
+    cluster: str = "none",
 ) -> dict[str, Result]:  # fmt: skip
     """The verbs ``evaluate`` and ``validate``: score sets of a data folder and print their tables.
 
     Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of ``val``, or of the last set without one.
+    Without ``out`` they go to :func:`results_folder`, where each set's ``metrics.json`` is the only one, so that no
+    call writes over the figures of another set or of other data.
 
     Args:
         data: default: the data the model was trained with.
         split: a set's name, ``all`` for all of them, or ``None`` for ``val`` (or the only one).
         changes: extraction settings to use instead of the stored ones; ``None`` values are ignored.
+        limit: score only the first N images of each set; 0 = all.
+        cluster: as in ``evaluate.evaluate``.
+
+    Raises:
+        InputError: bad usage or input, or an ``out`` that would mix results with the images and labels of a data set.
     """
     if (checkpoint is None) == (predictions is None):
         raise InputError("evaluate needs a model or predictions", remedy="give either --checkpoint or --predictions")
@@ -128,23 +152,64 @@ def score(
         data = Path(model.card["config"]["data"])
     stored = {} if model is None else model.card["config"]["extract"]
     settings = from_dict(ExtractSettings, {**stored, **given})
-    place = out or (checkpoint or predictions or data).parent
+    source, chosen = checkpoint or predictions or data, _chosen(data, split)
+    place = out or results_folder(source, data)
+    refuse_data_folder(place, chosen)
+    notes: dict[str, Any] = {"source": source.name, **({"limit": limit} if limit else {})}
     results: dict[str, Result] = {}
-    for name, folder in _chosen(data, split).items():
-        dials = read(folder, allow_missing=True)
+    for name, folder in chosen.items():
+        dials = read(folder, allow_missing=True)[: limit or None]
         if model is not None:
             results[name] = score_model(
-                model, dials, place / name, settings, title=name, truth=truth, pictures=pictures
-            )
+                model, dials, place / name, settings, title=name, truth=truth, pictures=pictures, notes=notes,
+                cluster=cluster,
+            )  # fmt: skip
         else:
-            assert predictions is not None
-            results[name] = score_file(predictions, dials, place / name, settings, truth=truth)
-        print(f"\n{name}: {len(dials)} images, distances in pixels at {REFERENCE_SIZE}, 95 % intervals")
+            results[name] = score_file(
+                source, dials, place / name, settings.tolerance, truth=truth, notes=notes, cluster=cluster
+            )
+        report.write(results[name], dials, place / name, model=model, source=source)
+        count = f"{len(dials)} images{f' (at most the first {limit})' if limit else ''}"
+        print(f"\n{name}: {count}, distances in pixels at {REFERENCE_SIZE}, 95 % intervals")
         _print_table(figures.table(results[name]))
-    chosen = "val" if "val" in results else list(results)[-1]
-    write_json(place / "metrics.json", json.loads((place / chosen / "metrics.json").read_text(encoding="utf-8")))
-    print(f"\nfigures in {place / 'metrics.json'}")
+    _publish(place, list(results), whole=out is not None)
     return results
+
+
+def _publish(place: Path, names: list[str], *, whole: bool) -> None:
+    """Say where the results are; with ``whole`` those of the most telling set also stand in ``place`` itself."""
+    written = [place / name for name in names]
+    if whole:
+        headline = place / ("val" if "val" in names else names[-1])
+        for file in ("metrics.json", "report.html"):
+            write_text(place / file, (headline / file).read_text(encoding="utf-8"))
+        written = [place, *written]
+    print(f"\nmetrics.json and report.html in {', '.join(map(str, written))}")
+
+
+def results_folder(source: Path, data: Path) -> Path:
+    """Where results go that no ``--out`` was given for: ``evaluation/<source>-<data>`` beside the checkpoint or the
+    predictions; with a number behind it where results of another file or of other data of these names lie there."""
+    first = source.parent / "evaluation" / f"{source.stem}-{data.resolve().name}"
+    place, number = first, 1
+    while not all(_is_of(path, source, data.resolve()) for path in place.glob("*/metrics.json")):
+        number += 1
+        place = first.with_name(f"{first.name}-{number}")
+    return place
+
+
+def _is_of(metrics: Path, source: Path, data: Path) -> bool:
+    found = read_json(metrics)
+    settings = found.get("settings", {}) if isinstance(found, dict) else {}
+    folder = Path(str(settings.get("data")))
+    return settings.get("source") == source.name and data in (folder, folder.parent)
+
+
+def refuse_data_folder(out: Path, names: Iterable[str]) -> None:
+    """Refuse to write results where the images of a data set lie: they would be taken for a part of it."""
+    for folder in (out, *(out / name for name in names)):
+        if (folder / "images").is_dir():
+            raise InputError("results would be mixed with a data set", path=folder, remedy="choose another --out")
 
 
 def _chosen(data: Path, split: str | None) -> dict[str, Path]:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kaname import __version__
 from kaname import config as configuration
-from kaname.data.formats.files import write_json
+from kaname.data.formats.files import write_json, write_text
 from kaname.engine import draw
 from kaname.engine.loop import Progress, Run
 from kaname.engine.settings import RunOptions
 from kaname.engine.task import Task
+from kaname.errors import InputError
 from kaname.geometry.image import write_image
-from kaname.recipes.gauge import CHANNELS
+from kaname.recipes.gauge import CHANNELS, labels, report
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.labels import make_folder
+from kaname.recipes.gauge.predict import open_model
+from kaname.recipes.gauge.scoring import refuse_data_folder, score, score_model
 from kaname.recipes.gauge.step import task as build_task
 
 DEBUG_SAMPLES = 16
+REPORT_IMAGES = 64  # that a run scores for its page
 
 
 def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool) -> Progress:
     """Train; with ``debug`` write augmented samples first, with ``validate`` score every set afterwards.
 
     Files in ``options.out_dir``: ``model.pt`` (the best), ``last.pt``, ``loss.json``, ``parameters.json``,
-    ``log.csv``, ``run.log``, ``tb/``.
+    ``log.csv``, ``run.log``, ``tb/``, ``report.html``.
     """
+    if validate:
+        refuse_data_folder(options.out_dir, labels.sets(config.data))
     task = build_task(config, options.out_dir, store=not options.dry_run)
     work = Run(task, config.train, options)
     if not options.dry_run and work.runtime.is_first:
@@ -38,19 +45,42 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
             write_debug(task, options.out_dir / "debug")
     progress = work.fit()
     if validate and not options.dry_run and work.runtime.is_first:
-        from kaname.recipes.gauge.scoring import score
-
         model = options.out_dir / task.best_name
         score(config.data, model, None, options.out_dir, split="all", truth="points", changes={}, pictures=True,
-              device=config.train.device)  # fmt: skip
+              device=config.train.device, limit=config.train.limit)  # fmt: skip
+    elif not options.dry_run and work.runtime.is_first:
+        try:
+            write_report(config, options, options.out_dir / task.best_name)
+        except InputError as error:  # the run itself is whole
+            print(f"no report.html: {error}")
     return progress
+
+
+def write_report(config: GaugeConfig, options: RunOptions, model: Path) -> None:
+    """``report.html`` of a run: its best weights on some validation images (where there are none, on training images).
+
+    The predictions and figures behind the page lie in ``report/``; ``--val`` scores whole sets instead.
+    """
+    found = labels.sets(config.data)
+    name = "val" if "val" in found else next(iter(found))
+    whole, limit = labels.read(found[name], allow_missing=True), min(config.train.limit or REPORT_IMAGES, REPORT_IMAGES)
+    dials, folder = whole[:limit], options.out_dir / "report"
+    opened = open_model(model, runtime=config.train.device)
+    notes = {"source": model.name, "set": name, **({"limit": limit} if len(dials) < len(whole) else {})}
+    result = score_model(opened, dials, folder, config.extract, title=name, truth="points", pictures=False, notes=notes)
+    page = options.out_dir / "report.html"
+    title = f"gauge: training run {options.out_dir.resolve().name}"
+    report.write(result, dials, folder, model=opened, source=model, path=page, title=title, command=options.command)
+    print(f"report in {page}")
 
 
 def write_parameters(task: Task, config: GaugeConfig, options: RunOptions) -> None:
     """``parameters.json``: the resolved configuration, the command, the version; ``config.yaml``: the same to reuse."""
     content = {"config": dict(task.config), "command": options.command, "kaname": __version__, "card": dict(task.card)}
     write_json(options.out_dir / "parameters.json", json.loads(json.dumps(content, sort_keys=True)))
-    (options.out_dir / "config.yaml").write_text(configuration.to_yaml(config), encoding="utf-8")
+    # A run may be repeated from anywhere, so its data must not depend on the working folder.
+    whole = replace(config, data=config.data.resolve())
+    write_text(options.out_dir / "config.yaml", configuration.to_yaml(whole))
 
 
 def write_debug(task: Task, folder: Path) -> None:

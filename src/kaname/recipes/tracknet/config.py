@@ -25,7 +25,7 @@ FLAG_KEYS = {
         f"train.{name}": f"training.{name}"
         for name in (
             "epochs", "batch_size", "accumulate", "early_stop", "ema", "seed", "num_workers", "limit", "device",
-            "devices", "precision", "cache_views", "cache_budget", "save_every",
+            "devices", "strategy", "precision", "cache_views", "cache_budget", "save_every",
         )
     },
 }  # fmt: skip
@@ -277,6 +277,7 @@ class TrainingSettings:
     precision: Precision = "auto"
     device: str = "auto"
     devices: int = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     seed: int = 0
     num_workers: int = -1
     limit: int = 0
@@ -299,8 +300,8 @@ class TrainingSettings:
             epochs=self.epochs, batch_size=self.batch_size, accumulate=self.accumulate, optimizer=self.optimizer.name,
             lr=self.optimizer.lr, weight_decay=self.optimizer.weight_decay, schedule=self.scheduler.name,
             warmup_epochs=self.scheduler.warmup_epochs, clip=self.grad_clip, ema=self.ema, early_stop=self.early_stop,
-            precision=self.precision if self.amp else "fp32", device=self.device, devices=self.devices, seed=self.seed,
-            num_workers=self.num_workers, limit=self.limit, cache_views=self.cache_views,
+            precision=self.precision if self.amp else "fp32", device=self.device, devices=self.devices,
+            strategy=self.strategy, seed=self.seed, num_workers=self.num_workers, limit=self.limit, cache_views=self.cache_views,
             cache_budget=self.cache_budget, save_every=self.save_every,
         )  # fmt: skip
 

@@ -187,12 +187,7 @@ def draw_all(out: Path, data: str | None, predictions: Path | None, source: Path
     if data is None:
         if source is None:
             raise InputError("the frames are not known", remedy="give --data, or --source VIDEO|FOLDER")
-        pairs: Iterator[tuple[VideoFrame, Row]] = zip(_read(source, 25.0), rows, strict=False)
-        count = 0
-        for frame, row in itertools.islice(pairs, limit or None):
-            write_image(_made(out / f"frame_{frame.index:06d}.jpg"), draw_ball(frame.image, [row]))
-            count += 1
-        return count
+        return _draw_source(out, source, {row.frame: row for row in rows}, limit)
     settings = data_settings(data)
     assert settings is not None
     found = sets(settings)
@@ -208,6 +203,17 @@ def draw_all(out: Path, data: str | None, predictions: Path | None, source: Path
     for clip, number in itertools.islice(places, limit or None):
         picture = draw.points_overlay(read_image(clip.frames[number]), _layers(clip, number, answers))
         write_image(_made(out / clip.name / f"{clip.frames[number].stem}.jpg"), picture)
+        count += 1
+    return count
+
+
+def _draw_source(out: Path, source: Path, answers: Mapping[int, Row], limit: int) -> int:
+    count = 0
+    for frame in itertools.islice(_read(source, 25.0), limit or None):
+        row = answers.get(frame.index)
+        if row is None:
+            raise InputError(f"no row for frame {frame.index}", path=source, remedy="predict this video again")
+        write_image(_made(out / f"frame_{frame.index:06d}.jpg"), draw_ball(frame.image, [row]))
         count += 1
     return count
 

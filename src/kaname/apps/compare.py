@@ -1,0 +1,150 @@
+"""``kaname compare``: is B better than A, or is it chance? Two files of predictions of one recipe, image by image."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from kaname import config as configuration
+from kaname.engine.flags import OUT_NAMES
+from kaname.errors import InputError
+
+if TYPE_CHECKING:
+    from kaname.engine.compare import Scored
+
+
+def compare(
+    a: Annotated[Path, Parameter(help="Predictions, or a folder that holds them.")],
+    b: Annotated[Path, Parameter(help="The other predictions; differences are B - A.")],
+    /,
+    *options: Annotated[str, Parameter(help="key=value of the recipe's scoring, as tolerance=5.")],
+    data: Annotated[
+        Path | None, Parameter(help="The labelled data; default: what the metrics.json beside A names.")
+    ] = None,
+    split: Annotated[str | None, Parameter(help="One set of the data; default: all of them.")] = None,
+    cluster: Annotated[
+        str | None, Parameter(help="What is resampled whole: none, prefix (of file names); the recipe's default.")
+    ] = None,
+    out: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder for compare.json; default: that of B.")] = None,
+    resamples: Annotated[int, Parameter(help="Resamples of the bootstrap.")] = 1000,
+    flips: Annotated[int, Parameter(help="Random swaps of the permutation test, beyond 12 clusters.")] = 10_000,
+    seed: Annotated[int, Parameter(help="The same seed gives the same answer.")] = 0,
+) -> None:
+    """Compare two files of predictions, paired by image: difference, 95 % interval, p-value; writes compare.json."""
+    from kaname.data.formats.files import write_json
+    from kaname.engine.compare import comparison, remarks, table
+
+    for name, count in (("resamples", resamples), ("flips", flips)):
+        if not 1 <= count <= 10_000_000:
+            raise InputError(f"--{name} must lie in 1..10,000,000, got {count}", remedy="leave it out")
+    if seed < 0:
+        raise InputError(f"--seed must not be negative, got {seed}", remedy="leave it out for 0")
+    files = [find_predictions(path) for path in (a, b)]
+    recipes = [recipe_of(path) for path in files]
+    if recipes[0] != recipes[1]:
+        raise InputError(f"of the recipe {recipes[1]!r}, but A is of {recipes[0]!r}", path=files[1],
+                         remedy="compare two files of one recipe")  # fmt: skip
+    score = _scorer(recipes[0])
+    labelled, changes = data or _data_beside(files[0]), _values(options)
+    first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
+    content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
+    content["settings"] |= {"a": files[0].as_posix(), "b": files[1].as_posix()}
+    target = (out or files[1].parent) / "compare.json"
+    write_json(target, json.loads(json.dumps(content, sort_keys=True)))
+    print(f"A: {files[0]}\nB: {files[1]}\n{content['settings']['pairs']} paired images\n")
+    rows = table(content)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(["", *remarks(content), f"written to {target}"]))
+
+
+def find_predictions(path: Path) -> Path:
+    """The file of predictions: the path itself, or in a folder the one that a recipe writes.
+
+    Raises:
+        InputError: nothing there, or several.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise InputError("there is no such file or folder", path=path, remedy="check the path")
+    found = list(dict.fromkeys(
+        next(path / file for file in files if (path / file).is_file())
+        for files in _file_names().values() if any((path / file).is_file() for file in files)
+    ))  # fmt: skip
+    if len(found) != 1:
+        what = "no predictions" if not found else f"several: {', '.join(item.name for item in found)}"
+        raise InputError(f"{what} in this folder", path=path, remedy=f"name the file ({_listed()})")
+    return found[0]
+
+
+def recipe_of(path: Path) -> str:
+    """The recipe of a file of predictions: what it (or the JSON file of the same name beside it) says, else the one
+    that writes such a name.
+
+    Raises:
+        InputError: the file says no recipe that this version has.
+    """
+    telling = path.with_suffix(".json")
+    content = _read(telling) if telling.is_file() else None
+    name: Any = content.get("recipe") if isinstance(content, dict) else None
+    if name is None and path.suffix.lower() != ".json":
+        writers = [recipe for recipe, files in _file_names().items() if path.name in files]
+        name = writers[0] if len(writers) == 1 else None
+    if name not in _file_names():
+        reason = "not a file of predictions that names its recipe"
+        raise InputError(reason, path=path, remedy=f"give one of {_listed()}")
+    return name
+
+
+def _scorer(recipe: str) -> Callable[..., Scored]:
+    """The recipe's ``compare.scored``."""
+    name = f"kaname.recipes.{recipe}.compare"
+    if importlib.util.find_spec(name) is None:
+        raise InputError(f"predictions of {recipe!r} cannot be compared", remedy="score each with its evaluate")
+    return importlib.import_module(name).scored
+
+
+def _file_names() -> dict[str, tuple[str, ...]]:
+    """For each recipe the files that hold its predictions."""
+    names: tuple[str, ...] = importlib.import_module("kaname.recipes").RECIPES
+    return {name: importlib.import_module(f"kaname.recipes.{name}").RECIPE.predictions for name in names}
+
+
+def _listed() -> str:
+    return ", ".join(dict.fromkeys(file for files in _file_names().values() for file in files))
+
+
+def _read(path: Path) -> Any:
+    from kaname.data.formats.files import read_json
+
+    return read_json(path)
+
+
+def _data_beside(predictions: Path) -> Path:
+    """The data that an evaluation's ``metrics.json`` beside the predictions names."""
+    metrics = predictions.with_name("metrics.json")
+    content = _read(metrics) if metrics.is_file() else None
+    settings = content.get("settings") if isinstance(content, dict) else None
+    named = settings.get("data") if isinstance(settings, dict) else None
+    if not isinstance(named, str):
+        raise InputError("labels are needed to compare predictions", path=predictions, remedy="give --data")
+    return Path(named)
+
+
+def _values(words: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` words as a dictionary."""
+    found: dict[str, Any] = {}
+    for word in words:
+        if not configuration.is_override(word):
+            raise InputError(f"{word!r} is not key=value", remedy="compare takes two files, then key=value")
+        key, _, value = word.partition("=")
+        found[key] = configuration.parse_yaml(value)
+    return found

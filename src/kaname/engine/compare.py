@@ -1,0 +1,119 @@
+"""Two files of predictions of one recipe, sample by sample: what both have is compared, the rest is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaname.errors import InputError
+from kaname.metrics.intervals import Statistic, mean
+from kaname.metrics.paired import paired_difference
+
+Value = float | Sequence[float] | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One file of predictions, scored sample by sample: what a recipe's ``compare.scored`` returns.
+
+    Attributes:
+        values: ``{sample: {group: {metric: value}}}``: a number, a row of numbers for the metric's statistic, or None
+            where the sample has no value.
+        settings: how it was scored (tolerance, truth, data, ...); plain values.
+        clusters: the sample's clip, video or kind; empty where each sample stands for itself.
+        cluster: in a word, what the clusters are; "none" without.
+        statistics: for the metrics that are no mean over samples, from rows to the figure (F1 from counts).
+        lower_is_better: the metrics of which less is better.
+        left_out: predictions that could not be scored, with the reason.
+    """
+
+    values: Mapping[str, Mapping[str, Mapping[str, Value]]]
+    settings: Mapping[str, Any]
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = "none"
+    statistics: Mapping[str, Statistic] = field(default_factory=dict)
+    lower_is_better: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_000, seed: int = 0) -> dict[str, Any]:
+    """The content of ``compare.json``.
+
+    Returns:
+        ``{group: {metric: entry}, "settings": {...}}`` with the entries of
+        ``kaname.metrics.paired.paired_difference`` (difference = B - A) plus ``"better"``: "a" or "b" where the 95 %
+        interval leaves out 0, else None. The settings say how many samples were paired and list the others.
+
+    Raises:
+        InputError: no sample stands in both.
+    """
+    paired = sorted(set(a.values) & set(b.values))
+    only_a, only_b = sorted(set(a.values) - set(b.values)), sorted(set(b.values) - set(a.values))
+    if not paired:
+        raise InputError(
+            f"no labelled image stands in both files ({len(only_a)} in A alone, {len(only_b)} in B alone)",
+            remedy="predict the same images with both, and name their labels with --data",
+        )
+    clusters = [a.clusters[name] for name in paired] if a.clusters else None
+    content: dict[str, Any] = {}
+    for group, metrics in a.values[paired[0]].items():
+        content[group] = {}
+        for metric in metrics:
+            first, second = ([scored.values[name][group][metric] for name in paired] for scored in (a, b))
+            entry = paired_difference(
+                first, second, clusters, statistic=a.statistics.get(metric, mean), n=resamples, flips=flips, seed=seed
+            )
+            content[group][metric] = {**entry, "better": _better(entry, lower=metric in a.lower_is_better)}
+    content["settings"] = {
+        **a.settings, "difference": "B - A", "pairs": len(paired), "cluster": a.cluster,
+        **({"clusters": len(set(clusters))} if clusters else {}), "only_a": only_a, "only_b": only_b,
+        "left_out_a": dict(a.left_out), "left_out_b": dict(b.left_out), "resamples": resamples, "seed": seed,
+        "intervals": "95 % paired bootstrap", "p_values": "two-sided paired permutation test, not corrected for "
+        "the number of figures",
+    }  # fmt: skip
+    return content
+
+
+def table(content: Mapping[str, Any]) -> list[list[str]]:
+    """Rows for the screen: the first is the heading."""
+    rows = [["group", "metric", "A", "B", "B - A", "95 % interval", "p", "n", "better"]]
+    for group, metrics in content.items():
+        if group == "settings":
+            continue
+        for metric, entry in metrics.items():
+            interval = "-" if entry["low"] is None else f"{entry['low']:+.3f} to {entry['high']:+.3f}"
+            numbers = [_shown(entry["a"]), _shown(entry["b"]), _shown(entry["difference"], "+"), interval]
+            p_value = "-" if entry["p_value"] is None else f"{entry['p_value']:.4f}"
+            rows.append([group, metric, *numbers, p_value, str(entry["n"]), (entry["better"] or "").upper()])
+    return rows
+
+
+def remarks(content: Mapping[str, Any]) -> list[str]:
+    """What a reader of the table must know, a line each."""
+    settings = content["settings"]
+    lines = []
+    for side in ("a", "b"):
+        for key, what in ((f"only_{side}", f"in {side.upper()} alone"), (f"left_out_{side}", "not scored")):
+            names = list(settings[key])
+            if names:
+                where = f" of {side.upper()}" if key.startswith("left") else ""
+                more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+                lines.append(f"{len(names)} {what}{where}: {', '.join(names[:5])}{more}")
+    entries = [entry for group, metrics in content.items() if group != "settings" for entry in metrics.values()]
+    reasons = sorted({entry["reason"] for entry in entries if "reason" in entry})
+    lines += [f"null: {reason}" for reason in reasons]
+    tested = sum(entry["p_value"] is not None for entry in entries)
+    if tested > 1:
+        lines.append(f"{tested} p-values, not corrected: by chance alone about {tested / 20:.1f} lie under 0.05")
+    return lines
+
+
+def _better(entry: Mapping[str, Any], *, lower: bool) -> str | None:
+    if entry["low"] is None or entry["low"] <= 0 <= entry["high"]:
+        return None
+    return "a" if (entry["low"] > 0) == lower else "b"
+
+
+def _shown(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.3f}"

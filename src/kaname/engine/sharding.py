@@ -1,0 +1,66 @@
+"""Weights that are spread over the processes (FSDP): cut up, gathered for a file, spread again from one.
+
+Files hold whole tensors, so that a checkpoint of a sharded run is like any other and resumes on any number of processes.
+Without sharding every function here gives back what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+
+def shard(model: nn.Module, mesh: Any) -> nn.Module:
+    """Spread a model's parameters over the processes of ``mesh``, one unit for each block that repeats and the rest.
+
+    A unit's weights are whole in memory only while it computes; blocks are the members of a list of modules.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    processes = mesh["data_parallel"]
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList):
+            for block in module:
+                # Only what is called as a whole can be a unit of its own: containers without a forward are not.
+                if type(block).forward is not nn.Module.forward and any(True for _ in block.parameters()):
+                    fully_shard(block, mesh=processes)
+    return fully_shard(model, mesh=processes)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether the parameters are spread over processes."""
+    return any(isinstance(value, DTensor) for value in model.parameters())
+
+
+def gathered(values: Any) -> Any:
+    """Whole tensors in the place of sharded ones, through dictionaries and lists. Every process must call it."""
+    if isinstance(values, DTensor):
+        return values.full_tensor()
+    if isinstance(values, Mapping):
+        return {key: gathered(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [gathered(value) for value in values]
+    return values
+
+
+def scattered(value: Tensor, like: Tensor) -> Tensor:
+    """This process's part of a whole tensor, where ``like`` is sharded."""
+    if not isinstance(like, DTensor) or value.shape != like.shape:
+        return value
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+
+
+def scattered_state(state: Mapping[int, Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
+    """An optimiser's whole state, spread as its parameters are."""
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
+    return {
+        number: {
+            name: scattered(value, parameters[number]) if isinstance(value, Tensor) else value
+            for name, value in entries.items()
+        }
+        for number, entries in state.items()
+    }

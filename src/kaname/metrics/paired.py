@@ -1,0 +1,204 @@
+"""Two systems on the same samples: how far apart they are, how sure that is, and how likely chance alone would do it.
+
+The samples are paired, so everything is about differences: the bootstrap draws the same samples (or clusters of them)
+for both systems, and the permutation test asks how often swapping the two systems' answers at random, sample by sample
+(or cluster by cluster), gives a difference as large (Pitman, 1937; sign flips where the statistic is a mean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kaname.errors import InputError
+from kaname.metrics.intervals import LEAST, Statistic, bootstrap, mean, usable
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+EXACT = 12  # up to so many clusters all 2 ** clusters swaps are counted, beyond that random ones
+BLOCK = 1 << 20  # signs held in memory at a time
+
+
+def paired_difference(
+    first: Sequence[Any] | ArrayLike,
+    second: Sequence[Any] | ArrayLike,
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    statistic: Statistic = mean,
+    n: int = 1000,
+    flips: int = 10_000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """One metric's entry of ``compare.json``.
+
+    Args:
+        first: for each sample the first system's value, or a row of numbers for ``statistic``; None and NaN mean that
+            it has none there: the pair is excluded and counted.
+        second: the same of the second system, in the same order.
+        clusters: ``(N,)`` names, such as the sample's clip: whole clusters are drawn and swapped.
+        statistic: from entries ``(M, ...)`` to a number; the mean by default.
+        n: resamples of the bootstrap.
+        flips: random swaps of the test, where they are too many to count them all.
+        seed: the same seed gives the same answer.
+
+    Returns:
+        ``{"a", "b", "difference", "low", "high", "p_value", "n"}``: both statistics, second minus first with its 95 %
+        interval, the two-sided p-value, and the number of pairs. What is unknown is None and ``"reason"`` says why:
+        interval and p-value need 5 pairs (or clusters). ``"clusters"`` counts them where there are some,
+        ``"excluded"`` the pairs without a value on both sides.
+
+    >>> entry = paired_difference([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 8])
+    >>> round(entry["difference"], 3), 1 <= entry["low"] < entry["high"]
+    (1.167, True)
+    >>> entry["p_value"], entry["n"]
+    (0.03125, 6)
+    >>> paired_difference([1, None], [2, 3])["reason"]
+    '1 pair; an interval and a p-value need 5'
+    """
+    a, b, names, count = _pairs(first, second, clusters)
+    values = [statistic(part) if len(part) else None for part in (a, b)]
+    known = [None if value is None or not np.isfinite(value) else float(value) for value in values]
+    entry: dict[str, Any] = {"a": known[0], "b": known[1], "difference": None, "low": None, "high": None,
+                             "p_value": None, "n": len(a)}  # fmt: skip
+    if len(a) < count:
+        entry["excluded"] = count - len(a)
+    independent = len(a)
+    if names is not None:
+        entry["clusters"] = independent = len(set(names))
+    if known[0] is None or known[1] is None:
+        entry["reason"] = "no pair has a value on both sides"
+        return entry
+    entry["difference"] = known[1] - known[0]
+    interval = _interval(a, b, statistic, names, n, seed)
+    entry["p_value"] = permutation_p_value(a, b, names, statistic=statistic, n=flips, seed=seed)
+    if interval is not None:
+        entry["low"], entry["high"] = interval
+    elif independent < LEAST:
+        what = "pair" if names is None else "cluster"
+        entry["reason"] = f"{independent} {what}{'s' * (independent != 1)}; an interval and a p-value need {LEAST}"
+    else:
+        entry["reason"] = "most resamples have no value"
+    return entry
+
+
+def permutation_p_value(
+    first: ArrayLike,
+    second: ArrayLike,
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    statistic: Statistic = mean,
+    n: int = 10_000,
+    seed: int = 0,
+) -> float | None:
+    """Two-sided p-value of the paired permutation test of ``statistic(second) - statistic(first)``.
+
+    Args:
+        first: ``(N,)`` or ``(N, ...)``, finite.
+        second: the same shape.
+        clusters: ``(N,)`` names: the answers of a whole cluster are swapped together.
+        statistic: from entries to a number; the mean by default.
+        n: random swaps where there are more than 12 clusters; up to 12 all of them are counted and the p-value is
+            exact.
+        seed: of the random swaps.
+
+    Returns:
+        The share of swaps whose difference is at least as large, in 0..1; with random swaps (count + 1) / (n + 1), so
+        that it is never 0 (Phipson and Smyth, 2010). None under 5 pairs (or clusters), and where the statistic has no
+        value.
+
+    >>> permutation_p_value([0, 0, 0, 0, 0], [1, 1, 1, 1, 1])
+    0.0625
+    >>> permutation_p_value([1, 2, 3], [2, 3, 4]) is None
+    True
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape or a.ndim == 0:
+        raise InputError(f"first and second must have the same shape, got {a.shape} and {b.shape}")
+    if n < 1:
+        raise InputError(f"n must be at least 1, got {n}")
+    member = _members(clusters, len(a))
+    count = int(member.max()) + 1 if len(member) else 0
+    if count < LEAST:
+        return None
+    exact = count <= EXACT
+    signs = _all_signs(count) if exact else _random_signs(count, n, seed)
+    if statistic is mean and a.ndim == 1:
+        sums = np.bincount(member, weights=b - a, minlength=count)
+        observed, scale = float(sums.sum()), float(np.abs(sums).sum())
+        swapped = np.concatenate([block @ sums for block in signs])
+    else:
+        whole = _apart(a, b, statistic, np.zeros(len(a), dtype=np.bool_))
+        if whole is None:
+            return None
+        observed, scale = whole, abs(whole)
+        found = [_apart(a, b, statistic, row[member] < 0) for block in signs for row in block]
+        swapped = np.array([np.nan if value is None else value for value in found])
+    # Differences that are equal but for rounding count as equal.
+    as_large = int((np.abs(swapped) >= abs(observed) - 1e-9 * scale).sum())
+    return as_large / len(swapped) if exact else (as_large + 1) / (len(swapped) + 1)
+
+
+def _pairs(
+    first: Sequence[Any] | ArrayLike, second: Sequence[Any] | ArrayLike, clusters: Sequence[Hashable] | None
+) -> tuple[FloatArray, FloatArray, list[Hashable] | None, int]:
+    """The pairs with a value on both sides, their clusters' names, and how many pairs there were."""
+    (one, here), (other, there) = usable(first), usable(second)
+    if len(one) != len(other):
+        raise InputError(f"there are {len(one)} values of the first and {len(other)} of the second; pairs need both")
+    if clusters is not None and len(clusters) != len(one):
+        raise InputError(f"there are {len(one)} pairs and {len(clusters)} cluster names; each pair needs one")
+    keep = np.flatnonzero(here & there)
+    a, b = one[keep], other[keep]
+    names: list[Hashable] | None = None if clusters is None else [clusters[i] for i in keep.tolist()]
+    return a, b, names, len(one)
+
+
+def _interval(
+    a: FloatArray, b: FloatArray, statistic: Statistic, names: Sequence[Hashable] | None, n: int, seed: int
+) -> tuple[float, float] | None:
+    if statistic is mean and a.ndim == 1:  # the difference of means is the mean of differences
+        return bootstrap(b - a, mean, names, n, seed)
+
+    def apart(pairs: FloatArray) -> float | None:
+        before, after = statistic(pairs[:, 0]), statistic(pairs[:, 1])
+        return None if before is None or after is None else after - before
+
+    return bootstrap(np.stack([a, b], axis=1), apart, names, n, seed)
+
+
+def _apart(a: FloatArray, b: FloatArray, statistic: Statistic, swap: NDArray[np.bool_]) -> float | None:
+    """The difference of the statistics (second minus first) where the pairs of ``swap`` (N,) are exchanged."""
+    chosen = np.expand_dims(swap, tuple(range(1, a.ndim)))
+    before, after = statistic(np.where(chosen, b, a)), statistic(np.where(chosen, a, b))
+    if before is None or after is None or not np.isfinite([before, after]).all():
+        return None
+    return float(after) - float(before)
+
+
+def _all_signs(count: int) -> list[FloatArray]:
+    """Every way of giving ``count`` clusters a sign: one block (2 ** count, count) of 1 and -1."""
+    numbers = np.arange(2**count, dtype=np.int64)[:, None]
+    bits: IntArray = numbers // 2 ** np.arange(count, dtype=np.int64) % 2
+    return [1 - 2 * bits.astype(np.float64)]
+
+
+def _random_signs(count: int, n: int, seed: int) -> list[FloatArray]:
+    """Random signs (n, count) in blocks of some megabytes; the same whatever the block's size."""
+    generator = np.random.default_rng(seed)
+    block = max(1, BLOCK // count)
+    drawn = (generator.integers(0, 2, (min(block, n - start), count)) for start in range(0, n, block))
+    return [1 - 2 * bits.astype(np.float64) for bits in drawn]
+
+
+def _members(clusters: Sequence[Hashable] | None, count: int) -> IntArray:
+    """For each sample the number of its cluster (N,), in the order of their first appearance."""
+    if clusters is None:
+        return np.arange(count, dtype=np.int64)
+    if len(clusters) != count:
+        raise InputError(f"there are {count} pairs and {len(clusters)} cluster names; each pair needs one")
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.int64)

@@ -1,0 +1,67 @@
+"""Trains tiny tasks for ``test_processes.py``; started by torchrun, by Fabric, or alone.
+
+``many_processes.py FOLDER DEVICES WORKERS STRATEGY LOSS...``: one run for each loss, into a folder of its name, then the
+same again in two parts, the second resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+import torch
+from tiny_task import Net, Squares, make_settings, make_task
+from torch import nn
+
+from kaname.engine.loop import Run
+from kaname.engine.settings import RunOptions
+from kaname.losses.heatmap import LOSSES
+from kaname.types import Batch, StepOutput
+
+torch.set_num_threads(1)
+
+
+class Peaks(Squares):
+    """Gaussian targets, some masked cell by cell, some samples masked altogether."""
+
+    def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
+        row = super().sample(index, epoch)
+        ys, xs = np.mgrid[: row["target"].shape[1], : row["target"].shape[2]]
+        x, y = 2 + (index * 7) % 8, 2 + (index * 5) % 8
+        peak = np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / 4).astype(np.float32)
+        mask = row["mask"] * (index % 4 != 0)
+        return {**row, "target": peak[None], "mask": mask.astype(np.float32)}
+
+
+def train(folder: Path, loss: str, epochs: int, *, resume: bool = False) -> None:
+    """One run; every process writes what it believes of it."""
+
+    def step(model: nn.Module, batch: Batch) -> StepOutput:
+        logits = model(batch.images).float()
+        loss_sum, weight = LOSSES[loss](logits, batch.targets["target"], batch.targets["mask"])
+        return StepOutput(loss_sum, weight, {"cells": batch.targets["mask"].sum()})
+
+    # 21 samples in batches of 4: the last batch has one sample, so that some processes have no share of it.
+    settings = make_settings(
+        epochs=3, batch_size=4, accumulate=2, optimizer="sgd", lr=0.1, ema=0.8, clip=0.5, devices=int(sys.argv[2]),
+        early_stop=3, num_workers=int(sys.argv[3]), strategy=sys.argv[4],
+    )  # fmt: skip
+    task = make_task(settings, train=21, val=5, noise=False)
+    task = replace(task, step=step, train=Peaks(21), val=Peaks(5, seed=1))
+    work = Run(task, settings, RunOptions(folder, resume="auto" if resume else None))
+    if epochs < settings.epochs:
+        work.settings = replace(settings, epochs=epochs)
+    progress = work.fit()
+    seen = {"best": progress.best, "best_epoch": progress.best_epoch, "step": progress.step, "world": work.runtime.world}
+    folder.with_name(f"{folder.name}.rank{work.runtime.rank}.json").write_text(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    assert Net is not None
+    for name in sys.argv[5:]:
+        train(Path(sys.argv[1]) / name, name, 3)
