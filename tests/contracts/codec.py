@@ -57,7 +57,7 @@ class CodecContract:
         return (found - points) / Grid.of(stride).stride_yx[::-1]
 
     def _places(self, size: tuple[int, int], margin: float, seed: int) -> list[NDArray[np.float64]]:
-        """Cells ``(N, 2)`` as (x, y), in sets that one call of ``encode`` can hold; every 1/20 of a cell alike often."""
+        """Cells ``(N, 2)`` as (x, y), in sets that ``encode`` can hold; every 1/20 of a cell alike often."""
         random = np.random.default_rng(seed)
         margin = np.ceil(min(margin, (min(size) - 1) / 3))
         phases = (np.stack(np.meshgrid(np.arange(20), np.arange(20)), axis=-1).reshape(-1, 2) + 0.5) / 20

@@ -1,7 +1,7 @@
 """Trains tiny tasks for ``test_processes.py``; started by torchrun, by Fabric, or alone.
 
-``many_processes.py FOLDER DEVICES WORKERS STRATEGY LOSS...``: one run for each loss, into a folder of its name, then the
-same again in two parts, the second resumed.
+``many_processes.py FOLDER DEVICES WORKERS STRATEGY EPOCHS LOSS...``: one run for each loss, into a folder of its name;
+what is there already is resumed. Three epochs are planned; with fewer EPOCHS the run is left before its end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 import torch
-from tiny_task import Net, Squares, make_settings, make_task
+from tiny_task import Squares, make_settings, make_task
 from torch import nn
 
 from kaname.engine.loop import Run
@@ -24,6 +24,8 @@ from kaname.losses.heatmap import LOSSES
 from kaname.types import Batch, StepOutput
 
 torch.set_num_threads(1)
+# One group of processes for all runs of this script: building it again at once is what gloo does not like.
+torch.distributed.destroy_process_group = lambda: None
 
 
 class Peaks(Squares):
@@ -38,7 +40,7 @@ class Peaks(Squares):
         return {**row, "target": peak[None], "mask": mask.astype(np.float32)}
 
 
-def train(folder: Path, loss: str, epochs: int, *, resume: bool = False) -> None:
+def train(folder: Path, loss: str, epochs: int) -> None:
     """One run; every process writes what it believes of it."""
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
@@ -53,15 +55,24 @@ def train(folder: Path, loss: str, epochs: int, *, resume: bool = False) -> None
     )  # fmt: skip
     task = make_task(settings, train=21, val=5, noise=False)
     task = replace(task, step=step, train=Peaks(21), val=Peaks(5, seed=1))
-    work = Run(task, settings, RunOptions(folder, resume="auto" if resume else None))
+    work = Run(task, settings, RunOptions(folder, resume="auto"))
     if epochs < settings.epochs:
-        work.settings = replace(settings, epochs=epochs)
+        work.settings = replace(settings, epochs=epochs)  # the schedule stays that of all of them
     progress = work.fit()
+    if epochs < settings.epochs and work.runtime.is_first:
+        unfinish(folder / "last.pt")
     seen = {"best": progress.best, "best_epoch": progress.best_epoch, "step": progress.step, "world": work.runtime.world}
     folder.with_name(f"{folder.name}.rank{work.runtime.rank}.json").write_text(json.dumps(seen))
 
 
+def unfinish(path: Path) -> None:
+    """The file as it was before the run's last word, that of a run killed just then."""
+    found = torch.load(path, weights_only=True)
+    found["training"]["progress"]["finished"] = False
+    found["training"]["epochs"] = 3
+    torch.save(found, path)
+
+
 if __name__ == "__main__":
-    assert Net is not None
-    for name in sys.argv[5:]:
-        train(Path(sys.argv[1]) / name, name, 3)
+    for name in sys.argv[6:]:
+        train(Path(sys.argv[1]) / name, name, int(sys.argv[5]))

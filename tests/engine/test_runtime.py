@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from engine.tiny_task import content, make_settings, run
-from kaname.engine.progress import read_rows
+from engine.test_processes import clean
+from engine.tiny_task import make_settings, run
 from kaname.engine.runtime import Runtime, choose_device, choose_precision, processes
 from kaname.errors import InputError
-
-SCRIPT = Path(__file__).with_name("two_processes.py")
-
-
-def clean() -> dict[str, str]:
-    launchers = ("SLURM_", "TORCHELASTIC_", "LOCAL_", "WORLD_SIZE", "RANK", "MASTER_", "GROUP_")
-    return {key: value for key, value in os.environ.items() if not key.startswith(launchers)} | {"OMP_NUM_THREADS": "1"}
-
-
-def trained(folder: Path, *launcher: str, devices: int = 1, workers: int = 0) -> Path:
-    done = subprocess.run(
-        [sys.executable, *launcher, str(SCRIPT), str(folder), str(devices), str(workers)], capture_output=True,
-        text=True, env=clean(), timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
-
-
-@pytest.mark.slow
-def test_two_processes_are_one(tmp_path: Path) -> None:
-    """Masked losses and uneven last batches: torchrun and --devices 2 give the weights of one process."""
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    alone = trained(tmp_path / "alone")
-    for folder in (
-        trained(tmp_path / "torchrun", *torchrun, workers=2),
-        trained(tmp_path / "devices", devices=2),
-        trained(tmp_path / "one", *torchrun[:-1], "1"),
-    ):
-        for name in ("model.pt", "last.pt"):
-            expected, found = content(alone / name)["model"], content(folder / name)["model"]
-            for key, value in expected.items():
-                assert torch.allclose(found[key], value, rtol=1e-6, atol=1e-7), (folder, name, key)
-        for one, other in zip(read_rows(alone / "log.csv"), read_rows(folder / "log.csv"), strict=True):
-            assert {k: pytest.approx(v, rel=1e-5) for k, v in one.items() if k != "seconds"} == {
-                k: v for k, v in other.items() if k != "seconds"
-            }
-
 
 def test_what_a_launcher_started(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in set(os.environ) - set(clean()):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # Some are imported by what runs in the forked processes; here they are imported once for all.
 import lightning_fabric  # noqa: F401
@@ -25,6 +26,7 @@ import torch._dynamo
 import torch.utils.tensorboard
 from tiny_task import make_settings, run, same_runs
 
+from contracts.kills import at_call, die, kill_while_saving
 from kaname import cli
 from kaname.engine import checkpoint, loop
 from kaname.engine.runtime import Runtime
@@ -33,42 +35,6 @@ SETTINGS = {
     "epochs": 12, "batch_size": 4, "accumulate": 2, "ema": 0.9, "early_stop": 2, "schedule": "plateau", "lr": 0.15,
     "plateau_patience": 0, "warmup_epochs": 0.5, "save_every": "1steps", "clip": 1.0,
 }  # fmt: skip
-
-
-def die() -> None:
-    """What no handler can see."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def at_call(owner: object, name: str, number: int, act: Callable[[], None], *, after: bool = False) -> None:
-    """Call ``act`` at the ``number``-th call of a function."""
-    original, calls = getattr(owner, name), [0]
-
-    def counted(*arguments: object, **named: object) -> object:
-        calls[0] += 1
-        if calls[0] == number and not after:
-            act()
-        result = original(*arguments, **named)
-        if calls[0] == number and after:
-            act()
-        return result
-
-    setattr(owner, name, counted)
-
-
-def kill_while_saving(number: int) -> None:
-    """Die in the middle of the ``number``-th file: half of it is on disk."""
-    original, calls = torch.save, [0]
-
-    def half(content: object, file: object) -> None:
-        original(content, file)
-        calls[0] += 1
-        if calls[0] == number:
-            file.truncate(file.tell() // 2)  # type: ignore[attr-defined]
-            file.flush()  # type: ignore[attr-defined]
-            die()
-
-    torch.save = half
 
 
 PLACES: dict[str, Callable[[int], None]] = {

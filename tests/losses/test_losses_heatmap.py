@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from contracts.loss import LossContract
 from kaname.losses.heatmap import LOSSES, bce_with_logits, centernet_focal, masked_mse
 
 
@@ -60,43 +61,35 @@ def test_focal_finds_sub_pixel_peaks_and_counts_empty_maps() -> None:
     assert weight.item() == 1 + 2 + 1
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
-def test_a_masked_cell_has_no_weight_and_no_gradient(name: str) -> None:
-    logits, targets, _ = example(2)
-    targets[1, 2] = float("nan")
-    mask = torch.ones(2, 3)
-    mask[1, 2] = 0
-    logits.requires_grad_()
-    loss, weight = LOSSES[name](logits, targets, mask)
-    loss.backward()
-    assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
-    assert (logits.grad[1, 2] == 0).all() and (logits.grad[0] != 0).any()
-    kept, kept_weight = LOSSES[name](logits.detach()[:1], targets[:1])
-    rest, rest_weight = LOSSES[name](logits.detach()[1:, :2], targets[1:, :2])
-    assert loss.item() == pytest.approx((kept + rest).item())
-    assert weight.item() == pytest.approx((kept_weight + rest_weight).item())
+class TestBce(LossContract):
+    loss = staticmethod(bce_with_logits)
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
-@pytest.mark.parametrize("sizes", [(6,), (1, 5), (2, 3, 1)])
-def test_the_gradient_does_not_depend_on_the_split(name: str, sizes: tuple[int, ...]) -> None:
-    logits, targets, mask = example()
+class TestWeightedBce(LossContract):
+    loss = staticmethod(bce_with_logits)
+    options = {"positive_weight": 80.0}  # noqa: RUF012
 
-    def gradient(parts: tuple[int, ...]) -> torch.Tensor:
-        parameter = torch.ones(3, dtype=torch.float64, requires_grad=True)
-        total = 0.0
-        for x, t, m in zip(logits.split(parts), targets.split(parts), mask.split(parts), strict=True):
-            loss, weight = LOSSES[name](x * parameter[:, None, None], t, m)
-            loss.backward()
-            total += weight.item()
-        assert parameter.grad is not None
-        return parameter.grad / total
-
-    torch.testing.assert_close(gradient(sizes), gradient((6,)), rtol=1e-12, atol=0)
+    def optimum(self, targets: torch.Tensor) -> torch.Tensor:
+        """Where the derivative ``p (1 - t) - 80 t (1 - p)`` is zero."""
+        return torch.logit(80 * targets / (1 + 79 * targets), eps=1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
-def test_sums_are_float32_under_bf16(name: str) -> None:
-    logits, targets, mask = (value.float() for value in example())
-    loss, weight = LOSSES[name](logits.bfloat16(), targets, mask)
-    assert loss.dtype == weight.dtype == torch.float32
+class TestMse(LossContract):
+    loss = staticmethod(masked_mse)
+
+
+class TestFocal(LossContract):
+    loss = staticmethod(centernet_focal)
+
+    def optimum(self, targets: torch.Tensor) -> torch.Tensor:
+        """Certain of the peaks, and that nothing else is one."""
+        return torch.where(targets == 1, 40.0, -40.0).double()
+
+    def optimal_targets(self) -> torch.Tensor:
+        targets = torch.zeros(2, 3, 7, 8, dtype=torch.float64)
+        targets[:, :, 4, 5] = 1.0
+        return targets
+
+
+def test_every_loss_has_its_contract() -> None:
+    assert {one.loss for one in (TestBce, TestMse, TestFocal)} == set(LOSSES.values())

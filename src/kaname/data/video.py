@@ -66,22 +66,26 @@ def frames(path: Path) -> Iterator[Frame]:
 
     if not path.is_file():
         raise InputError("the video does not exist", path=path, remedy="check the path")
-    count = 0
+    count, cut = 0, False
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             rate = float(stream.average_rate or 25)
             promised = stream.frames
-            for frame in container.decode(stream):
-                seconds = float(frame.time) if frame.time is not None else count / rate
-                # A telephone held upright stores its frames lying and says so; shown and answered is the turned one.
-                turns = round(frame.rotation / 90) % 4
-                image = frame.to_ndarray(format="rgb24")
-                yield Frame(count, seconds, np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
-                count += 1
+            # AVI stores no order of display: of reordered frames it gives the time at which they were stored.
+            stored = container.format.name == "avi" and stream.codec_context.has_b_frames
+            for packet in container.demux(stream):
+                cut = packet.is_corrupt if packet.size else cut
+                for frame in packet.decode():
+                    seconds = count / rate if stored or frame.time is None else float(frame.time)
+                    # A telephone held upright stores its frames lying and says so; answered is the turned one.
+                    turns = round(frame.rotation / 90) % 4
+                    image = frame.to_ndarray(format="rgb24")
+                    yield Frame(count, seconds, np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
+                    count += 1
     except av.FFmpegError as error:
         place = f"after frame {count - 1}" if count else "at its beginning"
         raise InputError(
@@ -89,12 +93,30 @@ def frames(path: Path) -> Iterator[Frame]:
         ) from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
-    # A few frames may be hidden on purpose (edit lists); many are lost.
-    if count < promised * 0.98 - 5:
+    if promised and (cut or (count < promised and _is_cut(path, promised))):
         raise InputError(
             f"the video is truncated: it promises {promised} frames and ends after {count}", path=path,
             remedy="copy it again, or cut it anew",
         )  # fmt: skip
+
+
+def _is_cut(path: Path, promised: int) -> bool:
+    """Whether a file that gave fewer frames than its header promises lacks its end.
+
+    An edit list may hide frames on purpose, and a recorder may have left some out: then the file is whole all the same.
+    """
+    import av
+
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] == b"RIFF":
+        return path.stat().st_size < int.from_bytes(head[4:8], "little") + 8
+    try:
+        with av.open(str(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
+            packets = container.demux(container.streams.video[0])
+            return sum(1 for packet in packets if packet.size and not packet.is_corrupt) < promised
+    except av.FFmpegError:
+        return True
 
 
 def frame_count(source: Path) -> int:
@@ -104,7 +126,7 @@ def frame_count(source: Path) -> int:
     if source.is_dir():
         return len(folder_images(source))
     try:
-        with av.open(str(source)) as container:
+        with av.open(str(source), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             if stream.frames:
                 return stream.frames
@@ -165,13 +187,17 @@ class VideoWriter:
             ) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        import av
+
         try:
             if kind is None and self._stream is not None:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
             if kind is None:
                 os.replace(self.partial, self.path)
-        except OSError as failed:
+        except (OSError, av.FFmpegError) as failed:
+            if kind is not None:  # what stopped the work says more
+                return
             raise InputError(
                 f"cannot be written ({failed.strerror})", path=self.path, remedy="check folder and disk"
             ) from failed

@@ -133,7 +133,8 @@ def export(
     try:
         _write(reference, partial)
         candidate = Model(model.card, OnnxRunner(partial), model.decoder)
-        threshold = float(model.card["config"].get("extract", {}).get("min_score", 0.0))
+        settings = model.card["config"].get("extract", {})
+        threshold = float(model.card.get("score_threshold", settings.get("min_score", 0.0)))
         parity = compare(reference, candidate, images, threshold)
         if not parity.distances:
             _lower(parity, reference, candidate, images, threshold, decode_at)
@@ -177,7 +178,7 @@ def _lower(
     """Say that no point was compared, and compare at half of what the maps reach."""
     parity.warning = (
         f"no point was compared: the model finds none in {parity.images} image(s), because its maps reach "
-        f"{parity.highest:.3g} and a point needs {threshold:g}; train longer, lower min_score or give other images"
+        f"{parity.highest:.3g} and a point needs {threshold:g}; train longer, lower the threshold or give other images"
     )
     if decode_at is not None and parity.highest > 0:
         parity.lowered_to = parity.highest / 2

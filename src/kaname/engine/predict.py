@@ -119,7 +119,7 @@ class Model:
             if fresh == self.frames:
                 yield from self._window(window, fresh)
                 fresh = 0
-        if 0 < fresh and len(window) < self.frames:
+        if fresh > 0 and len(window) < self.frames:
             raise InputError(
                 f"{len(window)} frames are fewer than the {self.frames} that the model looks at together",
                 remedy="give a longer video, or a model of a shorter window",
@@ -134,7 +134,8 @@ class Model:
         first = self.frames - fresh
         for number, frame in enumerate(window[first:], first):
             own = maps if self.frames == 1 else maps[number : number + 1]
-            yield Frame(frame.index, frame.seconds, frame.image[:0]), self.decode(own, image.shape[:2])  # type: ignore[arg-type]
+            bare = Frame(frame.index, frame.seconds, frame.image[:0].copy())  # a view would keep the pixels
+            yield bare, self.decode(own, image.shape[:2])  # type: ignore[arg-type]
 
     def _tracks(self, source: Iterator[Frame]) -> Tracks:
         found = list(self.stream(source))

@@ -22,6 +22,7 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     from torch.distributed.fsdp import fully_shard
 
     processes = mesh["data_parallel"]
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # sharding knows no other
     for module in model.modules():
         if isinstance(module, nn.ModuleList):
             for block in module:

@@ -8,8 +8,8 @@ All have one signature, ``loss(logits, targets, mask=None, **options) -> (loss_s
 - ``loss_sum`` and ``weight`` are scalars (at least float32); the mean loss is their quotient, taken by the training
   loop after it has added both up. A batch that is masked altogether has weight 0.
 
-Adding a new loss: write the function with this signature here, add it to `LOSSES`; the tests of the room take every
-member of `LOSSES`.
+Adding a new loss: write the function with this signature here, add it to `LOSSES`, and two lines to
+``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the function.
 """
 
 from __future__ import annotations

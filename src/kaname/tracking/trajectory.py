@@ -192,7 +192,7 @@ def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Ite
     last: Row | None = None
     strays: list[Row] = []
     for row in rows:
-        if last is not None and (row.clip != last.clip or row.frame - last.frame > longest):
+        if last is not None and (row.clip != last.clip or row.frame - last.frame > longest + 1):
             track, last, strays = None, None, []
         if track is None or last is None:
             if row.there:
@@ -215,7 +215,7 @@ def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Ite
                 continue
         gap = row.frame - last.frame
         x, y = float(track.state[0, 0]), float(track.state[0, 1])
-        if 0 <= x <= size[1] and 0 <= y <= size[0]:
+        if gap <= longest and 0 <= x <= size[1] and 0 <= y <= size[0]:
             yield replace(row, x=x, y=y, score=last.score * DECAY**gap, source=FILLED)
         else:
             yield replace(row, x=math.nan, y=math.nan, source="")

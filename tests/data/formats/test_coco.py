@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contracts.formats import FormatContract
 from kaname.data.formats import coco
 from kaname.errors import InputError
 from kaname.types import Sample
@@ -52,6 +53,10 @@ GOOD = {
         },
     ],
 }
+
+
+class TestCoco(FormatContract):
+    module = coco
 
 
 def save(folder: Path, content=GOOD) -> Path:

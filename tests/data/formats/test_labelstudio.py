@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from contracts.formats import FormatContract
 from kaname.data.formats import labelstudio
 from kaname.errors import InputError
 from kaname.types import Sample
@@ -25,6 +26,10 @@ ALIASES = {
     "inbetween notch": "middle",
     "middle notch": "middle",
 }
+
+
+class TestLabelStudio(FormatContract):
+    module = labelstudio
 
 
 def image(path: Path, size=(40, 60)) -> Path:

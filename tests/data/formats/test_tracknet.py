@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from contracts.formats import FormatContract
 from kaname.data.formats import tracknet
 from kaname.data.formats.tracknet_table import HEADER
 from kaname.errors import InputError
@@ -33,6 +34,22 @@ def clip(folder, labels="Label.csv", rows=ROWS, **options):
     names = frames(folder, **options)
     (folder / labels).write_text("\n".join([HEADER, *rows]).format(*names) + "\n", encoding="utf-8")
     return folder
+
+
+class TestTracknet(FormatContract):
+    """A table: rows that are cut off between two fields are all that can be told from a shorter whole one."""
+
+    module = tracknet
+    file = "Label.csv"
+    names = ("コート (1).png", "コート (2).png", "コート (3).png")
+    points = ({"ball": (3.25, 4.125)}, {"ball": (np.nan, np.nan)}, {"ball": (12.5, 7.25)})
+    cuts = (1, 40, -40, -12)
+
+    def sample(self, image, points, visible, number):
+        return Sample(image=image, points=points, visible=visible, size=(40, 60), frame=number)
+
+    def order_is_free(self):
+        return False
 
 
 @pytest.fixture

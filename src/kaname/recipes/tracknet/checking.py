@@ -9,7 +9,7 @@ import numpy as np
 from kaname.data.formats import tracknet as label_files
 from kaname.data.split import by_folder, near_duplicates, prints
 from kaname.errors import InputError
-from kaname.recipes.tracknet.labels import SETS, sets
+from kaname.recipes.tracknet.labels import SETS, check_lengths, sets
 from kaname.recipes.tracknet.scoring import data_settings
 
 
@@ -27,6 +27,8 @@ def check_data(data: str, *, leaks: bool) -> list[InputError]:
         return found
     try:
         chosen = sets(settings)
+        for name in SETS:
+            check_lengths(chosen[name], settings.sequence.length)
     except InputError as error:
         return [error]
     for name in SETS:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from kaname.engine.flags import (
     Checkpoint,
+    Device,
     OutFolder,
     TrainFlags,
-    bare_config,
     default_run_folder,
-    find_group,
     report_problems,
     resolve,
     run_options,
     split_sources,
 )
 from kaname.errors import InputError
-from kaname.recipes.tracknet.config import FLAG_KEYS, TracknetConfig
+from kaname.recipes.tracknet.config import TracknetConfig
+from kaname.recipes.tracknet.keys import FLAG_KEYS, groups_of
 
 Data = Annotated[str, Parameter(help="A name or YAML file of configs/data, or a folder with game1/Clip1/0000.jpg ...")]
 Smooth = Annotated[
@@ -31,16 +31,6 @@ Method = Annotated[
     Literal["argmax", "soft-argmax", "dark"] | None, Parameter(help="How the heatmap's peak is refined.")
 ]
 Threshold = Annotated[float | None, Parameter(help="A frame whose peak is not above this has no ball.")]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
-
-
-def groups_of(data: str | None, model: str | None, training: str | None) -> tuple[dict[str, Path], dict[str, Any]]:
-    """The files of the three groups, and what a data folder given in the place of a file sets."""
-    names = {"data": data or "tracknet", "model": model or "vit_heatmap", "training": training or "default"}
-    extra: dict[str, Any] = {}
-    if data is not None and Path(data).is_dir():
-        names["data"], extra["data.root"] = "tracknet", Path(data)
-    return {group: find_group(group, name) for group, name in names.items()}, extra
 
 
 def sample(
@@ -124,6 +114,7 @@ def evaluate(
     score(
         data_settings(data, overrides), checkpoint, predictions, out, split=split, tolerance=tolerance,
         score_threshold=score_threshold, method=method, occluded_absent=occluded_absent, smooth=smooth, device=device,
+        overrides=overrides,
     )  # fmt: skip
 
 
@@ -141,13 +132,10 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Find the ball in every frame: ball.csv, with --overlay also a video."""
-    from kaname.recipes.tracknet.prediction import Smoothing, predict_sources
+    from kaname.recipes.tracknet.prediction import Smoothing, detect_changes, predict_sources
 
     paths, words = split_sources(sources)
-    changes: dict[str, Any] = bare_config(words, "detect")
-    for name, value in (("score_threshold", score_threshold), ("method", method)):
-        if value is not None:
-            changes[name] = value
+    changes = detect_changes(words, score_threshold=score_threshold, method=method)
     predict_sources(
         paths, checkpoint, out, changes=changes, overlay=overlay, rate=rate, device=device,
         smoothing=Smoothing(smooth, max_gap, fastest),

@@ -12,23 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kaname.engine.settings import Precision, TrainSettings, require
+from kaname.errors import InputError
+from kaname.recipes.tracknet.detection import DetectSettings
+from kaname.recipes.tracknet.keys import own_names
 
 FREEZE = re.compile(r"^(?:all|none|epochs:\s*([1-9]\d*))$")
 SMALL = "small"
-# The common flags, under the names that this recipe's configuration gives them.
-FLAG_KEYS = {
-    "model.backbone": "model.pretrained_model_name",
-    "train.lr": "training.optimizer.lr",
-    "train.weight_decay": "training.optimizer.weight_decay",
-    "train.schedule": "training.scheduler.name",
-    **{
-        f"train.{name}": f"training.{name}"
-        for name in (
-            "epochs", "batch_size", "accumulate", "early_stop", "ema", "seed", "num_workers", "limit", "device",
-            "devices", "strategy", "precision", "cache_views", "cache_budget", "save_every",
-        )
-    },
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -291,7 +280,10 @@ class TrainingSettings:
             f"training.amp is false and training.precision is {self.precision}",
             "set one of them",
         )
-        _ = self.loop
+        try:
+            _ = self.loop
+        except InputError as error:
+            raise InputError(own_names(error.reason), remedy=error.remedy) from error
 
     @property
     def loop(self) -> TrainSettings:
@@ -301,28 +293,9 @@ class TrainingSettings:
             lr=self.optimizer.lr, weight_decay=self.optimizer.weight_decay, schedule=self.scheduler.name,
             warmup_epochs=self.scheduler.warmup_epochs, clip=self.grad_clip, ema=self.ema, early_stop=self.early_stop,
             precision=self.precision if self.amp else "fp32", device=self.device, devices=self.devices,
-            strategy=self.strategy, seed=self.seed, num_workers=self.num_workers, limit=self.limit, cache_views=self.cache_views,
-            cache_budget=self.cache_budget, save_every=self.save_every,
+            strategy=self.strategy, seed=self.seed, num_workers=self.num_workers, limit=self.limit,
+            cache_views=self.cache_views, cache_budget=self.cache_budget, save_every=self.save_every,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class DetectSettings:
-    """From heatmaps to balls.
-
-    Attributes:
-        method: how the peak is refined: ``argmax``, ``soft-argmax`` or ``dark``.
-        score_threshold: a frame whose peak is not above it has no ball.
-        tolerance: pixels of the original frame within which a ball is found.
-    """
-
-    method: Literal["argmax", "soft-argmax", "dark"] = "dark"
-    score_threshold: float = 0.5
-    tolerance: float = 4.0
-
-    def __post_init__(self) -> None:
-        require(0 <= self.score_threshold < 1, f"detect.score_threshold must lie in 0..1, got {self.score_threshold}")
-        require(math.isfinite(self.tolerance) and self.tolerance > 0, f"detect.tolerance is {self.tolerance}")
 
 
 @dataclass(frozen=True)

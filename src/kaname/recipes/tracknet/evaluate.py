@@ -58,7 +58,7 @@ def align(clips: Sequence[Clip], rows: Sequence[Row], source: Path) -> Frames:
     Rows are found by their clip and frame number; in a file that names no clips, by the frame number, for one clip.
 
     Raises:
-        InputError: a frame without a row, or two rows for one frame.
+        InputError: a frame without a row, two rows for one frame, or a row beyond the end of its clip.
     """
     found: dict[tuple[str, int], Row] = {}
     for line, row in enumerate(rows, 2):
@@ -74,7 +74,15 @@ def align(clips: Sequence[Clip], rows: Sequence[Row], source: Path) -> Frames:
             remedy="give them a column 'clip' with game/clip, or score one clip",
         )  # fmt: skip
     chosen: list[Row] = []
+    last: dict[str, int] = {}
+    for row in rows:
+        last[row.clip] = max(row.frame, last.get(row.clip, -1))
     for clip in clips:
+        if last.get("" if unnamed else clip.name, -1) >= len(clip.frames):
+            raise InputError(
+                f"rows up to frame {last['' if unnamed else clip.name]}, but {clip.name} has {len(clip.frames)} frames",
+                path=source, remedy="score the predictions of these very frames",
+            )  # fmt: skip
         for number in range(len(clip.frames)):
             row = found.get(("" if unnamed else clip.name, number))
             if row is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,23 +85,24 @@ def _clip(name: str, samples: list[Sample]) -> Clip:
     )
 
 
-def _by_default(games: list[str], settings: SplitSettings) -> dict[str, Sequence[int | str]]:
+def _by_default(games: list[str], settings: SplitSettings) -> dict[str, Any]:
     """The three lists of games, with the defaults in the place of what is not given."""
     published = set(PUBLISHED_GAMES) <= set(games)
+    taken = _names(settings.train_games or (), games) | _names(settings.val_games or (), games)
+    free = [game for game in (PUBLISHED_TEST if published else games) if game not in taken]
     test: Sequence[int | str]
     if settings.test_games is not None:
         test = settings.test_games
-    elif settings.train_games is not None:
-        taken = _names(settings.train_games, games) | _names(settings.val_games or (), games)
-        test = [game for game in (PUBLISHED_TEST if published else games) if game not in taken]
+    elif published or settings.train_games is not None:
+        test = free
     else:
-        test = PUBLISHED_TEST if published else games[-1:] if len(games) > 2 else ()
+        test = free[-1:] if len(games) > 2 else ()
     left = [game for game in games if game not in _names(test, games)]
     train: list[int | str] = list(settings.train_games if settings.train_games is not None else left)
     if settings.val_games is not None:
         val: list[int | str] = list(settings.val_games)
         if settings.train_games is None:
-            train = [game for game in train if str(game) not in _names(val, games)]
+            train = [game for game in left if game not in taken]
     else:
         val = train[-1:] if len(train) > 1 else []
         train = train[: len(train) - len(val)]
@@ -107,8 +110,15 @@ def _by_default(games: list[str], settings: SplitSettings) -> dict[str, Sequence
 
 
 def _names(given: Sequence[int | str], games: list[str]) -> set[str]:
-    """Games as the folders call them: 3 is ``game3``."""
-    return {str(game) if str(game) in games else f"game{game}" for game in given}
+    """Games as the folders call them: 3 is ``game3``, or whatever else ends in that number."""
+    names = {str(game) for game in given}
+    return {game for game in games if game in names or _ending(game) in names - set(games)}
+
+
+def _ending(name: str) -> str:
+    """The number in which a name ends, without zeros before it."""
+    digits = re.search("[0-9]+$", name)
+    return str(int(digits.group())) if digits else name
 
 
 def check_lengths(clips: Sequence[Clip], length: int) -> None:
@@ -119,6 +129,15 @@ def check_lengths(clips: Sequence[Clip], length: int) -> None:
                 f"the clip {clip.name} has {len(clip.frames)} frames, a window has {length}",
                 path=clip.frames[0].parent, remedy="set data.sequence.length lower, or leave the clip out",
             )  # fmt: skip
+
+
+def check_frame(clip: Clip, position: int, read: Size) -> None:
+    """Refuse a frame that is not of its clip's size, whole or reduced to a part by its decoder."""
+    if read not in {(clip.size[0] // part, clip.size[1] // part) for part in (1, 2, 4, 8)}:
+        raise InputError(
+            f"the frame has {read[1]} x {read[0]} pixels, the first of its clip {clip.size[1]} x {clip.size[0]}",
+            path=clip.frames[position], remedy="extract the clip's frames again",
+        )  # fmt: skip
 
 
 def is_present(visibility: NDArray[np.int64], *, occluded_absent: bool) -> NDArray[np.bool_]:

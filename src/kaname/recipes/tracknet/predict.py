@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from typing import Any
 from kaname import config as configuration
 from kaname.codecs.heatmap import decode
 from kaname.engine.onnx_model import OnnxRunner
-from kaname.engine.predict import Maps, Model, Runner
+from kaname.engine.predict import Decode, Maps, Model, Runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
 from kaname.recipes.tracknet import BALL
-from kaname.recipes.tracknet.config import DetectSettings
+from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.tracking.trajectory import DETECTED, FILLED, Row
 from kaname.types import Points, Size
 
@@ -54,14 +54,19 @@ def open_model(path: Path, *, runtime: str = "auto", detect: Mapping[str, Any] |
         if card.get("recipe") != "tracknet":
             raise InputError(f"an export of the recipe {card.get('recipe')!r}, not of 'tracknet'", path=path)
     else:
-        from kaname.recipes.tracknet.model import load_runner
+        from kaname.recipes.tracknet.card import load_runner
 
         runner, card = load_runner(path, device=runtime)
     stored = dict(card["config"]["detect"])
     settings = configuration.from_dict(DetectSettings, {**stored, **(detect or {})})
-    sizes = (tuple(card["input_size"]), tuple(card["heatmap_size"]))
-    grid = Grid.between(*sizes)
-    return Model(card, runner, lambda maps, back, size: find_balls(maps, back, size, grid, settings))
+    return Model(card, runner, decoder_of(card, settings))
+
+
+def decoder_of(card: Mapping[str, Any], settings: DetectSettings) -> Decode:
+    """What turns the maps of a file with this card into balls."""
+    (height, width), (rows, columns) = card["input_size"], card["heatmap_size"]
+    grid = Grid.between((height, width), (rows, columns))
+    return lambda maps, back, size: find_balls(maps, back, size, grid, settings)
 
 
 def find_balls(maps: Maps, back: Affine, size: Size, grid: Grid, settings: DetectSettings) -> Points:
@@ -141,25 +146,28 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         InputError: missing, without the columns ``frame, x, y, score``, other coordinates, or a value that is none.
     """
-    rows: list[Row] = []
+    return list(stream_rows(path))
+
+
+def stream_rows(path: Path) -> Iterator[Row]:
+    """As ``read_rows``, row by row."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
             if missing:
-                raise InputError(
-                    f"no column {missing[0]!r}", path=path, row=1, remedy=f"columns: {', '.join(COLUMNS)}"
-                )
+                raise InputError(f"no column {missing[0]!r}", path=path, row=1, remedy=f"columns: {', '.join(COLUMNS)}")
             for cells in reader:
-                rows.append(_row(cells, path, reader.line_num))
+                yield _row(cells, path, reader.line_num)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"not a table of balls ({error})", path=path, remedy="predict again") from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
-    return rows
 
 
 def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
+    if None in cells or None in cells.values():
+        raise InputError("not as many fields as the header has", path=path, row=line, remedy="correct the row")
     if (cells.get("coordinates") or COORDINATES) != COORDINATES:
         raise InputError(
             f"coordinates are {cells['coordinates']!r}, not {COORDINATES!r}", path=path, row=line,

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kaname.config import from_dict
 from kaname.data.formats.files import write_json
-from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video
 from kaname.data.video import Frame as VideoFrame
+from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video
 from kaname.engine import draw
+from kaname.engine.flags import bare_config
 from kaname.engine.progress import Bar
 from kaname.engine.trail import trail_overlay
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
+from kaname.recipes.tracknet.config import DataSettings
+from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.labels import SETS, Clip, sets
-from kaname.recipes.tracknet.predict import COORDINATES, Count, open_model, read_rows, row_of, write_rows
+from kaname.recipes.tracknet.predict import (
+    COORDINATES,
+    Count,
+    decoder_of,
+    open_model,
+    read_rows,
+    row_of,
+    stream_rows,
+    write_rows,
+)
 from kaname.recipes.tracknet.scoring import data_settings, describe_model
 from kaname.tracking.trajectory import DETECTED, SMOOTHERS, Row
 from kaname.types import Size
@@ -51,6 +64,18 @@ class Smoothing:
             raise InputError(f"--fastest must be positive, got {self.fastest}", remedy="0.2 is usual")
 
 
+def detect_changes(words: Sequence[str], **flags: Any) -> dict[str, Any]:
+    """Settings of the detection from ``key=value`` words and flags, of which those that are None were not given."""
+    changes = bare_config(words, "detect")
+    for name, value in flags.items():
+        if value is not None and changes.setdefault(name, value) != value:
+            raise InputError(
+                f"detect.{name} is given twice, as {changes[name]!r} by key=value and as {value!r} by its flag",
+                remedy="give it once",
+            )
+    return changes
+
+
 def predict_sources(
     sources: list[Path], checkpoint: Path, out: Path, *, changes: Mapping[str, Any], overlay: bool,
     smoothing: Smoothing, rate: float = 25.0, device: str = "auto",
@@ -72,7 +97,8 @@ def predict_sources(
         count = _predict_one(model, source, place, smoothing, rate)
         notes = {
             "format": "kaname-balls", "recipe": "tracknet", "source": source.name, "model": describe_model(model),
-            "coordinates": COORDINATES, "detect": {**model.card["config"]["detect"], **changes},
+            "coordinates": COORDINATES, "absent": model.card.get("absent"),
+            "detect": {**model.card["config"]["detect"], **changes},
             "smooth": smoothing.__dict__, "frames": count.rows, "detected": count.detected, "filled": count.filled,
         }  # fmt: skip
         write_json(place / "ball.json", notes)
@@ -105,10 +131,13 @@ def _predict_one(model: Any, source: Path, place: Path, smoothing: Smoothing, ra
     stream = itertools.chain([first], stream)
 
     def rows() -> Iterator[Row]:
-        with Bar(f"predicting {source.name}", frame_count(source)) as bar:
-            for frame, points in model.stream(stream):
-                bar.advance()
-                yield row_of(points, frame=frame.index, seconds=frame.seconds)
+        try:
+            with Bar(f"predicting {source.name}", frame_count(source)) as bar:
+                for frame, points in model.stream(stream):
+                    bar.advance()
+                    yield row_of(points, frame=frame.index, seconds=frame.seconds)
+        except InputError as error:
+            raise InputError(error.reason, path=error.path or source, row=error.row, remedy=error.remedy) from error
 
     smooth = SMOOTHERS[smoothing.name]
     return write_rows(place / "ball.csv", smooth(rows(), size, smoothing.max_gap, smoothing.fastest))
@@ -116,7 +145,7 @@ def _predict_one(model: Any, source: Path, place: Path, smoothing: Smoothing, ra
 
 def _overlay(source: Path, table: Path, out: Path, rate: float) -> None:
     """A second pass over the source, so that no frame is kept while the ball is still being decided."""
-    rows = iter(read_rows(table))
+    rows = stream_rows(table)
     with Bar(f"drawing {source.name}", frame_count(source)) as bar, VideoWriter(out) as writer:
         trail: list[Row] = []
         for frame, row in zip(_read(source, rate), rows, strict=True):
@@ -149,7 +178,10 @@ def export_checked(checkpoint: Path, out: Path, source: Path | None, count: int)
         raise InputError(
             f"fewer than {model.frames} frames: no window to compare", path=source, remedy="give a longer one"
         )
-    return export(model, chosen, out)
+    detect = from_dict(DetectSettings, model.card["config"]["detect"])
+    return export(
+        model, chosen, out, decode_at=lambda least: decoder_of(model.card, replace(detect, score_threshold=least))
+    )
 
 
 def _windows_of(source: Path, length: int, spacing: int = 5) -> Iterator[tuple[str, np.ndarray]]:
@@ -161,9 +193,6 @@ def _windows_of(source: Path, length: int, spacing: int = 5) -> Iterator[tuple[s
 
 
 def _own_windows(model: Any) -> Iterator[tuple[str, np.ndarray]]:
-    from kaname.config import from_dict
-    from kaname.recipes.tracknet.config import DataSettings
-
     data = from_dict(DataSettings, model.card["config"]["data"])
     try:
         found = sets(data)
@@ -231,5 +260,7 @@ def _made(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", path=path.parent, remedy="choose another --out") from error
+        raise InputError(
+            f"cannot be made ({error.strerror})", path=path.parent, remedy="choose another --out"
+        ) from error
     return path

@@ -11,12 +11,14 @@ from kaname import config as configuration
 from kaname.config import from_dict, to_dict
 from kaname.data.formats.files import read_json, write_json
 from kaname.data.video import Frame
+from kaname.engine.flags import bare_config
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.recipes.tracknet import evaluate as figures
-from kaname.recipes.tracknet.config import DataSettings, DetectSettings
+from kaname.recipes.tracknet.config import DataSettings
+from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.labels import SETS, Clip, check_lengths, sets
 from kaname.recipes.tracknet.predict import open_model, read_rows, row_of, write_rows
 from kaname.tracking.trajectory import SMOOTHERS, Row
@@ -31,8 +33,14 @@ def clip_rows(model: Model, clip: Clip) -> Iterator[Row]:
         yield row_of(points, frame=frame.index, seconds=0.0, clip=clip.name, file=clip.frames[frame.index].name)
 
 
-def predict_clips(model: Model, clips: Sequence[Clip], out: Path, *, title: str) -> Path:
-    """All peaks of all frames, whatever their score, to ``out/predictions.csv``, so that thresholds can be tried."""
+def predict_clips(
+    model: Model, clips: Sequence[Clip], out: Path, *, title: str, detect: DetectSettings
+) -> dict[str, Any]:
+    """All peaks of all frames, whatever their score, to ``out/predictions.csv``, so that thresholds can be tried.
+
+    Returns:
+        What ``predictions.json`` beside it says of them.
+    """
 
     def rows() -> Iterator[Row]:
         with Bar(f"predicting {title}", sum(len(clip.frames) for clip in clips)) as bar:
@@ -44,10 +52,10 @@ def predict_clips(model: Model, clips: Sequence[Clip], out: Path, *, title: str)
     write_rows(out / PREDICTIONS, rows())
     made = {
         "format": "kaname-balls", "recipe": "tracknet", "model": describe_model(model),
-        "absent": model.card.get("absent"), "detect": model.card["config"]["detect"],
+        "absent": model.card.get("absent"), "detect": to_dict(detect),
     }  # fmt: skip
     write_json(out / "predictions.json", made)
-    return out / PREDICTIONS
+    return made
 
 
 def describe_model(model: Model) -> str:
@@ -64,7 +72,7 @@ def describe_model(model: Model) -> str:
 def score(
     data: DataSettings | None, checkpoint: Path | None, predictions: Path | None, out: Path | None, *,
     split: str | None, tolerance: float | None, score_threshold: float | None, method: str | None = None,
-    occluded_absent: bool | None = None, smooth: str = "none", device: str = "auto",
+    occluded_absent: bool | None = None, smooth: str = "none", device: str = "auto", overrides: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The verb ``evaluate``: score one set of clips, print a table, write ``metrics.json``.
 
@@ -72,6 +80,7 @@ def score(
         data: default: the data the model was trained with.
         split: ``train``, ``val``, ``test`` or ``all``; default: ``test`` where there is one, else ``val``, else all.
         smooth: a name of ``SMOOTHERS``, applied to the predictions before they are scored.
+        overrides: ``key=value`` words that change the data the model was trained with.
 
     Returns:
         The content of ``metrics.json``.
@@ -89,13 +98,13 @@ def score(
         stored = dict(made.get("detect") or {})
     changes = {"tolerance": tolerance, "score_threshold": score_threshold, "method": method}
     settings = from_dict(DetectSettings, {**stored, **{k: v for k, v in changes.items() if v is not None}})
-    data = data if data is not None else _stored_data(model)
+    data = data if data is not None else _stored_data(model, overrides)
     name, clips = _chosen(data, split)
     place = out or (checkpoint or predictions or Path()).parent / f"evaluation_{name}"
     if model is not None:
         check_lengths(clips, model.frames)
-        predictions = predict_clips(model, clips, place, title=name)
-        made = dict(read_json(place / "predictions.json"))
+        made = predict_clips(model, clips, place, title=name, detect=settings)
+        predictions = place / PREDICTIONS
     assert predictions is not None
     rows = _smoothed(read_rows(predictions), clips, smooth, settings.score_threshold)
     hidden = data.occluded_absent if occluded_absent is None else occluded_absent
@@ -118,10 +127,17 @@ def score(
     return content
 
 
-def _stored_data(model: Model | None) -> DataSettings:
+def _stored_data(model: Model | None, overrides: Sequence[str]) -> DataSettings:
     if model is None:
         raise InputError("labels are needed to score predictions", remedy="give --data")
-    return from_dict(DataSettings, model.card["config"]["data"])
+    stored = json.loads(json.dumps(model.card["config"]["data"]))
+    for key, value in bare_config(overrides, "data").items():
+        *parents, leaf = key.split(".")
+        node = stored
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return from_dict(DataSettings, stored)
 
 
 def _chosen(data: DataSettings, split: str | None) -> tuple[str, list[Clip]]:
@@ -168,14 +184,19 @@ def _sure(row: Row, threshold: float) -> Row:
 
 
 def data_settings(name: str | None, overrides: Sequence[str] = ()) -> DataSettings | None:
-    """``--data`` of the verbs besides ``train``: a data folder, or a configuration by name or path."""
-    from kaname.recipes.tracknet.commands import groups_of
-    from kaname.recipes.tracknet.config import TracknetConfig
+    """``--data`` of the verbs besides ``train``: a data folder, or a configuration by name or path.
 
+    ``overrides`` are keys of the data's own, with or without ``data.`` before them.
+    """
+    from kaname.recipes.tracknet.config import TracknetConfig
+    from kaname.recipes.tracknet.keys import groups_of
+
+    bare_config(overrides, "data")
     if name is None:
         return None
     groups, extra = groups_of(name, None, None)
-    return configuration.load(TracknetConfig, groups=groups, overrides=overrides, flags=extra).data
+    words = [word if word.startswith("data.") else f"data.{word}" for word in overrides]
+    return configuration.load(TracknetConfig, groups={"data": groups["data"]}, overrides=words, flags=extra).data
 
 
 def _print_table(rows: list[list[str]]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
@@ -18,9 +18,12 @@ from kaname.errors import InputError
 from kaname.losses.heatmap import LOSSES
 from kaname.models.backbones import hold
 from kaname.recipes.tracknet import labels
-from kaname.recipes.tracknet.config import DetectSettings, TracknetConfig
+from kaname.recipes.tracknet.card import describe
+from kaname.recipes.tracknet.choosing import f1_of_sums, found_and_missed
+from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.data import Windows
-from kaname.recipes.tracknet.model import build, describe, is_pretrained
+from kaname.recipes.tracknet.detection import DetectSettings
+from kaname.recipes.tracknet.model import build, is_pretrained
 from kaname.types import Batch, StepOutput
 
 FIXED = (
@@ -39,22 +42,6 @@ def step(model: nn.Module, batch: Batch, *, loss: str, detect: DetectSettings) -
     loss_sum, weight = LOSSES[loss](logits, targets, batch.targets["mask"])
     logs = {} if model.training else found_and_missed(logits, batch.targets, detect)
     return StepOutput(loss_sum=loss_sum, weight=weight, logs=logs)
-
-
-def found_and_missed(logits: Tensor, targets: Mapping[str, Tensor], detect: DetectSettings) -> dict[str, Tensor]:
-    """Sums ``found``, ``wrong`` and ``missed`` over the frames that count, by the highest cell of each map.
-
-    Coarser than the figures of ``evaluate``, which refine the peak; good enough to choose an epoch by.
-    """
-    columns = logits.shape[3]
-    score, place = logits.sigmoid().flatten(2).max(dim=2)
-    highest = torch.stack([place % columns, torch.div(place, columns, rounding_mode="floor")], dim=2)
-    distance = ((highest - targets["ball"]) * targets["scale"][:, None]).norm(dim=2)
-    counts = targets["mask"] > 0
-    answered, present = (score > detect.score_threshold) & counts, (targets["present"] > 0) & counts
-    found = answered & present & (distance <= detect.tolerance)
-    sums = {"found": found, "wrong": answered & ~found, "missed": present & ~answered}
-    return {name: value.sum().float() for name, value in sums.items()}
 
 
 def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
@@ -102,9 +89,3 @@ def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
         sample_weights=windows.weights() if weighted else None,
         after_epoch=after_epoch,
     )
-
-
-def f1_of_sums(sums: Mapping[str, float]) -> dict[str, float]:
-    """``f1`` in the place of the three sums it comes from; 0 where nothing was to be found."""
-    found, wrong, missed = sums["found"], sums["wrong"], sums["missed"]
-    return {"f1": 2 * found / max(2 * found + wrong + missed, 1e-12)}

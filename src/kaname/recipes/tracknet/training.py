@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kaname import __version__
 from kaname import config as configuration
-from kaname.data.formats.files import write_json
+from kaname.data.formats.files import write_json, write_text
 from kaname.engine.loop import Progress, Run
 from kaname.engine.progress import weights_and_biases
 from kaname.engine.settings import RunOptions
@@ -27,5 +27,6 @@ def run(config: TracknetConfig, options: RunOptions) -> Progress:
         content = {"config": dict(task.config), "command": options.command, "kaname": __version__,
                    "card": dict(task.card)}  # fmt: skip
         write_json(options.out_dir / "parameters.json", json.loads(json.dumps(content, sort_keys=True)))
-        (options.out_dir / "config.yaml").write_text(configuration.to_yaml(config), encoding="utf-8")
+        resolved = replace(config, data=replace(config.data, root=config.data.root.resolve()))
+        write_text(options.out_dir / "config.yaml", configuration.to_yaml(resolved))
     return work.fit()

@@ -1,0 +1,95 @@
+"""Several processes give what one gives: weights, logs, resumed runs, for every loss."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.tiny_task import content
+from kaname.engine.progress import read_rows
+from kaname.losses.heatmap import LOSSES
+
+SCRIPT = Path(__file__).with_name("many_processes.py")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
+
+
+def clean() -> dict[str, str]:
+    launchers = ("SLURM_", "TORCHELASTIC_", "LOCAL_", "WORLD_SIZE", "RANK", "MASTER_", "GROUP_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(launchers)} | {"OMP_NUM_THREADS": "1"}
+
+
+def trained(
+    folder: Path, *launcher: str, devices: int = 1, workers: int = 0, strategy: str = "ddp", epochs: int = 3,
+    losses: tuple[str, ...] = tuple(LOSSES),
+) -> Path:  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, *launcher, str(SCRIPT), str(folder), str(devices), str(workers), strategy, str(epochs),
+         *losses],
+        capture_output=True, text=True, env=clean(), timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each loss trained by one process."""
+    return trained(tmp_path_factory.mktemp("alone"))
+
+
+def check_equal(alone: Path, folder: Path, processes: int, losses: tuple[str, ...] = tuple(LOSSES)) -> None:
+    """Weights within 1e-6 of each tensor's norm, logs and every rank's belief of the run equal."""
+    for loss in losses:
+        for name in ("model.pt", "last.pt"):
+            expected, found = content(alone / loss / name)["model"], content(folder / loss / name)["model"]
+            for key, value in expected.items():
+                assert (found[key] - value).norm() <= 1e-6 * value.norm(), (folder, loss, name, key)
+        for one, other in zip(read_rows(alone / loss / "log.csv"), read_rows(folder / loss / "log.csv"), strict=True):
+            del one["seconds"], other["seconds"]
+            assert other == pytest.approx(one, rel=1e-5)
+        beliefs = [json.loads((folder / f"{loss}.rank{rank}.json").read_text()) for rank in range(processes)]
+        assert all(belief == beliefs[0] for belief in beliefs) and beliefs[0]["world"] == processes
+        assert len(list(folder.glob(f"{loss}.rank*.json"))) == processes
+
+
+def test_two_processes_are_one(alone: Path, tmp_path: Path) -> None:
+    """Masked losses, batches of which some processes have no share, accumulation, loader workers."""
+    check_equal(alone, trained(tmp_path, *TORCHRUN, "2", workers=1), 2)
+
+
+@pytest.mark.slow
+def test_four_processes_are_one(alone: Path, tmp_path: Path) -> None:
+    check_equal(alone, trained(tmp_path, *TORCHRUN, "4"), 4)
+
+
+@pytest.mark.slow
+def test_devices_need_no_launcher(alone: Path, tmp_path: Path) -> None:
+    check_equal(alone, trained(tmp_path, devices=2, losses=("bce",)), 2, ("bce",))
+
+
+@pytest.mark.slow
+def test_sharded_weights_are_whole_in_files(alone: Path, tmp_path: Path) -> None:
+    """FSDP; its checkpoint is resumed by one process, and one process's by FSDP."""
+    check_equal(alone, trained(tmp_path / "a", *TORCHRUN, "2", strategy="fsdp", losses=("bce",)), 2, ("bce",))
+    half = trained(tmp_path / "b", *TORCHRUN, "2", strategy="fsdp", epochs=2, losses=("mse",))
+    trained(half, losses=("mse",))
+    other = trained(tmp_path / "c", epochs=1, losses=("mse",))
+    trained(other, *TORCHRUN, "2", strategy="fsdp", losses=("mse",))
+    for folder in (half, other):
+        for key, value in content(alone / "mse" / "last.pt")["model"].items():
+            found = content(folder / "mse" / "last.pt")["model"][key]
+            assert (found - value).norm() <= 1e-6 * value.norm(), (folder, key)
+
+
+@pytest.mark.slow
+def test_a_run_of_four_goes_on_in_two(alone: Path, tmp_path: Path) -> None:
+    trained(tmp_path, *TORCHRUN, "4", epochs=1, losses=("focal",))
+    trained(tmp_path, *TORCHRUN, "2", losses=("focal",))
+    for key, value in content(alone / "focal" / "last.pt")["model"].items():
+        found = content(tmp_path / "focal" / "last.pt")["model"][key]
+        assert (found - value).norm() <= 1e-6 * value.norm(), key

@@ -1,0 +1,15 @@
+"""The recipe by its contract."""
+
+from __future__ import annotations
+
+from contracts.recipe import RecipeContract
+
+
+class TestGauge(RecipeContract):
+    name = "gauge"
+    sample = ("--count", 8, "--size", 64, "--variety", "plain")
+    train = (
+        "--backbone", "small:8", "--size", 64, "--device", "cpu", "--num-workers", 0, "--batch-size", 2, "--epochs", 2,
+        "--lr", "1e-2", "--ema", "0.9",
+    )  # fmt: skip
+    best = "model.pt"
