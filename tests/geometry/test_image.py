@@ -16,7 +16,8 @@ from PIL import Image
 
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.image import image_size, read_image, resample, resample_weights, resize, write_image
+from kaname.geometry.image import image_size, read_image, resize, write_image
+from kaname.geometry.resampling import resample, resample_weights
 
 sides = st.integers(1, 90)
 sizes = st.tuples(sides, sides)

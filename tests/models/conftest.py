@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from models.tiny_vits import TINY
+from models.tiny_vits import save_tiny
 
 
 @pytest.fixture(autouse=True)
@@ -24,20 +23,7 @@ def tiny_vit(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def folder(kind: str) -> Path:
         if kind not in folders:
-            import transformers
-
-            name, values, _ = TINY[kind]
-            torch.manual_seed(len(folders))
-            config = getattr(transformers, name)(**values)
-            path = tmp_path_factory.mktemp(kind)
-            model = transformers.AutoModel.from_config(config)
-            with torch.no_grad():  # the library starts some of these at zero, which would hide a lost tensor
-                for parameter in model.parameters():
-                    parameter.add_(torch.randn_like(parameter) * 0.02)
-            model.save_pretrained(path)
-            processor = {"image_mean": [0.4, 0.41, 0.42], "image_std": [0.2, 0.21, 0.22], "do_center_crop": True}
-            (path / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
-            folders[kind] = path
+            folders[kind] = save_tiny(kind, tmp_path_factory.mktemp(kind), seed=len(folders))
         return folders[kind]
 
     return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 SMALL: dict[str, Any] = {
@@ -24,3 +26,20 @@ TINY: dict[str, tuple[str, dict[str, Any], int]] = {
     "ijepa": ("IJepaConfig", SMALL | {"patch_size": 16, "image_size": 32, "intermediate_size": 64}, 0),
     "vit_msn": ("ViTMSNConfig", SMALL | {"patch_size": 16, "image_size": 32, "intermediate_size": 64}, 1),
 }
+
+
+def save_tiny(kind: str, folder: Path, *, seed: int) -> Path:
+    """A transformer of that kind with random weights, saved as Hugging Face saves them."""
+    import torch
+    import transformers
+
+    name, values, _ = TINY[kind]
+    torch.manual_seed(seed)
+    model = transformers.AutoModel.from_config(getattr(transformers, name)(**values))
+    with torch.no_grad():  # the library starts some of these at zero, which would hide a lost tensor
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    model.save_pretrained(folder)
+    processor = {"image_mean": [0.4, 0.41, 0.42], "image_std": [0.2, 0.21, 0.22], "do_center_crop": True}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    return folder

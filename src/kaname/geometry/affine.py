@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.grid import PIXELS, centres, round_half_up, whole_size
-from kaname.geometry.image import planes, resample
+from kaname.geometry.resampling import planes, resample
 
 FloatArray: TypeAlias = NDArray[np.float64]
 AnyArray: TypeAlias = NDArray[Any]
@@ -191,8 +191,8 @@ class Affine:
     def image(self, array: AnyArray, size: Size) -> AnyArray:
         """The image as this map sees it, on a canvas of ``size`` (height, width); black outside.
 
-        Maps along the axes (and by quarter turns) use the one antialiased filter of ``geometry.image``. Others reduce
-        the image with that filter first, if they shrink it, and then sample bilinearly.
+        Maps along the axes (and by quarter turns) use the one antialiased filter of ``geometry.resampling``. Others
+        reduce the image with that filter first, if they shrink it, and then sample bilinearly.
 
         Args:
             array: ``(h, w)`` or ``(h, w, channels)``, uint8 or floating point with finite values.

@@ -1,6 +1,6 @@
 """The resize of photographs inside the graph, so that an export carries it and cannot differ from training.
 
-The formula is that of `kaname.geometry.image.resample_weights`, the one filter, with the sizes of
+The formula is that of `kaname.geometry.resampling.resample_weights`, the one filter, with the sizes of
 `kaname.geometry.affine.Affine.letterbox`; both are written here in torch operations that ONNX has, because there the
 image's size is known only when the file runs. The arithmetic is double precision like theirs: a size that lies just
 at a half must round the same way, or every point moves.
