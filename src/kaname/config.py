@@ -340,7 +340,7 @@ def _check(
                 raise InputError(f"{full} is a section, got {value!r}", path=path, row=row, remedy=remedy)
             _check(typing.cast(type, kind), layer, known, value, f"{full}.")
         elif not _fits(value, kind):
-            text = _describe(kind)
+            text = describe_type(kind)
             remedy = "quote it if a text is meant" if text.startswith("text") else "give a value of that type"
             reason = f"{full} must be {text}, got {value!r} ({type(value).__name__})"
             raise InputError(reason, path=path, row=row, remedy=remedy)
@@ -371,15 +371,16 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (str, Path)) if kind in (str, Path) else True
 
 
-def _describe(kind: Any) -> str:
+def describe_type(kind: Any) -> str:
+    """A type as errors and the reference call it: ``text or null``, ``one of a, b``."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(choice) for choice in arguments)
+        return " or ".join(describe_type(choice) for choice in arguments)
     if origin is typing.Literal:
         return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin is tuple:
         if arguments and arguments[-1] is Ellipsis:
-            return f"a list of {_describe(arguments[0])}"
+            return f"a list of {describe_type(arguments[0])}"
         return f"a list of {len(arguments)} values"
     names = {bool: "true or false", float: "a number", int: "a whole number", str: "text", Path: "text (a path)"}
     return "null" if kind is type(None) else names.get(kind, str(kind))

@@ -6,6 +6,7 @@ import importlib
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -17,22 +18,61 @@ def listing(usage: str, summary: str, entries: Mapping[str, str], heading: str =
 
 def command(words: Sequence[str], target: str) -> str:
     """Help of one verb from its function's annotations; ``target`` is its "module:function"."""
-    positional: list[tuple[str, str]] = []
-    options: list[tuple[str, str]] = []
-    for argument in arguments(target):
-        text = _describe(argument)
-        names = [flag for flag in argument.names if flag.startswith("-")]
-        if names:
-            options.append((", ".join(dict.fromkeys(names)), text))
-        else:
-            positional.append((argument.name.upper(), text))
-    summary = (_function(target).__doc__ or "").strip().split("\n")[0]
-    usage = " ".join(["kaname", *words, *(["[OPTIONS]"] if options else []), *(f"[{row[0]}...]" for row in positional)])
-    lines = [f"Usage: {usage}", "", summary, ""]
+    found = entries(target)
+    positional = [(entry.names[0], entry.line) for entry in found if entry.positional]
+    options = [(", ".join(entry.names), entry.line) for entry in found if not entry.positional]
+    lines = [f"Usage: {usage(words, found)}", "", summary(target), ""]
     if positional:
         lines += ["Arguments:", *_columns(positional), ""]
     options += [("--traceback", "Show where an error comes from."), ("--help, -h", "Display this message and exit.")]
     return "\n".join([*lines, "Options:", *_columns(options), ""])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One option or argument of a command, as its help and its reference show it.
+
+    Attributes:
+        names: of an option all its spellings, of an argument its name in capitals.
+        text: what it does.
+        choices: the values it takes; empty where there are many.
+        default: its value where it is not given; empty where that is nothing, or depends on something else.
+        required: whether it must be given.
+        positional: whether it is an argument, given without a name.
+        several: whether any number of them may be given.
+    """
+
+    names: tuple[str, ...]
+    text: str
+    choices: tuple[str, ...]
+    default: str
+    required: bool
+    positional: bool
+    several: bool
+
+    @property
+    def line(self) -> str:
+        """What help says of it."""
+        choices = f" [{'|'.join(self.choices)}]" if self.choices else ""
+        default = f" [default: {self.default}]" if self.default else ""
+        return f"{self.text}{choices}{' [required]' if self.required else default}".strip()
+
+
+def entries(target: str) -> list[Entry]:
+    """What a command takes, in the order of its function; ``target`` is its "module:function"."""
+    return [_entry(argument) for argument in arguments(target)]
+
+
+def summary(target: str) -> str:
+    """The first line of a command's docstring."""
+    return (_function(target).__doc__ or "").strip().split("\n")[0]
+
+
+def usage(words: Sequence[str], found: Sequence[Entry]) -> str:
+    """How a command is called, in one line."""
+    named = [] if all(entry.positional for entry in found) else ["[OPTIONS]"]
+    places = [f"[{entry.names[0]}...]" if entry.several else entry.names[0] for entry in found if entry.positional]
+    return " ".join(["kaname", *words, *named, *places])
 
 
 def arguments(target: str) -> list[Any]:
@@ -48,17 +88,20 @@ def _function(target: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _describe(argument: Any) -> str:
-    text = str(argument.parameter.help or "")
-    choices = argument.get_choices()
-    if choices:
-        text += f" [{'|'.join(str(choice) for choice in choices)}]"
+def _entry(argument: Any) -> Entry:
+    flags = tuple(dict.fromkeys(flag for flag in argument.names if flag.startswith("-")))
     default = argument.field_info.default
-    if argument.required:
-        text += " [required]"
-    elif default not in (None, False, argument.field_info.empty, ()) and not argument.children:
-        text += f" [default: {default}]"
-    return text.strip()
+    # 0 is a default that says something, False is not.
+    said = default is not False and default not in (None, argument.field_info.empty, ())
+    return Entry(
+        names=flags or (argument.name.upper(),),
+        text=str(argument.parameter.help or "").strip(),
+        choices=tuple(str(choice) for choice in argument.get_choices() or ()),
+        default=str(default) if said and not argument.required and not argument.children else "",
+        required=bool(argument.required),
+        positional=not flags,
+        several=argument.field_info.kind is argument.field_info.VAR_POSITIONAL,
+    )
 
 
 def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:

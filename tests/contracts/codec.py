@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,17 +60,17 @@ class CodecContract:
     def _places(self, size: tuple[int, int], margin: float, seed: int) -> list[NDArray[np.float64]]:
         """Cells ``(N, 2)`` as (x, y), in sets that ``encode`` can hold; every 1/20 of a cell alike often."""
         random = np.random.default_rng(seed)
-        margin = np.ceil(min(margin, (min(size) - 1) / 3))
+        low = math.ceil(min(margin, (min(size) - 1) / 3))
         phases = (np.stack(np.meshgrid(np.arange(20), np.arange(20)), axis=-1).reshape(-1, 2) + 0.5) / 20
-        high = (size[1] - 1 - margin, size[0] - 1 - margin)
+        high = (size[1] - 1 - low, size[0] - 1 - low)
         if self.several == 1:
-            return [random.integers((margin, margin), high, (len(phases), 2)) + phases]
+            return [random.integers((low, low), high, (len(phases), 2)) + phases]
         sets: list[NDArray[np.float64]] = []
         waiting = list(random.permutation(phases))
         while waiting:
             chosen: list[NDArray[np.float64]] = []
             for _ in range(100):
-                place = random.integers((margin, margin), high, 2) + waiting[-1]
+                place = random.integers((low, low), high, 2) + waiting[-1]
                 if all(np.linalg.norm(place - other) >= self.apart for other in chosen):
                     chosen.append(place)
                     waiting.pop()

@@ -135,9 +135,8 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _serve(recipe: str) -> None:
-    ours = [f"kaname.{room}.{module.name}" for room in ("engine", f"recipes.{recipe}") for module in pkgutil.iter_modules(
-        importlib.import_module(f"kaname.{room}").__path__
-    )]  # fmt: skip
+    rooms = [importlib.import_module(f"kaname.{room}") for room in ("engine", f"recipes.{recipe}")]
+    ours = [f"{room.__name__}.{module.name}" for room in rooms for module in pkgutil.iter_modules(room.__path__)]
     for name in (*WANTED, *ours):
         importlib.import_module(name)
     importlib.import_module("torch").set_num_threads(1)  # a pool of threads would not live on in a fork

@@ -42,7 +42,7 @@ def kill_while_saving(number: int) -> None:
             file.flush()  # type: ignore[attr-defined]
             die()
 
-    torch.save = half
+    torch.save = half  # type: ignore[attr-defined]
 
 
 def signal_in_step(number: int, caught: int) -> None:

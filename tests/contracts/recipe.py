@@ -21,6 +21,7 @@ import pytest
 import torch
 import yaml
 
+import kaname
 from contracts.commands import Commands, commands, without_torch
 
 VERBS = {"sample", "check", "train", "evaluate", "predict", "export", "draw"}
@@ -123,10 +124,10 @@ class RecipeContract:
         """The recipe's own sample, checked, and a model trained on it."""
         folder = tmp_path_factory.mktemp(cls.name)
         data, run = folder / "data", folder / "run"
-        with commands(cls.name, folder) as kaname:
-            kaname("sample", "--out", data, *cls.sample, "--seed", 3).done()
-            kaname("train", *cls.data_words(data), *cls.train, "--save-every", "1steps", "--out-dir", run).done()
-            yield Trained(kaname, folder, data, run, run / cls.best)
+        with commands(cls.name, folder) as call:
+            call("sample", "--out", data, *cls.sample, "--seed", 3).done()
+            call("train", *cls.data_words(data), *cls.train, "--save-every", "1steps", "--out-dir", run).done()
+            yield Trained(call, folder, data, run, run / cls.best)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -200,7 +201,7 @@ class RecipeContract:
             for folder in (tmp_path / "run", trained.run)
         )
         assert one == other
-        assert not [path for path in (tmp_path / "run").iterdir() if "partial" in path.name]
+        assert not [path for path in (tmp_path / "run").iterdir() if "partial" in path.name or path.name[0] == "."]
 
     def test_a_finished_run_is_not_written_over(self, trained: Trained) -> None:
         """Neither by the same words nor by a bare ``--resume``."""
@@ -316,6 +317,8 @@ class RecipeContract:
             answer.refused(file.name, said)
             assert "run\n" not in answer.out
         assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+        with pytest.raises(kaname.InputError):
+            kaname.load(file)
 
     @pytest.mark.parametrize("kind", ["text", "cut", "foreign"])
     def test_an_export_that_is_none(self, trained: Trained, exported: Path, tmp_path: Path, kind: str) -> None:

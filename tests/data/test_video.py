@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from kaname.data.video import frames, is_video
+from kaname.data.video import VideoWriter, folder_frames, folder_images, frame_count, frames, is_video
 from kaname.errors import InputError
+from kaname.geometry.image import write_image
 
 
 def write_video(
@@ -93,3 +94,120 @@ def test_a_file_without_pictures(tmp_path: Path) -> None:
 
 def test_names() -> None:
     assert is_video(Path("A.MP4")) and is_video(Path("b.webm")) and not is_video(Path("c.png"))
+
+
+def stored(path: Path, count: int, codec: str, **options: str) -> Path:
+    """A file of ``count`` noisy frames; ``options`` are the container's."""
+    random = np.random.default_rng(0)
+    with av.open(str(path), "w", container_options=options) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number in range(count):
+            image = random.integers(0, 40, (64, 96, 3), dtype=np.uint8)
+            image[:, 2 * number : 2 * number + 8] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+FILES = [("a.mp4", "libx264"), ("a.mov", "libx264"), ("a.avi", "mpeg4"), ("b.avi", "mjpeg"), ("c.avi", "libx264")]
+
+
+@pytest.mark.parametrize(("name", "codec"), FILES)
+def test_every_frame_in_the_order_of_display(tmp_path: Path, name: str, codec: str) -> None:
+    """Also H.264 in AVI, which stores no times of display: they would go to and fro."""
+    path = stored(tmp_path / name, 30, codec)
+    found = list(frames(path))
+    assert [frame.seconds for frame in found] == pytest.approx([number / 25 for number in range(30)])
+    bright = [int(np.flatnonzero(frame.image[32].mean(axis=1) > 150).mean()) for frame in found]
+    assert bright == sorted(bright) and frame_count(path) == 30
+
+
+@pytest.mark.parametrize(("name", "codec"), [*FILES, ("f.mp4", "libx264")])
+@pytest.mark.parametrize("share", [0.9, 0.6])
+def test_truncated_files(tmp_path: Path, name: str, codec: str, share: float) -> None:
+    """Even by a few frames: what the header promises must be there."""
+    whole = stored(tmp_path / name, 30, codec, **({"movflags": "faststart"} if name == "f.mp4" else {})).read_bytes()
+    cut = tmp_path / f"cut_{name}"
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(InputError, match="truncated|damaged") as caught:
+        list(frames(cut))
+    assert caught.value.path == str(cut)
+
+
+def test_frames_that_an_edit_list_hides_are_not_lost(tmp_path: Path) -> None:
+    """A file whose first frames are cut off without encoding again is whole."""
+    whole, part = stored(tmp_path / "whole.mp4", 40, "libx264"), tmp_path / "part.mp4"
+    with av.open(str(whole)) as source, av.open(str(part), "w") as target:
+        stream = source.streams.video[0]
+        out = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts -= 10 * 512  # times before 0 are not shown
+                packet.dts -= 10 * 512
+                packet.stream = out
+                target.mux(packet)
+    found = list(frames(part))
+    assert 25 <= len(found) <= 40 and found[0].seconds >= 0
+
+
+def test_names_of_another_encoding(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.avi", 3, "mjpeg", fflags="+bitexact")
+    data = path.read_bytes()
+    title = b"INAM" + (4).to_bytes(4, "little") + b"\x8e\x87\xff\x00"  # no UTF-8
+    listed = b"LIST" + (4 + len(title)).to_bytes(4, "little") + b"INFO" + title
+    place = data.index(b"LIST", data.index(b"movi") - 12)
+    data = data[:place] + listed + data[place:]
+    path.write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+    assert len(list(frames(path))) == 3 and frame_count(path) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", bytes(5000)])
+def test_files_of_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(InputError, match="damaged at its beginning"):
+        list(frames(tmp_path / "a.mp4"))
+    assert frame_count(tmp_path / "a.mp4") == 1
+
+
+def test_folders_of_frames(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        folder_images(tmp_path / "none")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "._1.png").write_text("x")
+    with pytest.raises(InputError, match="holds no image"):
+        folder_images(tmp_path)
+    for number in (10, 9, 100):
+        write_image(tmp_path / f"{number}.png", grey(number))
+    found = list(folder_frames(tmp_path, 10))
+    assert [int(frame.image[0, 0, 0]) for frame in found] == [9, 10, 100]
+    assert [frame.seconds for frame in found] == pytest.approx([0, 0.1, 0.2]) and frame_count(tmp_path) == 3
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 47)])
+def test_a_written_file_keeps_frames_and_times(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Of a variable rate; a repeated stamp is moved on, an odd side grows by one pixel."""
+    times = [0.0, 0.04, 0.04, 0.5, 0.52, 3.0]
+    with VideoWriter(tmp_path / "new" / "a.mp4", quality=5) as writer:
+        for number, seconds in enumerate(times):
+            writer.write(np.full((*size, 3), 40 * number, np.uint8), seconds)
+        assert not (tmp_path / "new" / "a.mp4").exists()
+    found = list(frames(tmp_path / "new" / "a.mp4"))
+    assert [frame.seconds for frame in found] == pytest.approx(times, abs=1e-3)
+    assert found[0].image.shape == (size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    assert [round(float(frame.image.mean()) / 40) for frame in found] == [0, 1, 2, 3, 4, 5]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
+
+
+def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    for count in (0, 2):
+        with pytest.raises(ValueError, match="stop"), VideoWriter(tmp_path / "a.mp4") as writer:
+            for number in range(count):
+                writer.write(grey(0), number / 25)
+            raise ValueError("stop")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"), VideoWriter(tmp_path / "file" / "a.mp4"):
+        pass
+    with pytest.raises(InputError, match="cannot be written"), VideoWriter(tmp_path / "empty.mp4"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

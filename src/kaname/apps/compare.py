@@ -1,4 +1,4 @@
-"""``kaname compare``: is B better than A, or is it chance? Two files of predictions of one recipe, image by image."""
+"""``kaname compare``: is B better than A, or is it chance? Two files of predictions of one recipe, sample by sample."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ def compare(
     ] = None,
     split: Annotated[str | None, Parameter(help="One set of the data; default: all of them.")] = None,
     cluster: Annotated[
-        str | None, Parameter(help="What is resampled whole: none, prefix (of file names); the recipe's default.")
+        str | None,
+        Parameter(help="What is resampled whole: none; gauge: prefix (of file names); tracknet: clip, block."),
     ] = None,
     out: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder for compare.json; default: that of B.")] = None,
     resamples: Annotated[int, Parameter(help="Resamples of the bootstrap.")] = 1000,
     flips: Annotated[int, Parameter(help="Random swaps of the permutation test, beyond 12 clusters.")] = 10_000,
     seed: Annotated[int, Parameter(help="The same seed gives the same answer.")] = 0,
 ) -> None:
-    """Compare two files of predictions, paired by image: difference, 95 % interval, p-value; writes compare.json."""
+    """Compare two files of predictions, image by image: difference, 95 % interval, p-value; writes compare.json."""
     from kaname.data.formats.files import write_json
     from kaname.engine.compare import comparison, remarks, table
+    from kaname.engine.results import print_table
 
     for name, count in (("resamples", resamples), ("flips", flips)):
         if not 1 <= count <= 10_000_000:
@@ -57,16 +59,13 @@ def compare(
     content["settings"] |= {"a": files[0].as_posix(), "b": files[1].as_posix()}
     target = (out or files[1].parent) / "compare.json"
     write_json(target, json.loads(json.dumps(content, sort_keys=True)))
-    print(f"A: {files[0]}\nB: {files[1]}\n{content['settings']['pairs']} paired images\n")
-    rows = table(content)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"A: {files[0]}\nB: {files[1]}\n{content['settings']['pairs']} paired {content['settings']['sample']}s\n")
+    print_table(table(content))
     print("\n".join(["", *remarks(content), f"written to {target}"]))
 
 
 def find_predictions(path: Path) -> Path:
-    """The file of predictions: the path itself, or in a folder the one that a recipe writes.
+    """The file of predictions: the path itself, or in a folder (or in the one set's folder in it) what a recipe writes.
 
     Raises:
         InputError: nothing there, or several.
@@ -75,14 +74,22 @@ def find_predictions(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise InputError("there is no such file or folder", path=path, remedy="check the path")
-    found = list(dict.fromkeys(
-        next(path / file for file in files if (path / file).is_file())
-        for files in _file_names().values() if any((path / file).is_file() for file in files)
-    ))  # fmt: skip
+    found = _written_by_recipes(path)
+    if not found:
+        found = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _written_by_recipes(folder)]
     if len(found) != 1:
-        what = "no predictions" if not found else f"several: {', '.join(item.name for item in found)}"
+        names = ", ".join(item.relative_to(path).as_posix() for item in found)
+        what = f"several: {names}" if found else "no predictions"
         raise InputError(f"{what} in this folder", path=path, remedy=f"name the file ({_listed()})")
     return found[0]
+
+
+def _written_by_recipes(folder: Path) -> list[Path]:
+    """The most telling file of each recipe right in a folder."""
+    there = [
+        next((folder / file for file in files if (folder / file).is_file()), None) for files in _file_names().values()
+    ]
+    return list(dict.fromkeys(file for file in there if file is not None))
 
 
 def recipe_of(path: Path) -> str:

@@ -29,6 +29,8 @@ from kaname.errors import InputError
 from kaname.types import Batch
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+KEPT_BYTES = 1 << 30
 HELD = (signal.SIGINT, signal.SIGTERM)
 Address = tuple[int, int, bool]  # epoch, index, whether it counts
 
@@ -173,6 +175,19 @@ def close_stream(stream: Iterator[Any]) -> None:
     getattr(stream, "_shutdown_workers", lambda: None)()
 
 
+def reuse_memory() -> None:
+    """Let this process keep the memory that it frees, where the C library can be told (glibc).
+
+    By default each array of some megabytes comes from the system and goes back, page by page. Measured on two cores:
+    resizing 640 x 360 to 512 x 288 took 4.1 ms of CPU time and takes 1.4, a training step of the small U-Net 0.25 s
+    and 0.20.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
 def choose_workers(count: int) -> int:
     """Loader processes that pay: none for a handful of samples, else up to four and at most one a core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -200,6 +215,7 @@ class _Parent:
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)  # held back by `open_stream`
         _die_with(multiprocessing.parent_process())
+        reuse_memory()
         cv2.setNumThreads(0)  # forked workers must not touch the parent's thread pool
         torch.set_num_threads(1)
 

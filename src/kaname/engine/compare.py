@@ -26,6 +26,7 @@ class Scored:
         statistics: for the metrics that are no mean over samples, from rows to the figure (F1 from counts).
         lower_is_better: the metrics of which less is better.
         left_out: predictions that could not be scored, with the reason.
+        sample: what a sample is, in a word.
     """
 
     values: Mapping[str, Mapping[str, Mapping[str, Value]]]
@@ -35,6 +36,7 @@ class Scored:
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
     lower_is_better: frozenset[str] = frozenset()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    sample: str = "image"
 
 
 def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_000, seed: int = 0) -> dict[str, Any]:
@@ -46,15 +48,16 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
         interval leaves out 0, else None. The settings say how many samples were paired and list the others.
 
     Raises:
-        InputError: no sample stands in both.
+        InputError: no sample stands in both, or they were scored by different metrics.
     """
     paired = sorted(set(a.values) & set(b.values))
     only_a, only_b = sorted(set(a.values) - set(b.values)), sorted(set(b.values) - set(a.values))
     if not paired:
         raise InputError(
-            f"no labelled image stands in both files ({len(only_a)} in A alone, {len(only_b)} in B alone)",
-            remedy="predict the same images with both, and name their labels with --data",
+            f"no labelled {a.sample} stands in both files ({len(only_a)} in A alone, {len(only_b)} in B alone)",
+            remedy=f"predict the same {a.sample}s with both, and name their labels with --data",
         )
+    _refuse_other_metrics(a.values[paired[0]], b.values[paired[0]])
     clusters = [a.clusters[name] for name in paired] if a.clusters else None
     content: dict[str, Any] = {}
     for group, metrics in a.values[paired[0]].items():
@@ -66,7 +69,8 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
             )
             content[group][metric] = {**entry, "better": _better(entry, lower=metric in a.lower_is_better)}
     content["settings"] = {
-        **a.settings, "difference": "B - A", "pairs": len(paired), "cluster": a.cluster,
+        **a.settings, "difference": "B - A", "pairs": len(paired), "sample": a.sample, "cluster": a.cluster,
+        "other_settings_of_b": {name: value for name, value in b.settings.items() if a.settings.get(name) != value},
         **({"clusters": len(set(clusters))} if clusters else {}), "only_a": only_a, "only_b": only_b,
         "left_out_a": dict(a.left_out), "left_out_b": dict(b.left_out), "resamples": resamples, "seed": seed,
         "intervals": "95 % paired bootstrap", "p_values": "two-sided paired permutation test, not corrected for "
@@ -92,7 +96,9 @@ def table(content: Mapping[str, Any]) -> list[list[str]]:
 def remarks(content: Mapping[str, Any]) -> list[str]:
     """What a reader of the table must know, a line each."""
     settings = content["settings"]
-    lines = []
+    lines = [
+        f"{name} of B is {value}, of A {settings.get(name)}" for name, value in settings["other_settings_of_b"].items()
+    ]
     for side in ("a", "b"):
         for key, what in ((f"only_{side}", f"in {side.upper()} alone"), (f"left_out_{side}", "not scored")):
             names = list(settings[key])
@@ -107,6 +113,19 @@ def remarks(content: Mapping[str, Any]) -> list[str]:
     if tested > 1:
         lines.append(f"{tested} p-values, not corrected: by chance alone about {tested / 20:.1f} lie under 0.05")
     return lines
+
+
+def _refuse_other_metrics(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
+    first, second = ({(group, metric) for group in one for metric in one[group]} for one in (a, b))
+    if first != second:
+        only = [
+            ", ".join(f"{group} {metric}" for group, metric in sorted(side))
+            for side in (first - second, second - first)
+        ]
+        raise InputError(
+            f"scored in different ways: A alone has {only[0] or 'nothing'}, B alone {only[1] or 'nothing'}",
+            remedy="give the recipe's options, such as tolerance=5, for both",
+        )
 
 
 def _better(entry: Mapping[str, Any], *, lower: bool) -> str | None:

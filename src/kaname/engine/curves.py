@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,8 @@ def curves(
     x: str = "epoch",
     title: str = "",
     logarithmic: bool = False,
+    dots: Collection[str] = (),
+    broken: bool = False,
     size: tuple[int, int] = (300, 560),
 ) -> str:
     """Draws columns of a log against one of its columns.
@@ -37,6 +39,8 @@ def curves(
         x: the column of the horizontal axis.
         title: written above, and the picture's name for screen readers.
         logarithmic: powers of ten on the vertical axis; values of 0 and below are left out.
+        dots: columns that are drawn as dots instead of a line.
+        broken: lines end before a row without a value and begin again behind it.
         size: ``(height, width)`` in CSS pixels; the picture scales with the page.
 
     Returns:
@@ -50,7 +54,9 @@ def curves(
     unknown = [name for name in (x, *columns) if rows and name not in known]
     if unknown:
         raise InputError(f"the log has no column {unknown[0]!r}", remedy=f"it has {', '.join(known)}")
-    lines = {name: _line(rows, x, name, logarithmic=logarithmic) for name in columns}
+    lines = {
+        name: _pieces(rows, x, name, logarithmic=logarithmic, broken=broken, dots=name in dots) for name in columns
+    }
     return _svg(lines, x, title, size, logarithmic=logarithmic)
 
 
@@ -71,10 +77,20 @@ def _number(value: Any) -> float:
         return math.nan
 
 
-def _line(rows: list[Mapping[str, Any]], x: str, y: str, *, logarithmic: bool) -> Line:
-    points = [(_number(row.get(x)), _number(row.get(y))) for row in rows]
-    finite = [(a, b) for a, b in points if math.isfinite(a) and math.isfinite(b)]
-    return [(a, math.log10(b)) for a, b in finite if b > 0] if logarithmic else finite
+def _pieces(
+    rows: list[Mapping[str, Any]], x: str, y: str, *, logarithmic: bool, broken: bool, dots: bool
+) -> list[Line]:
+    """The column's points in the pieces that are drawn without a break; a piece of one point is a dot."""
+    pieces: list[Line] = [[]]
+    for row in rows:
+        a, b = _number(row.get(x)), _number(row.get(y))
+        if logarithmic:
+            b = math.log10(b) if b > 0 and math.isfinite(b) else math.nan
+        if math.isfinite(a) and math.isfinite(b):
+            pieces[-1].append((a, b))
+        if dots or (broken and not math.isfinite(b)):
+            pieces.append([])
+    return [piece for piece in pieces if piece]
 
 
 def _ticks(low: float, high: float, wanted: int) -> list[float]:
@@ -105,9 +121,9 @@ def _range(values: list[float], *, margin: float) -> tuple[float, float]:
     return low - margin * spread, high + margin * spread
 
 
-def _svg(lines: Mapping[str, Line], x: str, title: str, size: tuple[int, int], *, logarithmic: bool) -> str:
+def _svg(lines: Mapping[str, list[Line]], x: str, title: str, size: tuple[int, int], *, logarithmic: bool) -> str:
     height, width = size
-    points = [point for line in lines.values() for point in line]
+    points = [point for line in lines.values() for piece in line for point in piece]
     low_x, high_x = _range([a for a, _ in points], margin=0.0 if len({a for a, _ in points}) > 1 else 0.5)
     low_y, high_y = _range([b for _, b in points], margin=0.05)
 
@@ -132,18 +148,20 @@ def _svg(lines: Mapping[str, Line], x: str, title: str, size: tuple[int, int], *
         parts.append(f'<text x="{across}" y="{height - BOTTOM + 17}" text-anchor="middle">{value:g}</text>')
     parts.append(f'<path d="M{LEFT} {height - BOTTOM}H{width - RIGHT}" stroke="currentColor" stroke-opacity=".5"/>')
     parts.append(f'<text x="{width - RIGHT}" y="{height - 8}" text-anchor="end">{escape(x)}</text>')
-    parts += _drawn_lines(lines, [[place(a, b) for a, b in line] for line in lines.values()], height)
+    placed = [[[place(a, b) for a, b in piece] for piece in line] for line in lines.values()]
+    parts += _drawn_lines(list(lines), placed, height)
     return "\n".join(parts) + "\n</svg>"
 
 
-def _drawn_lines(lines: Mapping[str, Line], placed: list[Line], height: int) -> list[str]:
+def _drawn_lines(names: list[str], placed: list[list[Line]], height: int) -> list[str]:
     parts, across = [], LEFT
-    for i, (name, line) in enumerate(zip(lines, placed, strict=True)):
+    for i, (name, line) in enumerate(zip(names, placed, strict=True)):
         colour = COLOURS[i % len(COLOURS)]
-        if len(line) == 1:
-            parts.append(f'<circle cx="{line[0][0]}" cy="{line[0][1]}" r="3" fill="{colour}"/>')
-        elif line:
-            path = " ".join(f"{a},{b}" for a, b in line)
+        for piece in line:
+            if len(piece) == 1:
+                parts.append(f'<circle cx="{piece[0][0]}" cy="{piece[0][1]}" r="3" fill="{colour}"/>')
+                continue
+            path = " ".join(f"{a},{b}" for a, b in piece)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
         label = name if line else f"{name} (no values)"
         parts.append(f'<path d="M{across} {height - 12}h16" stroke="{colour}" stroke-width="3"/>')

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kaname.data.dataset import reuse_memory
 from kaname.engine.runtime import choose_device
 from kaname.models.preprocess import Letterbox
 from kaname.types import Size
@@ -29,6 +30,8 @@ class TorchRunner:
 
     def __init__(self, network: nn.Module, size: Size, *, device: str = "auto") -> None:
         self.device = choose_device(device)
+        if self.device.type == "cpu":
+            reuse_memory()
         self.module = Deployed(network, size).eval().to(self.device)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kaname.data.formats.files import images_in
 from kaname.data.video import FOLDER_RATE, Frame, folder_frames, frames, is_video
+from kaname.engine.onnx_model import OnnxRunner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
@@ -166,6 +167,31 @@ class Model:
             moved = {name: xy + np.array([x1, y1], dtype=np.float64) for name, xy in found.xy.items()}
             answers.append(Points(xy=moved, scores=found.scores, size=size))
         return answers
+
+
+def open_runner(
+    path: Path, recipe: str, load: Callable[..., tuple[Runner, Mapping[str, Any]]], *, runtime: str
+) -> tuple[Runner, Mapping[str, Any]]:
+    """The runner and the card of an ONNX export or of a checkpoint.
+
+    Args:
+        path: the file.
+        recipe: whose file it must be.
+        load: opens a checkpoint, ``load(path, device=runtime)``.
+        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); an ONNX file chooses its device itself.
+
+    Raises:
+        InputError: an unusable file, a file of another recipe, a device for an ONNX file.
+    """
+    if path.suffix.lower() != ".onnx":
+        return load(path, device=runtime)
+    if runtime not in ("auto", "cpu"):
+        reason = f"an ONNX export chooses its device itself, got {runtime!r}"
+        raise InputError(reason, path=path, remedy="use --device auto or cpu")
+    opened = OnnxRunner(path)
+    if opened.card.get("recipe") != recipe:
+        raise InputError(f"an export of the recipe {opened.card.get('recipe')!r}, not of {recipe!r}", path=path)
+    return opened, opened.card
 
 
 def pixel_boxes(boxes: Any, size: Size) -> NDArray[np.int64]:

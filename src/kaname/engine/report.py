@@ -14,12 +14,12 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import fmean, median
+from typing import Any, TypeVar
 
 from kaname.engine.charts import reliability
 from kaname.engine.curves import curves
@@ -38,9 +38,12 @@ from kaname.engine.page import (
     show_number,
     write_page,
 )
+from kaname.engine.predict import Model
 from kaname.engine.progress import read_rows
 from kaname.errors import InputError
 from kaname.metrics.calibration import Bin, expected_calibration_error
+
+T = TypeVar("T")
 
 LIMIT = 5_000_000  # bytes of a page
 PICTURES = 3_500_000  # bytes of its pictures
@@ -77,6 +80,7 @@ class Report:
         worst: pictures of the samples with the largest errors, worst first, truth and prediction drawn.
         best: the same of those with the smallest.
         pictures_note: what the marks in the pictures mean.
+        sections: what only this recipe shows, after the pictures.
         calibration: by name, the bins of score against error.
         calibration_note: when a point counts as right, and in what unit errors are.
         speed: quantity to value, as measured.
@@ -98,6 +102,7 @@ class Report:
     worst: Sequence[Picture] = ()
     best: Sequence[Picture] = ()
     pictures_note: str = ""
+    sections: Sequence[Section] = ()
     calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
     calibration_note: str = ""
     speed: Mapping[str, str | float] = field(default_factory=dict)
@@ -115,8 +120,8 @@ def write_report(path: Path, report: Report) -> Path:
         InputError: a picture cannot be read, or the page cannot be written.
     """
     sections = [
-        *_notes(report.notes), *_figures(report), *_pictures(report), *_calibration(report), *_curves(report),
-        *_speed(report), *_origin(report),
+        *_notes(report.notes), *_figures(report), *_pictures(report), *report.sections,
+        *_calibration(report), *_curves(report), *_speed(report), *_origin(report),
     ]  # fmt: skip
     try:
         for budget in (PICTURES, PICTURES // 4, 0):
@@ -171,6 +176,11 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
 class Speed:
     """How long each stage of the work on an image takes.
 
+    A stage may answer several images at once: its time is then theirs together.
+
+    Args:
+        unit: what is counted, in a word.
+
     >>> speed = Speed()
     >>> for _ in range(3):
     ...     with speed.stage("network"):
@@ -179,7 +189,8 @@ class Speed:
     ['images a second', 'images measured', 'network, ms an image (median)']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "image") -> None:
+        self.unit = unit
         self.seconds: dict[str, list[float]] = {}
 
     @contextlib.contextmanager
@@ -189,14 +200,40 @@ class Speed:
         yield
         self.seconds.setdefault(name, []).append(time.perf_counter() - started)
 
+    def timed(self, name: str, function: Callable[..., T]) -> Callable[..., T]:
+        """A function that does the same and is timed."""
+
+        def call(*arguments: Any) -> T:
+            with self.stage(name):
+                return function(*arguments)
+
+        return call
+
     def rows(self) -> dict[str, str | float]:
-        """Quantity to value; the first image, which warms everything up, counts only where it is the only one."""
+        """Quantity to value; the first call, which warms everything up, counts only where it is the only one."""
         kept = {name: spans[1:] or spans for name, spans in self.seconds.items()}
-        total, count = sum(map(sum, kept.values())), max(map(len, kept.values()), default=0)
-        if not count or total <= 0:
+        most = max(map(len, self.seconds.values()), default=0)
+        # A call's share of one image: a network that sees three frames at once is called for every third.
+        share = {name: len(spans) / most for name, spans in self.seconds.items()}
+        total = sum(share[name] * fmean(spans) for name, spans in kept.items())
+        if total <= 0:
             return {}
-        stages = {f"{name}, ms an image (median)": round(1000 * median(spans), 2) for name, spans in kept.items()}
-        return {"images a second": round(count / total, 2), "images measured": count, **stages}
+        article = "an" if self.unit[0] in "aeiou" else "a"
+        stages = {
+            f"{name}, ms {article} {self.unit} (median)": round(1000 * share[name] * median(spans), 2)
+            for name, spans in kept.items()
+        }
+        measured = max(map(len, kept.values()))
+        return {f"{self.unit}s a second": round(1 / total, 2), f"{self.unit}s measured": measured, **stages}
+
+
+def conditions(model: Model) -> dict[str, str | float]:
+    """On what a model ran: device, precision, input size."""
+    device = getattr(model.runner, "device", None)
+    session = getattr(model.runner, "session", None)
+    ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
+    height, width = model.input_size
+    return {"device": ran, "precision": "fp32", "input": f"{height} x {width}", "images at a time": model.frames}
 
 
 def _absent(part: str, heading: str, report: Report, otherwise: str) -> list[Section]:
@@ -252,13 +289,19 @@ def _calibration(report: Report) -> list[Section]:
     heading = "Does the score mean what it says?"
     if not any(found.count for bins in report.calibration.values() for found in bins):
         return _absent("calibration", heading, report, "nothing was predicted, or there is nothing to compare it with")
-    drawings = [reliability(bins, title=name) for name, bins in report.calibration.items()]
+    drawings = []
+    for name, bins in report.calibration.items():
+        drawings.append(reliability(bins, title=name))
+        errors = [{"score": found.score, "error": found.error} for found in bins if found.error is not None]
+        if errors:
+            title = f"{name}: median error" if name else "median error"
+            drawings.append(curves(errors, ["error"], x="score", title=title, size=(260, 420)))
     rows = [
         [name, f"{found.low:.1f} to {found.high:.1f}", found.count, found.score, found.correct, found.error]
         for name, bins in report.calibration.items() for found in bins if found.count
     ]  # fmt: skip
-    errors = {name: expected_calibration_error(bins) for name, bins in report.calibration.items()}
-    mean = ", ".join(f"{name} {value:.3f}" for name, value in errors.items() if value is not None)
+    apart = {name: expected_calibration_error(bins) for name, bins in report.calibration.items()}
+    mean = ", ".join(f"{name} {value:.3f}" for name, value in apart.items() if value is not None)
     note = f"{report.calibration_note} On the dashed line a score is the share that is right. Mean distance from it "
     columns = ["", "score", "points", "mean score", "share right", "median error"]
     return [

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from kaname.data.dataset import reuse_memory
 from kaname.engine.settings import TrainSettings
 from kaname.engine.sharding import shard
 from kaname.errors import InputError
@@ -104,6 +105,8 @@ class Runtime:
             )
             self.fabric.launch()
         self.device = self.fabric.device
+        if self.device.type == "cpu":
+            reuse_memory()
         # MPS has no double precision; sums of some thousand cells are exact enough in single precision.
         self.wide = torch.float32 if self.device.type == "mps" else torch.float64
 

@@ -30,6 +30,10 @@ class TrainSettings:
             validation loss; ``constant``.
         warmup_epochs: linear rise of the learning rate at the start, in epochs (fractions allowed).
         final_lr: share of ``lr`` at the end of ``cosine``.
+        step_epochs: epochs after which ``step`` lowers the rate.
+        step_factor: factor of each step.
+        plateau_patience: epochs without a better validation loss after which ``plateau`` lowers the rate.
+        plateau_factor: factor of each lowering.
         clip: largest gradient norm; 0 switches clipping off.
         ema: decay of the weights' exponential moving average, which is then what is validated and kept; 0 = off.
         early_stop: epochs without a better score after which training ends; 0 = never.

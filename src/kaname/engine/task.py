@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from kaname import __version__
+from kaname import config as configuration
 from kaname.data.dataset import Samples
+from kaname.data.formats.files import write_json, write_text
+from kaname.engine.settings import RunOptions
 from kaname.types import Batch, StepOutput
 
 Row = Mapping[str, float | int]
@@ -58,3 +63,17 @@ class Task:
     before_epoch: Callable[[int], None] | None = None
     sample_weights: np.ndarray | None = None
     after_epoch: Callable[[Sequence[Row]], None] | None = None
+
+
+def write_parameters(task: Task, config: Any, options: RunOptions) -> None:
+    """``parameters.json``: the resolved configuration, the command, the version, the card; ``config.yaml``: the
+    configuration, to run it again.
+
+    Args:
+        task: of the run.
+        config: the recipe's configuration, with absolute paths of data.
+        options: of the run; the files go to ``options.out_dir``.
+    """
+    content = {"config": dict(task.config), "command": options.command, "kaname": __version__, "card": dict(task.card)}
+    write_json(options.out_dir / "parameters.json", json.loads(json.dumps(content, sort_keys=True)))
+    write_text(options.out_dir / "config.yaml", configuration.to_yaml(config))

@@ -67,6 +67,9 @@ def resample_weights(n_in: int, n_out: int, scale: float | None = None, offset: 
     return weights
 
 
+STEP = 8  # columns of the input in a block: smaller ones multiply fewer zeros, larger ones make fewer products
+
+
 class _Block(NamedTuple):
     """Out rows ``low:high`` = ``weights @ in rows first:last``."""
 
@@ -86,7 +89,7 @@ def _blocks(n_in: int, n_out: int, scale: float, offset: float) -> tuple[_Block,
     if len(live) == 0:
         return ()
     begin, end = int(live[0]), int(live[-1]) + 1
-    step = min(64, max(4, round(32 * abs(scale))))
+    step = min(64, max(4, round(STEP * abs(scale))))
     rows, columns = np.arange(step, dtype=np.int64)[:, None], np.arange(taps, dtype=np.int64)
     blocks: list[_Block] = []
     for low in range(begin, end, step):
@@ -117,7 +120,8 @@ def resample(
     if abs(scale_yx[0]) == abs(scale_yx[1]) == 1 and all(float(offset).is_integer() for offset in offset_yx):
         return _moved(pixels, (height, width), scale_yx, offset_yx).reshape((height, width, *array.shape[2:]))
     channels = pixels.shape[2]
-    across = _blocks(pixels.shape[1], width, float(scale_yx[1]), float(offset_yx[1]))
+    axis = (pixels.shape[1], width, float(scale_yx[1]), float(offset_yx[1]))
+    across = _blocks(*axis)
     down = _blocks(pixels.shape[0], height, float(scale_yx[0]), float(offset_yx[0]))
     result = np.zeros((height, width, channels), np.float32)
     if across and down:
@@ -125,7 +129,7 @@ def resample(
         top, bottom = down[0].low, down[-1].high
         tall = _down(down, pixels[:, left:right].reshape(len(pixels), -1), top, bottom)
         tall = tall.reshape(bottom - top, right - left, channels)
-        result[top:bottom, across[0].low : across[-1].high] = _across(across, tall, left)
+        result[top:bottom, across[0].low : across[-1].high] = _across(axis, tall, left)
     result = result if array.ndim == 3 else result[:, :, 0]
     return np.rint(result, out=result).astype(np.uint8) if array.dtype == np.uint8 else result
 
@@ -158,9 +162,17 @@ def _down(blocks: tuple[_Block, ...], lines: AnyArray, top: int, bottom: int) ->
     return result
 
 
-def _across(blocks: tuple[_Block, ...], tall: NDArray[np.float32], left: int) -> NDArray[np.float32]:
+@lru_cache(maxsize=64)
+def _spread(n_in: int, n_out: int, scale: float, offset: float, channels: int) -> tuple[NDArray[np.float32], ...]:
+    """The weights of ``_blocks``, turned and spread over interleaved channels."""
+    eye = np.eye(channels, dtype=np.float32)
+    return tuple(np.kron(block.weights.T, eye) for block in _blocks(n_in, n_out, scale, offset))
+
+
+def _across(axis: tuple[int, int, float, float], tall: NDArray[np.float32], left: int) -> NDArray[np.float32]:
     """Filter the columns of ``(rows, columns, channels)``, of which the first is column ``left`` of the input."""
     rows, _, channels = tall.shape
+    blocks = _blocks(*axis)
     low, high = blocks[0].low, blocks[-1].high
     if channels > 4:
         turned = np.ascontiguousarray(np.moveaxis(tall, 0, 1)).reshape(tall.shape[1], -1)
@@ -169,11 +181,9 @@ def _across(blocks: tuple[_Block, ...], tall: NDArray[np.float32], left: int) ->
     # Few channels: one product with the weights spread over the interleaved channels spares turning the image.
     result = np.empty((rows, (high - low) * channels), np.float32)
     flat = tall.reshape(rows, -1)
-    eye = np.eye(channels, dtype=np.float32)
-    for block in blocks:
-        spread: NDArray[np.float32] = np.kron(np.transpose(block.weights), eye)
+    for block, spread in zip(blocks, _spread(*axis, channels), strict=True):
         part = flat[:, (block.first - left) * channels : (block.last - left) * channels]
-        result[:, (block.low - low) * channels : (block.high - low) * channels] = part @ spread
+        np.matmul(part, spread, out=result[:, (block.low - low) * channels : (block.high - low) * channels])
     return result.reshape(rows, high - low, channels)
 
 

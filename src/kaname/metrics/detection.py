@@ -19,12 +19,13 @@ in the frame, 1 easy, 2 hard to see, 3 occluded. For intervals, hand ``outcomes`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kaname.errors import InputError
+from kaname.metrics.intervals import OfSums, ratio
 from kaname.metrics.points import precision_recall_f1
 
 FloatArray = NDArray[np.float64]
@@ -36,6 +37,13 @@ RATES = ("precision", "recall", "f1", "accuracy")
 PCK_PX = (2.0, 4.0, 5.0, 10.0)
 OCCLUDED = 3
 VISIBILITIES = (0, 1, 2, OCCLUDED)
+# What is divided by what, in the order of OUTCOMES.
+_WEIGHTS = {
+    "precision": ((1, 0, 0, 0, 0), (1, 1, 1, 0, 0)),
+    "recall": ((1, 0, 0, 0, 0), (1, 0, 0, 1, 0)),
+    "f1": ((2, 0, 0, 0, 0), (2, 1, 1, 1, 0)),
+    "accuracy": ((1, 0, 0, 0, 1), (1, 1, 1, 1, 1)),
+}
 
 
 def ball_counts(
@@ -125,16 +133,11 @@ def rates(counts: Mapping[str, int]) -> dict[str, float | None]:
     return {"precision": precision, "recall": recall, "f1": f1, "accuracy": (tp + tn) / total if total else None}
 
 
-def statistic(name: str) -> Callable[[FloatArray], float | None]:
+def statistic(name: str) -> OfSums:
     """One of ``RATES`` as a function of rows of ``outcomes`` ``(M, 5)``, for ``intervals.summary``."""
     if name not in RATES:
         raise InputError(f"no rate {name!r}", remedy=f"one of: {', '.join(RATES)}")
-
-    def of_rows(rows: FloatArray) -> float | None:
-        totals = (round(float(total)) for total in rows.sum(axis=0))
-        return rates(dict(zip(OUTCOMES, totals, strict=True)))[name]
-
-    return of_rows
+    return ratio(*_WEIGHTS[name])
 
 
 def distances(

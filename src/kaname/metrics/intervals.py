@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -25,6 +26,43 @@ IntArray = NDArray[np.int64]
 Statistic = Callable[[FloatArray], float | None]
 
 LEAST = 5  # samples (or clusters) under which an interval would say nothing
+
+
+@dataclass(frozen=True)
+class OfSums:
+    """A statistic of rows of numbers that depends on their sums alone, such as a rate from counts.
+
+    Resampling clusters then needs their own sums alone: 20,000 frames of 95 clips cost no more than 95 rows.
+
+    Attributes:
+        of_sums: from sums ``(..., C)`` to statistics ``(...)``, NaN where there is none.
+    """
+
+    of_sums: Callable[[FloatArray], FloatArray]
+
+    def __call__(self, rows: FloatArray) -> float | None:
+        """The statistic of rows ``(M, C)``; None where there is none."""
+        value = float(self.of_sums(rows.sum(axis=0)))
+        return value if np.isfinite(value) else None
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> OfSums:
+    """A weighted sum of the columns divided by another, such as precision from rows (tp, fp, fn).
+
+    Args:
+        over: a weight for each of the C columns.
+        under: the same of the divisor; where that is 0 there is no value.
+
+    >>> ratio((1, 0, 0), (1, 1, 0))(np.array([[1, 0, 1], [0, 1, 0]]))
+    0.5
+    """
+    above, below = np.array(over, dtype=np.float64), np.array(under, dtype=np.float64)
+
+    def of_sums(sums: FloatArray) -> FloatArray:
+        divisor = sums @ below
+        return np.where(divisor == 0, np.nan, sums @ above / np.where(divisor == 0, 1, divisor))
+
+    return OfSums(of_sums)
 
 
 def mean(values: FloatArray) -> float | None:
@@ -70,7 +108,10 @@ def bootstrap(
         return None
     generator = np.random.default_rng(seed)
     if statistic is mean and entries.ndim == 1:
-        results = _resampled_means(entries, groups, n, generator)
+        sums = _resampled_sums(np.column_stack([entries, np.ones(len(entries))]), groups, n, generator)
+        results = sums[:, 0] / sums[:, 1]
+    elif isinstance(statistic, OfSums):
+        results = statistic.of_sums(_resampled_sums(entries, groups, n, generator))
     else:
         drawn: list[list[int]] = generator.integers(0, len(groups), (n, len(groups))).tolist()
         resamples = (statistic(entries[np.concatenate([groups[group] for group in row])]) for row in drawn)
@@ -158,15 +199,14 @@ def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[IntArray]:
     return [np.array(indices, dtype=np.int64) for indices in members.values()]
 
 
-def _resampled_means(values: FloatArray, groups: list[IntArray], n: int, generator: np.random.Generator) -> FloatArray:
-    """The means (n,) of resampled clusters, from each cluster's sum and size alone."""
-    sums = np.array([values[group].sum() for group in groups])
-    sizes = np.array([len(group) for group in groups])
-    results = np.empty(n)
-    block = max(1, (1 << 20) // len(groups))  # some megabytes at a time, however many samples there are
+def _resampled_sums(rows: FloatArray, groups: list[IntArray], n: int, generator: np.random.Generator) -> FloatArray:
+    """The sums (n, C) of the rows (N, C) of resampled clusters, from each cluster's own sums alone."""
+    sums = np.array([rows[group].sum(axis=0) for group in groups])
+    results = np.empty((n, rows.shape[1]))
+    block = max(1, (1 << 20) // sums.size)  # some megabytes at a time, however many samples there are
     for start in range(0, n, block):
         drawn = generator.integers(0, len(groups), (min(block, n - start), len(groups)))
-        results[start : start + block] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        results[start : start + block] = sums[drawn].sum(axis=1)
     return results
 
 
@@ -177,8 +217,10 @@ def usable(values: Sequence[float | None] | ArrayLike) -> tuple[FloatArray, NDAr
     [True, False]
     """
     rows: Any = values
-    if not isinstance(values, np.ndarray):
-        rows = [np.nan if row is None else row for row in rows]
+    try:
+        rows = np.array(values, dtype=np.float64)  # numbers, None (as NaN), and rows of one length
+    except (TypeError, ValueError):  # None in the place of a row
+        rows = [np.nan if row is None else row for row in values]  # type: ignore[union-attr]
         width = max((np.size(row) for row in rows), default=1)
         rows = [np.full(width, np.nan) if width > 1 and np.size(row) == 1 else row for row in rows]
     entries = np.asarray(rows, dtype=np.float64)

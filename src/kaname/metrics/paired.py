@@ -7,14 +7,14 @@ for both systems, and the permutation test asks how often swapping the two syste
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kaname.errors import InputError
-from kaname.metrics.intervals import LEAST, Statistic, bootstrap, mean, usable
+from kaname.metrics.intervals import LEAST, OfSums, Statistic, bootstrap, mean, usable
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -125,7 +125,7 @@ def permutation_p_value(
     if count < LEAST:
         return None
     exact = count <= EXACT
-    signs = _all_signs(count) if exact else _random_signs(count, n, seed)
+    signs: Iterable[FloatArray] = _all_signs(count) if exact else _random_signs(count, n, seed)
     if statistic is mean and a.ndim == 1:
         sums = np.bincount(member, weights=b - a, minlength=count)
         observed, scale = float(sums.sum()), float(np.abs(sums).sum())
@@ -135,8 +135,11 @@ def permutation_p_value(
         if whole is None:
             return None
         observed, scale = whole, abs(whole)
-        found = [_apart(a, b, statistic, row[member] < 0) for block in signs for row in block]
-        swapped = np.array([np.nan if value is None else value for value in found])
+        if isinstance(statistic, OfSums) and a.ndim == 2:
+            swapped = np.concatenate(list(_swapped_sums(a, b, statistic, member, signs)))
+        else:
+            found = [_apart(a, b, statistic, row[member] < 0) for block in signs for row in block]
+            swapped = np.array([np.nan if value is None else value for value in found])
     # Differences that are equal but for rounding count as equal.
     as_large = int((np.abs(swapped) >= abs(observed) - 1e-9 * scale).sum())
     return as_large / len(swapped) if exact else (as_large + 1) / (len(swapped) + 1)
@@ -162,6 +165,10 @@ def _interval(
 ) -> tuple[float, float] | None:
     if statistic is mean and a.ndim == 1:  # the difference of means is the mean of differences
         return bootstrap(b - a, mean, names, n, seed)
+    if isinstance(statistic, OfSums) and a.ndim == 2:
+        columns, of_sums = a.shape[1], statistic.of_sums
+        difference = OfSums(lambda sums: of_sums(sums[..., columns:]) - of_sums(sums[..., :columns]))
+        return bootstrap(np.concatenate([a, b], axis=1), difference, names, n, seed)
 
     def apart(pairs: FloatArray) -> float | None:
         before, after = statistic(pairs[:, 0]), statistic(pairs[:, 1])
@@ -179,6 +186,18 @@ def _apart(a: FloatArray, b: FloatArray, statistic: Statistic, swap: NDArray[np.
     return float(after) - float(before)
 
 
+def _swapped_sums(
+    a: FloatArray, b: FloatArray, statistic: OfSums, member: IntArray, signs: Iterable[FloatArray]
+) -> Iterator[FloatArray]:
+    """For each block of signs (n, K) the differences (n,) of the statistics, from the K clusters' sums alone."""
+    moved = np.zeros((int(member.max()) + 1, a.shape[1]))
+    np.add.at(moved, member, b - a)
+    both = (a + b).sum(axis=0)
+    for block in signs:
+        change = block @ moved
+        yield statistic.of_sums((both + change) / 2) - statistic.of_sums((both - change) / 2)
+
+
 def _all_signs(count: int) -> list[FloatArray]:
     """Every way of giving ``count`` clusters a sign: one block (2 ** count, count) of 1 and -1."""
     numbers = np.arange(2**count, dtype=np.int64)[:, None]
@@ -186,12 +205,12 @@ def _all_signs(count: int) -> list[FloatArray]:
     return [1 - 2 * bits.astype(np.float64)]
 
 
-def _random_signs(count: int, n: int, seed: int) -> list[FloatArray]:
+def _random_signs(count: int, n: int, seed: int) -> Iterator[FloatArray]:
     """Random signs (n, count) in blocks of some megabytes; the same whatever the block's size."""
     generator = np.random.default_rng(seed)
     block = max(1, BLOCK // count)
-    drawn = (generator.integers(0, 2, (min(block, n - start), count)) for start in range(0, n, block))
-    return [1 - 2 * bits.astype(np.float64) for bits in drawn]
+    for start in range(0, n, block):
+        yield 1 - 2 * generator.integers(0, 2, (min(block, n - start), count)).astype(np.float64)
 
 
 def _members(clusters: Sequence[Hashable] | None, count: int) -> IntArray:

@@ -13,7 +13,8 @@
 | ``data.py`` ``model.py`` ``step.py`` | training samples, network, loss | yes |
 | ``demo.py`` | the recipe from nothing to an export, with a page | no (imported when it runs) |
 
-Adding a recipe: a folder with these files, and its name in :data:`RECIPES`.
+Adding a recipe: a folder with these files, its name in :data:`RECIPES`, and in ``tests/recipes/<name>/test_<name>.py``
+a class that inherits ``RecipeContract`` and names it.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> It
     """Drop single jumps and bridge gaps between the detections on both sides.
 
     A detection is a jump where it is farther than ``fastest`` a frame from the detections before and after it that lie
-    within ``longest`` frames, while these agree with each other. Gaps of at most ``longest`` frames are filled by the
+    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled by the
     cubic through two detections on each side (linear where there are fewer), bounded to 1.5 times the straight way.
 
     Args:
@@ -114,9 +114,9 @@ def _settle(waiting: deque[Row], before: deque[Row], limit: float, longest: int)
 
 
 def _is_jump(row: Row, before: deque[Row], waiting: Iterable[Row], limit: float, longest: int) -> bool:
-    near = [earlier for earlier in before if row.frame - earlier.frame <= longest]
+    near = [earlier for earlier in before if row.frame - earlier.frame <= longest + 1]
     later = [next_row for next_row in waiting if next_row.there and next_row.clip == row.clip]
-    later = [next_row for next_row in later if next_row.frame - row.frame <= longest]
+    later = [next_row for next_row in later if next_row.frame - row.frame <= longest + 1]
     if not near or not later:
         return False
     one, other = near[-1], later[0]

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -267,21 +265,6 @@ def test_bad_usage(flat: Path, tmp_path: Path) -> None:
     score(flat, file, "--split", "val").check_refused("no set 'val'")
     score(flat, file, "--tolerance", "0").check_refused("tolerance")
     score(flat, file, "--truth", "guess").check_refused("guess")
-
-
-def test_evaluate_needs_no_torch(flat: Path, tmp_path: Path) -> None:
-    rows = {name: all_notches(dial_points(seed)) for seed, name in enumerate(["a.png", "b.png"])}
-    file = predictions(tmp_path / "points.json", rows)
-    words = ["gauge", "evaluate", "--data", str(flat), "--predictions", str(file), "--out", str(tmp_path / "out")]
-    script = (
-        "import sys\nfrom kaname.cli import main\n"
-        f"try:\n    main({words!r})\nexcept SystemExit as error:\n    assert not error.code, error.code\n"
-        "heavy = {'torch', 'transformers', 'timm', 'sklearn', 'lightning_fabric'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "metrics.json").is_file()
 
 
 def test_draw_labels_and_predictions(data: Path, tmp_path: Path) -> None:

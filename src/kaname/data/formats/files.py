@@ -59,6 +59,14 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
 
 
+def make_folder(folder: Path) -> None:
+    """A folder to write into, or an :class:`InputError` that says why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made ({error.strerror})", path=folder, remedy="choose another folder") from error
+
+
 def images_in(folder: Path) -> tuple[list[Path], list[str]]:
     """The images right in a folder by their endings, sorted, and the names of the other files; hidden ones are none."""
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -105,11 +105,13 @@ def checkpoint_gradients(backbone: Backbone) -> None:
     Raises:
         InputError: the backbone does not know how.
     """
-    model = getattr(backbone.body, "model", backbone.body)
-    if hasattr(model, "gradient_checkpointing_enable"):
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
+    model: Any = getattr(backbone.body, "model", None) or getattr(backbone.body, "net", backbone.body)
+    if hasattr(model, "activation_checkpointing_enable"):  # of transformers, from 5.23 on
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    elif hasattr(model, "gradient_checkpointing_enable"):
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     elif hasattr(model, "set_grad_checkpointing"):
-        model.set_grad_checkpointing(True)  # type: ignore[operator]
+        model.set_grad_checkpointing(True)
     else:
         reason = f"the backbone {backbone.description.get('kind')} has no gradient checkpointing"
         raise InputError(reason, remedy="leave it off, or lower the batch size")

@@ -230,14 +230,6 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def make_folder(folder: Path) -> None:
-    """A folder to write into, or an :class:`InputError` that says why it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", path=folder, remedy="choose another folder") from error
-
-
 def letterbox(size: Size, target: int) -> Affine:
     """From pixels of an image of ``size`` to the network's square input."""
     return Affine.letterbox(size, (target, target))

@@ -11,8 +11,7 @@ import numpy as np
 from kaname import config as configuration
 from kaname.codecs.clusters import peaks
 from kaname.data.formats.files import read_json, write_json
-from kaname.engine.onnx_model import OnnxRunner
-from kaname.engine.predict import Decode, Maps, Model, Runner
+from kaname.engine.predict import Decode, Maps, Model, Runner, open_runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS
@@ -35,25 +34,16 @@ def open_model(path: Path, *, runtime: str = "auto", extract: Mapping[str, Any] 
     Raises:
         InputError: an unusable file, a file of another recipe, an unknown or ill-typed setting.
     """
-    runner: Runner
-    if path.suffix.lower() == ".onnx":
-        if runtime not in ("auto", "cpu"):
-            raise InputError(
-                f"an ONNX export chooses its device itself, got {runtime!r}",
-                path=path,
-                remedy="use --device auto or cpu",
-            )
-        opened = OnnxRunner(path)
-        runner, card = opened, opened.card
-        if card.get("recipe") != "gauge":
-            raise InputError(f"an export of the recipe {card.get('recipe')!r}, not of 'gauge'", path=path)
-    else:
-        from kaname.recipes.gauge.model import load_runner
-
-        runner, card = load_runner(path, device=runtime)
+    runner, card = open_runner(path, "gauge", _load, runtime=runtime)
     stored = dict(card["config"]["extract"])
     settings = configuration.from_dict(ExtractSettings, {**stored, **(extract or {})})
     return Model(card, runner, decoder(settings))
+
+
+def _load(path: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
+    from kaname.recipes.gauge.model import load_runner
+
+    return load_runner(path, device=device)
 
 
 def decoder(settings: ExtractSettings) -> Decode:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kaname.config import from_dict
-from kaname.data.formats.files import images_in
+from kaname.data.formats.files import images_in, make_folder
 from kaname.data.video import frames, is_video
 from kaname.engine import draw
 from kaname.engine.progress import Bar
@@ -19,7 +19,7 @@ from kaname.geometry.image import image_size, read_image, write_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.evaluate import lengths_of, reference_truth
-from kaname.recipes.gauge.labels import Dial, image_files, letterbox, make_folder, read, sets, truth_of
+from kaname.recipes.gauge.labels import Dial, image_files, letterbox, read, sets, truth_of
 from kaname.recipes.gauge.predict import decoder, open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import read_boxes, refuse_without_box
 from kaname.recipes.gauge.scoring import describe_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,14 @@ import numpy as np
 
 from kaname.data.formats.files import read_json
 from kaname.engine import draw
-from kaname.engine.page import Picture
+from kaname.engine.extremes import Extremes, Shot, write_extremes
 from kaname.engine.predict import Model
 from kaname.engine.report import Headline, Report, command_line, data_hash, write_report
-from kaname.errors import InputError
-from kaname.geometry.image import read_image, resize, write_image
+from kaname.geometry.image import read_image, resize
 from kaname.metrics.calibration import Bin, calibration
 from kaname.metrics.points import nearest_distances
 from kaname.recipes.gauge import REFERENCE_SIZE
-from kaname.recipes.gauge.labels import Dial, letterbox, make_folder
+from kaname.recipes.gauge.labels import Dial, letterbox
 
 Result = Mapping[str, Any]
 
@@ -55,25 +55,25 @@ def write(
         command: default: this process's command line.
     """
     settings = read_json(folder / "metrics.json")["settings"]
-    pictures = extremes(result, dials, settings["tolerance_px"], folder)
+    shown = extremes(result, dials, settings["tolerance_px"], folder)
     log = source.parent / "log.csv"
     from_file = f"predictions were read from {source.name}"
-    missing = {"pictures": "no image could be read"} if any(pictures["unreadable"]) else {}
+    missing = {"pictures": "no image could be read"} if shown.unreadable else {}
     if model is None:
         missing |= {"speed": from_file, "curves": from_file}
     config = {"extract": settings["extract"]} if model is None else model.card["config"]
     report = Report(
         title=title or f"gauge: evaluation of {settings['set']}",
         subtitle=f"{settings['model'] or 'a model that the predictions do not name'}; {len(dials)} images",
-        notes=[*warnings(settings, model), *pictures["unreadable"]],
+        notes=[*warnings(settings, model), *shown.unreadable],
         metrics={**result["groups"], "settings": settings},
         metrics_note=f"Per image, then the mean over images, with 95 % bootstrap intervals "
         f"({settings['intervals'].removeprefix('95 % bootstrap ')}). Distances are pixels of a {REFERENCE_SIZE} x "
         f"{REFERENCE_SIZE} dial; a notch counts as found within {settings['tolerance_px']:g} px.",
         headline=HEADLINE,
         log=log if model is not None and log.is_file() else None,
-        worst=pictures["worst"],
-        best=pictures["best"],
+        worst=shown.pictures["worst"],
+        best=shown.pictures["best"],
         pictures_note=MARKS,
         calibration=bins(result, settings["tolerance_px"]),
         calibration_note=f"A point is right within {settings['tolerance_px']:g} px of a true one; errors are distances "
@@ -85,15 +85,6 @@ def write(
         missing=missing,
     )
     return write_report(path or folder / "report.html", report)
-
-
-def conditions(model: Model) -> dict[str, str | float]:
-    """On what a model ran: device, precision, input size."""
-    device = getattr(model.runner, "device", None)
-    session = getattr(model.runner, "session", None)
-    ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
-    height, width = model.input_size
-    return {"device": ran, "precision": "fp32", "input": f"{height} x {width}", "images at a time": 1}
 
 
 def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
@@ -144,30 +135,18 @@ def bins(result: Result, tolerance: float) -> dict[str, list[Bin]]:
     return found
 
 
-def extremes(result: Result, dials: Sequence[Dial], tolerance: float, folder: Path) -> dict[str, list[Any]]:
-    """The worst and the best images with truth and prediction drawn, also written below ``folder``.
-
-    Returns:
-        ``worst`` and ``best`` as pictures with captions, and ``unreadable``: a line for each image that was to be
-        drawn and could not be read.
-    """
+def extremes(result: Result, dials: Sequence[Dial], tolerance: float, folder: Path) -> Extremes:
+    """The worst and the best images with truth and prediction drawn, also written below ``folder``."""
     order = sorted(dials, key=lambda dial: _goodness(result["images"][dial.image.name]["middle"]))
     count = min(SHOWN, len(order))
     chosen = {"worst": order[: min(count, (len(order) + 1) // 2)], "best": order[::-1][: min(count, len(order) // 2)]}
-    shown: dict[str, list[Any]] = {"worst": [], "best": [], "unreadable": []}
-    for kind, members in chosen.items():
-        make_folder(folder / kind)
-        for old in (folder / kind).glob("[0-9]_*.jpg"):
-            old.unlink()  # of an earlier evaluation
-        for rank, dial in enumerate(members, 1):
-            try:
-                view = _drawn(dial, result["compared"][dial.image.name], tolerance)
-            except InputError as error:
-                shown["unreadable"].append(f"{dial.image.name} could not be drawn: {error.reason}.")
-                continue
-            write_image(folder / kind / f"{rank}_{dial.name[:80]}.jpg", view)
-            shown[kind].append(Picture(view, _caption(dial.image.name, result["images"][dial.image.name]["middle"])))
-    return shown
+
+    def shot(dial: Dial) -> Shot:
+        name = dial.image.name
+        caption = _caption(name, result["images"][name]["middle"])
+        return Shot(dial.name, name, caption, partial(_drawn, dial, result["compared"][name], tolerance))
+
+    return write_extremes(folder, {kind: [shot(dial) for dial in members] for kind, members in chosen.items()})
 
 
 def _goodness(figures: Mapping[str, float | None]) -> tuple[float, float]:

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from kaname.config import from_dict, to_dict
-from kaname.data.formats.files import read_json, write_json, write_text
+from kaname.data.formats.files import make_folder, read_json, write_json
 from kaname.engine import draw
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
-from kaname.engine.report import Speed
+from kaname.engine.report import Speed, conditions
+from kaname.engine.results import print_table, publish, results_folder
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE, report
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge.config import ExtractSettings
-from kaname.recipes.gauge.labels import Dial, letterbox, make_folder, read, read_heatmaps, sets, truth_of
+from kaname.recipes.gauge.labels import Dial, letterbox, read, read_heatmaps, sets, truth_of
 from kaname.recipes.gauge.predict import open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import encode
 from kaname.types import Points
@@ -51,7 +52,7 @@ def score_model(
     sigma = float(model.card["config"]["sigma"])
     write_points(out / "points.json", rows(), model=describe_model(model), settings=to_dict(settings), sigma=sigma)
     result = score_file(out / "points.json", dials, out, settings.tolerance, truth=truth, notes=notes, cluster=cluster)
-    result["speed"] = {**speed.rows(), **report.conditions(model)}
+    result["speed"] = {**speed.rows(), **conditions(model)}
     return result
 
 
@@ -123,8 +124,8 @@ def score(
     """The verbs ``evaluate`` and ``validate``: score sets of a data folder and print their tables.
 
     Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of ``val``, or of the last set without one.
-    Without ``out`` they go to :func:`results_folder`, where each set's ``metrics.json`` is the only one, so that no
-    call writes over the figures of another set or of other data.
+    Without ``out`` they go to ``engine.results.results_folder``, where each set's ``metrics.json`` is the only one, so
+    that no call writes over the figures of another set or of other data.
 
     Args:
         data: default: the data the model was trained with.
@@ -171,38 +172,10 @@ def score(
         report.write(results[name], dials, place / name, model=model, source=source)
         count = f"{len(dials)} images{f' (at most the first {limit})' if limit else ''}"
         print(f"\n{name}: {count}, distances in pixels at {REFERENCE_SIZE}, 95 % intervals")
-        _print_table(figures.table(results[name]))
-    _publish(place, list(results), whole=out is not None)
+        print_table(figures.table(results[name]))
+    headline = "val" if "val" in results else list(results)[-1]
+    publish(place, list(results), headline=headline, whole=out is not None)
     return results
-
-
-def _publish(place: Path, names: list[str], *, whole: bool) -> None:
-    """Say where the results are; with ``whole`` those of the most telling set also stand in ``place`` itself."""
-    written = [place / name for name in names]
-    if whole:
-        headline = place / ("val" if "val" in names else names[-1])
-        for file in ("metrics.json", "report.html"):
-            write_text(place / file, (headline / file).read_text(encoding="utf-8"))
-        written = [place, *written]
-    print(f"\nmetrics.json and report.html in {', '.join(map(str, written))}")
-
-
-def results_folder(source: Path, data: Path) -> Path:
-    """Where results go that no ``--out`` was given for: ``evaluation/<source>-<data>`` beside the checkpoint or the
-    predictions; with a number behind it where results of another file or of other data of these names lie there."""
-    first = source.parent / "evaluation" / f"{source.stem}-{data.resolve().name}"
-    place, number = first, 1
-    while not all(_is_of(path, source, data.resolve()) for path in place.glob("*/metrics.json")):
-        number += 1
-        place = first.with_name(f"{first.name}-{number}")
-    return place
-
-
-def _is_of(metrics: Path, source: Path, data: Path) -> bool:
-    found = read_json(metrics)
-    settings = found.get("settings", {}) if isinstance(found, dict) else {}
-    folder = Path(str(settings.get("data")))
-    return settings.get("source") == source.name and data in (folder, folder.parent)
 
 
 def refuse_data_folder(out: Path, names: Iterable[str]) -> None:
@@ -220,9 +193,3 @@ def _chosen(data: Path, split: str | None) -> dict[str, Path]:
     if name not in found:
         raise InputError(f"no set {name!r} here", path=data, remedy=f"sets: {', '.join(found)}")
     return {name: found[name]}
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

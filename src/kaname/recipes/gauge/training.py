@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from kaname import __version__
-from kaname import config as configuration
-from kaname.data.formats.files import write_json, write_text
+from kaname.data.formats.files import make_folder
 from kaname.engine import draw
 from kaname.engine.loop import Progress, Run
 from kaname.engine.settings import RunOptions
-from kaname.engine.task import Task
+from kaname.engine.task import Task, write_parameters
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge import CHANNELS, labels, report
 from kaname.recipes.gauge.config import GaugeConfig
-from kaname.recipes.gauge.labels import make_folder
 from kaname.recipes.gauge.predict import open_model
 from kaname.recipes.gauge.scoring import refuse_data_folder, score, score_model
 from kaname.recipes.gauge.step import task as build_task
@@ -40,7 +36,8 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
     work = Run(task, config.train, options)
     if not options.dry_run and work.runtime.is_first:
         make_folder(options.out_dir)
-        write_parameters(task, config, options)
+        # A run may be repeated from anywhere, so its data must not depend on the working folder.
+        write_parameters(task, replace(config, data=config.data.resolve()), options)
         if debug:
             write_debug(task, options.out_dir / "debug")
     progress = work.fit()
@@ -72,15 +69,6 @@ def write_report(config: GaugeConfig, options: RunOptions, model: Path) -> None:
     title = f"gauge: training run {options.out_dir.resolve().name}"
     report.write(result, dials, folder, model=opened, source=model, path=page, title=title, command=options.command)
     print(f"report in {page}")
-
-
-def write_parameters(task: Task, config: GaugeConfig, options: RunOptions) -> None:
-    """``parameters.json``: the resolved configuration, the command, the version; ``config.yaml``: the same to reuse."""
-    content = {"config": dict(task.config), "command": options.command, "kaname": __version__, "card": dict(task.card)}
-    write_json(options.out_dir / "parameters.json", json.loads(json.dumps(content, sort_keys=True)))
-    # A run may be repeated from anywhere, so its data must not depend on the working folder.
-    whole = replace(config, data=config.data.resolve())
-    write_text(options.out_dir / "config.yaml", configuration.to_yaml(whole))
 
 
 def write_debug(task: Task, folder: Path) -> None:

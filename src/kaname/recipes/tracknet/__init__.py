@@ -28,4 +28,5 @@ RECIPE = Recipe(
         "export": ("export", "Write an ONNX file and check that it answers the same."),
         "draw": ("draw", "Draw labels or predictions on their frames."),
     },
+    predictions=("predictions.csv", "ball.csv"),
 )

@@ -128,7 +128,12 @@ class HeatmapSettings:
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """Low-rank adapters in the attention of a frozen ViT. ``rank`` 0: none; ``alpha`` / ``rank`` scales them."""
+    """Low-rank adapters in the attention of a frozen ViT.
+
+    Attributes:
+        rank: of the adapters; 0 adds none.
+        alpha: ``alpha`` / ``rank`` scales what they add.
+    """
 
     rank: int = 0
     alpha: float = 16.0
@@ -207,7 +212,14 @@ class SchedulerSettings:
 
 @dataclass(frozen=True)
 class WeightSettings:
-    """A number for each visibility: ``absent`` 0, ``easy`` 1, ``hard`` 2, ``occluded`` 3."""
+    """A number for each visibility of a frame's label.
+
+    Attributes:
+        absent: of visibility 0, no ball.
+        easy: of visibility 1.
+        hard: of visibility 2.
+        occluded: of visibility 3.
+    """
 
     absent: float = 1.0
     easy: float = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,14 @@ def _clip(name: str, samples: list[Sample]) -> Clip:
         status=np.array([-1 if value is None else value for value in status], dtype=np.int64),
         size=size,
     )
+
+
+def beginning(clip: Clip, count: int) -> Clip:
+    """The first ``count`` frames of a clip; all where it has no more."""
+    return replace(
+        clip, frames=clip.frames[:count], xy=clip.xy[:count], visibility=clip.visibility[:count],
+        status=clip.status[:count],
+    )  # fmt: skip
 
 
 def _by_default(games: list[str], settings: SplitSettings) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from typing import Any
 
 from kaname import config as configuration
 from kaname.codecs.heatmap import decode
-from kaname.engine.onnx_model import OnnxRunner
-from kaname.engine.predict import Decode, Maps, Model, Runner
+from kaname.engine.predict import Decode, Maps, Model, Runner, open_runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
@@ -44,22 +43,16 @@ def open_model(path: Path, *, runtime: str = "auto", detect: Mapping[str, Any] |
     Raises:
         InputError: an unusable file, a file of another recipe, an unknown or ill-typed setting.
     """
-    runner: Runner
-    if path.suffix.lower() == ".onnx":
-        if runtime not in ("auto", "cpu"):
-            reason = f"an ONNX export chooses its device itself, got {runtime!r}"
-            raise InputError(reason, path=path, remedy="use --device auto or cpu")
-        opened = OnnxRunner(path)
-        runner, card = opened, opened.card
-        if card.get("recipe") != "tracknet":
-            raise InputError(f"an export of the recipe {card.get('recipe')!r}, not of 'tracknet'", path=path)
-    else:
-        from kaname.recipes.tracknet.card import load_runner
-
-        runner, card = load_runner(path, device=runtime)
+    runner, card = open_runner(path, "tracknet", _load, runtime=runtime)
     stored = dict(card["config"]["detect"])
     settings = configuration.from_dict(DetectSettings, {**stored, **(detect or {})})
     return Model(card, runner, decoder_of(card, settings))
+
+
+def _load(path: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
+    from kaname.recipes.tracknet.card import load_runner
+
+    return load_runner(path, device=device)
 
 
 def decoder_of(card: Mapping[str, Any], settings: DetectSettings) -> Decode:

@@ -1,9 +1,10 @@
-"""Scoring a model or a file of balls on disk: predictions, figures, the worst frames drawn."""
+"""Scoring a model or a file of balls on disk: predictions, figures, the page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from kaname.data.video import Frame
 from kaname.engine.flags import bare_config
 from kaname.engine.predict import Model
 from kaname.engine.progress import Bar
+from kaname.engine.report import Speed, conditions
+from kaname.engine.results import print_table, publish, results_folder
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.recipes.tracknet import evaluate as figures
+from kaname.recipes.tracknet import report
 from kaname.recipes.tracknet.config import DataSettings
 from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.labels import SETS, Clip, check_lengths, sets
@@ -26,36 +30,115 @@ from kaname.tracking.trajectory import SMOOTHERS, Row
 PREDICTIONS = "predictions.csv"
 
 
-def clip_rows(model: Model, clip: Clip) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Scoring:
+    """How frames are scored.
+
+    Attributes:
+        data: the labels.
+        detect: threshold and tolerance.
+        occluded_absent: whether visibility 3 counts as no ball.
+        smooth: a name of ``SMOOTHERS``, applied to the predictions first.
+    """
+
+    data: DataSettings
+    detect: DetectSettings
+    occluded_absent: bool = False
+    smooth: str = "none"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A scored set.
+
+    Attributes:
+        content: of ``metrics.json``.
+        frames: truth and answers.
+        made: what the file of balls says of itself.
+        speed: quantity to value, where a model was run.
+    """
+
+    content: Mapping[str, Any]
+    frames: figures.Frames
+    made: Mapping[str, Any]
+    speed: Mapping[str, str | float] = field(default_factory=dict)
+
+
+def clip_rows(model: Model, clip: Clip, speed: Speed) -> Iterator[Row]:
     """The answers for a clip's frames, in their order."""
-    images = (Frame(number, 0.0, read_image(path)) for number, path in enumerate(clip.frames))
+    read = speed.timed("reading", read_image)
+    images = (Frame(number, 0.0, read(path)) for number, path in enumerate(clip.frames))
     for frame, points in model.stream(images):
         yield row_of(points, frame=frame.index, seconds=0.0, clip=clip.name, file=clip.frames[frame.index].name)
 
 
-def predict_clips(
-    model: Model, clips: Sequence[Clip], out: Path, *, title: str, detect: DetectSettings
-) -> dict[str, Any]:
-    """All peaks of all frames, whatever their score, to ``out/predictions.csv``, so that thresholds can be tried.
-
-    Returns:
-        What ``predictions.json`` beside it says of them.
-    """
+def score_model(
+    model: Model, clips: Sequence[Clip], out: Path, how: Scoring, notes: Mapping[str, Any], *, title: str
+) -> Result:
+    """Predict clips to ``out/predictions.csv`` (all peaks, whatever their score, so that thresholds can be tried), and
+    score that file."""
+    check_lengths(clips, model.frames)
+    speed = Speed("frame")
+    measured = Model(model.card, speed.timed("network", model.runner), speed.timed("finding the peak", model.decoder))
 
     def rows() -> Iterator[Row]:
         with Bar(f"predicting {title}", sum(len(clip.frames) for clip in clips)) as bar:
             for clip in clips:
-                for row in clip_rows(model, clip):
+                for row in clip_rows(measured, clip, speed):
                     bar.advance()
                     yield row
 
     write_rows(out / PREDICTIONS, rows())
     made = {
         "format": "kaname-balls", "recipe": "tracknet", "model": describe_model(model),
-        "absent": model.card.get("absent"), "detect": to_dict(detect),
+        "absent": model.card.get("absent"), "detect": to_dict(how.detect), "occluded_absent": how.occluded_absent,
+        "pretrained": bool(model.card.get("pretrained")), "trained_on": _trained_on(model),
     }  # fmt: skip
     write_json(out / "predictions.json", made)
-    return made
+    result = score_file(out / PREDICTIONS, clips, out, how, notes)
+    return replace(result, speed={**speed.rows(), **conditions(model)})
+
+
+def score_file(predictions: Path, clips: Sequence[Clip], out: Path, how: Scoring, notes: Mapping[str, Any]) -> Result:
+    """Score a file of balls and write ``out/metrics.json``, with ``notes`` among its settings."""
+    made = made_of(predictions)
+    rows = smoothed(read_rows(predictions), clips, how.smooth, how.detect.score_threshold)
+    frames = figures.align(clips, rows, predictions)
+    groups, intervals = figures.evaluate(
+        frames, tolerance=how.detect.tolerance, score_threshold=how.detect.score_threshold,
+        occluded_absent=how.occluded_absent,
+    )  # fmt: skip
+    settings = {
+        "recipe": "tracknet", "data": how.data.root.resolve().as_posix(), "model": made.get("model"), "predictions": predictions.name, "set": out.name,
+        "games": games_of(clips), "clips": len(clips), "frames": len(frames.names), "absent": made.get("absent", how.data.absent),
+        "occluded_counts_as_absent": how.occluded_absent, "smooth": how.smooth, "intervals": intervals,
+        "detect": to_dict(how.detect), "pixels": "of the original frames", "data_hash": report.hash_of(clips), **notes,
+    }  # fmt: skip
+    content = json.loads(json.dumps({**groups, "settings": settings}, sort_keys=True))
+    write_json(out / "metrics.json", content)
+    return Result(content, frames, made)
+
+
+def made_of(predictions: Path) -> dict[str, Any]:
+    """What the JSON file beside a file of balls says of them."""
+    beside = predictions.with_suffix(".json")
+    content = read_json(beside) if beside.is_file() else None
+    return dict(content) if isinstance(content, dict) else {}
+
+
+def games_of(clips: Sequence[Clip]) -> list[str]:
+    """The games that clips are of, by name."""
+    return sorted({clip.name.split("/")[0] for clip in clips})
+
+
+def _trained_on(model: Model) -> dict[str, Any] | None:
+    """The data folder a model was trained with and the games that trained and chose it; None where it is gone."""
+    data = from_dict(DataSettings, model.card["config"]["data"])
+    try:
+        found = sets(data)
+    except InputError:
+        return None
+    return {"data": data.root.as_posix(), **{name: games_of(found[name]) for name in ("train", "val")}}
 
 
 def describe_model(model: Model) -> str:
@@ -74,7 +157,9 @@ def score(
     split: str | None, tolerance: float | None, score_threshold: float | None, method: str | None = None,
     occluded_absent: bool | None = None, smooth: str = "none", device: str = "auto", overrides: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """The verb ``evaluate``: score one set of clips, print a table, write ``metrics.json``.
+    """The verb ``evaluate``: score one set of clips, print a table, write ``metrics.json`` and ``report.html``.
+
+    Files go to ``out/<set>``, the two also to ``out`` itself; without ``out`` to ``engine.results.results_folder``.
 
     Args:
         data: default: the data the model was trained with.
@@ -91,40 +176,37 @@ def score(
         raise InputError("--method belongs to the detection, and these are already detected", path=predictions)
     given = {"score_threshold": 0.0} | ({} if method is None else {"method": method})
     model = None if checkpoint is None else open_model(checkpoint, runtime=device, detect=given)
-    stored = {} if model is None else dict(model.card["config"]["detect"])
-    made: dict[str, Any] = {}
-    if predictions is not None and predictions.with_suffix(".json").is_file():
-        made = dict(read_json(predictions.with_suffix(".json")))
-        stored = dict(made.get("detect") or {})
+    stored = model.card["config"]["detect"] if model is not None else made_of(predictions or Path()).get("detect")
     changes = {"tolerance": tolerance, "score_threshold": score_threshold, "method": method}
-    settings = from_dict(DetectSettings, {**stored, **{k: v for k, v in changes.items() if v is not None}})
+    settings = from_dict(DetectSettings, {**(stored or {}), **{k: v for k, v in changes.items() if v is not None}})
     data = data if data is not None else _stored_data(model, overrides)
-    name, clips = _chosen(data, split)
-    place = out or (checkpoint or predictions or Path()).parent / f"evaluation_{name}"
-    if model is not None:
-        check_lengths(clips, model.frames)
-        made = predict_clips(model, clips, place, title=name, detect=settings)
-        predictions = place / PREDICTIONS
-    assert predictions is not None
-    rows = _smoothed(read_rows(predictions), clips, smooth, settings.score_threshold)
+    name, clips = set_of(data, split)
     hidden = data.occluded_absent if occluded_absent is None else occluded_absent
-    frames = figures.align(clips, rows, predictions)
-    groups, intervals = figures.evaluate(
-        frames, tolerance=settings.tolerance, score_threshold=settings.score_threshold, occluded_absent=hidden
+    how = Scoring(data, settings, occluded_absent=hidden, smooth=smooth)
+    source = checkpoint or predictions or data.root
+    if out is not None:
+        _refuse_data_folder(out, data.root)
+    place = out or results_folder(source, data.root, {name: {"games": games_of(clips)}})
+    notes = {"source": source.name}
+    if model is not None:
+        result = score_model(model, clips, place / name, how, notes, title=name)
+    else:
+        result = score_file(source, clips, place / name, how, notes)
+    report.write(result, clips, place / name, model=model, source=source)
+    written = result.content["settings"]
+    print(
+        f"\n{name}: {written['frames']} frames of {len(clips)} clips, absent: {written['absent']}, "
+        f"{written['intervals']}"
     )
-    notes = {
-        "recipe": "tracknet", "model": made.get("model"), "predictions": predictions.name, "set": name,
-        "data": data.root.resolve().as_posix(), "games": sorted({clip.name.split("/")[0] for clip in clips}),
-        "clips": len(clips), "frames": len(frames.names), "absent": made.get("absent", data.absent),
-        "occluded_counts_as_absent": hidden, "smooth": smooth, "intervals": intervals, "detect": to_dict(settings),
-        "pixels": "of the original frames",
-    }  # fmt: skip
-    content = json.loads(json.dumps({**groups, "settings": notes}, sort_keys=True))
-    write_json(place / "metrics.json", content)
-    print(f"\n{name}: {len(frames.names)} frames of {len(clips)} clips, absent: {notes['absent']}, {intervals}")
-    _print_table(figures.table(groups, settings.tolerance))
-    print(f"\nfigures in {place / 'metrics.json'}")
-    return content
+    groups = {group: entries for group, entries in result.content.items() if group != "settings"}
+    print_table(figures.table(groups, settings.tolerance))
+    publish(place, [name], headline=name, whole=out is not None)
+    return result.content
+
+
+def _refuse_data_folder(out: Path, data: Path) -> None:
+    if out.resolve().is_relative_to(data.resolve()):
+        raise InputError("results would be mixed with the data set", path=out, remedy="choose another --out")
 
 
 def _stored_data(model: Model | None, overrides: Sequence[str]) -> DataSettings:
@@ -140,7 +222,8 @@ def _stored_data(model: Model | None, overrides: Sequence[str]) -> DataSettings:
     return from_dict(DataSettings, stored)
 
 
-def _chosen(data: DataSettings, split: str | None) -> tuple[str, list[Clip]]:
+def set_of(data: DataSettings, split: str | None) -> tuple[str, list[Clip]]:
+    """The name and the clips of a set; without ``split`` of ``test``, else ``val``, else ``train``."""
     found = sets(data)
     if split == "all":
         return split, [clip for name in SETS for clip in found[name]]
@@ -151,7 +234,7 @@ def _chosen(data: DataSettings, split: str | None) -> tuple[str, list[Clip]]:
     return name, found[name]
 
 
-def _smoothed(rows: list[Row], clips: Sequence[Clip], smooth: str, threshold: float) -> list[Row]:
+def smoothed(rows: list[Row], clips: Sequence[Clip], smooth: str, threshold: float) -> list[Row]:
     """Rows above the threshold, smoothed clip by clip; scores of filled places count as detections do."""
     if smooth == "none":
         return rows
@@ -160,8 +243,7 @@ def _smoothed(rows: list[Row], clips: Sequence[Clip], smooth: str, threshold: fl
     result: list[Row] = []
     for name in dict.fromkeys(row.clip for row in blank):
         members = [row for row in blank if row.clip == name]
-        smoothed = smooth_rows(members, sizes.get(name, clips[0].size), smooth)
-        result += [_sure(row, threshold) for row in smoothed]
+        result += [_sure(row, threshold) for row in smooth_rows(members, sizes.get(name, clips[0].size), smooth)]
     return result
 
 
@@ -197,9 +279,3 @@ def data_settings(name: str | None, overrides: Sequence[str] = ()) -> DataSettin
     groups, extra = groups_of(name, None, None)
     words = [word if word.startswith("data.") else f"data.{word}" for word in overrides]
     return configuration.load(TracknetConfig, groups={"data": groups["data"]}, overrides=words, flags=extra).data
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,207 @@
+"""Writes docs/commands.md and docs/configuration.md from the code; with ``--check`` it only says which are out of date.
+
+The commands come from what ``--help`` shows, the configuration from the recipes' dataclasses: defaults, types and the
+``Attributes`` of their docstrings. ``make format`` runs this; a test fails where a page is not what the code gives.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from kaname import cli, helping
+from kaname import config as configuration
+from kaname.engine.flags import TrainFlags
+from kaname.engine.settings import TrainSettings
+from kaname.recipes import RECIPES
+
+ROOT = Path(__file__).resolve().parent.parent
+MADE = "<!-- Made by .ci/reference.py (make format). Edit the code, not this page. -->"
+ENTRY = re.compile(r"^(\w[\w, ]*?):(?:\s+(.*))?$")
+
+COMMANDS = """# All commands
+
+Every option of every command, from the text that `--help` shows. The configuration's keys are in
+[configuration.md](configuration.md).
+
+- Options may be written with `-` or `_`: `--learning-rate` and `--learning_rate` are the same.
+- `key=value` words stand anywhere after the verb. An existing path wins over a key.
+- An option that is an alias of a key: give one of the two. Both with different values is an error.
+- `--help`, `-h` and `--traceback` (show where an error comes from) work everywhere.
+- Exit codes: 0 done; 2 bad usage or bad input; 1 a fault of Kaname's own; 130 (Ctrl-C) and 143 (SIGTERM) interrupted,
+  with the state saved.
+"""
+CONFIGURATION = """# All configuration keys
+
+Every key of every recipe with its type and its default. `train` takes them in three places, the later wins: the
+default below, a YAML file (`--config FILE`), `key=value` on the command line. A flag is an alias of a key.
+
+- `kaname RECIPE train --print-config ...` prints the configuration that a call would use.
+- Every run writes its own to `config.yaml`. That file is complete: `train --config config.yaml` takes it.
+- An unknown key or a value of the wrong type is an error that names the file, the line and the nearest key.
+- The column *flag* holds the flags that all recipes share. A recipe's own flags are in [commands.md](commands.md).
+"""
+
+
+def commands() -> str:
+    """The page of all commands."""
+    lines = [MADE, "", COMMANDS, "## General commands", ""]
+    for name, (target, _) in cli.COMMANDS.items():
+        lines += _command([name], target)
+    for name in RECIPES:
+        recipe = cli.recipe_of(name)
+        lines += [f"## {name}", "", recipe.summary, ""]
+        for verb, (function, _) in recipe.verbs.items():
+            lines += _command([name, verb], f"kaname.recipes.{name}.commands:{function}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(words: Sequence[str], target: str) -> Iterator[str]:
+    found = helping.entries(target)
+    yield from (f"### `kaname {' '.join(words)}`", "", helping.summary(target), "")
+    yield from ("```", helping.usage(words, found), "```", "")
+    if found:
+        yield from ("| option | what it does | values | default |", "|---|---|---|---|")
+    for entry in found:
+        names = ", ".join(f"`{name}`" for name in entry.names)
+        default = "**required**" if entry.required else entry.default and f"`{entry.default}`"
+        yield _row(names, entry.text, ", ".join(f"`{choice}`" for choice in entry.choices), default)
+    if found:
+        yield ""
+
+
+def configurations() -> str:
+    """The page of all keys."""
+    lines = [MADE, "", CONFIGURATION]
+    for name in RECIPES:
+        schema = schema_of(name)
+        lines += [f"## {name}", "", _paragraph(schema), ""]
+        lines += _section(schema, "", flags_of(name))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def schema_of(recipe: str) -> type:
+    """A recipe's whole configuration: the dataclass of its ``config.py`` that is called after it."""
+    module = importlib.import_module(f"kaname.recipes.{recipe}.config")
+    (found,) = (value for name, value in vars(module).items() if name.lower() == f"{recipe}config")
+    return found
+
+
+def flags_of(recipe: str) -> dict[str, str]:
+    """The recipe's keys that common flags are aliases of, with these flags."""
+    place = f"kaname.recipes.{recipe}.keys"
+    names: Mapping[str, str] = importlib.import_module(place).FLAG_KEYS if importlib.util.find_spec(place) else {}
+    keys = TrainFlags().keys(names)
+    return {
+        key: f"--{own.rpartition('.')[2].replace('_', '-')}" for key, own in zip(keys, TrainFlags().keys(), strict=True)
+    }
+
+
+def _section(schema: type, prefix: str, flags: Mapping[str, str]) -> Iterator[str]:
+    """A table of a dataclass's own keys, then its sections."""
+    hints = typing.get_type_hints(schema)
+    explained = {**_inherited(schema), **attributes(schema)}
+    plain = [entry for entry in fields(schema) if not is_dataclass(hints[entry.name])]
+    if plain:
+        if prefix:
+            yield from (f"### `{prefix.rstrip('.')}`", "", *_lead(schema))
+        yield from ("| key | what it is | type | default | flag |", "|---|---|---|---|---|")
+        for entry in plain:
+            key = f"{prefix}{entry.name}"
+            flag = f"`{flags[key]}`" if key in flags else ""
+            yield _row(
+                f"`{key}`", explained.get(entry.name, ""), _type(hints[entry.name]), f"`{_default(entry)}`", flag
+            )
+        yield ""
+    for entry in fields(schema):
+        if is_dataclass(hints[entry.name]):
+            yield from _section(typing.cast(type, hints[entry.name]), f"{prefix}{entry.name}.", flags)
+
+
+def _type(kind: Any) -> str:
+    if kind is Any:
+        return "a word or a mapping"
+    several = {"a list of a whole number or text": "a list of whole numbers or texts",
+               "a list of a whole number": "a list of whole numbers"}  # fmt: skip
+    return re.sub("|".join(several), lambda found: several[found[0]], configuration.describe_type(kind))
+
+
+def _default(entry: Any) -> str:
+    value = entry.default if entry.default is not MISSING else entry.default_factory()
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(str, value))}]"
+    text = {None: "null", True: "true", False: "false", "": "''"} if isinstance(value, (bool, str, type(None))) else {}
+    return text.get(value, str(value))
+
+
+def _lead(schema: type) -> list[str]:
+    text = _paragraph(schema)
+    return [text, ""] if text else []
+
+
+def _inherited(schema: type) -> dict[str, str]:
+    """What the loop's settings say of keys that a recipe's section passes on to them, where it says so."""
+    return attributes(TrainSettings) if "TrainSettings" in (schema.__doc__ or "") else {}
+
+
+def attributes(schema: type) -> dict[str, str]:
+    """What the ``Attributes`` of a docstring say, by name; ``name, other: text`` stands for both."""
+    _, _, block = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")
+    rows: dict[str, str] = {}
+    names: list[str] = []
+    lines = inspect.cleandoc(f"\n{block}").splitlines()
+    for line in lines:
+        match = None if line.startswith(" ") else ENTRY.match(line)
+        if match:
+            names = match[1].split(", ")
+            rows |= dict.fromkeys(names, match[2] or "")
+        elif line.strip():
+            rows |= {name: f"{rows[name]} {line.strip()}".strip() for name in names}
+    return {name: _markdown(text) for name, text in rows.items()}
+
+
+def _paragraph(schema: type) -> str:
+    """The docstring up to its ``Attributes``, without what only readers of the code need."""
+    text = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")[0]
+    sentences = re.split(r"(?<=[.;])\s+", " ".join(text.split()))
+    kept = " ".join(one for one in sentences if not re.search("Attributes|dataclass", one))
+    return _markdown(re.sub(";$", ".", kept))
+
+
+def _markdown(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def _row(*cells: str) -> str:
+    return "".join(f"| {text} " if (text := cell.replace("|", "\\|")) else "| " for cell in cells) + "|"
+
+
+PAGES = {"docs/commands.md": commands, "docs/configuration.md": configurations}
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the pages, or with ``--check`` name those that differ; the exit code says whether any did."""
+    stale = 0
+    for name, made in PAGES.items():
+        path, text = ROOT / name, made()
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        if "--check" in words:
+            print(f"{name} is not what the code gives; run `make format`")
+            stale = 1
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"{name} written")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""Where the figures of an evaluation go, and how they are shown on screen. No torch.
+
+Without ``--out`` they go to a folder of their own beside the model, so that no call writes over the figures of another
+model, of other data or of another set; with ``--out`` those of the most telling set also stand in that folder itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kaname.data.formats.files import read_json, write_text
+
+METRICS, PAGE = "metrics.json", "report.html"
+
+
+def results_folder(source: Path, data: Path, sets: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
+    """``evaluation/<source>-<data>`` beside the checkpoint or the predictions; with a number behind it where results
+    of another file, of other data or of another set lie there under these names.
+
+    Args:
+        source: the checkpoint or the file of predictions. A ``metrics.json`` names it as ``settings.source``.
+        data: the data folder: ``settings.data`` is this folder, or a set's folder right in it.
+        sets: for a set that is to be scored the ``settings`` that tell it from another of its name.
+    """
+    first = source.parent / "evaluation" / f"{source.stem}-{data.resolve().name}"
+    place, number = first, 1
+    while not all(_is_of(path, source, data.resolve(), sets or {}) for path in place.glob(f"*/{METRICS}")):
+        number += 1
+        place = first.with_name(f"{first.name}-{number}")
+    return place
+
+
+def _is_of(metrics: Path, source: Path, data: Path, sets: Mapping[str, Mapping[str, Any]]) -> bool:
+    found = read_json(metrics)
+    settings = found.get("settings", {}) if isinstance(found, dict) else {}
+    folder = Path(str(settings.get("data")))
+    same = all(settings.get(name) == value for name, value in sets.get(metrics.parent.name, {}).items())
+    return settings.get("source") == source.name and data in (folder, folder.parent) and same
+
+
+def publish(place: Path, names: Sequence[str], *, headline: str, whole: bool) -> None:
+    """Say where the results are; with ``whole`` those of the set ``headline`` also stand in ``place`` itself.
+
+    Args:
+        place: the folder that holds a folder for each set, with its ``metrics.json`` and ``report.html``.
+        names: the sets.
+        headline: the most telling of them.
+        whole: whether the user named ``place``.
+    """
+    written = [place / name for name in names]
+    if whole:
+        for file in (METRICS, PAGE):
+            write_text(place / file, (place / headline / file).read_text(encoding="utf-8"))
+        written = [place, *written]
+    print(f"\n{METRICS} and {PAGE} in {', '.join(map(str, written))}")
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of equal length with their columns one below the other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
