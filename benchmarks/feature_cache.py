@@ -34,7 +34,9 @@ def made_backbone(folder: Path) -> Path:
     return folder
 
 
-def epochs(data: Path, out: Path, backbone: Path | str, precision: str, budget: float, count: int) -> list[dict[str, float]]:
+def epochs(
+    data: Path, out: Path, backbone: Path | str, precision: str, budget: float, count: int
+) -> list[dict[str, float]]:
     """The log of one training run."""
     config = load(
         GaugeConfig,

@@ -1,4 +1,4 @@
-"""Trains tiny tasks for ``test_processes.py``; started by torchrun, by Fabric, or alone.
+"""Trains tiny tasks for ``test_sharding.py``; started by torchrun, by Fabric, or alone.
 
 ``many_processes.py FOLDER DEVICES WORKERS STRATEGY EPOCHS LOSS...``: one run for each loss, into a folder of its name;
 what is there already is resumed. Three epochs are planned; with fewer EPOCHS the run is left before its end.

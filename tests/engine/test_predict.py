@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from data.test_video import write_video
+from kaname.data.video import Frame
 from kaname.engine.predict import Model, pixel_boxes
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -151,3 +154,76 @@ def test_boxes_that_are_none(boxes: Any, part: str) -> None:
 
 def test_boxes_grow_to_whole_pixels_and_stay_inside() -> None:
     assert pixel_boxes([[-3, 1.2, 40.0, 7.9]], (16, 32)).tolist() == [[0, 1, 32, 8]]
+
+
+@pytest.fixture
+def window() -> Model:
+    """Of three frames: its maps are their red channels, so a frame's answer is its own only if order is kept."""
+
+    def runner(images: np.ndarray) -> np.ndarray:
+        parts = np.split(images, 3, axis=3)
+        return np.concatenate([part[..., :1] for part in parts], axis=3).transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+    def brightness(maps: np.ndarray, back: Affine, size: Size) -> Points:
+        assert maps.shape[0] == 1
+        return Points({"a": np.array([[float(maps.max()), 0.0]])}, {"a": np.ones(1)}, size)
+
+    return Model({"input_size": [8, 8], "frames": 3}, runner, brightness)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 11])
+def test_windows_answer_every_frame_once(window: Model, count: int) -> None:
+    """The last window shares frames with the one before."""
+    images = [np.full((8, 8, 3), 10 * number, np.uint8) for number in range(count)]
+    tracks = window.predict(images)
+    assert isinstance(tracks, Tracks) and list(tracks.frames) == list(range(count))
+    assert [round(float(points.xy["a"][0, 0]) * 25.5) for points in tracks.points] == list(range(count))
+
+
+def test_a_stream_reads_no_further_than_its_window(window: Model) -> None:
+    """And keeps no pixels of what it has answered."""
+    read = 0
+
+    def source() -> Iterator[Frame]:
+        nonlocal read
+        for number in range(20):
+            read += 1
+            yield Frame(number, number / 25, np.zeros((8, 8, 3), np.uint8))
+
+    for number, (frame, _) in enumerate(window.stream(source())):
+        assert frame.index == number and read <= number + 3
+        assert frame.image.size == 0 and frame.image.base is None
+    assert number == 19
+
+
+def test_windows_that_are_none(window: Model) -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert window.predict([]).points == []  # type: ignore[union-attr]
+    for source, part in (
+        ([image] * 2, "2 frames are fewer than the 3"), (image, "this is one image"),
+        ([image, image, np.zeros((8, 9, 3), np.uint8)], "frame 2 has 9 x 8 pixels, the one before 8 x 8"),
+        (np.zeros((4, 8, 8, 4), np.uint8), "got uint8"), (np.zeros((4, 8, 8, 3)), "got float64"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=part):
+            window.predict(source)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_memory_stays_flat_over_ten_thousand_frames(frames: int) -> None:
+    """What is answered is written and let go: 10,000 frames of 147 kB are 1.5 GB."""
+    maps = np.zeros((1, frames, 9, 16), np.float32)
+    model = Model({"input_size": [144, 256], "frames": frames}, lambda images: maps, decode)
+
+    def source(count: int) -> Iterator[Frame]:
+        for number in range(count):
+            yield Frame(number, number / 25, np.full((144, 256, 3), number % 256, np.uint8))
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("reads the resident memory from /proc")
+    kept = list(model.stream(source(500)))
+    before = resident()
+    kept += list(model.stream(source(10_000)))
+    assert len(kept) == 10_500 and resident() - before < 50

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.test_processes import clean
+from engine.test_sharding import clean
 from engine.tiny_task import make_settings, run
 from kaname.engine.runtime import Runtime, choose_device, choose_precision, processes
 from kaname.errors import InputError

@@ -14,6 +14,7 @@ from kaname.types import FloatArray, Size
 
 WINDOW = 12  # tolerances that an enlarged window is wide
 GAP, GREY = 4, 128
+STRENGTH = 2.0  # of the marks in the windows
 
 
 def closeup(
@@ -57,7 +58,9 @@ def _colours(found: FloatArray, true: FloatArray, tolerance: float) -> list[tupl
     """The places that are there, the true one first, with the colours of their boxes."""
     there, answered = bool(np.isfinite(true).all()), bool(np.isfinite(found).all())
     right = there and answered and float(np.hypot(*(found - true))) <= tolerance
-    boxes = [(true, draw.RIGHT if right else draw.MISSED)] if there else []
+    boxes: list[tuple[FloatArray, draw.Colour]] = []
+    if there:
+        boxes.append((true, draw.RIGHT if right else draw.MISSED))
     return boxes if right or not answered else [*boxes, (found, draw.WRONG)]
 
 
@@ -87,4 +90,4 @@ def _window(
     if not marked:
         return seen
     ours, real = into.points(found[None]), into.points(true[None])
-    return draw.comparison(seen, ours, real, tolerance * side / (2 * reach), legend=False)
+    return draw.comparison(seen, ours, real, tolerance * side / (2 * reach), legend=False, strength=STRENGTH)

@@ -83,8 +83,9 @@ def points_overlay(
 
 
 def comparison(
-    image: RGBImage, predicted: NDArray[Any], truth: NDArray[Any], tolerance: float, *, legend: bool = True
-) -> RGBImage:
+    image: RGBImage, predicted: NDArray[Any], truth: NDArray[Any], tolerance: float, *, legend: bool = True,
+    strength: float = 1.0,
+) -> RGBImage:  # fmt: skip
     """Draws what was found over what is true: true points as rings as wide as the tolerance, found ones as crosses.
 
     Points are paired one to one within the tolerance; a pair is green, a ring without a partner (missed) amber, a
@@ -96,6 +97,7 @@ def comparison(
         truth: ``(T, 2)``.
         tolerance: pixels of ``image``, > 0.
         legend: counts in the top left corner.
+        strength: how large the crosses and how thick the lines are, as a factor.
 
     Returns:
         A new RGB uint8 array ``(h, w, 3)``.
@@ -106,9 +108,9 @@ def comparison(
     pairs = matched(found, real, tolerance)[3]
     lone = np.setdiff1d(np.arange(len(found)), pairs[:, 0])
     missed = np.setdiff1d(np.arange(len(real)), pairs[:, 1])
-    _rings(drawn, real[pairs[:, 1]], RIGHT, tolerance)
-    _rings(drawn, real[missed], MISSED, tolerance)
-    radius = _radius(drawn) * 0.7
+    _rings(drawn, real[pairs[:, 1]], RIGHT, tolerance, strength)
+    _rings(drawn, real[missed], MISSED, tolerance, strength)
+    radius = _radius(drawn) * 0.7 * strength
     _crosses(drawn, found[pairs[:, 0]], RIGHT, radius)
     _crosses(drawn, found[lone], WRONG, radius)
     if not legend:
@@ -258,10 +260,10 @@ def _crosses(image: RGBImage, points: NDArray[Any], colour: Colour, radius: floa
                 cv2.line(image, start, end, ink, thickness, cv2.LINE_AA, SHIFT)
 
 
-def _rings(image: RGBImage, points: NDArray[Any], colour: Colour, radius: float) -> None:
+def _rings(image: RGBImage, points: NDArray[Any], colour: Colour, radius: float, strength: float) -> None:
     """Draws circles into ``image``, each with a dark rim."""
     height, width = image.shape[:2]
-    thin = max(1, round(max(height, width) / 300))
+    thin = max(1, round(strength * max(height, width) / 300))
     reach = max(3.0, radius)
     inside = ((points >= -reach) & (points <= (width + reach, height + reach))).all(axis=1)
     for x, y in np.rint(PIXELS.to_index(points[inside]) * (1 << SHIFT)).astype(int).tolist():

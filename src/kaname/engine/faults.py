@@ -14,7 +14,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -81,6 +81,16 @@ def explained(run: Run) -> Iterator[None]:
         line = InputError(known.reason, path=known.path, row=known.row, remedy=remedy)
         _note(run, f"stopped: {line}")
         raise line from error
+
+
+def refuse(run: Run, what: str, why: str = "") -> NoReturn:
+    """Stop a run because ``what`` is not finite; its weights, which may be on their way to infinity, are not saved."""
+    run.whole = False
+    place = f"in epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
+    raise InputError(
+        f"{what} is not finite {place}{f' ({why})' if why else ''}",
+        remedy="lower --lr, set train.clip=1 or check the data",
+    )
 
 
 def moves_in_forward(model: nn.Module) -> bool:

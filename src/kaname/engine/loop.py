@@ -11,17 +11,17 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from kaname.data.dataset import Batches, Position, close_stream, loader, open_stream, to_batch
 from kaname.data.randomness import generator
-from kaname.engine import checkpoint, faults, resume, sharding
+from kaname.engine import checkpoint, faults, keeping, resume, sharding
 from kaname.engine.lock import locked_by_first
 from kaname.engine.optim import MovingAverage, Schedule, build_optimizer
-from kaname.engine.progress import Bar, Journal, describe_batch, describe_row, writing
+from kaname.engine.progress import Bar, describe_batch, describe_row, writing
 from kaname.engine.resume import Progress, starting_point
 from kaname.engine.runtime import Runtime
 from kaname.engine.settings import RunOptions, TrainSettings
@@ -77,8 +77,8 @@ class Run:
                 self._dry_run()
             return self.progress
         with self.held, Signals() as signals, faults.explained(self):
-            self._open_folder()
-            self._announce()
+            self.journal = keeping.open_folder(self)
+            keeping.announce(self)
             stream = self._stream(Position(self.progress.epoch, self.progress.batch))
             while self.progress.epoch < self.settings.epochs and not self._stopped_early():
                 self._train_epoch(stream, signals)
@@ -131,7 +131,7 @@ class Run:
         if not math.isfinite(sums["loss"]):
             bad = [number for loss, index in seen if not torch.isfinite(loss) for number in index.tolist()]
             epoch = progress.epoch + (progress.stage - 1) * STAGE_EPOCHS
-            self._refuse("the loss", faults.not_finite(self.task.train, bad, epoch))
+            faults.refuse(self, "the loss", faults.not_finite(self.task.train, bad, epoch))
         self.whole = False
         self._apply_gradients(sums["weight"] * scale)
         return sums
@@ -145,7 +145,7 @@ class Run:
                 self.runtime.clip(self.model, self.optimizer, self.settings.clip)
             norms = torch.stack(sharding.gathered(torch._foreach_norm(gradients)))
             if self.runtime.precision != "fp16" and not torch.isfinite(norms).all():
-                self._refuse("a gradient")  # the scaler of fp16 skips such steps itself
+                faults.refuse(self, "a gradient")  # the scaler of fp16 skips such steps itself
             self.optimizer.step()
         if self.average is not None:
             self.average.update()
@@ -213,7 +213,7 @@ class Run:
                     self._add(total, self._counted(self.task.step(self.model, batch), batch.index))
             sums = self._agree(total, signals)
             if not math.isfinite(sums["loss"]):
-                self._refuse("the validation loss")
+                faults.refuse(self, "the validation loss")
             weight = max(sums["weight"], 1e-12)
             logs = {name: sums[name] for name in sorted(sums) if name not in ("loss", "weight")}
             summarise = self.task.summarise or (lambda sums: {name: value / weight for name, value in sums.items()})
@@ -242,14 +242,6 @@ class Run:
         self.held.callback(close_stream, opened)
         return opened
 
-    def _refuse(self, what: str, why: str = "") -> None:
-        self.whole = False  # the weights may already be on their way to infinity
-        place = f"in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}"
-        raise InputError(
-            f"{what} is not finite {place}{f' ({why})' if why else ''}",
-            remedy="lower --lr, set train.clip=1 or check the data",
-        )
-
     def _stopped_early(self) -> bool:
         patience = self.settings.early_stop
         if not (patience and self.progress.waited >= patience):
@@ -276,50 +268,8 @@ class Run:
         self.saved_at, self.saved_step = time.monotonic(), self.progress.step
 
     def _save(self, name: str, *, training: bool) -> None:
-        if not (self.runtime.is_first or self.runtime.sharded):
-            return
-        whole = sharding.gathered(self.raw.state_dict())
-        weights = {key: value.detach().cpu().contiguous() for key, value in whole.items()}
-        if not all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point()):
-            self._refuse("a weight")
-        state: Mapping[str, Any] | None = None
-        if training:
-            state = resume.state(
-                self.progress, self.optimizer, self.schedule, self.average, task=self.task, settings=self.settings,
-                scaler=self.runtime.scaler(),
-            )  # fmt: skip
-        if not self.runtime.is_first:
-            return
-        card = {**self.task.card, "recipe": self.task.recipe, "config": self.task.config}
-        card["trained"] = {"epoch": self.progress.epoch, "step": self.progress.step, "stage": self.progress.stage}
-        checkpoint.save(self.options.out_dir / name, card=card, model=weights, training=state)
-
-    def _open_folder(self) -> None:
-        first, folder = self.runtime.is_first, self.options.out_dir
-        if first:
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                checkpoint.sweep(folder)
-                if self.progress.stage > 1 and not self.start.exact:
-                    kept = resume.archive(folder, (self.task.best_name, "log.csv"), self.progress.stage - 1)
-                    self.start.notes.extend(f"kept from the stage before: {name}" for name in kept)
-        self.journal = Journal(
-            folder if first else None, speak=first, kept_epochs=self.progress.epoch, fresh=self.start.training is None,
-            logger=self.options.logger, log_dir=self.options.log_dir, title=self.task.recipe,
-        )  # fmt: skip
-
-    def _announce(self) -> None:
-        trainable = sum(value.numel() for value in self.raw.parameters() if value.requires_grad)
-        whole = sum(value.numel() for value in self.raw.parameters())
-        if self.task.figures is None and not len(self.task.val or ()):
-            self.start.notes.append("no validation set: the last weights count as the best, and nothing stops early")
-        for note in self.start.notes:
-            self.journal.say(note)
-        self.journal.say(
-            f"{self.task.recipe}: {len(self.task.train)} training and {len(self.task.val or ())} validation samples, "
-            f"{trainable:,} of {whole:,} parameters train, {self.runtime.device} in {self.runtime.precision}, "
-            f"{self.runtime.world} process(es), into {self.options.out_dir}"
-        )
+        if not keeping.save(self, name, training=training):
+            faults.refuse(self, "a weight")
 
     def _dry_run(self) -> None:
         batch = to_batch(next(self._stream(Position())), self.runtime.device)

@@ -1,7 +1,7 @@
 """Weights that are spread over the processes (FSDP): cut up, gathered for a file, spread again from one.
 
-Files hold whole tensors, so that a checkpoint of a sharded run is like any other and resumes on any number of processes.
-Without sharding every function here gives back what it is given.
+Files hold whole tensors, so that a checkpoint of a sharded run is like any other and resumes on any number of
+processes. sharding every function here gives back what it is given.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
                 # Only what is called as a whole can be a unit of its own: containers without a forward are not.
                 if type(block).forward is not nn.Module.forward and any(True for _ in block.parameters()):
                     fully_shard(block, mesh=processes)
-    return fully_shard(model, mesh=processes)
+    fully_shard(model, mesh=processes)  # in place
+    return model
 
 
 def is_sharded(model: nn.Module) -> bool:

@@ -12,6 +12,9 @@ from models.tiny_vits import save_tiny
 from recipes.tracknet.clips import TINY, call, write_set
 
 
+SEEN = (1, 1, 1, 1, 0, 0, 0, 1, 1, 2, 3, 1, 1, 1, 0, 1)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     import torch
@@ -34,8 +37,8 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def dots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four games of one clip of 16 frames; read only."""
-    return write_set(tmp_path_factory.mktemp("dots") / "data")
+    """Four games of one clip of 16 frames, some of them without a dot; read only."""
+    return write_set(tmp_path_factory.mktemp("dots") / "data", visibility=SEEN)
 
 
 @pytest.fixture(scope="session")

@@ -106,9 +106,7 @@ def _named(rows: Sequence[Row], name: str | None, clips: Sequence[Clip], source:
         name = known[0]
     if name not in known:
         reason = "the rows name no clip" if name is None else f"there is no clip {name!r}"
-        raise InputError(
-            reason, path=source, remedy=f"give clip=NAME, such as clip={known[0] if known else 'game/clip'}"
-        )
+        raise InputError(reason, path=source, remedy=f"give clip=NAME: {', '.join(known[:5])}")
     return [Row(row.frame, row.seconds, row.x, row.y, row.score, row.source, name, row.file) for row in rows]
 
 

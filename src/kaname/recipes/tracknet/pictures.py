@@ -132,14 +132,12 @@ def trajectory(marked: Marked, clips: Sequence[Clip]) -> list[Section]:
     whole = np.flatnonzero(frames.clips == number)
     # Of a long clip the part with the most errors.
     inside = np.concatenate([[0], np.cumsum(error[whole])])
-    ends = np.minimum(np.arange(len(whole)) + FLIGHT, len(whole))
-    start = (
-        0 if len(whole) <= FLIGHT else int((inside[ends] - inside[: len(whole)])[: len(whole) - FLIGHT + 1].argmax())
-    )
-    members = whole[start : start + FLIGHT]
+    length = min(FLIGHT, len(whole))
+    start = int((inside[length:] - inside[: len(inside) - length]).argmax())
+    members = whole[start : start + length]
     drawings = [
         curves(
-            _rows(marked, members, start, axis), ["label", "found", "wrong", "missed"], x="frame", title=title,
+            _rows(marked, members, start, axis), ["found", "wrong", "label", "missed"], x="frame", title=title,
             dots=("found", "wrong", "missed"), broken=True, size=(260, 560),
         ) for axis, title in ((0, "x, px"), (1, "y, px, downwards"))
     ]  # fmt: skip
@@ -154,10 +152,8 @@ def _rows(marked: Marked, members: NDArray[np.int64], start: int, axis: int) -> 
     columns = {"found": marked.are("tp"), "wrong": marked.are("fp1", "fp2"), "missed": marked.are("fn")}
     rows: list[dict[str, float | None]] = []
     for frame, number in enumerate(members.tolist(), start):
-        row: dict[str, float | None] = {
-            "frame": frame,
-            "label": float(truth[number]) if marked.present[number] else None,
-        }
+        row: dict[str, float | None] = {"frame": frame}
+        row["label"] = float(truth[number]) if marked.present[number] else None
         for name, mask in columns.items():
             row[name] = float((truth if name == "missed" else answer)[number]) if mask[number] else None
         rows.append(row)

@@ -39,7 +39,7 @@ def write(
         title: default: names the set.
         command: default: this process's command line.
     """
-    settings = result.content["settings"]
+    settings = result.settings
     detect = settings["detect"]
     tolerance = detect["tolerance"]
     marked = Marked.of(result.frames, detect, occluded_absent=settings["occluded_counts_as_absent"])
@@ -51,11 +51,11 @@ def write(
     if model is None:
         missing |= {part: f"predictions were read from {source.name}" for part in ("speed", "curves")}
     report = Report(
-        title=title or f"tracknet: evaluation of {settings['set']}",
+        title=title or f"tracknet: evaluation of {'all sets' if settings['set'] == 'all' else settings['set']}",
         subtitle=f"{settings['model'] or 'a model that the predictions do not name'}; {settings['frames']} frames of "
         f"{settings['clips']} clips ({', '.join(settings['games'])})",
         notes=[*warnings(settings, result.made), *shown.unreadable],
-        metrics=chosen_figures(result.content, tolerance),
+        metrics=chosen_figures(result.groups, tolerance),
         metrics_note=f"Rows are the labels' visibility and status; distances are pixels of the original frames, found "
         f"means within {tolerance:g} px. {settings['intervals']}. A dash: no frame of this kind has a value. Answers "
         "where there is no ball stand in the row absent alone, so the precision of the others does not know them.",
@@ -64,7 +64,7 @@ def write(
         worst=shown.pictures["worst"],
         best=shown.pictures["best"],
         pictures_note=MARKS,
-        sections=[counts(result.content, tolerance), *trajectory(marked, clips)],
+        sections=[counts(result.groups, tolerance), *trajectory(marked, clips)],
         calibration={"ball": bins(result.frames, tolerance, settings)},
         calibration_note=f"A peak is right within {tolerance:g} px of a ball; peaks that are too low to be an answer "
         f"(score_threshold {detect['score_threshold']:g}) count here too. Errors are distances in pixels.",
@@ -122,27 +122,23 @@ def warnings(settings: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def chosen_figures(content: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
+def chosen_figures(groups: Mapping[str, Mapping[str, Any]], tolerance: float) -> dict[str, Any]:
     """The columns of the page's table, without the reasons for what has no value."""
     names = [f"{rate}_{tolerance:g}px" for rate in ("f1", "precision", "recall", "accuracy")]
     names += [*(f"pck_{threshold:g}px" for threshold in detection.PCK_PX), "l2_median_px", "l2_mean_px"]
-    rows = [*["all"], *figures.VISIBILITIES.values(), *figures.STATUSES.values()]
-    shown: dict[str, Any] = {"settings": content["settings"]}
-    for group in rows:
-        if group in content:
-            shown[group] = {
-                name: {key: value for key, value in content[group][name].items() if key != "reason"} for name in names
-            }
-    return shown
+    return {
+        group: {name: {key: value for key, value in entries[name].items() if key != "reason"} for name in names}
+        for group, entries in groups.items()
+    }
 
 
-def counts(content: Mapping[str, Any], tolerance: float) -> Section:
+def counts(groups: Mapping[str, Mapping[str, Any]], tolerance: float) -> Section:
     """How many frames of each kind have which outcome."""
+    names = [f"{outcome}_{tolerance:g}px" for outcome in detection.OUTCOMES]
     rows = [
-        [group, content[group][f"tp_{tolerance:g}px"]["n"]]
-        + [content[group][f"{outcome}_{tolerance:g}px"]["value"] for outcome in detection.OUTCOMES]
-        for group in ("all", *figures.VISIBILITIES.values(), *figures.STATUSES.values()) if group in content
-    ]  # fmt: skip
+        [group, entries[names[0]]["n"], *(entries[name]["value"] for name in names)]
+        for group, entries in groups.items()
+    ]
     columns = ["", "frames", "tp: found", "fp1: too far", "fp2: no ball there", "fn: missed", "tn: rightly none"]
     return Table(columns, rows, heading="Counts", folded=True)
 

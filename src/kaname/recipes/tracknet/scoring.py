@@ -52,16 +52,23 @@ class Result:
     """A scored set.
 
     Attributes:
-        content: of ``metrics.json``.
+        groups: figures, as ``figures.evaluate`` returns them.
+        settings: how they were made, for ``metrics.json``.
         frames: truth and answers.
         made: what the file of balls says of itself.
         speed: quantity to value, where a model was run.
     """
 
-    content: Mapping[str, Any]
+    groups: dict[str, dict[str, Any]]
+    settings: dict[str, Any]
     frames: figures.Frames
     made: Mapping[str, Any]
     speed: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds, keys sorted."""
+        return json.loads(json.dumps({**self.groups, "settings": self.settings}, sort_keys=True))
 
 
 def clip_rows(model: Model, clip: Clip, speed: Speed) -> Iterator[Row]:
@@ -109,14 +116,15 @@ def score_file(predictions: Path, clips: Sequence[Clip], out: Path, how: Scoring
         occluded_absent=how.occluded_absent,
     )  # fmt: skip
     settings = {
-        "recipe": "tracknet", "data": how.data.root.resolve().as_posix(), "model": made.get("model"), "predictions": predictions.name, "set": out.name,
-        "games": games_of(clips), "clips": len(clips), "frames": len(frames.names), "absent": made.get("absent", how.data.absent),
+        "recipe": "tracknet", "data": how.data.root.resolve().as_posix(), "model": made.get("model"),
+        "predictions": predictions.name, "set": out.name, "games": games_of(clips), "clips": len(clips),
+        "frames": len(frames.names), "absent": made.get("absent", how.data.absent),
         "occluded_counts_as_absent": how.occluded_absent, "smooth": how.smooth, "intervals": intervals,
         "detect": to_dict(how.detect), "pixels": "of the original frames", "data_hash": report.hash_of(clips), **notes,
     }  # fmt: skip
-    content = json.loads(json.dumps({**groups, "settings": settings}, sort_keys=True))
-    write_json(out / "metrics.json", content)
-    return Result(content, frames, made)
+    result = Result(groups, settings, frames, made)
+    write_json(out / "metrics.json", result.content)
+    return result
 
 
 def made_of(predictions: Path) -> dict[str, Any]:
@@ -193,13 +201,9 @@ def score(
     else:
         result = score_file(source, clips, place / name, how, notes)
     report.write(result, clips, place / name, model=model, source=source)
-    written = result.content["settings"]
-    print(
-        f"\n{name}: {written['frames']} frames of {len(clips)} clips, absent: {written['absent']}, "
-        f"{written['intervals']}"
-    )
-    groups = {group: entries for group, entries in result.content.items() if group != "settings"}
-    print_table(figures.table(groups, settings.tolerance))
+    told = result.settings
+    print(f"\n{name}: {told['frames']} frames of {len(clips)} clips, absent: {told['absent']}, {told['intervals']}")
+    print_table(figures.table(result.groups, settings.tolerance))
     publish(place, [name], headline=name, whole=out is not None)
     return result.content
 
@@ -242,7 +246,7 @@ def smoothed(rows: list[Row], clips: Sequence[Clip], smooth: str, threshold: flo
     sizes = {clip.name: clip.size for clip in clips}
     result: list[Row] = []
     for name in dict.fromkeys(row.clip for row in blank):
-        members = [row for row in blank if row.clip == name]
+        members = sorted((row for row in blank if row.clip == name), key=lambda row: row.frame)
         result += [_sure(row, threshold) for row in smooth_rows(members, sizes.get(name, clips[0].size), smooth)]
     return result
 

@@ -44,7 +44,7 @@ def run(config: TracknetConfig, options: RunOptions) -> Progress:
 
 
 def write_report(config: TracknetConfig, options: RunOptions, model: Path) -> None:
-    """``report.html`` of a run: its best weights on some validation windows (where there are none, on training windows).
+    """``report.html`` of a run: its best weights on some validation windows (without any, on training windows).
 
     The predictions and figures behind the page lie in ``report/``; ``evaluate`` scores whole sets.
     """
