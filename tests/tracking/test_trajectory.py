@@ -29,7 +29,7 @@ def ballistic(frames: int, *, bounce: int | None = None, hit: int | None = None)
     places = []
     for frame in range(frames):
         places.append(place.copy())
-        speed = speed + (0, 0.8)
+        speed[1] += 0.8
         if frame == bounce:
             speed[1] *= -0.7
         if frame == hit:
@@ -54,7 +54,9 @@ def errors(rows: Iterable[Row], places: np.ndarray) -> np.ndarray:
 
 def check_shape(before: list[Row], after: list[Row], gap: int = GAP) -> None:
     """What holds of every smoother on every input."""
-    assert [(one.frame, one.clip, one.seconds) for one in after] == [(one.frame, one.clip, one.seconds) for one in before]
+    assert [(one.frame, one.clip, one.seconds) for one in after] == [
+        (one.frame, one.clip, one.seconds) for one in before
+    ]
     run = 0
     for one, old in zip(after, before, strict=True):
         assert one.there == bool(one.source), one
@@ -138,7 +140,7 @@ def test_bounces_and_hits_are_no_jumps(name: str) -> None:
 @pytest.mark.parametrize("name", SMOOTHING)
 def test_a_ball_that_goes_on_elsewhere(name: str) -> None:
     """A cut: the track goes on at the new place within three frames."""
-    places = np.concatenate([ballistic(20), ballistic(20)[:, ::-1] + (700, 100)])
+    places = np.concatenate([ballistic(20), ballistic(20)[:, ::-1] + np.array([700, 100])])
     after = smoothed(name, before := rows_of(places))
     check_shape(before, after)
     assert all(one.source == DETECTED for one in after[22:]) and np.nanmax(errors(after[22:], places)) < 6
@@ -149,7 +151,7 @@ def test_clips_do_not_touch(name: str) -> None:
     """The end of one clip and the start of the next are alone; the second is treated as if it came first."""
     places = ballistic(20)
     one = rows_of(places, [17, 18, 19], clip="a")
-    other = rows_of(places + (300, 0), [0, 1, 8], clip="b")
+    other = rows_of(places + np.array([300, 0]), [0, 1, 8], clip="b")
     together = smoothed(name, [*one, *other])
     check_shape([*one, *other], together)
     assert together == [*smoothed(name, one), *smoothed(name, other)]

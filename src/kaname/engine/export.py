@@ -96,6 +96,19 @@ class Parity:
         }
 
 
+def check_request(checkpoint: Path, count: int, what: str) -> None:
+    """Refuse to export what is no checkpoint, or without ``count`` >= 1 images (``what``, in a word) to compare.
+
+    Raises:
+        InputError: naming the remedy.
+    """
+    if count < 1:
+        raise InputError(f"--count must be at least 1, got {count}", remedy=f"the parity check needs {what}")
+    if checkpoint.suffix.lower() == ".onnx":
+        reason = "an ONNX file cannot be exported again"
+        raise InputError(reason, path=checkpoint, remedy="give the checkpoint it came from")
+
+
 def export(
     model: Model,
     images: Sequence[tuple[str, Image]],

@@ -223,6 +223,17 @@ def metrics_table(metrics: Mapping[str, Any], *, heading: str = "", note: str = 
     return Table(["", *columns], rows, heading, " ".join([note, "; ".join(reasons)]).strip())
 
 
+def facts_table(facts: Mapping[str, Any], heading: str) -> Table:
+    """A row for each fact: its name, and its value in words."""
+
+    def shown(value: Any) -> Cell:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return (", ".join(map(str, value)) or "none") if isinstance(value, list) else value
+
+    return Table(["quantity", "value"], [[name, shown(value)] for name, value in facts.items()], heading)
+
+
 def show_number(value: float | None) -> str:
     """``value`` as the page shows it: whole numbers as they are, others with four significant digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

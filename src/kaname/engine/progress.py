@@ -174,6 +174,23 @@ def read_rows(path: Path) -> list[dict[str, float | int]]:
     return rows
 
 
+class Laps:
+    """How long the stages of a piece of work take, one after the other.
+
+    Attributes:
+        seconds: by the name of the stage.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """The stage that ends now."""
+        now = time.monotonic()
+        self.seconds[name], self._last = round(now - self._last, 1), now
+
+
 class Bar:
     """A progress bar with the time left on a terminal; otherwise one plain line every ``interval`` seconds."""
 

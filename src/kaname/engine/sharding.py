@@ -1,7 +1,7 @@
 """Weights that are spread over the processes (FSDP): cut up, gathered for a file, spread again from one.
 
 Files hold whole tensors, so that a checkpoint of a sharded run is like any other and resumes on any number of
-processes. sharding every function here gives back what it is given.
+processes. Without sharding every function here gives back what it is given.
 """
 
 from __future__ import annotations

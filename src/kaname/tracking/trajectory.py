@@ -66,8 +66,8 @@ def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> It
     """Drop single jumps and bridge gaps between the detections on both sides.
 
     A detection is a jump where it is farther than ``fastest`` a frame from the detections before and after it that lie
-    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled by the
-    cubic through two detections on each side (linear where there are fewer), bounded to 1.5 times the straight way.
+    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled by
+    the cubic through two detections on each side (linear where there are fewer), bounded to 1.5 times the straight way.
 
     Args:
         rows: in the order of frames.

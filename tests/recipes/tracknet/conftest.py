@@ -11,7 +11,6 @@ import pytest
 from models.tiny_vits import save_tiny
 from recipes.tracknet.clips import TINY, call, write_set
 
-
 SEEN = (1, 1, 1, 1, 0, 0, 0, 1, 1, 2, 3, 1, 1, 1, 0, 1)
 
 

@@ -42,7 +42,7 @@ def test_every_choice_builds(kind: str, words: tuple[str, ...], count: int, tiny
     """Only legal values are printed: the heatmap's, the input's and the decoder's, as far as there is one."""
     name = "small:8" if kind == "small" else str(tiny_vit(kind))
     before = {word.partition("=")[0]: word for word in (f"model.pretrained_model_name={name}", *words)}
-    with pytest.raises(InputError, match="model.heatmap.size is") as caught:
+    with pytest.raises(InputError, match=r"model.heatmap.size is") as caught:
         build(sized(*before.values()))
     choices = choices_of(caught.value)
     assert len(choices) == count, choices

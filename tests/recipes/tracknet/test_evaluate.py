@@ -27,7 +27,7 @@ def clip(name: str, truth: Sequence[tuple[float, float]], visibility: Sequence[i
 
 def answers(places: Sequence[tuple[float, float]], scores: Sequence[float], name: str = "game1/Clip1") -> list[Row]:
     return [
-        Row(number, 0, *place, score, DETECTED if place == place else "", name)
+        Row(number, 0, *place, score, DETECTED if math.isfinite(place[0]) else "", name)
         for number, (place, score) in enumerate(zip(places, scores, strict=True))
     ]
 
@@ -90,7 +90,9 @@ def test_occluded_as_absent() -> None:
     assert found["all"]["pck_10px"]["n"] == 5
 
 
-@pytest.mark.parametrize(("tolerance", "names"), [(4, {"f1_4px", "f1_5px"}), (5, {"f1_5px"}), (2.5, {"f1_2.5px", "f1_5px"})])
+@pytest.mark.parametrize(
+    ("tolerance", "names"), [(4, {"f1_4px", "f1_5px"}), (5, {"f1_5px"}), (2.5, {"f1_2.5px", "f1_5px"})]
+)
 def test_tolerances(tolerance: float, names: set[str]) -> None:
     assert {name for name in scored(tolerance=tolerance)["all"] if name.startswith("f1")} == names
 

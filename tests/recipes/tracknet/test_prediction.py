@@ -157,7 +157,18 @@ def test_settings_of_the_detection(trained: Trained, match: Path, tmp_path: Path
     call(*words, "model.freeze=all").refused("neither a file nor a key of detect")
 
 
-BAD = ["empty.mp4", "text.mp4", "cut.mp4", "cut.avi", "short.mp4", "none.mp4", "no_images", "image.png", "broken", "mixed"]
+BAD = [
+    "empty.mp4",
+    "text.mp4",
+    "cut.mp4",
+    "cut.avi",
+    "short.mp4",
+    "none.mp4",
+    "no_images",
+    "image.png",
+    "broken",
+    "mixed",
+]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -281,7 +292,9 @@ def test_drawings(trained: Trained, match: Path, tmp_path: Path) -> None:
     call("draw", "--predictions", balls, "--source", match / "a.mp4", "--out", tmp_path / "drawn").done()
     assert len(list((tmp_path / "drawn").glob("frame_*.jpg"))) == 14
     call("draw", "--predictions", balls, "--out", tmp_path / "bad").refused("--source")
-    call("draw", "--predictions", balls, "--data", trained.data, "--out", tmp_path / "bad").refused("no row is of a clip")
+    call("draw", "--predictions", balls, "--data", trained.data, "--out", tmp_path / "bad").refused(
+        "no row is of a clip"
+    )
     assert not (tmp_path / "bad").exists()
 
 

@@ -44,9 +44,8 @@ def test_the_model_on_its_own_test_game(scored: Path) -> None:
 
 
 def test_predictions_score_alike_without_torch(trained: Trained, scored: Path, tmp_path: Path) -> None:
-    call_words = ["tracknet", "evaluate", "--data", trained.data, "--predictions", scored / "test" / "predictions.csv", "--out",
-                  tmp_path]  # fmt: skip
-    answer = without_torch([call_words])[0].done()
+    words = ["--data", trained.data, "--predictions", scored / "test" / "predictions.csv", "--out", tmp_path]
+    answer = without_torch([["tracknet", "evaluate", *words]])[0].done()
     ours, theirs = metrics(scored), metrics(tmp_path)
     assert {name: value for name, value in ours.items() if name != "settings"} == {
         name: value for name, value in theirs.items() if name != "settings"
@@ -57,7 +56,15 @@ def test_predictions_score_alike_without_torch(trained: Trained, scored: Path, t
 
 
 def test_settings_change_the_figures(trained: Trained, scored: Path, tmp_path: Path) -> None:
-    words = ("evaluate", "--data", trained.data, "--predictions", scored / "test" / "predictions.csv", "--out", tmp_path)
+    words = (
+        "evaluate",
+        "--data",
+        trained.data,
+        "--predictions",
+        scored / "test" / "predictions.csv",
+        "--out",
+        tmp_path,
+    )
     call(*words, "--tolerance", 0.01).done()
     found = metrics(tmp_path)
     assert found["all"]["f1_0.01px"]["value"] < found["all"]["f1_5px"]["value"]
@@ -97,7 +104,7 @@ def test_sets_and_overrides(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_smoothing_scores_filled_places(tmp_path: Path) -> None:
-    """A gap in perfect answers costs recall; filled it does not, in whatever order the rows are; filled where there is no ball costs precision."""
+    """A gap in perfect answers costs recall, a filled one none; the order of rows does not matter."""
     truth = flight(12, 3)
     write_clip(tmp_path / "data" / "game1" / "Clip1", truth, visibility=[1] * 9 + [0] * 3)
     rows = [Row(number, 0, *place, 0.9, DETECTED) for number, place in enumerate(truth[:9])]

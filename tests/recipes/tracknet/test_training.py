@@ -73,7 +73,9 @@ def test_the_card(trained: Trained) -> None:
     assert len(card["mean_255"]) == 9 and card["colour"] == "RGB" and card["versions"]["kaname"]
 
 
-def test_a_dry_run_writes_nothing(dots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_vit: TinyVit) -> None:
+def test_a_dry_run_writes_nothing(
+    dots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_vit: TinyVit
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KANAME_CACHE", str(tmp_path / "cache"))
     before = snapshot(dots)
@@ -124,7 +126,18 @@ def test_held_for_some_epochs_and_resumed_in_the_middle(
 ) -> None:
     """A run that is stopped in the second of two held epochs ends with the bytes of one that is not."""
     vit = tiny_vit("dinov3_vit")
-    words = (*VIT, "--backbone", vit, "model.freeze={epochs: 2}", "--ema", "0.9", "--epochs", 3, "--save-every", "1steps")
+    words = (
+        *VIT,
+        "--backbone",
+        vit,
+        "model.freeze={epochs: 2}",
+        "--ema",
+        "0.9",
+        "--epochs",
+        3,
+        "--save-every",
+        "1steps",
+    )
     whole, part = tmp_path / "whole", tmp_path / "part"
     train(dots, whole, *words).done()
     original, calls = Runtime.backward, 0
@@ -176,7 +189,9 @@ def test_adapters(dots: Path, tmp_path: Path, tiny_vit: TinyVit) -> None:
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed and all("lora_" in name for name in changed)
     one = kaname.load(tmp_path / "run" / "last.pt", runtime="cpu")
-    assert one.card["backbone"]["lora"] == {"rank": 2, "alpha": 4.0} and str(vit) not in json.dumps(one.card["backbone"])
+    assert one.card["backbone"]["lora"] == {"rank": 2, "alpha": 4.0} and str(vit) not in json.dumps(
+        one.card["backbone"]
+    )
     other = (*VIT, "--backbone", vit, "model.lora.rank=4", "model.lora.alpha=4", "--epochs", 2)
     train(dots, tmp_path / "new", *other, "--init", tmp_path / "run" / "last.pt").refused("model.lora.rank")
 

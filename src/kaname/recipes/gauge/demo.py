@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from kaname.config import load
 from kaname.engine.curves import curves
-from kaname.engine.page import Picture, Pictures, Section, Svg, Table, Text, metrics_table
+from kaname.engine.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
+from kaname.engine.progress import Laps
 from kaname.engine.settings import RunOptions
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge.config import GaugeConfig
@@ -32,8 +32,7 @@ def run(out: Path) -> tuple[list[Section], dict[str, Any]]:
     """
     from kaname.samples.gauge import write
 
-    seconds: dict[str, float] = {}
-    clock = _Clock(seconds)
+    clock = Laps()
     write(
         out / "data",
         TRAIN_DIALS + HELD_OUT,
@@ -62,18 +61,9 @@ def run(out: Path) -> tuple[list[Section], dict[str, Any]]:
         images, out / "gauge.onnx", out / "predictions", boxes=None, changes={}, pictures=True, device="cpu"
     )
     clock.lap("predict")
-    return _sections(out, result, parity.to_dict(), seconds), {
-        "metrics": result["groups"], "parity": parity.to_dict(), "seconds": seconds,
+    return _sections(out, result, parity.to_dict(), clock.seconds), {
+        "metrics": result["groups"], "parity": parity.to_dict(), "seconds": clock.seconds,
     }  # fmt: skip
-
-
-class _Clock:
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds, self.last = seconds, time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.seconds[name], self.last = round(now - self.last, 1), now
 
 
 def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds: dict[str, float]) -> list[Section]:
@@ -101,11 +91,7 @@ def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds
         Svg([curves(log, ["train_loss", "val_loss"], title="Loss", logarithmic=True)], heading="Training"),
         Pictures(worst, heading="Worst dials (predicted above, true below)", width=480),
         Pictures(best, heading="Best dials", width=480),
-        Table(
-            ["quantity", "value"],
-            [[name, _shown(value)] for name, value in parity.items()],
-            heading="Does the ONNX file answer the same?",
-        ),
+        facts_table(parity, "Does the ONNX file answer the same?"),
         Table(["stage", "seconds"], [[name, value] for name, value in seconds.items()], heading="Time"),
         Text(["Your own dials:"], code=OWN_DIALS),
     ]
@@ -114,9 +100,3 @@ def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds
 def _caption(name: str, figures: dict[str, Any]) -> str:
     middle, ends = figures["middle"], figures["start_end"]
     return f"{name}: F1 {middle['f1']:.2f} of all notches, PCK {ends['pck']:.2f} of start and end"
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if not isinstance(value, list) else (", ".join(value) or "none")

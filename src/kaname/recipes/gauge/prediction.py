@@ -77,14 +77,9 @@ def predict_sources(
 
 def export_checked(checkpoint: Path, out: Path, images: Path | None, count: int) -> Parity:
     """Export and check parity on the images of ``images`` or of the data the model was trained with."""
-    from kaname.engine.export import export
+    from kaname.engine.export import check_request, export
 
-    if count < 1:
-        raise InputError(f"--count must be at least 1, got {count}", remedy="the parity check needs an image")
-    if checkpoint.suffix.lower() == ".onnx":
-        raise InputError(
-            "an ONNX file cannot be exported again", path=checkpoint, remedy="give the checkpoint it came from"
-        )
+    check_request(checkpoint, count, "an image")
     model = open_model(checkpoint, runtime="cpu")
     folder = images if images is not None else _own_images(Path(model.card["config"]["data"]))
     chosen = image_files(folder)

@@ -129,17 +129,23 @@ def _values(
     within = [_or_none(detection.within(distance, threshold)) for threshold in detection.PCK_PX]
     pck = [f"pck_{threshold:g}px" for threshold in detection.PCK_PX]
     far = _or_none(np.where(np.isfinite(distance), distance, np.nan))
-    nothing: dict[str, Value] = {accuracy: None, "l2_mean_px": None}
-    others = {name: nothing for name in figures.VISIBILITIES.values()}
+    others = {name: _without_value(name, accuracy) for name in figures.VISIBILITIES.values()}
     values: dict[str, dict[str, dict[str, Value]]] = {}
     for number, row in enumerate(map(tuple, outcomes.tolist())):
         whole: dict[str, Value] = {name: row for name in rates}
         whole |= {name: column[number] for name, column in zip(pck, within, strict=True)}
         whole["l2_mean_px"] = far[number]
         kind = figures.VISIBILITIES[int(frames.visibility[number])]
-        own: dict[str, Value] = {accuracy: row, "l2_mean_px": far[number]}
+        own: dict[str, Value] = {**others[kind], accuracy: row}
+        if "l2_mean_px" in own:
+            own["l2_mean_px"] = far[number]
         values[frames.names[number]] = {"all": whole, **others, kind: own}
     return values
+
+
+def _without_value(kind: str, accuracy: str) -> dict[str, Value]:
+    """The metrics of a visibility, for frames of another; without a ball there is no distance."""
+    return {accuracy: None} if kind == figures.VISIBILITIES[0] else {accuracy: None, "l2_mean_px": None}
 
 
 def _or_none(values: np.ndarray) -> list[float | None]:

@@ -56,9 +56,10 @@ def check_sizes(config: TracknetConfig, backbone: Backbone) -> None:
     choices = list(_choices(config, backbone, factor))
     if backbone.description["kind"] == SMALL and decoder.name == "upsample":
         choices.append("--model small_unet")
+    remedy = f"set one of: {'; '.join(choices)}" if choices else "use fewer factors of 2 in model.decoder.upsample"
     raise InputError(
         f"model.heatmap.size is {list(size)}, but an input of {list(resize)} with a stride of {stride} and upsampling "
-        f"by {factor} gives {given}", remedy=f"set one of: {'; '.join(choices)}" if choices else "use fewer factors of 2 in model.decoder.upsample",
+        f"by {factor} gives {given}", remedy=remedy,
     )  # fmt: skip
 
 

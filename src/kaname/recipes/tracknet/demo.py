@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from kaname.config import load
 from kaname.engine.curves import curves
 from kaname.engine.flags import find_group
-from kaname.engine.page import Picture, Pictures, Section, Svg, Table, Text, metrics_table
+from kaname.engine.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
+from kaname.engine.progress import Laps
 from kaname.engine.settings import RunOptions
 from kaname.recipes.tracknet.config import TracknetConfig
 
@@ -33,39 +33,32 @@ def run(out: Path) -> tuple[list[Section], dict[str, Any]]:
     """
     from kaname.samples.tracknet import write, write_video
 
-    seconds: dict[str, float] = {}
-    last = time.monotonic()
-
-    def lap(name: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        seconds[name], last = round(now - last, 1), now
-
+    clock = Laps()
     write(out / "data", CLIPS, 0, size=SIZE, games=GAMES, clip_length=LENGTH, variety="plain")
     write_video(out / "match.mp4", 1, size=SIZE, length=48, variety="plain")
-    lap("sample")
+    clock.lap("sample")
     from kaname.recipes.tracknet.training import run as train
 
     groups = {"model": find_group("model", "small_unet")}
     config = load(TracknetConfig, groups=groups, overrides=OVERRIDES, flags={"data.root": out / "data"})
     train(config, RunOptions(out_dir=out / "run", command="kaname demo tracknet"))
-    lap("train")
+    clock.lap("train")
     from kaname.recipes.tracknet.scoring import score
 
     model = out / "run" / "best.pt"
     result = score(None, model, None, out / "evaluation", split="test", tolerance=4.0, score_threshold=None)
-    lap("evaluate")
+    clock.lap("evaluate")
     from kaname.recipes.tracknet.prediction import Smoothing, export_checked, predict_sources
 
     parity = export_checked(model, out / "ball.onnx", None, 16)
-    lap("export")
+    clock.lap("export")
     predict_sources(
         [out / "match.mp4"], out / "ball.onnx", out / "predictions", changes={}, overlay=True,
         smoothing=Smoothing("inpaint"), device="cpu",
     )  # fmt: skip
-    lap("predict")
-    return _sections(out, result, parity.to_dict(), seconds), {
-        "metrics": result, "parity": parity.to_dict(), "seconds": seconds,
+    clock.lap("predict")
+    return _sections(out, result, parity.to_dict(), clock.seconds), {
+        "metrics": result, "parity": parity.to_dict(), "seconds": clock.seconds,
     }  # fmt: skip
 
 
@@ -91,10 +84,7 @@ def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds
                 (["train_loss", "val_loss"], "Loss"), (["val_f1"], "F1 while training"))],
             heading="Training",
         ),
-        Table(
-            ["quantity", "value"], [[name, _shown(value)] for name, value in parity.items()],
-            heading="Does the ONNX file answer the same?",
-        ),
+        facts_table(parity, "Does the ONNX file answer the same?"),
         Table(["stage", "seconds"], [[name, value] for name, value in seconds.items()], heading="Time"),
         Text(["Your own matches:"], code=OWN_MATCHES),
     ]  # fmt: skip
@@ -105,9 +95,3 @@ def _pictures(out: Path) -> list[Picture]:
 
     found = [frame for frame in frames(out / "predictions" / "overlay.mp4") if frame.index % 12 == 11]
     return [Picture(frame.image, f"frame {frame.index}, {frame.seconds:.2f} s") for frame in found]
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if not isinstance(value, list) else (", ".join(map(str, value)) or "none")

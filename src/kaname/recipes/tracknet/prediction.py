@@ -163,14 +163,9 @@ def draw_ball(image: np.ndarray, trail: list[Row]) -> np.ndarray:
 
 def export_checked(checkpoint: Path, out: Path, source: Path | None, count: int) -> Parity:
     """Export and check parity on windows of a video, of a folder or of the data the model was trained with."""
-    from kaname.engine.export import export
+    from kaname.engine.export import check_request, export
 
-    if count < 1:
-        raise InputError(f"--count must be at least 1, got {count}", remedy="the parity check needs a window")
-    if checkpoint.suffix.lower() == ".onnx":
-        raise InputError(
-            "an ONNX file cannot be exported again", path=checkpoint, remedy="give the checkpoint it came from"
-        )
+    check_request(checkpoint, count, "a window")
     model = open_model(checkpoint, runtime="cpu")
     windows = _windows_of(source, model.frames) if source is not None else _own_windows(model)
     chosen = list(itertools.islice(windows, count))

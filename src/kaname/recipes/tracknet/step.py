@@ -72,7 +72,7 @@ def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
         write_json(out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
 
     weighted = len(set(config.training.sampling.values)) > 1
-    if weighted and not windows.weights().any():
+    if not windows.weights().any():
         raise InputError("training.sampling leaves no window to draw", remedy="raise one of its weights")
     return Task(
         recipe="tracknet",
