@@ -36,9 +36,10 @@ check: setup ## ruff, pyright, import-linter
 	  echo "== $$tool"; $(BIN)/$$tool || status=1; \
 	done; exit $$status
 
-format: setup ## let ruff mend what it can
+format: setup ## let ruff mend what it can; docs/commands.md and docs/configuration.md from the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/python .ci/reference.py
 
 bench: setup ## measurements on this machine
 	@$(BIN)/kaname bench

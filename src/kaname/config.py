@@ -125,7 +125,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _read_layer(path: Path, section: str = "") -> Layer:
     """A YAML file, or the file of one ``section``."""
     if not path.is_file():
-        raise InputError("the configuration file does not exist", path=path, remedy="check the path after --config")
+        raise InputError("the configuration file does not exist", path=path, remedy="check the path")
     if path.stat().st_size > FILE_LIMIT:
         raise InputError("too large for a configuration file", path=path, remedy=f"at most {FILE_LIMIT} bytes")
     try:

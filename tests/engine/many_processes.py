@@ -61,7 +61,8 @@ def train(folder: Path, loss: str, epochs: int) -> None:
     progress = work.fit()
     if epochs < settings.epochs and work.runtime.is_first:
         unfinish(folder / "last.pt")
-    seen = {"best": progress.best, "best_epoch": progress.best_epoch, "step": progress.step, "world": work.runtime.world}
+    seen = {"best": progress.best, "best_epoch": progress.best_epoch, "step": progress.step}
+    seen["world"] = work.runtime.world
     folder.with_name(f"{folder.name}.rank{work.runtime.rank}.json").write_text(json.dumps(seen))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,3 +64,17 @@ def test_remarks_name_what_was_left_out() -> None:
     assert any("3 clusters" in line for line in lines)
     with pytest.raises(InputError, match="no labelled image"):
         comparison(a, Scored({"x": a.values["game1/Clip0/0000.jpg"]}, {}))
+
+
+def test_other_settings_are_named() -> None:
+    a, b = (replace(scored(0.5), settings={"recipe": "ball", "threshold": value}) for value in (0.5, 0.3))
+    content = comparison(a, b, resamples=10)
+    assert content["settings"]["other_settings_of_b"] == {"threshold": 0.3}
+    assert "threshold of B is 0.3, of A 0.5" in remarks(content)
+
+
+def test_other_metrics_are_refused() -> None:
+    a, b = scored(0.5), scored(0.5)
+    moved = {name: {"ball": {"f1": row["ball"]["f1"], "f1_5px": row["ball"]["f1"]}} for name, row in b.values.items()}
+    with pytest.raises(InputError, match="A alone has ball distance_px, B alone ball f1_5px"):
+        comparison(a, replace(b, values=moved))

@@ -55,3 +55,15 @@ def test_wrong_column_and_file() -> None:
         curves(ROWS, ["loss"])
     with pytest.raises(InputError, match="cannot be read"):
         curves("nowhere.csv", ["loss"])
+
+
+def test_lines_break_where_there_is_no_value() -> None:
+    rows = [{"epoch": i, "loss": None if i in (3, 6) else i} for i in range(8)]
+    whole, broken = curves(rows, ["loss"]), curves(rows, ["loss"], broken=True)
+    assert whole.count("<polyline") == 1 and broken.count("<polyline") == 2 and broken.count("<circle") == 1
+
+
+def test_columns_of_dots() -> None:
+    rows = [{"epoch": i, "a": i, "b": 2 * i if i % 2 else None} for i in range(6)]
+    drawing = curves(rows, ["a", "b"], dots=["b"])
+    assert drawing.count("<polyline") == 1 and drawing.count("<circle") == 3

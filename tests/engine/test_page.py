@@ -19,6 +19,7 @@ from kaname.engine.page import (
     Svg,
     Table,
     Text,
+    facts_table,
     metrics_table,
     show_number,
     write_page,
@@ -143,3 +144,8 @@ def test_chromium_shows_the_page(tmp_path: Path, chromium: str) -> None:
     )  # fmt: skip
     assert shot.is_file(), done.stderr[-2000:]
     assert "CONSOLE" not in done.stderr
+
+
+def test_facts_in_words() -> None:
+    table = facts_table({"passed": True, "warned": False, "names": ["a", 3], "left": [], "error": 0.5}, "Parity")
+    assert [row[1] for row in table.rows] == ["yes", "no", "a, 3", "none", 0.5] and table.heading == "Parity"

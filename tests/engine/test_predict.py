@@ -12,7 +12,7 @@ import pytest
 
 from data.test_video import write_video
 from kaname.data.video import Frame
-from kaname.engine.predict import Model, pixel_boxes
+from kaname.engine.predict import Model, open_runner, pixel_boxes
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import write_image
@@ -227,3 +227,19 @@ def test_memory_stays_flat_over_ten_thousand_frames(frames: int) -> None:
     before = resident()
     kept += list(model.stream(source(10_000)))
     assert len(kept) == 10_500 and resident() - before < 50
+
+
+def test_a_runner_by_the_kind_of_file(tmp_path: Path, model: Model) -> None:
+    opened: list[str] = []
+
+    def load(path: Path, *, device: str) -> tuple[Any, dict[str, Any]]:
+        opened.append(device)
+        return model.runner, {"recipe": "jigsaw"}
+
+    assert open_runner(tmp_path / "best.pt", "jigsaw", load, runtime="cuda:1")[1] == {"recipe": "jigsaw"}
+    assert opened == ["cuda:1"]
+    with pytest.raises(InputError, match="chooses its device itself"):
+        open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cuda")
+    with pytest.raises(InputError, match="does not exist"):
+        open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cpu")
+    assert opened == ["cuda:1"], "an export is never given to the loader of checkpoints"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kaname.engine import progress
-from kaname.engine.progress import Bar, Journal, read_rows
+from kaname.engine.progress import Bar, Journal, Laps, read_rows
 from kaname.engine.signals import Signals
 
 
@@ -73,3 +73,12 @@ def test_signals_wait_and_a_second_ctrl_c_does_not() -> None:
     with Signals() as signals:
         signal.raise_signal(signal.SIGTERM)
         assert signals.caught == signal.SIGTERM
+
+
+def test_laps_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 12.04, 15.0])
+    monkeypatch.setattr("kaname.engine.progress.time.monotonic", lambda: next(times))
+    clock = Laps()
+    clock.lap("sample")
+    clock.lap("train")
+    assert clock.seconds == {"sample": 2.0, "train": 3.0}

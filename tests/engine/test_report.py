@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from kaname.engine import report as module
-from kaname.engine.page import Picture
-from kaname.engine.report import Headline, Report, Speed, data_hash, versions, write_report
+from kaname.engine.page import Picture, Text
+from kaname.engine.predict import Model
+from kaname.engine.report import Headline, Report, Speed, conditions, data_hash, versions, write_report
 from kaname.errors import InputError
 from kaname.metrics.calibration import calibration
+from kaname.types import Points
 
 EVIL = '<script>alert("x")</script>&"\'><img src=x onerror=alert(1)>'
 PARTS = ("figures", "pictures", "calibration", "curves", "speed", "config")
@@ -190,3 +192,30 @@ def test_pictures_keep_their_look(tmp_path: Path) -> None:
     (encoded,) = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
     back = np.array(Image.open(io.BytesIO(base64.b64decode(encoded))))
     assert back.shape == plain.shape and np.abs(back.astype(int) - plain).max() < 6
+
+
+def test_speed_of_a_network_that_sees_several_frames_at_once() -> None:
+    speed = Speed("frame")
+    speed.seconds = {"reading": [0.1] * 6, "network": [9.0, 0.6]}
+    rows = speed.rows()
+    assert rows["frames a second"] == pytest.approx(1 / (0.1 + 0.6 / 3), abs=0.01)
+    assert rows["network, ms a frame (median)"] == 200 and rows["frames measured"] == 5
+    double = speed.timed("doubling", lambda value: 2 * value)
+    assert double(4) == 8 and len(speed.seconds["doubling"]) == 1
+
+
+def test_conditions_name_device_and_size() -> None:
+    class Runner:
+        device = "cuda:0"
+
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            return images
+
+    model = Model({"input_size": [160, 256], "frames": 3}, Runner(), lambda maps, back, size: Points({}, {}, size))  # type: ignore[arg-type]
+    assert conditions(model) == {"device": "cuda:0", "precision": "fp32", "input": "160 x 256", "images at a time": 3}
+
+
+def test_sections_of_a_recipe(tmp_path: Path) -> None:
+    report = Report("A run", sections=[Text(["only here"], heading="Flight")])
+    page = write_report(tmp_path / "report.html", report).read_text(encoding="utf-8")
+    assert page.index(">Pictures</h2>") < page.index("only here") < page.index(">Training</h2>")

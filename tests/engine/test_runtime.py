@@ -13,6 +13,7 @@ from engine.tiny_task import make_settings, run
 from kaname.engine.runtime import Runtime, choose_device, choose_precision, processes
 from kaname.errors import InputError
 
+
 def test_what_a_launcher_started(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in set(os.environ) - set(clean()):
         monkeypatch.delenv(name)

@@ -10,7 +10,7 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.metrics import intervals as module
-from kaname.metrics.intervals import bootstrap, mean, name_prefix, summary
+from kaname.metrics.intervals import bootstrap, mean, name_prefix, ratio, summary
 
 
 def test_doctests():
@@ -147,3 +147,29 @@ def test_equal_values_have_an_interval_of_no_width():
 def test_bad_input(work):
     with pytest.raises(InputError):
         work()
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_give_the_interval_of_their_rows(seed, clustered):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 3, (40, 3)).astype(float)
+    names = rng.integers(0, 9, 40).tolist() if clustered else None
+    quick = ratio((2, 0, 0), (2, 1, 1))
+
+    def slow(values):
+        tp, fp, fn = values.sum(axis=0)
+        return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else None
+
+    assert quick(rows) == pytest.approx(slow(rows))
+    assert bootstrap(rows, quick, names, n=200) == pytest.approx(bootstrap(rows, slow, names, n=200))
+
+
+def test_a_ratio_of_nothing_has_no_value():
+    share = ratio((1, 0), (0, 1))
+    assert share(np.zeros((3, 2))) is None and np.isnan(share.of_sums(np.zeros(2)))
+    np.testing.assert_array_equal(share.of_sums(np.array([[1.0, 2.0], [3.0, 0.0]])), [0.5, np.nan])
+    assert summary(np.zeros((9, 2)), statistic=share)["reason"] == "no sample has a value"
+    # Resamples without a divisor are left out.
+    rows = np.array([[1, 1]] + [[0, 0]] * 8)
+    assert bootstrap(rows, share, n=500) == (1, 1)

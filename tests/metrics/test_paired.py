@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from kaname.errors import InputError
+from kaname.metrics import intervals
 from kaname.metrics import paired as module
 from kaname.metrics.intervals import bootstrap
 from kaname.metrics.paired import paired_difference, permutation_p_value
@@ -170,3 +171,27 @@ def test_equal_systems():
 def test_bad_input(work):
     with pytest.raises(InputError):
         work()
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("clusters", [6, 20, 60])
+def test_sums_give_the_answer_of_their_rows(seed, clusters):
+    """Exactly all swaps and random ones, with clusters and without; some pairs have no value."""
+    rng = np.random.default_rng(seed)
+    first, second = (rng.integers(0, 2, (60, 3)).astype(float) for _ in range(2))
+    names = None if clusters == 60 else (np.arange(60) % clusters).tolist()
+    quick = intervals.ratio((1, 0, 0), (1, 1, 1))
+
+    def slow(rows):
+        whole = rows.sum()
+        return float(rows[:, 0].sum() / whole) if whole else None
+
+    found, expected = (
+        paired_difference(
+            [None, *first], [(1, 0, 0), *second], None if names is None else [0, *names], statistic=statistic, n=100,
+            flips=300, seed=seed,
+        ) for statistic in (quick, slow)
+    )  # fmt: skip
+    assert found["excluded"] == expected["excluded"] == 1
+    for key in ("a", "b", "difference", "low", "high", "p_value"):
+        assert found[key] == pytest.approx(expected[key]), key

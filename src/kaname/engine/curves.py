@@ -154,12 +154,12 @@ def _svg(lines: Mapping[str, list[Line]], x: str, title: str, size: tuple[int, i
 
 
 def _drawn_lines(names: list[str], placed: list[list[Line]], height: int) -> list[str]:
-    parts, across = [], LEFT
+    parts, dots, across = [], [], LEFT
     for i, (name, line) in enumerate(zip(names, placed, strict=True)):
         colour = COLOURS[i % len(COLOURS)]
         for piece in line:
             if len(piece) == 1:
-                parts.append(f'<circle cx="{piece[0][0]}" cy="{piece[0][1]}" r="3" fill="{colour}"/>')
+                dots.append(f'<circle cx="{piece[0][0]}" cy="{piece[0][1]}" r="3" fill="{colour}"/>')
                 continue
             path = " ".join(f"{a},{b}" for a, b in piece)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
@@ -167,4 +167,4 @@ def _drawn_lines(names: list[str], placed: list[list[Line]], height: int) -> lis
         parts.append(f'<path d="M{across} {height - 12}h16" stroke="{colour}" stroke-width="3"/>')
         parts.append(f'<text x="{across + 21}" y="{height - 8}">{escape(label)}</text>')
         across += 36 + round(6.6 * len(label))
-    return parts
+    return [*parts, *dots]  # dots on the lines

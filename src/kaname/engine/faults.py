@@ -89,7 +89,7 @@ def refuse(run: Run, what: str, why: str = "") -> NoReturn:
     place = f"in epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
     raise InputError(
         f"{what} is not finite {place}{f' ({why})' if why else ''}",
-        remedy="lower --lr, set train.clip=1 or check the data",
+        remedy="lower --lr, clip the gradients or check the data",
     )
 
 

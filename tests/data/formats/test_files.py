@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kaname.data.formats.files import Folder, image_size, is_number, read_json, tails, write_json
+from kaname.data.formats.files import Folder, image_size, is_number, make_folder, read_json, tails, write_json
 from kaname.errors import InputError
 
 
@@ -63,3 +64,11 @@ def test_is_number():
     values = json.loads('[1, 2.5, -0.0, true, null, "1", NaN, Infinity, 1e300]')
     assert [is_number(value) for value in values] == [True] * 3 + [False] * 6
     assert not is_number(10**400)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        make_folder(tmp_path / "file" / "b")

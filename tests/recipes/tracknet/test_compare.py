@@ -127,7 +127,8 @@ def test_other_clips_are_left_out_and_named(data: Path, tmp_path: Path) -> None:
     compare(a, b, "--data", data, "--split", "test").done()
     found = content(tmp_path / "b")["settings"]
     assert found["pairs"] == FRAMES and set(found["left_out_a"].values()) == {"not in the set test"}
-    compare(a, b, "--data", data / "game1").refused("no row is of a clip")
+    write_clip(tmp_path / "other" / "game9" / "Clip1", flight(9, 0))
+    compare(a, b, "--data", tmp_path / "other").refused("no row is of a clip")
 
 
 def test_what_the_files_say_of_themselves_counts(data: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     seen = [1] * 80
     seen[30] = seen[31] = 0
     write_clip(folder / "data" / "game1" / "Clip1", truth, visibility=seen, status=[2] * 80)
-    rows = [Row(n, 0, *(float(v) for v in place), 0.8, DETECTED, "game1/Clip1") for n, place in enumerate(truth)]
+    rows = [Row(n, 0, float(x), float(y), 0.8, DETECTED, "game1/Clip1") for n, (x, y) in enumerate(truth)]
     rows[5] = Row(5, 0, truth[5, 0] + 30, truth[5, 1], 0.97, DETECTED, "game1/Clip1")  # far away
     rows[31] = Row(31, 0, 10.0, 10.0, 0.99, DETECTED, "game1/Clip1")  # nothing there
     rows[30] = Row(30, 0, float("nan"), float("nan"), 0.0, "", "game1/Clip1")
@@ -59,7 +59,7 @@ def test_predictions_alone_give_a_page(faulty: tuple[Path, Path], tmp_path: Path
     assert settings["data_hash"] in page and "a model that the predictions do not name" in page
     assert "too few to resample" in page and "count as balls to be found" in page
     worst = sorted(path.name for path in (tmp_path / "train" / "worst").iterdir())
-    # The answer with the highest score where nothing is, then the one far away; the missed ball; the farthest right one.
+    # The answer with the highest score where nothing is, the one far away, the missed ball, the farthest right one.
     assert [name[:1] + name[-8:-4] for name in worst[:3]] == ["10031", "20005", "30060"] and len(worst) >= 4
     assert "answer (score 0.99) where no ball is to be found" in page and "wrong, 30.0 px away (score 0.97)" in page
     assert "missed; the highest peak has 0.20, 0 px away" in page and "easy, bounce" in page

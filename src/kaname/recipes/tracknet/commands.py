@@ -12,6 +12,7 @@ from kaname.engine.flags import (
     Checkpoint,
     Device,
     OutFolder,
+    Results,
     TrainFlags,
     default_run_folder,
     report_problems,
@@ -97,7 +98,7 @@ def evaluate(
     data: Data | None = None,
     checkpoint: Checkpoint | None = None,
     predictions: Annotated[Path | None, Parameter(help="A ball.csv or predictions.csv to score.")] = None,
-    out: OutFolder | None = None,
+    out: Results = None,
     split: Annotated[
         Literal["train", "val", "test", "all"] | None, Parameter(help="Default: test, else val, else train.")
     ] = None,
@@ -108,7 +109,7 @@ def evaluate(
     smooth: Smooth = "none",
     device: Device = "auto",
 ) -> None:
-    """Score a model or a file of balls against labels; writes metrics.json and prints a table."""
+    """Score a model or a file of balls against labels: a table, metrics.json and report.html."""
     from kaname.recipes.tracknet.scoring import data_settings, score
 
     score(

@@ -13,12 +13,13 @@ from kaname.engine.progress import Laps
 from kaname.engine.settings import RunOptions
 from kaname.recipes.tracknet.config import TracknetConfig
 
-CLIPS, GAMES, LENGTH = 40, 10, 24
-SIZE = (288, 512)
+CLIPS, GAMES, LENGTH = 60, 20, 24
+SIZE = (224, 384)
 # The small U-Net on windows of three frames: what two cores learn in about a minute.
 OVERRIDES = (
-    "data.sequence.length=3", "data.sequence.stride=2", "data.absent=negative", "training.epochs=3",
-    "training.batch_size=4", "training.optimizer.lr=3e-3", "training.scheduler.warmup_epochs=0.3", "training.ema=0.97",
+    "data.resize=[384,224]", "data.sequence.length=3", "data.sequence.stride=2", "data.absent=negative",
+    "model.heatmap.size=[192,112]", "training.epochs=3", "training.batch_size=4", "training.optimizer.lr=3e-3",
+    "training.scheduler.warmup_epochs=0.3", "training.ema=0.97",
 )  # fmt: skip
 OWN_MATCHES = """kaname tracknet train --data my_match --model small_unet data.sequence.length=3 data.absent=negative
 kaname tracknet predict --checkpoint best.pt match.mp4 --out predictions --overlay --smooth inpaint"""
@@ -73,7 +74,7 @@ def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds
                 f"{len(settings['games'])} games that took no part in training are scored. A small U-Net that sees "
                 "three frames at once, trained from random weights on the CPU, nothing downloaded. These matches are "
                 "of the renderer's plain kind: the figures say that everything works, not how television will do.",
-                "Distances are pixels of the 512 x 288 frames; frames without a ball count.",
+                "Distances are pixels of the 384 x 224 frames; frames without a ball count.",
             ],
             heading="tracknet: the ball",
         ),

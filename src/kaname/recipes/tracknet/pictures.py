@@ -138,7 +138,7 @@ def trajectory(marked: Marked, clips: Sequence[Clip]) -> list[Section]:
     drawings = [
         curves(
             _rows(marked, members, start, axis), ["found", "wrong", "label", "missed"], x="frame", title=title,
-            dots=("found", "wrong", "missed"), broken=True, size=(260, 560),
+            dots=("found", "wrong", "missed"), broken=True, size=(260, 420),
         ) for axis, title in ((0, "x, px"), (1, "y, px, downwards"))
     ]  # fmt: skip
     part = "" if len(members) == len(whole) else f" Frames {start} to {start + len(members) - 1} of {len(whole)}."
