@@ -103,7 +103,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 def test_a_run_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = make_settings(epochs=1)
     seen: list[str] = []
-    monkeypatch.setattr(Run, "_announce", lambda self: seen.append(take(tmp_path)))
+    monkeypatch.setattr("kaname.engine.keeping.announce", lambda run: seen.append(take(tmp_path)))
     run(tmp_path, settings)
     assert "another run" in seen[0] and f"process {os.getpid()}" in seen[0]
     assert take(tmp_path) == "held" and not (tmp_path / NAME).exists()

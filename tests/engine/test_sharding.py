@@ -93,3 +93,32 @@ def test_a_run_of_four_goes_on_in_two(alone: Path, tmp_path: Path) -> None:
     for key, value in content(alone / "focal" / "last.pt")["model"].items():
         found = content(tmp_path / "focal" / "last.pt")["model"][key]
         assert (found - value).norm() <= 1e-6 * value.norm(), key
+
+
+@pytest.mark.slow
+def test_nested_lists_of_modules_are_sharded(tmp_path: Path) -> None:
+    """The small U-Net has lists of modules inside lists of modules."""
+    program = (
+        "import os, sys, torch\n"
+        "from lightning_fabric import Fabric\nfrom lightning_fabric.strategies import ModelParallelStrategy\n"
+        "from kaname.engine.sharding import gathered, is_sharded, shard\n"
+        "from kaname.models.backbones import build_backbone\n"
+        "torch.manual_seed(0)\nmodel = build_backbone('small:8')\n"
+        "before = {k: v.clone() for k, v in model.state_dict().items()}\n"
+        "strategy = ModelParallelStrategy(shard, data_parallel_size=2, tensor_parallel_size=1)\n"
+        "fabric = Fabric(accelerator='cpu', devices=2, strategy=strategy)\nfabric.launch()\n"
+        "wrapped = fabric.setup_module(model)\nwrapped(torch.zeros(1, 3, 64, 64))[0].sum().backward()\n"
+        "after = gathered(model.state_dict())\n"
+        "assert is_sharded(model) and all(torch.equal(before[k], after[k]) for k in before)\n"
+    )
+    script = tmp_path / "nested.py"
+    script.write_text(program)
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN, "2", str(script)],
+        capture_output=True,
+        text=True,
+        env=clean(),
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -23,7 +23,7 @@ def compare(
     a: Annotated[Path, Parameter(help="Predictions, or a folder that holds them.")],
     b: Annotated[Path, Parameter(help="The other predictions; differences are B - A.")],
     /,
-    *options: Annotated[str, Parameter(help="key=value of the recipe's scoring, as tolerance=5.")],
+    *overrides: Annotated[str, Parameter(help="key=value of the recipe's scoring, as tolerance=5.")],
     data: Annotated[
         Path | None, Parameter(help="The labelled data; default: what the metrics.json beside A names.")
     ] = None,
@@ -53,7 +53,7 @@ def compare(
         raise InputError(f"of the recipe {recipes[1]!r}, but A is of {recipes[0]!r}", path=files[1],
                          remedy="compare two files of one recipe")  # fmt: skip
     score = _scorer(recipes[0])
-    labelled, changes = data or _data_beside(files[0]), _values(options)
+    labelled, changes = data or _data_beside(files[0]), _values(overrides)
     first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
     content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
     content["settings"] |= {"a": files[0].as_posix(), "b": files[1].as_posix()}

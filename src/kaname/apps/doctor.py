@@ -14,8 +14,10 @@ PARTS = (
     ("numpy", "arrays"), ("opencv-python-headless", "images"), ("onnxruntime", "running exports"), ("av", "video"),
     ("torch", "training"), ("torchvision", "training"), ("lightning-fabric", "training"),
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
-    ("tensorboard", "logs"),
+    ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
+    ("peft", "LoRA"), ("wandb", "logs"),
 )  # fmt: skip
+EXTRAS = {"peft": "lora", "wandb": "wandb"}  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
     ("timm weights", "each model's own; see its model card"),
@@ -31,7 +33,7 @@ def doctor() -> None:
         try:
             print(f"  {name:<24}{version(name):<14}{purpose}")
         except PackageNotFoundError:
-            print(f"  {name:<24}{'missing':<14}{purpose}; install kaname[train]")
+            print(f"  {name:<24}{'missing':<14}{purpose}; install kaname[{EXTRAS.get(name, 'train')}]")
     if _installed("torch"):
         runtime = importlib.import_module("kaname.engine.runtime")
         device = runtime.choose_device("auto")

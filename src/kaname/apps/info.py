@@ -30,7 +30,7 @@ def info(
         "input": f"{card['input_size'][0]} x {card['input_size'][1]} (height x width), {card.get('colour', 'RGB')}",
         "heatmap": " x ".join(str(side) for side in card.get("heatmap_size") or []),
         "channels": ", ".join(str(name) for name in card["channels"]),
-        "backbone": f"{backbone.get('name', 'unknown')} ({backbone.get('licence', 'licence unknown')})",
+        "backbone": f"{_named(backbone)} ({backbone.get('licence', 'licence unknown')})",
         "weights": "pretrained backbone" if card.get("pretrained") else "from random weights",
         "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
         "parameters": more.get("parameters", ""),
@@ -42,6 +42,12 @@ def info(
             print(f"{name:<11}{value}")
     for key, value in _flat(settings):
         print(f"  {key} = {value}")
+
+
+def _named(backbone: dict[str, Any]) -> str:
+    """The name as it is written after ``--backbone``: a hub name or folder as it is, others behind their kind."""
+    kind, name = backbone.get("kind"), backbone.get("name", "unknown")
+    return str(name) if kind in (None, "vit") else f"{kind}:{name}"
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:

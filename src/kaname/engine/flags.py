@@ -6,6 +6,7 @@ of :class:`TrainFlags` with its key; to one recipe: a parameter of that recipe's
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -22,6 +23,7 @@ from kaname.errors import InputError
 
 T = TypeVar("T")
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
+RUN_FOLDER = "KANAME_RUN_FOLDER"  # inherited by the processes of --devices, whose clocks would name others
 OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
 CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--model-path"]
 
@@ -138,9 +140,22 @@ def find_group(group: str, name: str) -> Path:
 
 
 def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:
-    """The part of a call that is no configuration; ``default`` names the run's folder where none is given."""
+    """The part of a call that is no configuration; ``default`` names the run's folder where none is given.
+
+    Raises:
+        InputError: several processes that a launcher has started, and no folder: each would name its own.
+    """
+    out_dir = flags.out_dir
+    if out_dir is None and RUN_FOLDER in os.environ:
+        out_dir = Path(os.environ[RUN_FOLDER])  # a process that the first one has started for --devices
+    elif out_dir is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
+        raise InputError("several processes need one folder for the run", remedy="give --out-dir")
+    elif out_dir is None:
+        out_dir = default()
+        if flags.devices not in (None, 1):
+            os.environ[RUN_FOLDER] = str(out_dir)
     return RunOptions(
-        out_dir=flags.out_dir or default(),
+        out_dir=out_dir,
         resume=flags.resume,
         init=flags.init,
         dry_run=flags.dry_run,

@@ -37,6 +37,9 @@ def announce(run: Run) -> None:
     whole = sum(value.numel() for value in run.raw.parameters())
     if task.figures is None and not len(task.val or ()):
         run.start.notes.append("no validation set: the last weights count as the best, and nothing stops early")
+    if run.settings.warmup_epochs >= run.settings.epochs:
+        warm = f"{run.settings.warmup_epochs:g} of {run.settings.epochs} epochs"
+        run.start.notes.append(f"the learning rate rises for {warm}: it never comes to what was asked for")
     for note in run.start.notes:
         run.journal.say(note)
     run.journal.say(

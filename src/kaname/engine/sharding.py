@@ -23,7 +23,7 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
 
     processes = mesh["data_parallel"]
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # sharding knows no other
-    for module in model.modules():
+    for module in reversed(list(model.modules())):  # what lies inside comes first
         if isinstance(module, nn.ModuleList):
             for block in module:
                 # Only what is called as a whole can be a unit of its own: containers without a forward are not.

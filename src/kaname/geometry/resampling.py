@@ -166,7 +166,11 @@ def _down(blocks: tuple[_Block, ...], lines: AnyArray, top: int, bottom: int) ->
 def _spread(n_in: int, n_out: int, scale: float, offset: float, channels: int) -> tuple[NDArray[np.float32], ...]:
     """The weights of ``_blocks``, turned and spread over interleaved channels."""
     eye = np.eye(channels, dtype=np.float32)
-    return tuple(np.kron(block.weights.T, eye) for block in _blocks(n_in, n_out, scale, offset))
+    spreads: list[NDArray[np.float32]] = []
+    for block in _blocks(n_in, n_out, scale, offset):
+        spread: NDArray[np.float32] = np.kron(np.transpose(block.weights), eye)
+        spreads.append(spread)
+    return tuple(spreads)
 
 
 def _across(axis: tuple[int, int, float, float], tall: NDArray[np.float32], left: int) -> NDArray[np.float32]:

@@ -160,6 +160,8 @@ def export(
         f"{out}: {parity.images} windows, maps within {parity.map_difference:.2g}, {len(parity.distances)} balls "
         f"within {parity.percentile_99_px:.4f} px (99th percentile)"
     )
+    if parity.warning:
+        print(f"warning: {parity.warning}")
 
 
 def draw(
