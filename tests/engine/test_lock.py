@@ -111,7 +111,7 @@ def test_a_run_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Run) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(Run, "_announce", broken)
+    monkeypatch.setattr("kaname.engine.keeping.announce", broken)
     with pytest.raises(RuntimeError, match="broken"):
         run(tmp_path / "b", settings)
     assert take(tmp_path / "b") == "held"

@@ -113,7 +113,8 @@ def paint_venue(rng: np.random.Generator, view: View, *, plain: bool = False) ->
     """Ground, lines, walls with lettering, stands and net, as ``view`` sees them."""
     kind = 0.0 if plain else rng.random()
     colours = HARD if kind < 0.55 else CLAY if kind < 0.8 else GRASS
-    court, around = colours[int(rng.integers(1 if plain else len(colours)))]
+    # Blue on blue: nothing of the ground has the colour of a ball.
+    court, around = colours[1] if plain else colours[int(rng.integers(len(colours)))]
     shade = float(np.clip(np.exp(rng.normal(0, 0.02 if plain else 0.09)), 0.8, 1.2))
     court, around = (mix((0, 0, 0), colour, shade) for colour in (court, around))
     image = np.full((*view.size, 3), int(rng.integers(25, 70)), np.uint8)

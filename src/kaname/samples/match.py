@@ -81,7 +81,7 @@ def stage_match(seed: int, game: int, size: tuple[int, int], *, plain: bool) -> 
     canvas = cv2.GaussianBlur(layers[0], (0, 0), max(0.3, sigma * 0.8))
     sun = rng.uniform(-1, 1, 2) * [1.0, 0.5]
     graphics = [] if plain else _graphics(rng, size)
-    match = Match(view, stage, canvas, layers[1], kits, (red, grass, blue), 1.7 if plain else rng.uniform(1.1, 1.4),
+    match = Match(view, stage, canvas, layers[1], kits, (red, grass, blue), 4.0 if plain else rng.uniform(1.1, 1.4),
                   sigma, exposure / RATE, rng.uniform(0.4, 1) if plain else rng.uniform(0.6, 3.5), tone, sun,
                   graphics)  # fmt: skip
     if not plain:

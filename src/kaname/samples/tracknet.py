@@ -88,7 +88,7 @@ def film(seed: int, index: int, *, size: tuple[int, int] = (720, 1280), game: in
         size: ``(height, width)`` of the frames.
         game: which match's court, light and players; default ``index`` modulo 10.
         until: seconds that the plan must last at least.
-        variety: ``full``, or ``plain``: a still camera, an everyday hard court, a large ball, no graphics.
+        variety: ``full``, or ``plain``: a still camera, a blue hard court, a large ball, no graphics.
     """
     plain = variety == "plain"
     match = stage_match(seed, index % GAMES if game is None else game, size, plain=plain)
