@@ -171,10 +171,11 @@ def test_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> Non
     kaname = str(python.with_name("kaname"))
     done = run(kaname, "--help", cwd=place)
     assert done.returncode == 0 and "gauge" in done.stdout, done.stderr[-3000:]
-    done = run(kaname, "demo", "gauge", "--out", "demo", cwd=place)
+    done = run(kaname, "demo", "--out", "demo", cwd=place)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert (place / "demo" / "index.html").is_file()
-    gauge = json.loads((place / "demo" / "demo.json").read_text(encoding="utf-8"))["gauge"]
+    shown = json.loads((place / "demo" / "demo.json").read_text(encoding="utf-8"))
+    gauge, tracknet = shown["gauge"], shown["tracknet"]
     figures = {
         f"{group} {metric}": entry["value"]
         for group, metrics in gauge["metrics"].items()
@@ -185,3 +186,7 @@ def test_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> Non
     assert figures["start_end pck"] >= 0.85 and figures["middle non_assigned"] <= 0.1, figures
     assert gauge["parity"]["passed"] and gauge["parity"]["images"] >= 10
     assert (place / "demo" / "gauge" / "gauge.onnx").is_file()
+    ball = tracknet["metrics"]["all"]
+    assert ball["f1_4px"]["value"] >= 0.9 and ball["f1_4px"]["n"] >= 200, ball
+    assert tracknet["metrics"]["absent"]["fp2_4px"]["n"] > 0, "frames without a ball are counted"
+    assert tracknet["parity"]["passed"] and (place / "demo" / "tracknet" / "ball.onnx").is_file()
