@@ -15,8 +15,8 @@ from kaname.recipes.tracknet.config import TracknetConfig
 
 CLIPS, GAMES, LENGTH = 60, 20, 24
 SIZE = (192, 320)
-# The small U-Net on windows of three frames: what two cores learn in about a minute. Many small steps help more than few
-# large ones; a network that has seen so little is unsure, so the threshold is lower than usual.
+# The small U-Net on windows of three frames: what two cores learn in about a minute. Many small steps help more than
+# few large ones; a network that has seen so little is unsure, so the threshold is lower than usual.
 OVERRIDES = (
     "data.resize=[320,192]", "data.sequence.length=3", "data.sequence.stride=2", "data.absent=negative",
     "model.heatmap.size=[160,96]", "model.heatmap.sigma=1.5", "training.epochs=4", "training.batch_size=2",
