@@ -17,9 +17,10 @@ import tempfile
 from pathlib import Path
 
 from kaname.config import load
+from kaname.engine.loop import Run
 from kaname.engine.settings import RunOptions
 from kaname.recipes.gauge.config import GaugeConfig
-from kaname.recipes.gauge.training import run
+from kaname.recipes.gauge.step import task
 from kaname.samples.gauge import write
 
 
@@ -40,10 +41,16 @@ def epochs(
     """The log of one training run."""
     config = load(
         GaugeConfig,
-        overrides=["augment.probability=0", f"train.epochs={count}", f"train.precision={precision}", "train.lr=1e-3"],
+        overrides=[
+            "augment.probability=0",
+            "train.schedule=constant",
+            f"train.epochs={count}",
+            f"train.precision={precision}",
+            "train.lr=1e-3",
+        ],
         flags={"data": data, "model.backbone": str(backbone), "train.cache_budget": budget},
     )
-    run(config, RunOptions(out_dir=out), validate=False, debug=False)
+    Run(task(config, out), config.train, RunOptions(out_dir=out)).fit()
     with (out / "log.csv").open(newline="") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
@@ -62,8 +69,8 @@ def main() -> None:
         backbone = arguments.backbone or made_backbone(root / "backbone")
         write(root / "data", arguments.images, 0, size=448, val_fraction=0.0)
         for precision in arguments.precision:
-            live = epochs(root / "data", root / f"live_{precision}", backbone, precision, 0.0, 2)
-            kept = epochs(root / "data", root / f"kept_{precision}", backbone, precision, 20.0, 6)
+            live = epochs(root / "data", root / f"live_{precision}", backbone, precision, 0.0, 1)
+            kept = epochs(root / "data", root / f"kept_{precision}", backbone, precision, 20.0, 5)
             slow = statistics.median(row["seconds"] for row in live)
             fast = statistics.median(row["seconds"] for row in kept[1:])
             apart = max(abs(a["train_loss"] - b["train_loss"]) for a, b in zip(live, kept[: len(live)], strict=True))
