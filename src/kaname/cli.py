@@ -158,5 +158,6 @@ def fail(text: str, code: int, show_traceback: bool) -> int:
     if show_traceback:
         traceback.print_exc()
     line = " ".join(text.split("\n"))
-    print(line if code > 128 else f"error: {line}", file=sys.stderr)
+    if line:
+        print(line if code > 128 else f"error: {line}", file=sys.stderr)
     return code

@@ -135,6 +135,33 @@ def test_truncated_files(tmp_path: Path, name: str, codec: str, share: float) ->
     assert caught.value.path == str(cut)
 
 
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [("a.mkv", "libx264", {}), ("a.webm", "libvpx", {}), ("g.mp4", "libx264", FRAGMENTS)],
+)
+def test_truncated_files_whose_header_counts_no_frames(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    """Their parts say how long they are."""
+    path = stored(tmp_path / name, 30, codec, **options)
+    assert len(list(frames(path))) == 30
+    whole = path.read_bytes()
+    for share in (0.95, 0.7, 0.5):
+        cut = tmp_path / f"cut_{name}"
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(InputError, match=r"truncated|damaged|no frames"):
+            list(frames(cut))
+
+
+def test_a_live_recording_tells_no_length(tmp_path: Path) -> None:
+    """Its segment is of unknown length, so that nothing can be missing."""
+    found = list(frames(stored(tmp_path / "a.mkv", 12, "libx264", live="1")))
+    assert len(found) == 12
+
+
 def test_frames_that_an_edit_list_hides_are_not_lost(tmp_path: Path) -> None:
     """A file whose first frames are cut off without encoding again is whole."""
     whole, part = stored(tmp_path / "whole.mp4", 40, "libx264"), tmp_path / "part.mp4"

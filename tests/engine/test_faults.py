@@ -287,6 +287,14 @@ def test_a_data_set_may_name_its_samples(tmp_path: Path) -> None:
         Run(replace(make_task(settings), train=samples), settings, RunOptions(tmp_path)).fit()
 
 
+def test_nan_where_nothing_is_meant_is_no_fault(tmp_path: Path) -> None:
+    samples = Poisoned(22, "target")
+    samples.missing = ("target",)  # type: ignore[attr-defined]
+    settings = make_settings(epochs=1)
+    with pytest.raises(InputError, match=r"the loss is not finite .*\(samples \["):
+        Run(replace(make_task(settings), train=samples), settings, RunOptions(tmp_path)).fit()
+
+
 def test_gradients_whose_squares_are_not_finite(tmp_path: Path) -> None:
     """Gradients of 1e25 are numbers, their squares in the optimiser would be none."""
     settings = make_settings(save_every="1steps", epochs=1)

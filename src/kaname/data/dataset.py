@@ -2,7 +2,8 @@
 
 A data set is any object with ``__len__`` and ``sample(index, epoch) -> dict`` of NumPy arrays, of which ``image``
 is uint8 ``(H, W, 3)``; ``epoch`` is -1 for a pass without augmentation. A recipe writes that one method; order,
-sharding, workers and resuming are here.
+sharding, workers and resuming are here. Two more are welcome: ``name(index)`` says in a message which sample it was,
+and ``missing`` names the arrays in which NaN is no fault but marks what is not there.
 """
 
 from __future__ import annotations

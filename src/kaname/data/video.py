@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,11 @@ def frames(path: Path) -> Iterator[Frame]:
             f"the video is truncated: it promises {promised} frames and ends after {count}", path=path,
             remedy="copy it again, or cut it anew",
         )  # fmt: skip
+    if not promised and (cut or _lacks_its_end(path)):
+        raise InputError(
+            f"the video is truncated: it ends after {count} frames, in the middle of its data", path=path,
+            remedy="copy it again, or cut it anew",
+        )  # fmt: skip
 
 
 def _is_cut(path: Path, promised: int) -> bool:
@@ -108,15 +113,55 @@ def _is_cut(path: Path, promised: int) -> bool:
     import av
 
     with path.open("rb") as file:
-        head = file.read(12)
-    if head[:4] == b"RIFF":
-        return path.stat().st_size < int.from_bytes(head[4:8], "little") + 8
+        if file.read(4) == b"RIFF":
+            return _lacks_its_end(path)
     try:
         with av.open(str(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
             packets = container.demux(container.streams.video[0])
             return sum(1 for packet in packets if packet.size and not packet.is_corrupt) < promised
     except av.FFmpegError:
         return True
+
+
+def _lacks_its_end(path: Path) -> bool:
+    """Whether the outermost parts of the file, by the lengths that they state, reach beyond its end.
+
+    AVI is one RIFF part, Matroska and WebM an EBML head and a segment (RFC 8794, RFC 9559), mp4 and mov a row of boxes
+    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, tells nothing.
+    """
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(4)
+        if head == b"RIFF":
+            return int.from_bytes(file.read(4), "little") + 8 > total
+        file.seek(0)
+        if head == b"\x1a\x45\xdf\xa3":
+            for _ in ("head", "segment"):
+                end = _end_of_element(file)
+                if end is None:
+                    return False
+                file.seek(end)
+            return end > total
+        place = 0
+        while place + 8 <= total:
+            file.seek(place)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            length = int.from_bytes(head[8:], "big") if length == 1 else length
+            if length < 8:  # 0: up to the end of the file
+                return False
+            place += length
+        return place > total
+
+
+def _end_of_element(file: BinaryIO) -> int | None:
+    """Where the EBML element ends whose identifier (of four bytes) starts here; None where it does not say."""
+    first = file.read(5)[4:]
+    width = 9 - first[0].bit_length() if first else 9  # leading zero bits count the bytes that follow
+    if width > 8:
+        return None
+    length = int.from_bytes(first + file.read(width - 1), "big") - (1 << 7 * width)
+    return None if length == (1 << 7 * width) - 1 else file.tell() + length
 
 
 def frame_count(source: Path) -> int:

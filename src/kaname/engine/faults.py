@@ -101,14 +101,15 @@ def moves_in_forward(model: nn.Module) -> bool:
 def not_finite(samples: Samples, indices: Sequence[int], epoch: int) -> str:
     """Which samples of a bad batch hold NaN or infinity, and in which array; else just which samples they were.
 
-    A data set with a method ``name(index)`` has its samples named by it.
+    The data set's ``name`` and ``missing`` are heeded where it has them (`kaname.data.dataset`).
     """
     names: Callable[[int], Any] = getattr(samples, "name", str)
+    missing = getattr(samples, "missing", ())
     bad: list[str] = []
     with contextlib.suppress(Exception):  # this only looks for the reason of a fault
         for index in indices:
             row: Mapping[str, Any] = samples.sample(index, epoch)
-            arrays = {key: np.asarray(value) for key, value in row.items()}
+            arrays = {key: np.asarray(value) for key, value in row.items() if key not in missing}
             wrong = [key for key, one in arrays.items() if one.dtype.kind == "f" and not np.isfinite(one).all()]
             bad += [f"{' and '.join(wrong)} of sample {names(index)}"] if wrong else []
     if bad:

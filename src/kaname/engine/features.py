@@ -8,7 +8,7 @@ sample is. Misses (a budget too small, an entry removed) are computed again, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class CachedFeatures:
         self.samples, self.network, self.cache = samples, network, cache
         self.views, self.seed, self.half = views, seed, half
         self.backbone_key = backbone_key(network)
+        self.name: Callable[[int], str] = getattr(samples, "name", str)
+        self.missing: tuple[str, ...] = getattr(samples, "missing", ())
         self._keys: dict[tuple[int, int], str] = {}
 
     def __len__(self) -> int:

@@ -253,7 +253,8 @@ class Run:
         self.save_last()
         self.journal.close()
         place = self.options.out_dir / self.task.last_name
-        raise Interrupted(self.stop, f"interrupted; state saved in {place}, go on with --resume")
+        said = f"interrupted; state saved in {place}, go on with --resume" if self.runtime.is_first else ""
+        raise Interrupted(self.stop, said)
 
     def _save_if_due(self) -> None:
         seconds, steps = self.settings.saving()

@@ -8,9 +8,12 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop and its state is saved; ``code`` is the exit code (130 Ctrl-C, 143 SIGTERM)."""
+    """A signal asked the run to stop and its state is saved; ``code`` is the exit code (130 Ctrl-C, 143 SIGTERM).
 
-    def __init__(self, number: int, message: str) -> None:
+    Of many processes one has a message, the others end in silence.
+    """
+
+    def __init__(self, number: int, message: str = "") -> None:
         super().__init__(message)
         self.code = 128 + number
 

@@ -177,3 +177,8 @@ def test_logger_wandb_without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     call("train", "--logger", "wandb").refused("wandb is not installed", "kaname[wandb]")
     assert not list(Path().iterdir())
+
+
+def test_without_the_network_it_says_what_needs_none(dots: Path) -> None:
+    said = call("train", "--data", dots, "--dry-run").refused("facebook/dinov3-vitb16-pretrain-lvd1689m")
+    assert "`--model small_unet`" in said and "--backbone small" not in said

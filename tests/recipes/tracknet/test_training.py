@@ -46,6 +46,12 @@ def log(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_what_is_not_finite_names_the_frames(trained: Trained, tmp_path: Path) -> None:
+    """Frames without a ball have no place of it, which is not what is wrong here."""
+    said = train(trained.data, tmp_path / "run", *TINY, "--lr", "1e38", "training.grad_clip=0").refused("is not finite")
+    assert "Clip" in said and "ball of sample" not in said
+
+
 def test_the_files_of_a_run(trained: Trained) -> None:
     files = {path.name for path in trained.run.iterdir()}
     assert {"best.pt", "last.pt", "loss.json", "parameters.json", "config.yaml", "run.log", "log.csv", "tb"} <= files

@@ -28,6 +28,10 @@ class Dials:
     def __len__(self) -> int:
         return len(self.dials)
 
+    def name(self, index: int) -> str:
+        """The photograph of sample ``index``."""
+        return str(self.dials[index].image)
+
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         """Sample ``index``; ``epoch`` -1 is a pass without random changes."""
         dial, side = self.dials[index], self.config.size

@@ -33,6 +33,8 @@ class Windows:
             in one window, but for the last window of a clip, which may share frames with the one before.
     """
 
+    missing = ("ball",)
+
     def __init__(self, clips: Sequence[Clip], config: TracknetConfig, *, augment: bool) -> None:
         self.clips, self.config, self.augment = clips, config, augment
         self.length = config.data.sequence.length
@@ -53,6 +55,11 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.windows)
+
+    def name(self, index: int) -> str:
+        """The first frame of window ``index``."""
+        number, start = self.windows[index]
+        return str(self.clips[number].frames[start])
 
     def weights(self) -> np.ndarray:
         """How often each window is drawn: the largest of ``training.sampling`` among its frames' visibilities."""

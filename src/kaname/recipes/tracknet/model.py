@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kaname.errors import InputError
 from kaname.models.backbones import Backbone, add_lora, build_backbone, checkpoint_gradients, freeze
 from kaname.models.fusion import STACK
 from kaname.models.network import COLOURS, Network
@@ -22,10 +23,15 @@ def build(config: TracknetConfig, *, description: Mapping[str, Any] | None = Non
     width, height = config.data.resize
     columns, rows = settings.heatmap.size
     stacked = settings.fusion == STACK and frames > 1
-    backbone = build_backbone(
-        settings.pretrained_model_name, pretrained=settings.pretrained, description=description,
-        in_channels=COLOURS * frames if stacked else COLOURS, options=_options(config),
-    )  # fmt: skip
+    try:
+        backbone = build_backbone(
+            settings.pretrained_model_name, pretrained=settings.pretrained, description=description,
+            in_channels=COLOURS * frames if stacked else COLOURS, options=_options(config),
+        )  # fmt: skip
+    except InputError as error:
+        # The small U-Net needs other sizes too: here it is a model of its own.
+        remedy = (error.remedy or "").replace("`--backbone small`", "`--model small_unet`")
+        raise InputError(error.reason, path=error.path, row=error.row, remedy=remedy) from error
     if description is None:
         _train_as_asked(backbone, settings)
     options = decoder_options(settings, backbone)
