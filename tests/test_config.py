@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kaname import config
 from kaname.errors import InputError
+from kaname.yaml12 import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def test_a_flag_that_is_bad_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_scalars_are_read_as_yaml_1_2(text: str, value: object) -> None:
-    found = config.parse_yaml(text)
+    found = parse_yaml(text)
     assert found == value and type(found) is type(value)
 
 

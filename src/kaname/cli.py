@@ -5,14 +5,19 @@ Adding a command: one line in :data:`COMMANDS` (or, for a recipe's verb, in that
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import itertools
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kaname import __version__, helping
 from kaname.config import nearest
@@ -38,7 +43,7 @@ def build() -> App:
     from cyclopts import App
 
     options = {"help_flags": (), "version_flags": (), "result_action": "return_value"}
-    app = App(name="kaname", exit_on_error=False, print_error=False, **options)
+    app = App(name="kaname", exit_on_error=False, print_error=False, suppress_keyboard_interrupt=False, **options)
     for name, (target, _) in COMMANDS.items():
         app.command(target, name=name, **options)
     for name in RECIPES:
@@ -84,7 +89,8 @@ def main(words: Sequence[str] | None = None) -> None:
     show_traceback = "--traceback" in given
     given = [word for word in given if word != "--traceback"]
     try:
-        run(given)
+        with terminable(), warning_in_a_line():
+            run(given)
         sys.stdout.flush()
         code = 0
     except InputError as error:
@@ -92,13 +98,55 @@ def main(words: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output has gone, as in `kaname ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except KeyboardInterrupt:
-        code = fail("interrupted", 130, show_traceback)
+    except KeyboardInterrupt as stopped:
+        code = fail("interrupted", 143 if isinstance(stopped, Terminated) else 130, False)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except Exception as error:
         code = _code_of(error, show_traceback)
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def warning_in_a_line() -> Iterator[None]:
+    """What this package warns of takes one line; what others warn of is shown as Python does."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
+        if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            before(message, category, filename, lineno, *rest)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: what was half written goes away."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception of this process; a process forked from it ends at once."""
+    process = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        if os.getpid() != process:
+            os._exit(128 + number)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _code_of(error: Exception, show_traceback: bool) -> int:

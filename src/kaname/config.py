@@ -3,8 +3,8 @@
 A flag is an alias of a key; both given with different values is an error. Everything is plain values, so a
 configuration goes into a checkpoint as JSON text and comes back equal. This is the only importer of OmegaConf.
 
-YAML is read by the rules of YAML 1.2, in which ``no`` is a word and ``1:30`` is not ninety. Interpolation
-(``${...}``) is refused: a file must mean the same on every machine.
+Interpolation (``${...}``) is refused: a file must mean the same on every machine. A dataclass may give a key other
+names in ``aliases: ClassVar[Mapping[str, str]]``; they are turned into the key before anything else is looked at.
 """
 
 from __future__ import annotations
@@ -14,26 +14,16 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kaname.errors import InputError
+from kaname.yaml12 import RESOLVERS, parse_yaml
 
 T = TypeVar("T")
 OVERRIDE = re.compile(r"^[A-Za-z_][\w.-]*=")
 FILE_LIMIT = 1_000_000
-# YAML 1.2's core schema, without its octal and hexadecimal numbers: tag, pattern, possible first characters.
-RESOLVERS = (
-    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+$", "-+0123456789"),
-    (
-        "tag:yaml.org,2002:float",
-        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
-        "-+.0123456789",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -145,72 +135,6 @@ def _read_layer(path: Path, section: str = "") -> Layer:
     return Layer(data, str(path), lines)
 
 
-def parse_yaml(text: str, *, path: Path | str | None = None, lines: dict[str, int] | None = None) -> Any:
-    """YAML text to plain values; errors carry the line, and ``lines`` is filled with each dotted key's line."""
-    import yaml
-
-    try:
-        loader = _strict_loader()(text)
-        node = loader.get_single_node()
-        if lines is not None and isinstance(node, yaml.MappingNode):
-            lines |= _key_lines(node)
-        return None if node is None else loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not valid YAML ({error.problem})", path=path, row=line, remedy="mend the line") from error
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"not valid YAML ({reason})", path=path, remedy="write plain `key: value` lines") from error
-    except RecursionError as error:
-        raise InputError("nested too deeply", path=path, remedy="write plain `key: value` lines") from error
-
-
-def _key_lines(node: Any, prefix: str = "") -> dict[str, int]:
-    found: dict[str, int] = {}
-    for key, value in node.value:
-        if isinstance(key.value, str):
-            found[f"{prefix}{key.value}"] = key.start_mark.line + 1
-            if value.id == "mapping":
-                found |= _key_lines(value, f"{prefix}{key.value}.")
-    return found
-
-
-def _strict_loader() -> type:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Scalars as YAML 1.2's core schema has them; doubled keys and keys that are no scalars refused."""
-
-        yaml_implicit_resolvers: typing.ClassVar[dict[str, Any]] = {}
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):  # they allow endless and exploding files
-                mark = self.peek_event().start_mark
-                raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", mark)
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen: set[str] = set()
-            for key, _ in node.value:
-                if not isinstance(key.value, str):
-                    raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
-                seen.add(key.value)
-            return super().construct_mapping(node, deep=deep)
-
-    for tag, pattern, first in RESOLVERS:
-        Loader.add_implicit_resolver(tag, re.compile(pattern), list(first))
-
-    def integer(loader: Any, node: Any) -> int:
-        return int(loader.construct_scalar(node))  # PyYAML would read 010 as octal
-
-    Loader.add_constructor("tag:yaml.org,2002:int", integer)
-    return Loader
-
-
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return to_dict(value)
@@ -239,7 +163,7 @@ def _merge_command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> d
     given: dict[str, Any] = {}
     for text in overrides:
         if not is_override(text):
-            raise InputError(f"{text!r} is not key=value", remedy="write for example train.epochs=20")
+            raise InputError(f"{text!r} is not key=value", remedy="write KEY=VALUE; --print-config shows the keys")
         key, _, raw = text.partition("=")
         try:
             found = parse_yaml(raw)
@@ -286,6 +210,7 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(schema: type[T], layers: Sequence[Layer]) -> T:
+    layers = [replace(layer, data=_rename(schema, layer, layer.data)) for layer in layers]
     for layer in layers:
         _refuse_interpolation(layer.data, layer)
         _check(schema, layer, list(keys(schema)))
@@ -301,6 +226,22 @@ def _build(schema: type[T], layers: Sequence[Layer]) -> T:
         named = (key for key in sorted(layers[0].lines, key=len, reverse=True) if key in error.reason)
         row = layers[0].lines.get(next(named, ""))
         raise InputError(error.reason, path=layers[0].source, row=error.row or row, remedy=error.remedy) from error
+
+
+def _rename(schema: type, layer: Layer, data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a layer with every alias turned into the key that it stands for."""
+    hints, aliases = typing.get_type_hints(schema), getattr(schema, "aliases", {})
+    found: dict[str, Any] = {}
+    for given, value in data.items():
+        key = aliases.get(str(given), str(given))
+        if key in found:
+            row = layer.lines.get(f"{prefix}{given}")
+            raise InputError(f"{prefix}{key} is given twice, also as {given}", path=layer.source, row=row,
+                             remedy="give it once")  # fmt: skip
+        inner = hints.get(key)
+        nested = is_dataclass(inner) and isinstance(value, Mapping)
+        found[key] = _rename(typing.cast(type, inner), layer, value, f"{prefix}{key}.") if nested else value
+    return found
 
 
 def _fill(schema: type[T], layers: Sequence[Layer]) -> T:

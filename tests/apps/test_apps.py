@@ -13,6 +13,7 @@ from kaname.apps.convert import convert
 from kaname.apps.doctor import doctor
 from kaname.apps.info import info
 from kaname.data.formats import coco, labelstudio, tracknet
+from kaname.data.formats.tracknet_table import HEADER
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.types import Sample
@@ -53,6 +54,21 @@ def labelled(tmp_path: Path) -> Path:
         samples.append(Sample(image, points, visible, (20, 30), boxes=np.array([[1.0, 1.0, 20.0, 15.0]])))
     coco.write(tmp_path / "coco.json", samples)
     return tmp_path
+
+
+@pytest.mark.parametrize("target", ["coco", "labelstudio"])
+def test_convert_clips_whose_frames_have_the_same_names(tmp_path: Path, target: str) -> None:
+    """Files are named by their place in the data set, and found there again."""
+    for number in range(2):
+        folder = tmp_path / "data" / f"game{number + 1}" / "Clip1"
+        folder.mkdir(parents=True)
+        write_image(folder / "0000.png", np.zeros((20, 30, 3), np.uint8))
+        (folder / "Label.csv").write_text(f"{HEADER}\n0000.png,1,{number + 3},4,0\n", encoding="utf-8")
+    convert(source_format="tracknet", target_format=target, source=tmp_path / "data", target=tmp_path / "all.json")
+    module = coco if target == "coco" else labelstudio
+    found = module.read(tmp_path / "all.json", images=tmp_path / "data")
+    assert [sample.image.parent.parent.name for sample in found] == ["game1", "game2"]
+    assert [float(next(iter(sample.points.values()))[0, 0]) for sample in found] == pytest.approx([3.5, 4.5])
 
 
 def test_convert_there_and_back(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:

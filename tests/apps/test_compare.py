@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recipes.gauge.dials import CHANNELS, SIDE, Answer, call, write_flat, write_json
+from calling import Answer, call
+from recipes.gauge.dials import CHANNELS, SIDE, write_flat, write_json
 
 NAMES = [f"{kind}_{i}.png" for kind in "abcdef" for i in range(2)]
 
@@ -55,7 +56,7 @@ def test_a_real_difference_is_found(labelled: tuple[Path, dict[str, Any]], tmp_p
     data, truth = labelled
     a = predictions(tmp_path / "a" / "points.json", truth, off=4, noise=1)
     b = predictions(tmp_path / "b" / "points.json", truth, off=1, noise=1)
-    answer = compare(a, b.parent, "--data", data, "--out", tmp_path / "out").check_done()
+    answer = compare(a, b.parent, "--data", data, "--out", tmp_path / "out").done()
     assert "12 paired images" in answer.out and "p-values, not corrected" in answer.out
     text = (tmp_path / "out" / "compare.json").read_text(encoding="utf-8")
     found = json.loads(text)
@@ -65,9 +66,9 @@ def test_a_real_difference_is_found(labelled: tuple[Path, dict[str, Any]], tmp_p
     assert entry["low"] <= entry["difference"] <= entry["high"] < 0
     assert (entry["p_value"], entry["n"], entry["better"]) == (2 / 2**12, 12, "b")
     assert set(found["settings"]) >= {"pairs", "only_a", "only_b", "cluster", "seed", "difference", "data", "a", "b"}
-    again = compare(a, b, "--data", data, "--out", tmp_path / "again").check_done()
+    again = compare(a, b, "--data", data, "--out", tmp_path / "again").done()
     assert content(tmp_path / "again") == found and "B - A" in again.out
-    compare(b, a, "--data", data, "--out", tmp_path / "turned").check_done()
+    compare(b, a, "--data", data, "--out", tmp_path / "turned").done()
     turned = content(tmp_path / "turned")["middle"]["mean_distance_px"]
     assert turned["difference"] == pytest.approx(-entry["difference"]) and turned["better"] == "a"
 
@@ -75,7 +76,7 @@ def test_a_real_difference_is_found(labelled: tuple[Path, dict[str, Any]], tmp_p
 def test_the_same_file_twice(labelled: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     data, truth = labelled
     file = predictions(tmp_path / "points.json", truth, noise=3)
-    compare(file, file, "--data", data).check_done()
+    compare(file, file, "--data", data).done()
     for group, metrics in content(tmp_path).items():
         for entry in metrics.values() if group != "settings" else ():
             assert (entry["difference"], entry["p_value"], entry["better"]) == (0, 1, None)
@@ -85,7 +86,7 @@ def test_kinds_are_resampled_whole(labelled: tuple[Path, dict[str, Any]], tmp_pa
     data, truth = labelled
     a = predictions(tmp_path / "a" / "points.json", truth, noise=3)
     b = predictions(tmp_path / "b" / "points.json", truth, off=1)
-    compare(a, b, "--data", data, "--cluster", "prefix").check_done()
+    compare(a, b, "--data", data, "--cluster", "prefix").done()
     found = content(tmp_path / "b")
     assert found["settings"]["cluster"] == "prefix" and found["settings"]["clusters"] == 6
     assert found["middle"]["pck"]["clusters"] == 6 and found["middle"]["pck"]["p_value"] >= 2 / 2**6
@@ -96,7 +97,7 @@ def test_images_of_one_file_alone_are_listed(labelled: tuple[Path, dict[str, Any
     a = predictions(tmp_path / "a" / "points.json", {name: truth[name] for name in NAMES[:6]})
     more = {name: truth[name] for name in NAMES[2:]} | {"other.png": truth[NAMES[0]], "clip.mp4#3": truth[NAMES[0]]}
     b = predictions(tmp_path / "b" / "points.json", more)
-    answer = compare(a, b, "--data", data).check_done()
+    answer = compare(a, b, "--data", data).done()
     settings = content(tmp_path / "b")["settings"]
     assert settings["pairs"] == 4 and settings["only_a"] == NAMES[:2] and settings["only_b"] == NAMES[6:]
     assert set(settings["left_out_b"]) == {"other.png", "clip.mp4#3"}
@@ -109,24 +110,24 @@ def test_options_of_the_recipe(labelled: tuple[Path, dict[str, Any]], tmp_path: 
     data, truth = labelled
     a = predictions(tmp_path / "a" / "points.json", truth)
     b = predictions(tmp_path / "b" / "points.json", truth, off=5)
-    compare(a, b, "--data", data, "tolerance=5").check_done()
+    compare(a, b, "--data", data, "tolerance=5").done()
     assert content(tmp_path / "b")["middle"]["pck"]["difference"] == -1
-    compare(a, b, "--data", data).check_done()
+    compare(a, b, "--data", data).done()
     assert content(tmp_path / "b")["middle"]["pck"]["difference"] == 0
-    compare(a, b, "--data", data, "truth=heatmap").check_done()
+    compare(a, b, "--data", data, "truth=heatmap").done()
     assert content(tmp_path / "b")["settings"]["truth"] == "heatmap"
-    compare(a, b, "--data", data, "tol=5").check_refused("tol", "tolerance")
-    compare(a, b, "--data", data, "tolerance=wide").check_refused("tolerance")
-    compare(a, b, "--data", data, "truth=guess").check_refused("guess")
+    compare(a, b, "--data", data, "tol=5").refused("tol", "tolerance")
+    compare(a, b, "--data", data, "tolerance=wide").refused("tolerance")
+    compare(a, b, "--data", data, "truth=guess").refused("guess")
 
 
 def test_the_data_that_an_evaluation_named(labelled: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     data, truth = labelled
     a = predictions(tmp_path / "all" / "points.json", truth)
     b = predictions(tmp_path / "b" / "points.json", truth, off=1)
-    compare(a, b).check_refused("labels are needed", "--data")
-    call("gauge", "evaluate", "--data", data, "--predictions", a, "--out", tmp_path).check_done()
-    compare(a, b).check_done()
+    compare(a, b).refused("labels are needed", "--data")
+    call("gauge", "evaluate", "--data", data, "--predictions", a, "--out", tmp_path).done()
+    compare(a, b).done()
     assert content(tmp_path / "b")["settings"]["pairs"] == 12
 
 
@@ -135,18 +136,18 @@ def test_what_cannot_be_compared(labelled: tuple[Path, dict[str, Any]], tmp_path
     a = predictions(tmp_path / "a" / "points.json", truth)
     other = predictions(tmp_path / "other.json", truth, recipe="jigsaw")
     nothing = write_json(tmp_path / "empty" / "notes.json", {"a": 1})
-    compare(a, other, "--data", data).check_refused(str(other), "recipe")
-    compare(a, nothing, "--data", data).check_refused(str(nothing), "points.json")
-    compare(a, nothing.parent, "--data", data).check_refused("no predictions in this folder")
-    compare(a, tmp_path / "nowhere", "--data", data).check_refused("nowhere")
-    compare(a, a, "--data", data, "--cluster", "clip").check_refused("clip", "prefix")
-    compare(a, a, "--data", data, "--split", "val").check_refused("no set 'val'")
-    compare(a, a, "--data", data, "--resamples", 0).check_refused("--resamples")
-    compare(a, a, "--data", data, "--seed", -1).check_refused("--seed")
-    compare(a, a, "--data", data, "word").check_refused("word")
-    compare(a).check_refused("requires an argument")
+    compare(a, other, "--data", data).refused(str(other), "recipe")
+    compare(a, nothing, "--data", data).refused(str(nothing), "points.json")
+    compare(a, nothing.parent, "--data", data).refused("no predictions in this folder")
+    compare(a, tmp_path / "nowhere", "--data", data).refused("nowhere")
+    compare(a, a, "--data", data, "--cluster", "clip").refused("clip", "prefix")
+    compare(a, a, "--data", data, "--split", "val").refused("no set 'val'")
+    compare(a, a, "--data", data, "--resamples", 0).refused("--resamples")
+    compare(a, a, "--data", data, "--seed", -1).refused("--seed")
+    compare(a, a, "--data", data, "word").refused("word")
+    compare(a).refused("requires an argument")
     stranger = predictions(tmp_path / "s" / "points.json", {"x.png": truth[NAMES[0]]})
-    compare(a, stranger, "--data", data).check_refused("no labelled image stands in both files")
+    compare(a, stranger, "--data", data).refused("no labelled image stands in both files")
     assert not list(tmp_path.rglob("compare.json"))
 
 

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from calling import Answer
 
 TESTS = Path(__file__).resolve().parents[1]
 # What commands import when they run: here it is imported once for all of them.
@@ -25,28 +26,6 @@ WANTED = (
     "onnx", "onnxruntime", "scipy.optimize", "matplotlib.pyplot", "cyclopts", "kaname.cli", "kaname.apps.info",
 )  # fmt: skip
 QUIET = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command gave back; ``code`` is minus the signal that ended it."""
-
-    code: int
-    out: str
-    err: str
-
-    def done(self) -> Answer:
-        """Exit code 0."""
-        assert self.code == 0, (self.code, self.err, self.out)
-        return self
-
-    def refused(self, *parts: str) -> str:
-        """Exit code 2 and one line on stderr, which holds ``parts``."""
-        lines = self.err.strip().splitlines()
-        assert self.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), (self.code, self.err, self.out)
-        for part in parts:
-            assert part in lines[0], (part, lines[0])
-        return lines[0]
 
 
 class Commands:

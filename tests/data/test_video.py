@@ -156,6 +156,16 @@ def test_truncated_files_whose_header_counts_no_frames(
             list(frames(cut))
 
 
+def test_an_avi_that_has_lost_a_frame_says_so(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.avi", 30, "mjpeg")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"00dc", len(data) // 2)
+    data[place : place + 8] = b"JUNK" + data[place + 4 : place + 8]
+    path.write_bytes(bytes(data))
+    with pytest.warns(UserWarning, match="promises 30 frames, 29 can be read"):
+        assert len(list(frames(path))) == 29
+
+
 def test_a_live_recording_tells_no_length(tmp_path: Path) -> None:
     """Its segment is of unknown length, so that nothing can be missing."""
     found = list(frames(stored(tmp_path / "a.mkv", 12, "libx264", live="1")))

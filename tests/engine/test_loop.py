@@ -135,13 +135,25 @@ def test_what_is_averaged_is_validated_and_kept(tmp_path: Path) -> None:
 
 
 def test_early_stop_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
-    scores = iter([1.0, 3.0, 2.0, float("nan"), 3.0, 9.0])
+    scores = iter([1.0, 3.0, 2.0, float("nan"), 2.9, 9.0])
     work = run(
         tmp_path, make_settings(epochs=6, early_stop=3), figures=lambda model: {"hits": next(scores)},
         score=("hits", "max"),
     )  # fmt: skip
     assert (work.progress.epoch, work.progress.best, work.progress.best_epoch) == (5, 3.0, 2)
     assert work.progress.finished and "stopped early" in (tmp_path / "run.log").read_text()
+
+
+def test_equal_scores_are_told_apart_by_the_loss(tmp_path: Path) -> None:
+    """A count that stays 0 must not keep the weights of the first epoch, nor end the run."""
+    figures = iter([(0.0, 3.0), (0.0, 2.0), (0.0, 2.5), (0.0, 1.5), (1.0, 9.0), (1.0, 9.5)])
+    work = run(
+        tmp_path, make_settings(epochs=6, early_stop=2),
+        figures=lambda model: dict(zip(("hits", "val_loss"), next(figures), strict=True)), score=("hits", "max"),
+    )  # fmt: skip
+    assert (work.progress.epoch, work.progress.best, work.progress.best_epoch) == (6, 1.0, 5)
+    words = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.endswith("(best)") for line in words if " epoch " in line] == [True, True, False, True, True, False]
 
 
 def test_a_score_that_is_nan_at_first_does_not_stay_the_best(tmp_path: Path) -> None:

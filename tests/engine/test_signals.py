@@ -38,3 +38,22 @@ def test_a_signal_to_the_whole_group_saves_and_ends(tmp_path: Path, number: int,
     assert "go on with --resume" in error
     found = checkpoint.load(run / "last.pt", recipe="gauge")
     assert found.training is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_something_is_written_leaves_nothing(tmp_path: Path, number: int, code: int) -> None:
+    """Also outside of training, and with processes that draw."""
+    command = [sys.executable, "-m", "kaname", "gauge", "sample", "--count", "100000", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(600):
+            if list(tmp_path.rglob("*.jpg")) or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        os.killpg(process.pid, number)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, error) == (code, "interrupted\n")
+    assert not (tmp_path / "out").exists()

@@ -129,6 +129,19 @@ def test_jumps(name: str, gap: int) -> None:
         assert not after[20].there and after[20].score == 0.9, "it keeps its score"
 
 
+@pytest.mark.parametrize("missing", [(), (20,), (22,), (20, 22), (19, 20, 22)])
+@pytest.mark.parametrize("name", SMOOTHING)
+def test_a_jump_beside_misses(name: str, missing: tuple[int, ...]) -> None:
+    """A false answer where the ball is not seen: the gap is filled as if nothing had been found in it."""
+    places = ballistic(40)
+    seen = rows_of(places, missing)
+    seen[21] = row(21, (1100.0, 30.0))
+    found = smoothed(name, seen)
+    check_shape(seen, found)
+    assert all(found[frame].source == FILLED for frame in {*missing, 21})
+    assert np.nanmax(errors(found, places)) < (3 if name == "inpaint" else 25)
+
+
 @pytest.mark.parametrize("name", SMOOTHING)
 def test_bounces_and_hits_are_no_jumps(name: str) -> None:
     places = ballistic(60, bounce=25, hit=40)

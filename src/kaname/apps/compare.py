@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from kaname import config as configuration
 from kaname.engine.flags import OUT_NAMES
 from kaname.errors import InputError
+from kaname.yaml12 import parse_yaml
 
 if TYPE_CHECKING:
     from kaname.engine.compare import Scored
@@ -153,5 +154,5 @@ def _values(words: Sequence[str]) -> dict[str, Any]:
         if not configuration.is_override(word):
             raise InputError(f"{word!r} is not key=value", remedy="compare takes two files, then key=value")
         key, _, value = word.partition("=")
-        found[key] = configuration.parse_yaml(value)
+        found[key] = parse_yaml(value)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.formats.files import IMAGE_ENDINGS
-from kaname.data.formats.tracknet_table import order
+from kaname.data.formats.tracknet_table import holes, order
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 
@@ -24,11 +25,13 @@ VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its number from 0, its time in seconds from the stream's time stamps, RGB uint8 ``(h, w, 3)``."""
+    """One frame: its number from 0, its time in seconds from the stream's time stamps, RGB uint8 ``(h, w, 3)``, and of
+    a folder the name of its file."""
 
     index: int
     seconds: float
     image: NDArray[np.uint8]
+    name: str = ""
 
 
 def folder_images(folder: Path) -> list[Path]:
@@ -47,8 +50,12 @@ def folder_images(folder: Path) -> list[Path]:
 
 def folder_frames(folder: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
     """The images of a folder as frames, ``rate`` of them a second."""
-    for number, path in enumerate(folder_images(folder)):
-        yield Frame(number, number / rate, read_image(path))
+    paths = folder_images(folder)
+    for place in holes([path.name for path in paths]):
+        between = f"{paths[place - 1].name} and {paths[place].name}"
+        warnings.warn(f"{folder}: frames are missing between {between}, and taken as consecutive", stacklevel=2)
+    for number, path in enumerate(paths):
+        yield Frame(number, number / rate, read_image(path), path.name)
 
 
 def is_video(path: Path) -> bool:
@@ -98,6 +105,8 @@ def frames(path: Path) -> Iterator[Frame]:
             f"the video is truncated: it promises {promised} frames and ends after {count}", path=path,
             remedy="copy it again, or cut it anew",
         )  # fmt: skip
+    if count < promised and path.suffix.lower() == ".avi":
+        warnings.warn(f"{path}: the header promises {promised} frames, {count} can be read", stacklevel=2)
     if not promised and (cut or _lacks_its_end(path)):
         raise InputError(
             f"the video is truncated: it ends after {count} frames, in the middle of its data", path=path,

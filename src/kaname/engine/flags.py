@@ -20,6 +20,7 @@ from cyclopts import Parameter
 from kaname import config as configuration
 from kaname.engine.settings import RunOptions
 from kaname.errors import InputError
+from kaname.yaml12 import parse_yaml
 
 T = TypeVar("T")
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
@@ -182,7 +183,7 @@ def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
         key, _, raw = word.partition("=")
         if "." in key and not key.startswith(f"{section}."):
             raise InputError(f"{word!r} is neither a file nor a key of {section}", remedy=f"write {section}.KEY=VALUE")
-        changes[key.removeprefix(f"{section}.")] = configuration.parse_yaml(raw)
+        changes[key.removeprefix(f"{section}.")] = parse_yaml(raw)
     return changes
 
 

@@ -179,7 +179,7 @@ class Run:
         self.whole = False
         if figures is not None:
             row |= figures
-            better = progress.judge(row.get(self.task.score[0]), self.task.score[1])
+            better = progress.judge(row.get(self.task.score[0]), self.task.score[1], row.get("val_loss"))
             if better:
                 self._save(self.task.best_name, training=False)
         self._swap()

@@ -135,7 +135,7 @@ class Model:
         first = self.frames - fresh
         for number, frame in enumerate(window[first:], first):
             own = maps if self.frames == 1 else maps[number : number + 1]
-            bare = Frame(frame.index, frame.seconds, frame.image[:0].copy())  # a view would keep the pixels
+            bare = Frame(frame.index, frame.seconds, frame.image[:0].copy(), frame.name)  # a view would keep the pixels
             yield bare, self.decode(own, image.shape[:2])  # type: ignore[arg-type]
 
     def _tracks(self, source: Iterator[Frame]) -> Tracks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,8 @@ class Journal:
             self.rows = [row for row in read_rows(folder / "log.csv") if row["epoch"] <= kept_epochs]
             if fresh:
                 (folder / "run.log").unlink(missing_ok=True)
+            if logger == "wandb":  # which may refuse: better before an epoch than after it
+                self._open_board(kept_epochs + 1)
 
     def say(self, text: str) -> None:
         """One line to screen and file."""
@@ -66,10 +69,14 @@ class Journal:
                 writer.writerows(self.rows)
             partial.replace(path)
         if self.log_dir is not None and self.logger != "none":
-            with writing(self.log_dir) as path:
-                if self._board is None:
-                    self._board = BOARDS[self.logger](path, int(row["epoch"]), self.folder, self.title)
+            self._open_board(int(row["epoch"]))
+            with writing(self.log_dir):
                 self._board.write(row)
+
+    def _open_board(self, epoch: int) -> None:
+        if self._board is None and self.log_dir is not None:
+            with writing(self.log_dir) as path:
+                self._board = BOARDS[self.logger](path, epoch, self.folder, self.title)
 
     def close(self) -> None:
         """Finish the logger's files."""
@@ -101,11 +108,15 @@ class _WeightsAndBiases:
         folder.mkdir(parents=True, exist_ok=True)
         name = folder / "wandb_id"
         if not name.is_file():
-            name.write_text(wandb.util.generate_id(), encoding="utf-8")
-        self.run = wandb.init(
-            project=f"kaname-{title}", dir=str(folder), id=name.read_text(encoding="utf-8"), name=run.name,
-            resume="allow",
-        )  # fmt: skip
+            name.write_text(secrets.token_hex(4), encoding="utf-8")
+        try:
+            self.run = wandb.init(
+                project=f"kaname-{title}", dir=str(folder), id=name.read_text(encoding="utf-8"), name=run.name,
+                resume="allow",
+            )  # fmt: skip
+        except (wandb.Error, OSError) as error:
+            reason = f"Weights & Biases does not begin a run ({str(error).splitlines()[0]})"
+            raise InputError(reason, remedy="`wandb login`, WANDB_MODE=offline, or another --logger") from error
 
     def write(self, row: Mapping[str, float | int]) -> None:
         self.run.log(dict(row), step=int(row["epoch"]))

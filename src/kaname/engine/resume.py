@@ -33,6 +33,7 @@ class Progress:
         step: optimiser steps of this stage that are done.
         stage: 1, and one more for every ``--resume`` of a finished run or into another folder.
         best: the best score so far.
+        best_loss: the validation loss that came with it.
         best_epoch: the epoch (from 1) it belongs to.
         waited: epochs since then.
         finished: whether the stage went to its end or stopped early.
@@ -44,19 +45,25 @@ class Progress:
     step: int = 0
     stage: int = 1
     best: float | None = None
+    best_loss: float | None = None
     best_epoch: int = 0
     waited: int = 0
     finished: bool = False
     sums: dict[str, float] = field(default_factory=dict)
 
-    def judge(self, score: float | None, direction: str) -> bool:
-        """Count a finished epoch by its score and say whether it is the best; without scores the last one is."""
+    def judge(self, score: float | None, direction: str, loss: float | None = None) -> bool:
+        """Count a finished epoch by its score and say whether it is the best; without scores the last one is.
+
+        Of equal scores the one with the lower ``loss`` is the better: a count that is still 0 tells nothing.
+        """
         usable = score is None or math.isfinite(score)
         better = self.best is None or score is None or (score < self.best if direction == "min" else score > self.best)
+        if not better and score == self.best and loss is not None and self.best_loss is not None:
+            better = loss < self.best_loss
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
         self.waited = 0 if better and usable else self.waited + 1
         if better:
-            self.best, self.best_epoch = score if usable else None, self.epoch
+            self.best, self.best_epoch, self.best_loss = score if usable else None, self.epoch, loss
         return better
 
 

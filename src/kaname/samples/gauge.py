@@ -24,6 +24,7 @@ import numpy as np
 from ..data.formats import labelstudio
 from ..errors import InputError
 from ..types import Sample
+from .folder import new_folder
 from .photograph import Dial, take
 
 
@@ -98,26 +99,32 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448
     """
     if variety not in VARIETIES:
         raise InputError(f"unknown variety {variety!r}", remedy=f"one of {', '.join(VARIETIES)}")
-    _check(Path(out), count, seed, size, val_fraction, layout)
+    _check(count, seed, size, val_fraction, layout)
     held = min(count - 1, max(1, round(count * val_fraction))) if layout == "split" and val_fraction > 0 else 0
-    plan = _Plan(str(out), count, seed, size, held, layout, variety)
-    for folder in {plan.path(0).parent, plan.path(count - 1).parent}:
-        folder.mkdir(parents=True, exist_ok=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    rows = _render_all(plan, min(cores, count // WORTH) if processes is None else min(processes, count))
-    samples = [_sample(plan, i, rows[i]) for i in range(count)]
-    if layout != "split":
-        labelstudio.write(Path(out) / "annotation.json", samples, names=LABELS)
-    else:
-        for part, members in (("train", samples[: count - held]), ("val", samples[count - held :])):
-            if members:
-                path = Path(out) / part / "labels" / "annotation.json"
-                path.parent.mkdir()
-                labelstudio.write(path, members, names=LABELS)
+    with new_folder(out) as folder:
+        _fill(_Plan(str(folder), count, seed, size, held, layout, variety), processes)
     return Path(out)
 
 
-def _check(out: Path, count: int, seed: int, size: int, val_fraction: float, layout: str) -> None:
+def _fill(plan: _Plan, processes: int | None) -> None:
+    """Images and labels into the plan's folder."""
+    for folder in {plan.path(0).parent, plan.path(plan.count - 1).parent}:
+        folder.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    rows = _render_all(plan, min(cores, plan.count // WORTH) if processes is None else min(processes, plan.count))
+    samples = [_sample(plan, i, rows[i]) for i in range(plan.count)]
+    if plan.layout != "split":
+        labelstudio.write(Path(plan.out) / "annotation.json", samples, names=LABELS)
+        return
+    kept = plan.count - plan.held
+    for part, members in (("train", samples[:kept]), ("val", samples[kept:])):
+        if members:
+            path = Path(plan.out) / part / "labels" / "annotation.json"
+            path.parent.mkdir()
+            labelstudio.write(path, members, names=LABELS)
+
+
+def _check(count: int, seed: int, size: int, val_fraction: float, layout: str) -> None:
     if count < 1:
         raise InputError(f"count must be at least 1, got {count}", remedy="ask for one image or more")
     if seed < 0:
@@ -129,9 +136,6 @@ def _check(out: Path, count: int, seed: int, size: int, val_fraction: float, lay
         raise InputError(f"val_fraction must lie in 0..1 (1 excluded), got {val_fraction}", remedy="0.2 is usual")
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}", remedy=f"one of {', '.join(LAYOUTS)}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        kind = "the folder is not empty" if out.is_dir() else "not a folder"
-        raise InputError(kind, path=out, remedy="name a new folder, or empty this one first")
 
 
 def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, list[list[float]]]]:

@@ -28,6 +28,7 @@ from ..geometry.grid import PIXELS, centres
 from . import rally
 from .camera import Image
 from .court import View
+from .folder import new_folder
 from .match import RATE, Match, ball_cover, shadow, stage_match, stamp_ball
 from .players import Cover, figure, paint
 from .weather import NORMAL
@@ -260,25 +261,27 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: tuple[int
         raise InputError(f"games must be at least 1, got {games}", remedy="3 or more let a split hold one out")
     if not 1 <= quality <= 100:
         raise InputError(f"quality must lie in 1..100, got {quality}", remedy="90 is usual")
-    if Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
-        kind = "the folder is not empty" if Path(out).is_dir() else "not a folder"
-        raise InputError(kind, path=Path(out), remedy="name a new folder, or empty this one first")
-    for game in range(min(games, count)):  # game by game, so that each court is painted once
-        for number, index in enumerate(range(game, count, games), start=1):
-            folder = Path(out) / f"game{game + 1}" / f"Clip{number}"
-            folder.mkdir(parents=True)
-            clip = film(seed, index, size=size, game=game, until=clip_length / RATE, variety=variety)
-            with (folder / "Label.csv").open("w", newline="", encoding="utf-8") as file:
-                table = csv.writer(file, lineterminator="\n")
-                table.writerow(HEADER)
-                for frame in range(clip_length):
-                    shot, name = clip.shot(frame), f"{frame:04d}.jpg"
-                    picture = cv2.cvtColor(shot.image, cv2.COLOR_RGB2BGR)
-                    code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-                    (folder / name).write_bytes(code.tobytes())  # not imwrite, which cannot name every path
-                    place = [f"{v:.2f}" for v in PIXELS.to_index(shot.point)] if shot.visibility else ["", ""]
-                    table.writerow([name, shot.visibility, *place, "" if shot.status is None else shot.status])
+    with new_folder(out) as root:
+        for game in range(min(games, count)):  # game by game, so that each court is painted once
+            for number, index in enumerate(range(game, count, games), start=1):
+                clip = film(seed, index, size=size, game=game, until=clip_length / RATE, variety=variety)
+                _write_clip(root / f"game{game + 1}" / f"Clip{number}", clip, clip_length, quality)
     return Path(out)
+
+
+def _write_clip(folder: Path, clip: Clip, length: int, quality: int) -> None:
+    """Frames and ``Label.csv`` of one clip."""
+    folder.mkdir(parents=True)
+    with (folder / "Label.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(HEADER)
+        for frame in range(length):
+            shot, name = clip.shot(frame), f"{frame:04d}.jpg"
+            picture = cv2.cvtColor(shot.image, cv2.COLOR_RGB2BGR)
+            code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            (folder / name).write_bytes(code.tobytes())  # not imwrite, which cannot name every path
+            place = [f"{v:.2f}" for v in PIXELS.to_index(shot.point)] if shot.visibility else ["", ""]
+            table.writerow([name, shot.visibility, *place, "" if shot.status is None else shot.status])
 
 
 def _check(seed: int, size: tuple[int, int], length: int, variety: str) -> None:

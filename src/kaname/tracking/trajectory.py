@@ -101,7 +101,7 @@ def _settle(waiting: deque[Row], before: deque[Row], limit: float, longest: int)
         before.append(row)
         yield row
         return
-    after = [later for later in list(waiting)[1 : 2 * longest + 2] if later.there and later.clip == row.clip]
+    after = _kept(list(waiting)[1 : 2 * longest + 2], before, limit, longest)
     gap = after[0].frame - row.frame if after else 0
     if not before or not after or gap > longest or before[-1].frame != row.frame - 1:
         yield waiting.popleft()
@@ -113,7 +113,17 @@ def _settle(waiting: deque[Row], before: deque[Row], limit: float, longest: int)
         yield _filled(waiting.popleft(), list(before), after[:2])
 
 
-def _is_jump(row: Row, before: deque[Row], waiting: Iterable[Row], limit: float, longest: int) -> bool:
+def _kept(rows: list[Row], before: deque[Row], limit: float, longest: int) -> list[Row]:
+    """The detections of one clip that come after a gap, without those that will be dropped as jumps."""
+    there = [row for row in rows if row.there and before and row.clip == before[-1].clip]
+    kept: list[Row] = []
+    for number, row in enumerate(there):
+        if not _is_jump(row, [*before, *kept], there[number + 1 :], limit, longest):
+            kept.append(row)
+    return kept
+
+
+def _is_jump(row: Row, before: Iterable[Row], waiting: Iterable[Row], limit: float, longest: int) -> bool:
     near = [earlier for earlier in before if row.frame - earlier.frame <= longest + 1]
     later = [next_row for next_row in waiting if next_row.there and next_row.clip == row.clip]
     later = [next_row for next_row in later if next_row.frame - row.frame <= longest + 1]

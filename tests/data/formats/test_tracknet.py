@@ -14,8 +14,9 @@ from PIL import Image
 
 from contracts.formats import FormatContract
 from kaname.data.formats import tracknet
-from kaname.data.formats.tracknet_table import HEADER
+from kaname.data.formats.tracknet_table import HEADER, holes
 from kaname.errors import InputError
+from kaname.geometry.image import write_image
 from kaname.types import Sample
 
 WIDTH, HEIGHT = 64, 36
@@ -277,3 +278,22 @@ def test_round_trip(tmp_path_factory, rows):
     text = (folder / "Label.csv").read_bytes()
     tracknet.write(root, again)
     assert (folder / "Label.csv").read_bytes() == text
+
+
+def test_frames_that_are_missing_with_their_labels(tmp_path):
+    """Nothing but the numbers tells; windows would be built over the hole."""
+    lines = ["file name,visibility,x-coordinate,y-coordinate,status"]
+    for number in (0, 1, 2, 5, 6, 7, 8):
+        write_image(tmp_path / f"{number:04d}.png", np.zeros((8, 12, 3), np.uint8))
+        lines.append(f"{number:04d}.png,0,,,")
+    (tmp_path / "Label.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(InputError, match=r"missing between 0002\.png and 0005\.png") as caught:
+        tracknet.read(tmp_path)
+    assert caught.value.row == 5
+
+
+def test_names_that_count_otherwise():
+    even, stamps = [f"{5 * number}.jpg" for number in range(6)], ["f33.jpg", "f66.jpg", "f100.jpg", "f133.jpg"]
+    jumping, two = ["1.jpg", "4.jpg", "9.jpg", "16.jpg", "25.jpg"], ["a1.jpg", "a2.jpg", "b9.jpg"]
+    assert [holes(names) for names in (even, stamps, jumping, two, [], ["7.jpg"])] == [[]] * 6
+    assert holes([*even, "60.jpg"]) == [6]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.gauge.dials import TRAIN, Answer, call, write_data, write_flat
+from calling import Answer, call
+from recipes.gauge.dials import TRAIN, write_data, write_flat
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "--val",
         "--debug", "train.optimizer=adamw", "sigma=14", "augment.rotate=15", "augment.crop=1.02",
         "augment.probability=0.6",
-    ).check_done()  # fmt: skip
+    ).done()  # fmt: skip
     return Trained(data, next(data.glob("runs_*")), answer)
 
 
@@ -63,5 +64,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def exported(trained: Trained) -> Path:
     """The ONNX file of that model."""
     target = trained.run / "gauge.onnx"
-    call("gauge", "export", "--model-path", trained.model, "--out", target).check_done()
+    call("gauge", "export", "--model-path", trained.model, "--out", target).done()
     return target

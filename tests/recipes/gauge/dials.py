@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from kaname.cli import main
 from kaname.geometry.image import write_image
 
 SIDE = 64
@@ -24,45 +20,6 @@ INK = {"start": (220, 40, 40), "middle": (20, 20, 20), "end": (40, 40, 220)}
 TRAIN = ("--backbone", "small:8", "--size", str(SIDE), "--device", "cpu", "--num-workers", "0", "--batch-size", "4")
 
 Points = dict[str, list[list[float]]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-    def check_refused(self, *parts: str) -> str:
-        """The one line of an error of the user's, which must hold ``parts``."""
-        lines = self.err.strip().splitlines()
-        assert self.code == 2, (self.code, self.err, self.out)
-        assert len(lines) == 1 and lines[0].startswith("error: "), self.err
-        for part in parts:
-            assert part in lines[0], (part, lines[0])
-        return lines[0]
-
-    def check_done(self) -> Answer:
-        assert self.code == 0, (self.code, self.err, self.out)
-        return self
-
-
-def call(*words: object) -> Answer:
-    """``kaname WORDS`` in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-    return Answer(code, out.getvalue(), err.getvalue())
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def draw_dial(points: Mapping[str, Sequence[Sequence[float]]], size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calling import Answer, call
 from kaname.recipes.gauge import evaluate
-from recipes.gauge.dials import CHANNELS, SIDE, Answer, call, dial_points, draw_dial, task, write_flat, write_json
+from recipes.gauge.dials import CHANNELS, SIDE, dial_points, draw_dial, task, write_flat, write_json
 
 EMPTY = {name: np.zeros((0, 2)) for name in CHANNELS}
 
@@ -102,7 +103,7 @@ def metrics(file: Path) -> dict[str, Any]:
 def test_perfect_predictions(flat: Path, tmp_path: Path) -> None:
     rows = {name: all_notches(dial_points(seed)) for seed, name in enumerate(["a.png", "b.png"])}
     file = predictions(tmp_path / "p" / "points.json", rows)
-    assert "pck" in score(flat, file).check_done().out
+    assert "pck" in score(flat, file).done().out
     found = metrics(file)
     for group in evaluate.GROUPS:
         assert found[group]["pck"] == {"value": 1.0, "low": None, "high": None, "n": 2} | (
@@ -117,7 +118,7 @@ def test_the_schema_of_metrics_json(tmp_path: Path) -> None:
     file = predictions(
         tmp_path / "points.json", {n: {**all_notches(p), "end": []} for n, p in zip(names, rows, strict=True)}
     )
-    score(tmp_path / "d", file, "--tolerance", 12).check_done()
+    score(tmp_path / "d", file, "--tolerance", 12).done()
     text = (tmp_path / "scores" / "metrics.json").read_text(encoding="utf-8")
     found = json.loads(text)
     assert text == json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n" and "NaN" not in text
@@ -147,7 +148,7 @@ def test_start_and_end_swapped(flat: Path, tmp_path: Path) -> None:
         points = all_notches(dial_points(seed))
         rows[name] = {**points, "start": points["end"], "end": points["start"]}
     file = predictions(tmp_path / "points.json", rows)
-    score(flat, file).check_done()
+    score(flat, file).done()
     found = metrics(file)
     assert found["start_end"]["pck"]["value"] == 1 and found["middle"]["pck"]["value"] == 1
     assert found["start"]["pck"]["value"] == 0 and found["end"]["pck"]["value"] == 0
@@ -161,11 +162,11 @@ def test_distances_are_pixels_at_448(tmp_path: Path, size: tuple[int, int]) -> N
         name: (np.array(xy) + np.array([6 / scale, 8 / scale])).tolist() for name, xy in all_notches(points).items()
     }
     file = predictions(tmp_path / "points.json", {"a.png": moved}, size)
-    score(tmp_path / "d", file).check_done()
+    score(tmp_path / "d", file).done()
     assert metrics(file)["start_end"]["mean_distance_px"]["value"] == pytest.approx(10, abs=1e-6)
-    score(tmp_path / "d", file, "--tolerance", 9.99).check_done()
+    score(tmp_path / "d", file, "--tolerance", 9.99).done()
     assert metrics(file)["start_end"]["pck"]["value"] == 0
-    score(tmp_path / "d", file, "--tolerance", 10.01).check_done()
+    score(tmp_path / "d", file, "--tolerance", 10.01).done()
     assert metrics(file)["start_end"]["pck"]["value"] == 1
 
 
@@ -176,9 +177,9 @@ def test_truth_from_heatmaps(tmp_path: Path) -> None:
     write_flat(tmp_path / "d", ["a.png"], size)
     write_json(tmp_path / "d" / "annotation.json", [task(1, "a.png", points, size)])
     file = predictions(tmp_path / "points.json", {"a.png": all_notches(points)}, size)
-    score(tmp_path / "d", file).check_done()
+    score(tmp_path / "d", file).done()
     assert metrics(file)["middle"]["mean_distance_px"]["value"] < 1e-6
-    score(tmp_path / "d", file, "--truth", "heatmap").check_done()
+    score(tmp_path / "d", file, "--truth", "heatmap").done()
     found = metrics(file)
     assert found["settings"]["truth"] == "heatmap" and "1 images" in found["settings"]["truth_note"]
     assert found["middle"]["mean_distance_px"]["value"] == pytest.approx(12 / 4, abs=0.5)  # 0, 6, 6 and 0
@@ -187,11 +188,11 @@ def test_truth_from_heatmaps(tmp_path: Path) -> None:
 
 def test_maps_alone_are_reported(tmp_path: Path) -> None:
     rows = write_flat(tmp_path / "d", ["a.png"])
-    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path / "d").check_done()
+    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path / "d").done()
     (tmp_path / "d" / "annotation.json").unlink()
     (tmp_path / "d" / "labels" / "a.json").unlink()
     file = predictions(tmp_path / "points.json", {"a.png": all_notches(rows[0])})
-    score(tmp_path / "d", file).check_done()
+    score(tmp_path / "d", file).done()
     found = metrics(file)
     assert "re-extracted" in found["settings"]["truth_note"]
     assert found["middle"]["pck"]["value"] == 1 and found["middle"]["mean_distance_px"]["value"] < 1
@@ -200,11 +201,11 @@ def test_maps_alone_are_reported(tmp_path: Path) -> None:
 def test_predictions_that_do_not_fit(flat: Path, tmp_path: Path) -> None:
     first, second = (all_notches(dial_points(seed)) for seed in (0, 1))
     file = predictions(tmp_path / "points.json", {"a.png": first})
-    score(flat, file).check_refused(str(file), "b.png")
+    score(flat, file).refused(str(file), "b.png")
     predictions(file, {"a.png": first, "b.png": second}, (32, 32))
-    score(flat, file).check_refused(str(file), "32 x 32", "64 x 64")
+    score(flat, file).refused(str(file), "32 x 32", "64 x 64")
     predictions(file, {"a.png": first, "b.png#1": second, "b.png#2": second})
-    score(flat, file).check_refused("b.png")
+    score(flat, file).refused("b.png")
     assert not (tmp_path / "scores").exists()
 
 
@@ -217,12 +218,12 @@ def test_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
         rows[(tmp_path / folder / "images" / "a.png").as_posix()] = all_notches(points)
     file = predictions(tmp_path / "points.json", rows)
     for folder in ("x", "y"):
-        score(tmp_path / folder, file).check_done()
+        score(tmp_path / folder, file).done()
         assert metrics(file)["middle"]["mean_distance_px"]["value"] < 1e-6
     predictions(
         file, {f"elsewhere/{name}": row for name, row in zip(["p/a.png", "q/a.png"], rows.values(), strict=True)}
     )
-    score(tmp_path / "x", file).check_refused("a.png", "several")
+    score(tmp_path / "x", file).refused("a.png", "several")
 
 
 DAMAGE: dict[str, Any] = {
@@ -250,7 +251,7 @@ def test_a_damaged_file_of_predictions(flat: Path, tmp_path: Path, kind: str) ->
     changed = DAMAGE[kind](text)
     assert changed != text
     file.write_text(changed, encoding="utf-8")
-    line = score(flat, file).check_refused(str(file))
+    line = score(flat, file).refused(str(file))
     if kind not in ("cut", "empty", "list", "no images"):
         assert "image 1" in line or "image 2" in line
     assert not (tmp_path / "scores").exists()
@@ -258,17 +259,17 @@ def test_a_damaged_file_of_predictions(flat: Path, tmp_path: Path, kind: str) ->
 
 def test_bad_usage(flat: Path, tmp_path: Path) -> None:
     file = predictions(tmp_path / "points.json", {"a.png": all_notches(dial_points(0))})
-    call("gauge", "evaluate", "--data", flat).check_refused("--checkpoint", "--predictions")
-    call("gauge", "evaluate", "--predictions", file).check_refused("--data")
-    score(tmp_path / "nowhere", file).check_refused("nowhere", "does not exist")
-    score(flat, tmp_path / "nothing.json").check_refused("nothing.json")
-    score(flat, file, "--split", "val").check_refused("no set 'val'")
-    score(flat, file, "--tolerance", "0").check_refused("tolerance")
-    score(flat, file, "--truth", "guess").check_refused("guess")
+    call("gauge", "evaluate", "--data", flat).refused("--checkpoint", "--predictions")
+    call("gauge", "evaluate", "--predictions", file).refused("--data")
+    score(tmp_path / "nowhere", file).refused("nowhere", "does not exist")
+    score(flat, tmp_path / "nothing.json").refused("nothing.json")
+    score(flat, file, "--split", "val").refused("no set 'val'")
+    score(flat, file, "--tolerance", "0").refused("tolerance")
+    score(flat, file, "--truth", "guess").refused("guess")
 
 
 def test_draw_labels_and_predictions(data: Path, tmp_path: Path) -> None:
-    call("gauge", "draw", "--data", data, "--out", tmp_path / "labels").check_done()
+    call("gauge", "draw", "--data", data, "--out", tmp_path / "labels").done()
     assert len(list((tmp_path / "labels" / "train").glob("*.jpg"))) == 4
     rows = {
         f"{part}_{n}.png": all_notches(dial_points(n))
@@ -276,12 +277,12 @@ def test_draw_labels_and_predictions(data: Path, tmp_path: Path) -> None:
         for n in range(1, c + 1)
     }
     file = predictions(tmp_path / "points.json", rows)
-    call("gauge", "draw", "--data", data, "--predictions", file, "--out", tmp_path / "both", "--limit", 3).check_done()
+    call("gauge", "draw", "--data", data, "--predictions", file, "--out", tmp_path / "both", "--limit", 3).done()
     assert len(list((tmp_path / "both").rglob("*.jpg"))) == 3
     predictions(file, {"val_1.png": all_notches(dial_points(0)), "val_2.png#1": EMPTY, "val_2.png#2": EMPTY})
     words = ("--predictions", file, "--images", data / "val" / "images", "--out", tmp_path / "alone")
-    assert "2 pictures" in call("gauge", "draw", *words).check_done().out
+    assert "2 pictures" in call("gauge", "draw", *words).done().out
     assert sorted(path.name for path in (tmp_path / "alone").iterdir()) == ["val_1.jpg", "val_2.jpg"]
-    call("gauge", "draw", "--predictions", file, "--out", tmp_path / "none").check_refused("val_1.png", "--images")
-    call("gauge", "draw", "--out", tmp_path / "none").check_refused("--data")
+    call("gauge", "draw", "--predictions", file, "--out", tmp_path / "none").refused("val_1.png", "--images")
+    call("gauge", "draw", "--out", tmp_path / "none").refused("--data")
     assert draw_dial({}).shape == (64, 64, 3)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calling import Answer, call, snapshot
 from kaname.recipes.gauge import labels
-from recipes.gauge.dials import TRAIN, Answer, call, snapshot, write_data, write_json
+from recipes.gauge.dials import TRAIN, write_data, write_json
 
 
 def check(data: Path, *more: object) -> Answer:
@@ -20,7 +21,7 @@ def as_files(data: Path, *, maps: bool, points: bool) -> None:
     """Label Studio's JSON of each set replaced by .npy and/or .json files."""
     for part in ("train", "val"):
         call("gauge", "heatmaps", "--annotation", data / part / "labels" / "annotation.json",
-             "--directory", data / part, "--size", 64).check_done()  # fmt: skip
+             "--directory", data / part, "--size", 64).done()  # fmt: skip
         (data / part / "labels" / "annotation.json").unlink()
         for path in (data / part / "labels").iterdir():
             if (path.suffix == ".npy" and not maps) or (path.suffix == ".json" and not points):
@@ -35,9 +36,9 @@ KINDS = {"studio": None, "npy": {"maps": True, "points": False}, "both": {"maps"
 def test_every_kind_of_labels_trains(data: Path, kind: str) -> None:
     if KINDS[kind]:
         as_files(data, **KINDS[kind])
-    assert "train: 4 dials" in check(data, "--size", 64).check_done().out
+    assert "train: 4 dials" in check(data, "--size", 64).done().out
     before = snapshot(data)
-    out = call("gauge", "train", "--data", data, *TRAIN, "--dry-run").check_done().out
+    out = call("gauge", "train", "--data", data, *TRAIN, "--dry-run").done().out
     assert "images (4, 3, 64, 64) torch.uint8" in out and "heatmaps (4, 3, 64, 64)" in out
     assert snapshot(data) == before
     exact = [dial.points is not None for dial in labels.read(data / "train")]
@@ -48,12 +49,12 @@ def test_labels_beside_the_images(data: Path) -> None:
     shutil.move(data / "train" / "labels" / "annotation.json", data / "train" / "annotation.json")
     (data / "train" / "labels").rmdir()
     write_json(data / "train" / "metrics.json", {"not": "labels"})
-    check(data).check_done()
+    check(data).done()
 
 
 def test_a_folder_with_images_and_labels_alone(data: Path) -> None:
-    assert "all: 4 dials" in check(data / "train").check_done().out
-    call("gauge", "train", "--data", data / "train", *TRAIN, "--dry-run").check_done()
+    assert "all: 4 dials" in check(data / "train").done().out
+    call("gauge", "train", "--data", data / "train", *TRAIN, "--dry-run").done()
 
 
 def wrong(data: Path, kind: str) -> tuple[Path, list[str]]:
@@ -128,7 +129,7 @@ def test_check_and_train_name_what_is_wrong(data: Path, kind: str) -> None:
     ):  # the points are exact, so training needs the file no more
         (data / "train" / "labels" / "train_2.json").unlink()
     before = snapshot(data)
-    call("gauge", "train", "--data", data, *TRAIN).check_refused(str(path), *parts)
+    call("gauge", "train", "--data", data, *TRAIN).refused(str(path), *parts)
     assert snapshot(data) == before
 
 
@@ -151,11 +152,11 @@ def test_one_class_in_maps_alone(data: Path) -> None:
         maps[[0, 2]] = 0
         np.save(path, maps)
     check(data).err.splitlines()[0].index("no start notch")
-    call("gauge", "train", "--data", data, *TRAIN, "--dry-run").check_refused(
+    call("gauge", "train", "--data", data, *TRAIN, "--dry-run").refused(
         "train_1.npy", "no start notch", "--allow-missing"
     )
-    check(data, "--allow-missing").check_done()
-    call("gauge", "train", "--data", data, *TRAIN, "--dry-run", "--allow-missing").check_done()
+    check(data, "--allow-missing").done()
+    call("gauge", "train", "--data", data, *TRAIN, "--dry-run", "--allow-missing").done()
 
 
 def test_one_class_on_one_image(data: Path) -> None:
@@ -163,11 +164,11 @@ def test_one_class_on_one_image(data: Path) -> None:
     tasks = json.loads(path.read_text())
     tasks[2]["annotations"][0]["result"].pop()
     write_json(path, tasks)
-    call("gauge", "train", "--data", data, *TRAIN, "--dry-run").check_refused(
+    call("gauge", "train", "--data", data, *TRAIN, "--dry-run").refused(
         str(path), "task 3", "train_3.png", "no end notch"
     )
-    call("gauge", "train", "--data", data, *TRAIN, "--dry-run", "--allow-missing").check_done()
-    call("gauge", "train", "--data", data, *TRAIN, "--dry-run", "allow_missing=true").check_done()
+    call("gauge", "train", "--data", data, *TRAIN, "--dry-run", "--allow-missing").done()
+    call("gauge", "train", "--data", data, *TRAIN, "--dry-run", "allow_missing=true").done()
 
 
 @pytest.mark.parametrize("kind", ["cancelled", "unknown", "percent", "empty", "twice"])
@@ -187,19 +188,19 @@ def test_a_broken_annotation_in_training(data: Path, kind: str) -> None:
         tasks.append({**tasks[1], "id": 99})
     write_json(path, tasks)
     before = snapshot(data)
-    call("gauge", "train", "--data", data, *TRAIN).check_refused(str(path))
+    call("gauge", "train", "--data", data, *TRAIN).refused(str(path))
     assert snapshot(data) == before
     assert len(check(data).err.splitlines()) == 1
 
 
 def test_labels_that_contradict_each_other(data: Path) -> None:
     path = data / "train" / "labels" / "annotation.json"
-    call("gauge", "heatmaps", "--annotation", path, "--directory", data / "train", "--size", 64).check_done()
-    check(data).check_done()
+    call("gauge", "heatmaps", "--annotation", path, "--directory", data / "train", "--size", 64).done()
+    check(data).done()
     tasks = json.loads(path.read_text())
     tasks[0]["annotations"][0]["result"][0]["value"]["x"] += 3
     write_json(path, tasks)
-    check(data).check_refused("train_1.json", "task 1", "gauge heatmaps")
+    check(data).refused("train_1.json", "task 1", "gauge heatmaps")
     write_json(data / "train" / "more.json", tasks)
     assert "task 1" in check(data).err
 
@@ -210,7 +211,7 @@ def test_an_annotated_image_that_training_would_not_read(data: Path) -> None:
     shutil.move(place / "train_1.png", place / "sub" / "train_1.png")
     path = data / "train" / "labels" / "annotation.json"
     path.write_text(path.read_text().replace("/data/upload/1/0a1b2c3d-train_1", "images/sub/train_1"))
-    check(data).check_refused("task 1", "'train_1'")
+    check(data).refused("task 1", "'train_1'")
 
 
 def test_two_images_of_one_stem(data: Path) -> None:
@@ -230,13 +231,13 @@ def test_folders_that_hold_no_set(tmp_path: Path, text: str) -> None:
         write_data(data)
         shutil.rmtree(data / "train")
     before = snapshot(tmp_path)
-    call("gauge", "train", "--data", data, *TRAIN).check_refused(str(data))
+    call("gauge", "train", "--data", data, *TRAIN).refused(str(data))
     assert snapshot(tmp_path) == before
     if text != "val alone":
-        check(data).check_refused(str(data))
+        check(data).refused(str(data))
 
 
 def test_labels_with_a_byte_order_mark(data: Path) -> None:
     path = data / "train" / "labels" / "annotation.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    check(data).check_done()
+    check(data).done()

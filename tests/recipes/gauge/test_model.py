@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import kaname
+from calling import call
 from kaname.engine import checkpoint
 from kaname.models.backbones import freeze
 from kaname.models.network import trainable_parameters
@@ -20,7 +21,7 @@ from kaname.recipes.gauge.model import build, describe, from_checkpoint
 from kaname.recipes.gauge.step import step, task
 from kaname.types import Batch
 from models.tiny_vits import TINY
-from recipes.gauge.dials import CHANNELS, call, dial_points, draw_dial, write_data
+from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, write_data
 
 KINDS = (
     "dinov2",
@@ -50,7 +51,7 @@ def test_a_local_transformer_trains_predicts_and_exports(kind: str, small_data: 
     folder = save_tiny(kind, tmp_path / "backbone")
     size = 56 if "dinov2" in kind else 64
     words = ("--backbone", folder, "--size", size, "--device", "cpu", "--num-workers", 0, "--epochs", 2, "--lr", "1e-2")
-    answer = call("gauge", "train", "--data", small_data, *words, "--out-dir", tmp_path / "run").check_done()
+    answer = call("gauge", "train", "--data", small_data, *words, "--out-dir", tmp_path / "run").done()
     width = 32
     head = width * 50 + 50 + 50 * 3 + 3
     assert f"{head:,} of " in answer.out  # frozen: the decoder alone trains
@@ -66,9 +67,9 @@ def test_a_local_transformer_trains_predicts_and_exports(kind: str, small_data: 
     assert model.card["pretrained"] is True and model.card["backbone"]["kind"] == "vit"
     source = next((small_data / "val" / "images").iterdir())
     call("gauge", "predict", "--model-path", tmp_path / "run" / "model.pt", source, "--out", tmp_path / "out",
-         "--min-score", 0.01).check_done()  # fmt: skip
+         "--min-score", 0.01).done()  # fmt: skip
     assert len(json.loads((tmp_path / "out" / "points.json").read_text())["images"]) == 1
-    call("gauge", "export", "--model-path", tmp_path / "run" / "model.pt", "--out", tmp_path / "x.onnx").check_done()
+    call("gauge", "export", "--model-path", tmp_path / "run" / "model.pt", "--out", tmp_path / "x.onnx").done()
     assert np.abs(kaname.load(tmp_path / "x.onnx").maps(image) - maps).max() < 1e-4
 
 
@@ -86,7 +87,7 @@ def test_a_timm_backbone(small_data: Path, tmp_path: Path) -> None:
         "upsample",
         "--out",
         tmp_path / "run",
-    ).check_done()
+    ).done()
     model = kaname.load(tmp_path / "run" / "model.pt")
     assert model.card["backbone"]["kind"] == "timm" and model.card["pretrained"] is False
     assert model.maps(draw_dial(dial_points(1))).shape == (3, 64, 64)
@@ -95,9 +96,7 @@ def test_a_timm_backbone(small_data: Path, tmp_path: Path) -> None:
 def test_a_size_that_the_patch_does_not_divide(small_data: Path, tmp_path: Path) -> None:
     folder = save_tiny("dinov2", tmp_path / "backbone")
     words = ("--backbone", folder, "--size", 60, "--device", "cpu")
-    call("gauge", "train", "--data", small_data, *words, "--out", tmp_path / "run").check_refused(
-        "14", "60", "nearest 56"
-    )
+    call("gauge", "train", "--data", small_data, *words, "--out", tmp_path / "run").refused("14", "60", "nearest 56")
     assert not (tmp_path / "run").exists()
 
 
@@ -116,11 +115,11 @@ def test_random_weights_train_as_a_whole(small_data: Path, tmp_path: Path) -> No
         "--epochs",
         1,
     )
-    out = call("gauge", "train", "--data", small_data, *words, "--out", tmp_path / "run").check_done().out
+    out = call("gauge", "train", "--data", small_data, *words, "--out", tmp_path / "run").done().out
     line = next(line for line in out.splitlines() if "parameters train" in line)
     trained, whole = re.search(r"([\d,]+) of ([\d,]+) parameters train", line).groups()  # type: ignore[union-attr]
     assert trained == whole
-    call("gauge", "evaluate", "--model-path", tmp_path / "run" / "model.pt", "--out", tmp_path / "e").check_done()
+    call("gauge", "evaluate", "--model-path", tmp_path / "run" / "model.pt", "--out", tmp_path / "e").done()
     assert "from random weights" in (tmp_path / "e" / "metrics.json").read_text()
 
 

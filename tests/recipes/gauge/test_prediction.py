@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import kaname
+from calling import Answer, call, snapshot
 from kaname.geometry.image import read_image, write_image
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import CHANNELS, Answer, call, dial_points, draw_dial, snapshot, task, write_json
+from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, task, write_json
 
 
 def predict(model: Path, out: Path, *words: object) -> Answer:
@@ -30,7 +31,7 @@ def image(trained: Trained) -> Path:
 
 
 def test_points_json(trained: Trained, image: Path, tmp_path: Path) -> None:
-    predict(trained.model, tmp_path, image).check_done()
+    predict(trained.model, tmp_path, image).done()
     data = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
     assert (data["format"], data["version"], data["recipe"]) == ("kaname-points", 1, "gauge")
     assert data["coordinates"].startswith("continuous pixels of the original image")
@@ -52,7 +53,7 @@ def test_points_json(trained: Trained, image: Path, tmp_path: Path) -> None:
 def test_a_larger_photograph_answers_in_its_own_pixels(trained: Trained, tmp_path: Path) -> None:
     size = (160, 256)
     write_image(tmp_path / "p.png", draw_dial(dial_points(8, size), size))
-    predict(trained.model, tmp_path / "out", tmp_path / "p.png", "--pictures").check_done()
+    predict(trained.model, tmp_path / "out", tmp_path / "p.png", "--pictures").done()
     row = rows(tmp_path / "out")["p.png"]
     assert row["size"] == [160, 256]
     model = kaname.load(trained.model)
@@ -66,10 +67,10 @@ def test_folders_and_names(trained: Trained, image: Path, tmp_path: Path) -> Non
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(image, tmp_path / name)
     (tmp_path / "a" / "notes.txt").write_text("no image")
-    predict(trained.model, tmp_path / "one", tmp_path / "a").check_done()
+    predict(trained.model, tmp_path / "one", tmp_path / "a").done()
     assert set(rows(tmp_path / "one")) == {"計器 1.png", "x.y-z.PNG"}
     assert {path.name for path in (tmp_path / "one" / "pictures").iterdir()} == {"計器 1.jpg", "x.y-z.jpg"}
-    predict(trained.model, tmp_path / "two", tmp_path / "a", tmp_path / "b", tmp_path / "a" / "x.y-z.PNG").check_done()
+    predict(trained.model, tmp_path / "two", tmp_path / "a", tmp_path / "b", tmp_path / "a" / "x.y-z.PNG").done()
     assert set(rows(tmp_path / "two")) == {(tmp_path / name).as_posix() for name in
                                            ("a/計器 1.png", "a/x.y-z.PNG", "b/計器 1.png")}  # fmt: skip
     assert len(list((tmp_path / "two" / "pictures").iterdir())) == 3
@@ -79,16 +80,16 @@ def test_names_that_differ_in_their_ending(trained: Trained, image: Path, tmp_pa
     for name in ("a.png", "a.jpg", "a.JPEG"):
         write_image(tmp_path / "in.jpg", read_image(image))
         (tmp_path / "in.jpg").rename(tmp_path / name)
-    predict(trained.model, tmp_path / "out", *(tmp_path / name for name in ("a.png", "a.jpg", "a.JPEG"))).check_done()
+    predict(trained.model, tmp_path / "out", *(tmp_path / name for name in ("a.png", "a.jpg", "a.JPEG"))).done()
     assert len(rows(tmp_path / "out")) == 3 == len(list((tmp_path / "out" / "pictures").iterdir()))
 
 
 def test_keys_change_the_extraction(trained: Trained, image: Path, tmp_path: Path) -> None:
     words = ("extract.threshold=0.8", "extract.min_score=0.05", "--clusters", "weighted")
-    predict(trained.model, tmp_path, image, *words).check_done()
+    predict(trained.model, tmp_path, image, *words).done()
     settings = json.loads((tmp_path / "points.json").read_text())["settings"]
     assert (settings["threshold"], settings["min_score"], settings["clusters"]) == (0.8, 0.05, "weighted")
-    predict(trained.model, tmp_path, image, "--min-score", "1").check_done()
+    predict(trained.model, tmp_path, image, "--min-score", "1").done()
     assert all(not found for found in rows(tmp_path)["val_1.png"]["points"].values())
 
 
@@ -97,7 +98,7 @@ def test_an_existing_file_wins_over_a_key(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(image, tmp_path / "extract.threshold=0.9.png")
-    predict(trained.model, tmp_path / "out", "extract.threshold=0.9.png", "extract.threshold=0.3").check_done()
+    predict(trained.model, tmp_path / "out", "extract.threshold=0.9.png", "extract.threshold=0.3").done()
     data = json.loads((tmp_path / "out" / "points.json").read_text())
     assert data["settings"]["threshold"] == 0.3 and data["images"][0]["image"] == "extract.threshold=0.9.png"
 
@@ -128,13 +129,13 @@ def test_predict_refuses(
     write_image(tmp_path / "cut.jpg", read_image(image))
     whole = (tmp_path / "cut.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3])
-    predict(trained.model, tmp_path / "out", *words).check_refused(*parts)
+    predict(trained.model, tmp_path / "out", *words).refused(*parts)
     assert not (tmp_path / "out" / "points.json").exists()
 
 
 def test_an_output_that_is_a_file(trained: Trained, image: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("in the way")
-    predict(trained.model, tmp_path / "out", image).check_refused("out")
+    predict(trained.model, tmp_path / "out", image).refused("out")
 
 
 @pytest.mark.parametrize("clusters", ["plain", "weighted"])
@@ -163,14 +164,14 @@ def test_a_network_that_sees_nothing(trained: Trained, image: Path, tmp_path: Pa
     content["model"][last][:] = -2.4
     torch.save(content, tmp_path / "blind.pt")
     write_image(tmp_path / "black.png", np.zeros((50, 70, 3), np.uint8))
-    predict(tmp_path / "blind.pt", tmp_path / "out", tmp_path / "black.png", image).check_done()
+    predict(tmp_path / "blind.pt", tmp_path / "out", tmp_path / "black.png", image).done()
     empty = {name: [] for name in CHANNELS}
     assert all(row["points"] == empty == row["scores"] for row in rows(tmp_path / "out").values())
     maps = kaname.load(tmp_path / "blind.pt").maps(read_image(image))
     assert 0.05 < maps.min() < maps.max() < 0.1
-    predict(tmp_path / "blind.pt", tmp_path / "out", image, "--min-score", "0").check_done()
+    predict(tmp_path / "blind.pt", tmp_path / "out", image, "--min-score", "0").done()
     assert rows(tmp_path / "out")["val_1.png"]["points"]["middle"]  # asked for, the noise does become points
-    call("gauge", "validate", "--model-path", tmp_path / "blind.pt", "--out", tmp_path / "v").check_done()
+    call("gauge", "validate", "--model-path", tmp_path / "blind.pt", "--out", tmp_path / "v").done()
     found = json.loads((tmp_path / "v" / "metrics.json").read_text())
     assert found["middle"]["pck"]["value"] == 0 and found["middle"]["mean_distance_px"]["value"] is None
     assert found["middle"]["mean_distance_px"]["reason"] and found["middle"]["non_assigned"]["value"] == 0
@@ -220,7 +221,7 @@ def test_boxes(trained: Trained, tmp_path: Path) -> None:
     write_image(tmp_path / "in" / "p.png", scene)
     labels = [task(1, "p.png", {}, (100, 200), boxes=[(20, 10, 64, 64), (110, 20, 64, 64)])]
     boxes = write_json(tmp_path / "boxes.json", labels)
-    predict(trained.model, tmp_path / "out", tmp_path / "in" / "p.png", "--boxes", boxes).check_done()
+    predict(trained.model, tmp_path / "out", tmp_path / "in" / "p.png", "--boxes", boxes).done()
     found = rows(tmp_path / "out")
     assert list(found) == ["p.png#1", "p.png#2"] and [row["box"] for row in found.values()] == [1, 2]
     model = kaname.load(trained.model)
@@ -231,10 +232,10 @@ def test_boxes(trained: Trained, tmp_path: Path) -> None:
     both = model.predict(tmp_path / "in" / "p.png", [[20, 10, 84, 74], [110, 20, 174, 84]])
     assert np.allclose(both[1].xy["middle"], found["p.png#2"]["points"]["middle"])
     draw = call("gauge", "draw", "--predictions", tmp_path / "out" / "points.json", "--images", tmp_path / "in",
-                "--out", tmp_path / "drawn").check_done()  # fmt: skip
+                "--out", tmp_path / "drawn").done()  # fmt: skip
     assert draw.out.startswith("1 pictures")
     write_image(tmp_path / "in" / "q.png", scene)
-    predict(trained.model, tmp_path / "o2", tmp_path / "in", "--boxes", boxes).check_refused("no box for q.png")
+    predict(trained.model, tmp_path / "o2", tmp_path / "in", "--boxes", boxes).refused("no box for q.png")
 
 
 def video(path: Path, count: int = 5, size: tuple[int, int] = (64, 96)) -> list[np.ndarray]:
@@ -254,7 +255,7 @@ def video(path: Path, count: int = 5, size: tuple[int, int] = (64, 96)) -> list[
 
 def test_a_video(trained: Trained, image: Path, tmp_path: Path) -> None:
     images = video(tmp_path / "v.mp4")
-    predict(trained.model, tmp_path / "out", tmp_path / "v.mp4", image).check_done()
+    predict(trained.model, tmp_path / "out", tmp_path / "v.mp4", image).done()
     found = rows(tmp_path / "out")
     assert list(found) == [*(f"v.mp4#{i}" for i in range(5)), "val_1.png"]
     assert [found[f"v.mp4#{i}"]["frame"] for i in range(5)] == list(range(5))
@@ -269,10 +270,10 @@ def test_a_video(trained: Trained, image: Path, tmp_path: Path) -> None:
 
 def test_a_video_that_is_none(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_text("no video")
-    predict(trained.model, tmp_path / "out", tmp_path / "v.mp4").check_refused("v.mp4")
+    predict(trained.model, tmp_path / "out", tmp_path / "v.mp4").refused("v.mp4")
     video(tmp_path / "w.mp4")
     boxes = write_json(tmp_path / "b.json", [task(1, "w.mp4", {}, boxes=[(0, 0, 9, 9)])])
-    predict(trained.model, tmp_path / "out", tmp_path / "w.mp4", "--boxes", boxes).check_refused("w.mp4", "--boxes")
+    predict(trained.model, tmp_path / "out", tmp_path / "w.mp4", "--boxes", boxes).refused("w.mp4", "--boxes")
     assert not (tmp_path / "out").exists()
 
 
@@ -305,20 +306,20 @@ def test_the_images_of_the_parity_check(trained: Trained, image: Path, tmp_path:
     card["config"]["data"] = (tmp_path / "gone").as_posix()
     torch.save({**content, "card": json.dumps(card)}, moved)
     out = tmp_path / "x.onnx"
-    call("gauge", "export", "--model-path", moved, "--out", out).check_refused("gone", "--images")
-    call("gauge", "evaluate", "--model-path", moved, "--out", tmp_path / "e").check_refused("gone")
-    call("gauge", "export", "--model-path", moved, "--out", out, "--images", tmp_path / "none").check_refused("none")
+    call("gauge", "export", "--model-path", moved, "--out", out).refused("gone", "--images")
+    call("gauge", "evaluate", "--model-path", moved, "--out", tmp_path / "e").refused("gone")
+    call("gauge", "export", "--model-path", moved, "--out", out, "--images", tmp_path / "none").refused("none")
     assert not list(tmp_path.glob("*.onnx*"))
-    call("gauge", "export", "--model-path", moved, "--out", out, "--images", image.parent, "--count", 2).check_done()
+    call("gauge", "export", "--model-path", moved, "--out", out, "--images", image.parent, "--count", 2).done()
     assert json.loads((tmp_path / "x.onnx.parity.json").read_text())["images"] == 2
 
 
 def test_export_refuses(trained: Trained, exported: Path, tmp_path: Path) -> None:
     before = snapshot(trained.run)
-    call("gauge", "export", "--model-path", exported, "--out", tmp_path / "y.onnx").check_refused("ONNX", "checkpoint")
-    call("gauge", "export", "--model-path", trained.model, "--out", tmp_path / "y.pt").check_refused("y.pt", ".onnx")
-    call("gauge", "export", "--model-path", tmp_path / "no.pt", "--out", tmp_path / "y.onnx").check_refused("no.pt")
-    call("gauge", "export", "--model-path", trained.model, "--out", tmp_path / "y.onnx", "--count", 0).check_refused(
+    call("gauge", "export", "--model-path", exported, "--out", tmp_path / "y.onnx").refused("ONNX", "checkpoint")
+    call("gauge", "export", "--model-path", trained.model, "--out", tmp_path / "y.pt").refused("y.pt", ".onnx")
+    call("gauge", "export", "--model-path", tmp_path / "no.pt", "--out", tmp_path / "y.onnx").refused("no.pt")
+    call("gauge", "export", "--model-path", trained.model, "--out", tmp_path / "y.onnx", "--count", 0).refused(
         "--count"
     )
     assert snapshot(trained.run) == before and not list(tmp_path.iterdir())
@@ -331,8 +332,8 @@ def test_an_onnx_file_without_a_card(exported: Path, image: Path, tmp_path: Path
     model = onnx.load(str(exported))
     del model.metadata_props[:]
     onnx.save(model, str(file))
-    predict(file, tmp_path / "out", image).check_refused(str(file))
-    predict(tmp_path / "lost.onnx", tmp_path / "out", image).check_refused("lost.onnx")
+    predict(file, tmp_path / "out", image).refused(str(file))
+    predict(tmp_path / "lost.onnx", tmp_path / "out", image).refused("lost.onnx")
 
 
 def test_a_model_predicts_arrays_and_folders(trained: Trained, image: Path, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from calling import Answer, call
 from kaname.geometry.image import write_image
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import Answer, call, dial_points, draw_dial, task, write_json
+from recipes.gauge.dials import dial_points, draw_dial, task, write_json
 
 
 def predict(model: Path, out: Path, *words: object) -> Answer:
@@ -34,12 +35,10 @@ def test_boxes_of_other_photographs_do_not_matter(trained: Trained, tmp_path: Pa
             "annotations": [{"id": number, "image_id": number, "category_id": 1, "bbox": [0, 0, 64, 64]}
                             for number in (1, 2)],
         })  # fmt: skip
-    predict(trained.model, tmp_path / "out", tmp_path / "p.png", "--boxes", boxes).check_done()
+    predict(trained.model, tmp_path / "out", tmp_path / "p.png", "--boxes", boxes).done()
     found = json.loads((tmp_path / "out" / "points.json").read_text(encoding="utf-8"))
     assert [row["image"] for row in found["images"]] == ["p.png#1"]
-    predict(trained.model, tmp_path / "o2", tmp_path / "no_box.png", "--boxes", boxes).check_refused(
-        "no box for no_box.png"
-    )
+    predict(trained.model, tmp_path / "o2", tmp_path / "no_box.png", "--boxes", boxes).refused("no box for no_box.png")
     write_image(tmp_path / "x.png", draw_dial({}))
     both = (tmp_path / "p.png", tmp_path / "x.png", tmp_path / "no_box.png")
-    predict(trained.model, tmp_path / "o2", *both, "--boxes", boxes).check_refused("no box for ", "no_box.png")
+    predict(trained.model, tmp_path / "o2", *both, "--boxes", boxes).refused("no box for ", "no_box.png")

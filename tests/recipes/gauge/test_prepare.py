@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calling import call, snapshot
 from kaname.data.formats import labelstudio
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge.labels import read as read_set
-from recipes.gauge.dials import CHANNELS, call, dial_points, draw_dial, snapshot, task, write_flat, write_json
+from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, task, write_flat, write_json
 
 HEATMAPS = ("gauge", "heatmaps", "--annotation", "annotation.json", "--size", 64, "--directory")
 
@@ -32,7 +33,7 @@ def slow_maps(points: dict[str, Any], size: int, sigma: float) -> np.ndarray:
 @pytest.mark.parametrize("size", [64, 112, 448])
 def test_heatmaps_are_gaussians_at_the_real_place(tmp_path: Path, size: int) -> None:
     (points,) = write_flat(tmp_path, ["a.png"])
-    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path, "--size", size).check_done()
+    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path, "--size", size).done()
     maps = np.load(tmp_path / "labels" / "a.npy", allow_pickle=False)
     assert maps.dtype == np.float32 and maps.shape == (3, size, size)
     scaled = {name: np.array(xy) * size / 64 for name, xy in points.items()}
@@ -43,14 +44,14 @@ def test_a_point_on_the_centre_of_a_cell_has_the_peak_1(tmp_path: Path) -> None:
     write_flat(tmp_path, ["a.png"])
     points = {"start": [[10.5, 20.5]], "middle": [[30.5, 30.5]], "end": [[50.5, 20.5]]}
     write_json(tmp_path / "annotation.json", [task(1, "a.png", points)])
-    call(*HEATMAPS, tmp_path).check_done()
+    call(*HEATMAPS, tmp_path).done()
     maps = np.load(tmp_path / "labels" / "a.npy")
     assert maps[0, 20, 10] == 1 and maps[1, 30, 30] == 1 and maps[2, 20, 50] == 1
 
 
 def test_exact_points_are_written_beside_the_maps(tmp_path: Path) -> None:
     (points,) = write_flat(tmp_path, ["a.png"], size=(48, 80))
-    call(*HEATMAPS, tmp_path).check_done()
+    call(*HEATMAPS, tmp_path).done()
     data = json.loads((tmp_path / "labels" / "a.json").read_text(encoding="utf-8"))
     assert {key: data[key] for key in ("format", "version", "image", "size")} == {
         "format": "kaname-points", "version": 1, "image": "a.png", "size": [48, 80],
@@ -62,7 +63,7 @@ def test_exact_points_are_written_beside_the_maps(tmp_path: Path) -> None:
 
 def test_an_image_that_is_not_square_is_letterboxed(tmp_path: Path) -> None:
     (points,) = write_flat(tmp_path, ["a.png"], size=(32, 64))
-    call(*HEATMAPS, tmp_path).check_done()
+    call(*HEATMAPS, tmp_path).done()
     moved = {name: np.array(xy) + np.array([0, 16]) for name, xy in points.items()}
     maps = np.load(tmp_path / "labels" / "a.npy")
     assert np.abs(maps - slow_maps(moved, 64, 8 * 64 / 448)).max() < 1e-5
@@ -76,7 +77,7 @@ def test_names(tmp_path: Path, prefix: str) -> None:
     rows = write_flat(tmp_path, NAMES)
     tasks = [task(i + 1, name, rows[i], source=f"{prefix}{name}") for i, name in enumerate(NAMES)]
     write_json(tmp_path / "annotation.json", tasks)
-    call(*HEATMAPS, tmp_path).check_done()
+    call(*HEATMAPS, tmp_path).done()
     assert sorted(path.name for path in (tmp_path / "labels").iterdir()) == sorted(
         f"{Path(name).stem}.{ending}" for name in NAMES for ending in ("npy", "json")
     )
@@ -96,7 +97,7 @@ def test_names(tmp_path: Path, prefix: str) -> None:
 def test_every_name_of_a_label(tmp_path: Path, labels: dict[str, str]) -> None:
     (points,) = write_flat(tmp_path, ["a.png"])
     write_json(tmp_path / "annotation.json", [task(1, "a.png", points, labels=labels)])
-    call(*HEATMAPS, tmp_path).check_done()
+    call(*HEATMAPS, tmp_path).done()
     assert np.load(tmp_path / "labels" / "a.npy").max(axis=(1, 2)).min() > 0.9
 
 
@@ -112,7 +113,7 @@ def as_image(tasks: list[dict]) -> list[dict]:
 def test_older_exports_and_the_other_key(flat: Path, change: Any) -> None:
     tasks = json.loads((flat / "annotation.json").read_text())
     write_json(flat / "annotation.json", change(tasks))
-    call(*HEATMAPS, flat).check_done()
+    call(*HEATMAPS, flat).done()
 
 
 def broken(tasks: list[dict], kind: str) -> Any:
@@ -165,7 +166,7 @@ def test_a_wrong_annotation_is_one_line_and_nothing_is_written(flat: Path, kind:
     tasks = json.loads((flat / "annotation.json").read_text())
     write_json(flat / "annotation.json", broken(tasks, kind))
     before = snapshot(flat)
-    call(*HEATMAPS, flat).check_refused(str(flat / "annotation.json"), *parts)
+    call(*HEATMAPS, flat).refused(str(flat / "annotation.json"), *parts)
     assert snapshot(flat) == before
 
 
@@ -173,7 +174,7 @@ def test_a_wrong_annotation_is_one_line_and_nothing_is_written(flat: Path, kind:
 def test_files_that_are_no_annotation(flat: Path, text: str) -> None:
     (flat / "annotation.json").write_text(text, encoding="latin-1")
     before = snapshot(flat)
-    call(*HEATMAPS, flat).check_refused("annotation.json")
+    call(*HEATMAPS, flat).refused("annotation.json")
     assert snapshot(flat) == before
 
 
@@ -183,21 +184,21 @@ def test_one_class_only_in_the_whole_set(flat: Path) -> None:
         annotation = one["annotations"][0]
         annotation["result"] = [r for r in annotation["result"] if r["value"]["keypointlabels"] == ["Inbetween Notch"]]
     write_json(flat / "annotation.json", tasks)
-    call(*HEATMAPS, flat).check_refused("task 1", "no start notch, only middle (3)")
-    call(*HEATMAPS, flat, "--allow-missing").check_done()
+    call(*HEATMAPS, flat).refused("task 1", "no start notch, only middle (3)")
+    call(*HEATMAPS, flat, "--allow-missing").done()
     assert np.load(flat / "labels" / "a.npy")[[0, 2]].max() == 0
 
 
 def test_an_image_without_a_task(flat: Path) -> None:
     write_image(flat / "images" / "c.png", draw_dial(dial_points(9)))
     before = snapshot(flat)
-    call(*HEATMAPS, flat).check_refused("c.png", "no task")
+    call(*HEATMAPS, flat).refused("c.png", "no task")
     assert snapshot(flat) == before
 
 
 def test_images_of_one_stem(tmp_path: Path) -> None:
     write_flat(tmp_path, ["a.png", "a.jpg"])
-    call(*HEATMAPS, tmp_path).check_refused("task 2", "two images are named 'a'")
+    call(*HEATMAPS, tmp_path).refused("task 2", "two images are named 'a'")
     assert not (tmp_path / "labels").exists()
 
 
@@ -208,14 +209,14 @@ def test_an_image_that_is_none(tmp_path: Path, kind: str) -> None:
     whole = target.read_bytes()
     target.write_bytes({"text": b"no image", "truncated": whole[: len(whole) // 2], "empty": b""}[kind])
     before = snapshot(tmp_path)
-    call(*HEATMAPS, tmp_path).check_refused("b.jpg")
+    call(*HEATMAPS, tmp_path).refused("b.jpg")
     assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(("size", "nearest"), [(450, 448), (0, 14), (-5, 14), (65, 64), (27, 28)])
 def test_a_size_that_no_patch_divides(flat: Path, tmp_path: Path, size: int, nearest: int) -> None:
     words = ("--size", size, "--directory", flat, "--annotation", "annotation.json")
-    call("gauge", "heatmaps", *words).check_refused(f"got {size}", f"nearest {nearest}")
+    call("gauge", "heatmaps", *words).refused(f"got {size}", f"nearest {nearest}")
     words = (
         "--images",
         flat / "images",
@@ -226,24 +227,24 @@ def test_a_size_that_no_patch_divides(flat: Path, tmp_path: Path, size: int, nea
         "--size",
         size,
     )
-    call("gauge", "crop", *words).check_refused(f"got {size}", f"nearest {nearest}")
+    call("gauge", "crop", *words).refused(f"got {size}", f"nearest {nearest}")
     assert not (flat / "labels").exists() and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("sigma", ["0", "-1", "nan"])
 def test_a_sigma_that_is_none(flat: Path, sigma: str) -> None:
-    call(*HEATMAPS, flat, "--sigma", sigma).check_refused("sigma")
+    call(*HEATMAPS, flat, "--sigma", sigma).refused("sigma")
 
 
 def test_heatmaps_into_a_place_that_is_a_file(flat: Path) -> None:
     (flat / "labels").write_text("in the way")
-    call(*HEATMAPS, flat).check_refused("labels")
+    call(*HEATMAPS, flat).refused("labels")
 
 
 def test_real_dials(tmp_path: Path, gauge_data: Path) -> None:
     (tmp_path / "images").symlink_to(gauge_data / "images")
     words = ("--annotation", gauge_data / "annotation.json", "--directory", tmp_path, "--size", 448)
-    call("gauge", "heatmaps", *words).check_done()
+    call("gauge", "heatmaps", *words).done()
     samples = labelstudio.read(gauge_data / "annotation.json", images=gauge_data / "images")
     assert len(list((tmp_path / "labels").glob("*.npy"))) == len(samples) == 7
     names = {"Start Notch": "start", "Inbetween Notch": "middle", "End Notch": "end"}
@@ -251,4 +252,4 @@ def test_real_dials(tmp_path: Path, gauge_data: Path) -> None:
         points: dict[str, Any] = {name: [] for name in CHANNELS} | {names[k]: v for k, v in sample.points.items()}
         maps = np.load(tmp_path / "labels" / f"{sample.image.stem}.npy")
         assert np.abs(maps - slow_maps(points, 448, 8)).max() < 1e-5
-    call("gauge", "check", "--data", tmp_path, "--size", 448).check_done()
+    call("gauge", "check", "--data", tmp_path, "--size", 448).done()

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calling import call, snapshot
 from kaname.data.formats import labelstudio
 from kaname.geometry.image import read_image, write_image
-from recipes.gauge.dials import CHANNELS, TRAIN, call, dial_points, draw_dial, snapshot, task, write_json
+from recipes.gauge.dials import CHANNELS, TRAIN, dial_points, draw_dial, task, write_json
 
 BOX = (20.0, 10.0, 120.0, 90.0)  # x, y, width, height of a dial of 120 x 90 in a photograph
 PHOTOGRAPH = (160, 200)
@@ -36,7 +37,7 @@ def photograph(folder: Path, name: str = "p.png", corners: tuple[tuple[float, fl
 def test_crop_moves_points_and_pads_with_black(tmp_path: Path) -> None:
     points = photograph(tmp_path / "photos")
     boxes = write_json(tmp_path / "boxes.json", [task(1, "p.png", points, PHOTOGRAPH, boxes=[BOX])])
-    crop(tmp_path / "photos", boxes, tmp_path / "out", 240).check_done()
+    crop(tmp_path / "photos", boxes, tmp_path / "out", 240).done()
     image = read_image(tmp_path / "out" / "images" / "p.png")
     assert image.shape == (240, 240, 3)
     assert image[:30].max() == 0 and image[210:].max() == 0 and image[32:208].min() > 0  # 180 rows between 30 and 210
@@ -60,7 +61,7 @@ def test_crop_from_coco(tmp_path: Path) -> None:
         "categories": [{"id": 1, "name": "gauge", "keypoints": names}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": BOX, "keypoints": triples}],
     })  # fmt: skip
-    crop(tmp_path / "photos", boxes, tmp_path / "out", 240).check_done()
+    crop(tmp_path / "photos", boxes, tmp_path / "out", 240).done()
     (sample,) = labelstudio.read(tmp_path / "out" / "annotation.json", images=tmp_path / "out" / "images")
     assert set(sample.points) == {"Start Notch", "Inbetween Notch"}
     assert np.allclose(sample.points["Start Notch"], (np.array(points["start"]) - (20, 10)) * 2 + (0, 30), atol=1e-6)
@@ -69,7 +70,7 @@ def test_crop_from_coco(tmp_path: Path) -> None:
 def test_crop_without_points_writes_images_alone(tmp_path: Path) -> None:
     photograph(tmp_path / "photos")
     boxes = write_json(tmp_path / "boxes.json", [task(1, "p.png", {}, PHOTOGRAPH, boxes=[BOX])])
-    crop(tmp_path / "photos", boxes, tmp_path / "out").check_done()
+    crop(tmp_path / "photos", boxes, tmp_path / "out").done()
     assert sorted(snapshot(tmp_path / "out")) == ["images/p.png"]
 
 
@@ -79,7 +80,7 @@ def test_several_dials_in_one_photograph(tmp_path: Path) -> None:
     boxes = [(0, 0, 120, 90), (75, 70, 120, 90)]
     # The dials overlap by their boxes only: the points of each lie in its own part.
     tasks = [task(1, "p.png", points, PHOTOGRAPH, boxes=boxes)]
-    crop(tmp_path / "photos", write_json(tmp_path / "b.json", tasks), tmp_path / "out", 240).check_done()
+    crop(tmp_path / "photos", write_json(tmp_path / "b.json", tasks), tmp_path / "out", 240).done()
     assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == ["p_1.png", "p_2.png"]
     samples = labelstudio.read(tmp_path / "out" / "annotation.json", images=tmp_path / "out" / "images")
     for sample, (left, top), number in zip(samples, corners, range(2), strict=True):
@@ -94,16 +95,14 @@ def test_a_box_that_reaches_beyond_the_photograph(tmp_path: Path) -> None:
         "categories": [{"id": 1, "name": "gauge"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [150, 100, 100, 100]}],
     }
-    crop(tmp_path / "photos", write_json(tmp_path / "b.json", document), tmp_path / "out", 64).check_done()
+    crop(tmp_path / "photos", write_json(tmp_path / "b.json", document), tmp_path / "out", 64).done()
     image = read_image(tmp_path / "out" / "images" / "p.png")
     inner = np.flatnonzero(image.max(axis=(0, 2)) > 0)
     assert image.shape == (64, 64, 3)
     assert len(inner) == round(64 * 50 / 60)  # 50 x 60 pixels of it exist
     document["annotations"][0]["bbox"] = [300, 100, 50, 50]
     before = snapshot(tmp_path)
-    crop(tmp_path / "photos", write_json(tmp_path / "b.json", document), tmp_path / "lost").check_refused(
-        "b.json", "p.png"
-    )
+    crop(tmp_path / "photos", write_json(tmp_path / "b.json", document), tmp_path / "lost").refused("b.json", "p.png")
     assert not (tmp_path / "lost").exists() or not snapshot(tmp_path / "lost")
     assert before.keys() == snapshot(tmp_path).keys()
 
@@ -133,7 +132,7 @@ def test_crop_refuses(tmp_path: Path, kind: str) -> None:
     parts = {"outside": ["q.png", "1 end notch"], "no box": ["q.png", "no box"], "unknown": ["task 2", "Needle"],
              "twice": ["'p'", "twice"], "damaged": ["q.png"], "missing": ["q.png"], 
              "rotated": ["task 2", "12"]}  # fmt: skip
-    crop(photos, boxes, out).check_refused(*parts[kind])
+    crop(photos, boxes, out).refused(*parts[kind])
     assert not out.exists() or not snapshot(out)
 
 
@@ -163,7 +162,7 @@ def test_crop_says_what_the_boxes_do_not_know(tmp_path: Path) -> None:
     points = photograph(tmp_path / "photos")
     photograph(tmp_path / "photos", "forgotten.png")
     boxes = write_json(tmp_path / "b.json", [task(1, "p.png", points, PHOTOGRAPH, boxes=[BOX])])
-    assert "not in b.json: forgotten.png" in crop(tmp_path / "photos", boxes, tmp_path / "out").check_done().out
+    assert "not in b.json: forgotten.png" in crop(tmp_path / "photos", boxes, tmp_path / "out").done().out
 
 
 @pytest.mark.parametrize("held", ["images/old.png", "annotation.json"])
@@ -172,7 +171,7 @@ def test_crop_overwrites_nothing(tmp_path: Path, held: str) -> None:
     (tmp_path / "out" / held).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "out" / held).write_text("kept")
     boxes = write_json(tmp_path / "b.json", [task(1, "p.png", points, PHOTOGRAPH, boxes=[BOX])])
-    crop(tmp_path / "photos", boxes, tmp_path / "out").check_refused("already holds")
+    crop(tmp_path / "photos", boxes, tmp_path / "out").refused("already holds")
     assert snapshot(tmp_path / "out") == {held: b"kept"}
 
 
@@ -183,27 +182,23 @@ def test_unknown_key_points_in_coco(tmp_path: Path) -> None:
         "categories": [{"id": 1, "name": "person", "keypoints": ["nose"]}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": BOX, "keypoints": [50, 50, 2]}],
     }
-    crop(tmp_path / "photos", write_json(tmp_path / "b.json", document), tmp_path / "out").check_refused(
+    crop(tmp_path / "photos", write_json(tmp_path / "b.json", document), tmp_path / "out").refused(
         "'nose'", "start notch"
     )
 
 
 def test_training_takes_a_sample_as_it_is(tmp_path: Path) -> None:
-    call("gauge", "sample", "--out", tmp_path / "s", "--count", 5, "--seed", 1, "--size", 64).check_done()
-    assert "train: 4 dials" in call("gauge", "check", "--data", tmp_path / "s").check_done().out
-    call("gauge", "train", "--data", tmp_path / "s", *TRAIN, "--dry-run").check_done()
-    call("gauge", "sample", "--out", tmp_path / "f", "--count", 2, "--layout", "flat", "--size", 64).check_done()
-    call(
-        "gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path / "f", "--size", 64
-    ).check_done()
+    call("gauge", "sample", "--out", tmp_path / "s", "--count", 5, "--seed", 1, "--size", 64).done()
+    assert "train: 4 dials" in call("gauge", "check", "--data", tmp_path / "s").done().out
+    call("gauge", "train", "--data", tmp_path / "s", *TRAIN, "--dry-run").done()
+    call("gauge", "sample", "--out", tmp_path / "f", "--count", 2, "--layout", "flat", "--size", 64).done()
+    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path / "f", "--size", 64).done()
 
 
 def test_from_photographs_to_labels(tmp_path: Path) -> None:
     """crop, then heatmaps, then a set that training takes: as a user does it."""
-    call(
-        "gauge", "sample", "--out", tmp_path / "s", "--count", 2, "--layout", "photographs", "--size", 256
-    ).check_done()
-    crop(tmp_path / "s" / "images", tmp_path / "s" / "annotation.json", tmp_path / "out", 112).check_done()
+    call("gauge", "sample", "--out", tmp_path / "s", "--count", 2, "--layout", "photographs", "--size", 256).done()
+    crop(tmp_path / "s" / "images", tmp_path / "s" / "annotation.json", tmp_path / "out", 112).done()
     words = ("--annotation", tmp_path / "out" / "annotation.json", "--directory", tmp_path / "out", "--size", 112)
-    call("gauge", "heatmaps", *words).check_done()
-    assert "2 dials" in call("gauge", "check", "--data", tmp_path / "out", "--size", 112).check_done().out
+    call("gauge", "heatmaps", *words).done()
+    assert "2 dials" in call("gauge", "check", "--data", tmp_path / "out", "--size", 112).done().out

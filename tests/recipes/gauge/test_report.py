@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from calling import call
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge import report
 from kaname.recipes.gauge.labels import read
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import SIDE, TRAIN, call, dial_points, write_flat, write_json
+from recipes.gauge.dials import SIDE, TRAIN, dial_points, write_flat, write_json
 from recipes.gauge.test_evaluate import all_notches, metrics, predictions, score
 
 
@@ -34,7 +35,7 @@ def test_predictions_alone_give_a_page(tmp_path: Path) -> None:
     rows = write_flat(tmp_path / "d", names)
     found = {n: shifted(all_notches(p), 0.3 * i) for i, (n, p) in enumerate(zip(names, rows, strict=True))}
     file = predictions(tmp_path / "points.json", found)
-    score(tmp_path / "d", file).check_done()
+    score(tmp_path / "d", file).done()
     page = page_of(tmp_path / "scores")
     assert page == page_of(tmp_path / "scores" / "all")
     assert page.count("Not here: predictions were read from points.json.") == 2, "neither curves nor speed"
@@ -51,7 +52,7 @@ def test_predictions_alone_give_a_page(tmp_path: Path) -> None:
 def test_a_second_evaluation_leaves_no_old_pictures(flat: Path, tmp_path: Path) -> None:
     good, bad = (all_notches(dial_points(seed)) for seed in (0, 1))
     for rows in ({"a.png": good, "b.png": shifted(bad, 9)}, {"a.png": shifted(good, 9), "b.png": bad}):
-        score(flat, predictions(tmp_path / "points.json", rows)).check_done()
+        score(flat, predictions(tmp_path / "points.json", rows)).done()
     assert [path.name for path in (tmp_path / "scores" / "all" / "worst").iterdir()] == ["1_a.jpg"]
     assert "too few for intervals" in page_of(tmp_path / "scores")
 
@@ -62,7 +63,7 @@ def test_an_image_that_cannot_be_drawn_is_named(tmp_path: Path) -> None:
     file = predictions(tmp_path / "points.json", {"a.jpg": all_notches(rows[0])})
     image = tmp_path / "d" / "images" / "a.jpg"
     image.write_bytes(image.read_bytes()[:700])
-    score(tmp_path / "d", file).check_done()
+    score(tmp_path / "d", file).done()
     page = page_of(tmp_path / "scores")
     assert "a.jpg could not be drawn" in page and "Not here: no image could be read." in page
 
@@ -75,20 +76,20 @@ def test_intervals_over_kinds(tmp_path: Path) -> None:
     file = predictions(tmp_path / "points.json", found)
     widths = {}
     for cluster in ("none", "prefix"):
-        score(tmp_path / "d", file, "--cluster", cluster).check_done()
+        score(tmp_path / "d", file, "--cluster", cluster).done()
         entry, settings = metrics(file)["middle"]["mean_distance_px"], metrics(file)["settings"]
         widths[cluster] = entry["high"] - entry["low"]
         assert settings["cluster"] == cluster and entry["n"] == 18
     assert widths["prefix"] > 1.4 * widths["none"]
     assert "6 groups" in settings["intervals"] and "6 groups" in page_of(tmp_path / "scores")
-    score(tmp_path / "d", file, "--cluster", "moon").check_refused("moon")
+    score(tmp_path / "d", file, "--cluster", "moon").refused("moon")
 
 
 def test_few_kinds_have_no_interval(tmp_path: Path) -> None:
     names = [f"{kind}_{i}.png" for kind in "ab" for i in range(4)]
     rows = write_flat(tmp_path / "d", names)
     file = predictions(tmp_path / "points.json", {n: all_notches(p) for n, p in zip(names, rows, strict=True)})
-    score(tmp_path / "d", file, "--cluster", "prefix").check_done()
+    score(tmp_path / "d", file, "--cluster", "prefix").done()
     assert metrics(file)["middle"]["f1"] == {"value": 1.0, "low": None, "high": None, "n": 8}
     assert "without an interval" in page_of(tmp_path / "scores")
 
@@ -103,27 +104,27 @@ def test_the_page_of_a_validated_run(trained: Trained) -> None:
 
 def test_every_run_has_a_page(data: Path, tmp_path: Path) -> None:
     words = ("gauge", "train", "--data", data, *TRAIN, "--epochs", 1)
-    assert "report in" in call(*words, "--out", tmp_path / "run").check_done().out
+    assert "report in" in call(*words, "--out", tmp_path / "run").done().out
     page = page_of(tmp_path / "run")
     assert "training run run" in page and "2 images" in page and "Only the first" not in page
     assert (tmp_path / "run" / "report" / "points.json").is_file() and not (tmp_path / "run" / "metrics.json").exists()
     content = json.loads((tmp_path / "run" / "report" / "metrics.json").read_text(encoding="utf-8"))
     assert content["settings"]["set"] == "val"
-    call(*words, "--out", tmp_path / "few", "--limit", 1).check_done()
+    call(*words, "--out", tmp_path / "few", "--limit", 1).done()
     assert "Only the first 1 images were scored" in page_of(tmp_path / "few")
-    call(*words, "--out", tmp_path / "dry", "--dry-run").check_done()
+    call(*words, "--out", tmp_path / "dry", "--dry-run").done()
     assert not (tmp_path / "dry").exists()
 
 
 def test_a_run_without_validation_set_says_so(tmp_path: Path) -> None:
     write_flat(tmp_path / "d", ["a.png", "b.png"])
-    call("gauge", "train", "--data", tmp_path / "d", *TRAIN, "--epochs", 1, "--out", tmp_path / "run").check_done()
+    call("gauge", "train", "--data", tmp_path / "d", *TRAIN, "--epochs", 1, "--out", tmp_path / "run").done()
     assert "Scored on the images it was trained on" in page_of(tmp_path / "run")
 
 
 def test_the_hash_follows_the_labels(flat: Path) -> None:
     first = report.hash_of(read(flat))
-    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", flat).check_done()
+    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", flat).done()
     (flat / "annotation.json").rename(flat.parent / "away.json")
     assert report.hash_of(read(flat)) == first, "the same points in another format"
     label = json.loads((flat / "labels" / "a.json").read_text(encoding="utf-8"))
@@ -140,5 +141,5 @@ def test_the_hash_follows_the_labels(flat: Path) -> None:
 def test_names_of_files(tmp_path: Path, name: str) -> None:
     rows = write_flat(tmp_path / "d", [f"{name}.png".replace("/", "")])
     file = predictions(tmp_path / "points.json", {f"{name}.png": all_notches(rows[0])})
-    score(tmp_path / "d", file).check_done()
+    score(tmp_path / "d", file).done()
     assert page_of(tmp_path / "scores").count("data:image/jpeg") == 1

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from calling import call, snapshot
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge import prediction, prepare
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import TRAIN, call, snapshot, task, write_data, write_flat, write_json
+from recipes.gauge.dials import TRAIN, task, write_data, write_flat, write_json
 
 QUICK = (*TRAIN, "--epochs", 1, "--limit", 2)
 
@@ -32,7 +33,7 @@ def test_every_evaluation_has_a_folder_of_its_own(trained: Trained, tmp_path: Pa
     for words in (("a/dials", "model.pt", "--split", "train"), ("a/dials", "model.pt"), ("b/dials", "model.pt"),
                   ("a/dials", "last.pt"), ("a/dials", "model.pt", "--split", "all")):  # fmt: skip
         answer = call("gauge", "evaluate", "--data", tmp_path / words[0], "--checkpoint", tmp_path / "run" / words[1],
-                      *words[2:]).check_done()  # fmt: skip
+                      *words[2:]).done()  # fmt: skip
         out += answer.out
     expected = [f"evaluation/{name}/metrics.json" for name in
                 ("last-dials/val", "model-dials-2/val", "model-dials/train", "model-dials/val")]  # fmt: skip
@@ -40,7 +41,7 @@ def test_every_evaluation_has_a_folder_of_its_own(trained: Trained, tmp_path: Pa
     assert all(str((tmp_path / "run" / path).parent) in out for path in expected)
     made = tmp_path / "run" / "evaluation" / "model-dials" / "val" / "points.json"
     shutil.copy(made, tmp_path / "mine.json")
-    call("gauge", "evaluate", "--data", tmp_path / "a" / "dials", "--predictions", tmp_path / "mine.json").check_done()
+    call("gauge", "evaluate", "--data", tmp_path / "a" / "dials", "--predictions", tmp_path / "mine.json").done()
     assert results(tmp_path / "evaluation") == ["mine-dials/val/metrics.json"]
 
 
@@ -51,13 +52,13 @@ def test_results_never_lie_among_images_and_labels(trained: Trained, tmp_path: P
         write_flat(data)
     shutil.copy(trained.model, data / "model.pt")
     before = snapshot(data)
-    out = call("gauge", "validate", "--model-path", data / "model.pt", "--data", data).check_done().out
+    out = call("gauge", "validate", "--model-path", data / "model.pt", "--data", data).done().out
     added = {name.split("/")[0] for name in set(snapshot(data)) - set(before)}
     assert added == {"evaluation"} and str(data / "evaluation" / "model-data") in out
     shutil.rmtree(data / "evaluation")
     for words in (("validate", "--model-path", data / "model.pt", "--data", data, "--out", data),
                   ("train", "--data", data, *QUICK, "--val", "--out-dir", data)):  # fmt: skip
-        call("gauge", *words).check_refused(str(data), "results would be mixed with a data set", "--out")
+        call("gauge", *words).refused(str(data), "results would be mixed with a data set", "--out")
     assert snapshot(data) == before
 
 
@@ -83,25 +84,23 @@ def test_the_truth_of_heatmaps_follows_the_model(trained: Trained, tmp_path: Pat
         patch.setattr(figures, "peaks", lambda *a, **b: (seen.append((0, b["bandwidth"])), peaks(*a, **b))[1])
         patch.setattr(prepare, "encode", lambda *a: (seen.append((a[3], 0)), encode(*a))[1])
         words = ("--data", tmp_path / "d", "--truth", "heatmap")
-        call("gauge", "evaluate", "--checkpoint", wide, *words, "--out", tmp_path / "m").check_done()
+        call("gauge", "evaluate", "--checkpoint", wide, *words, "--out", tmp_path / "m").done()
         assert set(seen) == {(14.0, 0), (0, 40.0)}
         made = tmp_path / "m" / "all" / "points.json"
         assert json.loads(made.read_text(encoding="utf-8"))["sigma"] == 14.0
         seen.clear()
-        call("gauge", "evaluate", "--predictions", made, *words, "--out", tmp_path / "p").check_done()
+        call("gauge", "evaluate", "--predictions", made, *words, "--out", tmp_path / "p").done()
         assert set(seen) == {(14.0, 0), (0, 40.0)}
     one, two = (json.loads((tmp_path / name / "metrics.json").read_text(encoding="utf-8")) for name in "mp")
     assert one["middle"] == two["middle"]
     made.write_text(made.read_text(encoding="utf-8").replace('"sigma": 14.0', '"sigma": 0'), encoding="utf-8")
-    call("gauge", "evaluate", "--predictions", made, *words, "--out", tmp_path / "q").check_refused(str(made), "sigma")
+    call("gauge", "evaluate", "--predictions", made, *words, "--out", tmp_path / "q").refused(str(made), "sigma")
 
 
 def test_pictures_take_the_bandwidth_of_the_model(trained: Trained, tmp_path: Path) -> None:
     """Dials known by their heatmaps alone: what is drawn as true is clustered with the configured bandwidth."""
     write_flat(tmp_path / "d", ["a.png"])
-    call(
-        "gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path / "d", "--size", 64
-    ).check_done()
+    call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", tmp_path / "d", "--size", 64).done()
     (tmp_path / "d" / "annotation.json").unlink()
     (tmp_path / "d" / "labels" / "a.json").unlink()
     seen: list[float] = []
@@ -115,15 +114,15 @@ def test_pictures_take_the_bandwidth_of_the_model(trained: Trained, tmp_path: Pa
         for module in (figures, prediction):
             patch.setattr(module, "reference_truth", spy)
         model = with_extraction(trained.model, tmp_path / "model.pt", bandwidth=33.0)
-        call("gauge", "validate", "--model-path", model, "--data", tmp_path / "d", "--out", tmp_path / "v").check_done()
+        call("gauge", "validate", "--model-path", model, "--data", tmp_path / "d", "--out", tmp_path / "v").done()
         words = ("--predictions", tmp_path / "v" / "all" / "points.json", "--out", tmp_path / "pictures")
-        call("gauge", "draw", "--data", tmp_path / "d", *words).check_done()
+        call("gauge", "draw", "--data", tmp_path / "d", *words).done()
     assert len(seen) >= 3 and set(seen) == {33.0}
 
 
 def test_an_export_of_a_model_that_finds_nothing_says_so(trained: Trained, tmp_path: Path) -> None:
     blind = with_extraction(trained.model, tmp_path / "blind.pt", min_score=1.0)
-    out = call("gauge", "export", "--model-path", blind, "--out", tmp_path / "b.onnx", "--count", 2).check_done().out
+    out = call("gauge", "export", "--model-path", blind, "--out", tmp_path / "b.onnx", "--count", 2).done().out
     report = json.loads((tmp_path / "b.onnx.parity.json").read_text(encoding="utf-8"))
     assert "warning: no point was compared" in out and report["warning"] in out
     assert report["points"] == 0 < report["lowered_points"] and report["passed"]

@@ -13,12 +13,13 @@ import torch
 import yaml
 
 import kaname
+from calling import Answer, call, snapshot
 from kaname import config as configuration
 from kaname.engine import checkpoint
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge.config import GaugeConfig
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import TRAIN, Answer, call, snapshot
+from recipes.gauge.dials import TRAIN
 
 QUICK = (*TRAIN, "--epochs", 1, "--limit", 2)
 
@@ -54,23 +55,23 @@ def test_the_configuration_of_a_run_works_from_anywhere(
     monkeypatch.setattr(
         os, "replace", lambda source, target: (writes.append(Path(target).name), replaced(source, target))
     )
-    train(Path(data.name), *QUICK, "--out-dir", tmp_path / "run").check_done()
+    train(Path(data.name), *QUICK, "--out-dir", tmp_path / "run").done()
     assert "config.yaml" in writes, "it must appear at its name whole"
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     again = configuration.load(GaugeConfig, file=tmp_path / "run" / "config.yaml")
     assert again.data == data.resolve()
-    call("gauge", "train", "--config", tmp_path / "run" / "config.yaml", "--out-dir", tmp_path / "again").check_done()
+    call("gauge", "train", "--config", tmp_path / "run" / "config.yaml", "--out-dir", tmp_path / "again").done()
 
 
 def test_val_keeps_to_the_limit(data: Path, tmp_path: Path) -> None:
-    out = train(data, *TRAIN, "--epochs", 1, "--limit", 1, "--val", "--out-dir", tmp_path).check_done().out
+    out = train(data, *TRAIN, "--epochs", 1, "--limit", 1, "--val", "--out-dir", tmp_path).done().out
     assert "train: 1 images (at most the first 1)" in out and "val: 1 images" in out
     for part in ("train", "val"):
         settings = json.loads((tmp_path / part / "metrics.json").read_text(encoding="utf-8"))["settings"]
         assert (settings["limit"], settings["images"]) == (1, 1)
         assert len(list((tmp_path / part / "key_points").iterdir())) == 1
-    call("gauge", "evaluate", "--checkpoint", tmp_path / "model.pt", "--out", tmp_path / "whole").check_done()
+    call("gauge", "evaluate", "--checkpoint", tmp_path / "model.pt", "--out", tmp_path / "whole").done()
     settings = json.loads((tmp_path / "whole" / "metrics.json").read_text(encoding="utf-8"))["settings"]
     assert "limit" not in settings and settings["images"] == 2
 
@@ -125,7 +126,7 @@ def test_debug_writes_augmented_samples_and_shapes(trained: Trained) -> None:
 
 
 def test_validate_is_evaluate_with_pictures(trained: Trained, tmp_path: Path) -> None:
-    call("gauge", "validate", "--model-path", trained.model, "--data", trained.data, "--out", tmp_path).check_done()
+    call("gauge", "validate", "--model-path", trained.model, "--data", trained.data, "--out", tmp_path).done()
     again, first = (json.loads((p / "val" / "metrics.json").read_text()) for p in (tmp_path, trained.run))
     assert again == first
     assert len(list((tmp_path / "val" / "key_points").iterdir())) == 3
@@ -133,12 +134,12 @@ def test_validate_is_evaluate_with_pictures(trained: Trained, tmp_path: Path) ->
 
 
 def test_evaluate_takes_the_data_from_the_card(trained: Trained, tmp_path: Path) -> None:
-    out = call("gauge", "evaluate", "--checkpoint", trained.model, "--out", tmp_path).check_done().out
+    out = call("gauge", "evaluate", "--checkpoint", trained.model, "--out", tmp_path).done().out
     assert out.startswith("\nval: 3 images") or "val: 3 images" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "report.html", "val"]
     plain = json.loads((tmp_path / "metrics.json").read_text())
     words = ("--checkpoint", trained.model, "--out", tmp_path / "w", "--clusters", "weighted", "--split", "all")
-    call("gauge", "evaluate", *words, "--threshold", 0.7, "--min-score", 0.2).check_done()
+    call("gauge", "evaluate", *words, "--threshold", 0.7, "--min-score", 0.2).done()
     other = json.loads((tmp_path / "w" / "metrics.json").read_text())
     assert plain["settings"]["extract"]["threshold"] == 0.5
     assert other["settings"]["extract"] == {**plain["settings"]["extract"], "clusters": "weighted", "threshold": 0.7,
@@ -150,25 +151,22 @@ def test_evaluate_takes_the_data_from_the_card(trained: Trained, tmp_path: Path)
 
 
 def test_a_bare_resume_takes_the_newest_run(data: Path) -> None:
-    train(data, *QUICK).check_done()
+    train(data, *QUICK).done()
     first = next(data.glob("runs_*"))
     time.sleep(1.1)  # folders carry the second
-    out = train(data, *TRAIN, "--limit", 2, "--epochs", 2, "--resume").check_done().out
+    out = train(data, *TRAIN, "--limit", 2, "--epochs", 2, "--resume").done().out
     assert list(data.glob("runs_*")) == [first] and str(first) in out
     assert (first / "log.csv").is_file()
 
 
 def test_a_bare_resume_without_a_run_starts_afresh(data: Path) -> None:
-    assert "starting afresh" in train(data, *QUICK, "--resume").check_done().out
+    assert "starting afresh" in train(data, *QUICK, "--resume").done().out
     assert (next(data.glob("runs_*")) / "last.pt").is_file()
 
 
 def test_a_dry_run_says_what_it_would_take_over(data: Path, tmp_path: Path) -> None:
-    assert (
-        "starting afresh"
-        in train(data, *TRAIN, "--dry-run", "--resume", "--out-dir", tmp_path / "run").check_done().out
-    )
-    train(data, *QUICK, "--out-dir", tmp_path / "run").check_done()
+    assert "starting afresh" in train(data, *TRAIN, "--dry-run", "--resume", "--out-dir", tmp_path / "run").done().out
+    train(data, *QUICK, "--out-dir", tmp_path / "run").done()
     last = tmp_path / "run" / "last.pt"
     for words, part in (
         (("--init", last, "--out-dir", tmp_path / "b"), f"weights of {last} (epoch 1)"),
@@ -177,20 +175,20 @@ def test_a_dry_run_says_what_it_would_take_over(data: Path, tmp_path: Path) -> N
         (("--out-dir", tmp_path / "run"), f"a real run would be refused: {last}: this folder already holds a run"),
     ):
         one = () if "train.epochs=3" in words else ("--epochs", 1)
-        assert part in train(data, *TRAIN, "--limit", 2, "--dry-run", *one, *words).check_done().out
+        assert part in train(data, *TRAIN, "--limit", 2, "--dry-run", *one, *words).done().out
 
 
 @pytest.mark.parametrize("flag", [(), ("--val",), ("--debug",), ("--resume",)])
 def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, flag: tuple[str, ...]) -> None:
     before = snapshot(tmp_path)
     folders = sorted(tmp_path.rglob("*"))
-    out = train(data, *TRAIN, "--dry-run", *flag).check_done().out
+    out = train(data, *TRAIN, "--dry-run", *flag).done().out
     assert "images (4, 3, 64, 64)" in out and "heatmaps (4, 3, 64, 64)" in out and "loss" in out
     assert snapshot(tmp_path) == before and sorted(tmp_path.rglob("*")) == folders
 
 
 def printed(*words: object) -> dict[str, Any]:
-    return yaml.safe_load(call("gauge", "train", "--print-config", *words).check_done().out)
+    return yaml.safe_load(call("gauge", "train", "--print-config", *words).done().out)
 
 
 def test_the_defaults_are_the_document(tmp_path: Path) -> None:
@@ -216,12 +214,12 @@ def test_flags_keys_and_files(tmp_path: Path) -> None:
     assert found["train"]["batch_size"] == 3 and found["train"]["schedule"] == "plateau"
     assert found["model"]["normalize"] == "none"
     assert printed("--epochs", 3, "train.epochs=3")["train"]["epochs"] == 3
-    call("gauge", "train", "--print-config", "--epochs", 3, "train.epochs=4").check_refused("train.epochs", "twice")
-    call("gauge", "train", "--print-config", "train.epoch=4").check_refused("train.epochs")
-    call("gauge", "train", "--print-config", "size=big").check_refused("size")
-    call("gauge", "train", "--print-config", "--config", tmp_path / "none.yaml").check_refused("none.yaml")
-    call("gauge", "train", "--print-config", "augment.crop=0.5").check_refused("augment.crop")
-    call("gauge", "train", "--print-config", "extract.threshold=1").check_refused("extract.threshold")
+    call("gauge", "train", "--print-config", "--epochs", 3, "train.epochs=4").refused("train.epochs", "twice")
+    call("gauge", "train", "--print-config", "train.epoch=4").refused("train.epochs")
+    call("gauge", "train", "--print-config", "size=big").refused("size")
+    call("gauge", "train", "--print-config", "--config", tmp_path / "none.yaml").refused("none.yaml")
+    call("gauge", "train", "--print-config", "augment.crop=0.5").refused("augment.crop")
+    call("gauge", "train", "--print-config", "extract.threshold=1").refused("extract.threshold")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in Path(__file__).parents[3].glob("configs/gauge/*.yaml")))
@@ -234,7 +232,7 @@ def test_every_configuration_file(root: Path, name: str) -> None:
 
 @pytest.mark.parametrize("normalize", ["none", "imagenet"])
 def test_normalize(data: Path, tmp_path: Path, normalize: str) -> None:
-    train(data, *QUICK, "--normalize", normalize, "--out-dir", tmp_path / "run").check_done()
+    train(data, *QUICK, "--normalize", normalize, "--out-dir", tmp_path / "run").done()
     card = kaname.load(tmp_path / "run" / "model.pt").card
     expected = (
         ([0, 0, 0], [255, 255, 255]) if normalize == "none" else ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
@@ -251,20 +249,20 @@ def test_the_plateau_schedule_acts(data: Path, tmp_path: Path) -> None:
         "--lr",
         "1e-12",
     )  # too small to change a loss
-    train(data, *TRAIN, *words, "--epochs", 4, "--out-dir", tmp_path / "run", "train.optimizer=sgd").check_done()
+    train(data, *TRAIN, *words, "--epochs", 4, "--out-dir", tmp_path / "run", "train.optimizer=sgd").done()
     rates = [float(row["lr"]) for row in csv.DictReader((tmp_path / "run" / "log.csv").open(encoding="utf-8"))]
     assert rates[0] == 1e-12 and rates[-1] < 1e-12
 
 
 def test_without_a_validation_set_the_last_is_the_best(data: Path, tmp_path: Path) -> None:
-    train(data / "train", *QUICK, "--out-dir", tmp_path / "run", "--val").check_done()
+    train(data / "train", *QUICK, "--out-dir", tmp_path / "run", "--val").done()
     assert checkpoint.load(tmp_path / "run" / "model.pt").card["trained"]["epoch"] == 1
     assert (tmp_path / "run" / "all" / "metrics.json").is_file()
 
 
 def test_a_run_folder_that_cannot_be(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    train(data, *QUICK, "--out-dir", tmp_path / "file").check_refused("file")
+    train(data, *QUICK, "--out-dir", tmp_path / "file").refused("file")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +278,7 @@ def test_a_run_folder_that_cannot_be(data: Path, tmp_path: Path) -> None:
 def test_bad_values(data: Path, words: tuple[Any, ...], parts: list[str]) -> None:
     before = snapshot(data)
     base = [word for i, word in enumerate(TRAIN) if word not in words and (i == 0 or TRAIN[i - 1] not in words)]
-    train(data, *base, *words).check_refused(*parts)
+    train(data, *base, *words).refused(*parts)
     assert snapshot(data) == before
 
 
@@ -303,7 +301,7 @@ def test_a_checkpoint_whose_weights_are_another_decoder_s(trained: Trained, tmp_
     ]
     for words in calls:
         part = "model.decoder" if words[0] == "train" else "do not fit"
-        call("gauge", *words).check_refused(str(file), part)
+        call("gauge", *words).refused(str(file), part)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt"]
     with pytest.raises(kaname.InputError):
         kaname.load(file)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from kaname.cli import main
+import calling
+from calling import Answer
 from kaname.geometry.image import write_image
 
 SIZE = (64, 96)
@@ -24,37 +22,9 @@ TINY = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-    def done(self) -> Answer:
-        assert self.code == 0, (self.code, self.err, self.out)
-        return self
-
-    def refused(self, *parts: str) -> str:
-        """The one line of an error of the user's, which must hold ``parts``."""
-        lines = self.err.strip().splitlines()
-        assert self.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), (self.code, self.err, self.out)
-        for part in parts:
-            assert part in lines[0], (part, lines[0])
-        return lines[0]
-
-
 def call(*words: object) -> Answer:
     """``kaname tracknet WORDS`` in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(["tracknet", *(str(word) for word in words)])
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-    return Answer(code, out.getvalue(), err.getvalue())
+    return calling.call("tracknet", *words)
 
 
 def picture(
@@ -109,8 +79,3 @@ def write_set(folder: Path, games: int = 4, frames: int = 16, clips: int = 1, **
             places = flight(frames, 10 * game + clip)
             write_clip(folder / f"game{game + 1}" / f"Clip{clip + 1}", places, **more)  # type: ignore[arg-type]
     return folder
-
-
-def snapshot(folder: Path) -> Mapping[str, bytes]:
-    """Every file below a folder with its bytes."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calling import Answer
 from contracts.commands import without_torch
 from kaname.cli import main
 from kaname.metrics import detection
 from kaname.metrics.intervals import bootstrap
 from kaname.recipes.tracknet.predict import write_rows
 from kaname.tracking.trajectory import DETECTED, Row
-from recipes.tracknet.clips import Answer, flight, write_clip
+from recipes.tracknet.clips import flight, write_clip
 
 FRAMES, CLIPS = 30, 6
 

@@ -171,6 +171,16 @@ def test_what_is_printed_comes_back(tmp_path: Path) -> None:
     call("train", "--config", tmp_path / "run.yaml", "--epochs", 6, "training.epochs=7").refused("given twice")
 
 
+def test_the_numbers_of_visibilities(tmp_path: Path) -> None:
+    asked = "training.loss.visibility_weights={1: 1, 2: 2.5, 3: 3}"
+    weights = printed(asked)["training"]["loss"]["visibility_weights"]
+    assert weights == {"absent": 1.0, "easy": 1.0, "hard": 2.5, "occluded": 3.0}
+    own = write(str(tmp_path / "own.yaml"), "loss:\n  visibility_weights:\n    1: 1\n    2: 2\n")
+    assert printed("--training", own)["training"]["loss"]["visibility_weights"]["hard"] == 2.0
+    call("train", asked, "training.loss.visibility_weights.hard=4").refused("hard is given twice")
+    call("train", "training.loss.visibility_weights={4: 1}").refused("unknown key", "visibility_weights.4")
+
+
 def test_logger_wandb_without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

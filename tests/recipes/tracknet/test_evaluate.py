@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,10 @@ def test_rows_that_do_not_fit() -> None:
         (found, rows[:-1], "no row for frame 3 of game1/Clip2"),
         (found, [*rows, rows[2]], "frame 2 of game1/Clip1 stands twice"),
         (found, unnamed, "the rows name no clip, and there are 2 clips"),
-        (found[:1], [*unnamed, Row(4, 0, 1, 1, 0.9, DETECTED)], "rows up to frame 4, but game1/Clip1 has 4 frames"),
-        (found, [*rows, Row(9, 0, 1, 1, 0.9, DETECTED, "game1/Clip2")], "up to frame 9, but game1/Clip2 has 4"),
+        (found[:1], [*unnamed, Row(4, 0, 1, 1, 0.9, DETECTED)], "6: frame 4, but game1/Clip1 has 4 frames"),
+        (found, [*rows, Row(9, 0, 1, 1, 0.9, DETECTED, "game1/Clip2")], "10: frame 9, but game1/Clip2 has 4"),
+        (found, [*rows, Row(0, 0, 1, 1, 0.9, DETECTED)], "10: a row without a clip"),
+        (found, [replace(rows[0], file="9999.jpg"), *rows[1:]], "2: frame 0 of game1/Clip1 is"),
     ):
         with pytest.raises(InputError, match=re.escape(words)) as caught:
             figures.align(clips, given, SOURCE)

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 import kaname
+from calling import snapshot
 from data.test_video import stored, write_video
 from kaname.data.video import frames
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
+from kaname.recipes.tracknet.predict import read_rows
 from kaname.types import Points, Tracks
-from recipes.tracknet.clips import SIZE, call, flight, picture, snapshot, write_clip
+from recipes.tracknet.clips import SIZE, call, flight, picture, write_clip
 from recipes.tracknet.conftest import Trained
 
 PLACES = flight(14, 77)
@@ -119,6 +121,23 @@ def test_the_ring_is_at_the_ball(trained: Trained, tmp_path: Path) -> None:
         assert not change[far < ring - 4].any() or int(row["frame"]) > 0, "and the ball within is seen"
         checked += 1
     assert checked >= 12
+
+
+def test_a_folder_with_a_hole(trained: Trained, tmp_path: Path) -> None:
+    """It is said, and every row names its frame."""
+    folder = write_clip(tmp_path / "d", PLACES)
+    (folder / "0005.png").unlink()
+    answer = call("predict", folder, "--checkpoint", trained.model, "--out", tmp_path / "out").done()
+    assert "warning: " in answer.err and "missing between 0004.png and 0006.png" in answer.err
+    rows = read_rows(tmp_path / "out" / "ball.csv")
+    assert [row.file for row in rows] == [f"{n:04d}.png" for n in range(len(PLACES)) if n != 5]
+
+
+def test_an_overlay_of_an_earlier_prediction_goes(trained: Trained, match: Path, tmp_path: Path) -> None:
+    words = ("predict", match / "a.mp4", "--checkpoint", trained.model, "--out", tmp_path / "out")
+    call(*words, "--overlay").done()
+    assert (tmp_path / "out" / "overlay.mp4").is_file()
+    assert "removed" in call(*words).done().out and not (tmp_path / "out" / "overlay.mp4").exists()
 
 
 def test_smoothing(trained: Trained, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import torch
 import yaml
 
 import kaname
+from calling import Answer, snapshot
 from kaname import config as configuration
 from kaname.engine import checkpoint
 from kaname.engine.runtime import Runtime
 from kaname.recipes.tracknet.config import TracknetConfig
-from recipes.tracknet.clips import TINY, Answer, call, flight, snapshot, write_clip
+from recipes.tracknet.clips import TINY, call, flight, write_clip
 from recipes.tracknet.conftest import Trained
 
 TinyVit = Callable[[str], Path]
@@ -46,6 +47,19 @@ def log(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_weights_and_biases(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real package, which keeps its files in the run's folder when it is offline."""
+    pytest.importorskip("wandb")
+    for name, value in (("WANDB_MODE", "offline"), ("WANDB_SILENT", "true"), ("WANDB_CONSOLE", "off")):
+        monkeypatch.setenv(name, value)
+    words = (*TINY, "--logger", "wandb", "--limit", 4)
+    train(trained.data, tmp_path / "run", *words, "--epochs", 1).done()
+    name = (tmp_path / "run" / "tb" / "wandb_id").read_text(encoding="utf-8")
+    train(trained.data, tmp_path / "run", *words, "--epochs", 2, "--resume").done()
+    assert (tmp_path / "run" / "tb" / "wandb_id").read_text(encoding="utf-8") == name
+    assert list((tmp_path / "run" / "tb").rglob(f"*{name}*.wandb"))
+
+
 def test_what_is_not_finite_names_the_frames(trained: Trained, tmp_path: Path) -> None:
     """Frames without a ball have no place of it, which is not what is wrong here."""
     said = train(trained.data, tmp_path / "run", *TINY, "--lr", "1e38", "training.grad_clip=0").refused("is not finite")
@@ -60,7 +74,7 @@ def test_the_files_of_a_run(trained: Trained) -> None:
     assert float(rows[-1]["train_loss"]) < 0.2 * float(rows[0]["train_loss"]) and float(rows[-1]["val_f1"]) > 0.8
     losses = json.loads((trained.run / "loss.json").read_text())
     assert losses == {row["epoch"]: pytest.approx(float(row["train_loss"])) for row in rows}
-    best = max(rows, key=lambda row: float(row["val_f1"]))
+    best = max(rows, key=lambda row: (float(row["val_f1"]), -float(row["val_loss"])))
     assert checkpoint.load(trained.model).card["trained"]["epoch"] == int(best["epoch"])
     text = (trained.run / "config.yaml").read_text(encoding="utf-8")
     assert Path(yaml.safe_load(text)["data"]["root"]) == trained.data.resolve(), "it works from anywhere"
@@ -96,7 +110,10 @@ def test_folders_of_the_configuration(dots: Path, tmp_path: Path) -> None:
     call(*words, f"training.ckpt_dir={tmp_path / 'a'}", f"training.log_dir={tmp_path / 'logs'}").done()
     assert (tmp_path / "a" / "best.pt").is_file() and list((tmp_path / "logs").glob("events.*"))
     assert not (tmp_path / "a" / "tb").exists()
-    call(*words, f"training.ckpt_dir={tmp_path / 'a'}", "--out-dir", tmp_path / "b", "--logger", "none").done()
+    both = (*words, "--out-dir", tmp_path / "b", "--logger", "none")
+    call(*both, f"training.ckpt_dir={tmp_path / 'a'}").refused("given twice")
+    (tmp_path / "own.yaml").write_text(f"ckpt_dir: {tmp_path / 'a'}\n", encoding="utf-8")
+    call(*both, "--training", tmp_path / "own.yaml").done()
     assert (tmp_path / "b" / "best.pt").is_file() and not (tmp_path / "b" / "tb").exists()
 
 
@@ -236,7 +253,10 @@ def test_a_clip_without_a_ball_trains_without_faults(dots: Path, tmp_path: Path,
     """Whole batches that the mask leaves out weigh nothing."""
     for game in (1, 2):
         write_clip(tmp_path / "data" / f"game{game}" / "Clip1", flight(4, game), visibility=[0] * 4)
-    train(tmp_path / "data", tmp_path / "run", *TINY, "--epochs", 1, *changes).done()
+    if not any("negative" in word for word in changes):
+        train(tmp_path / "data", tmp_path / "none", *TINY, *changes).refused("no frame", "data.absent=negative")
+    write_clip(tmp_path / "data" / "game1" / "Clip2", flight(4, 5))
+    train(tmp_path / "data", tmp_path / "run", *TINY, "--epochs", 1, "--batch-size", 1, *changes).done()
     rows = log(tmp_path / "run")
     assert float(rows[0]["train_loss"]) >= 0 and float(rows[0]["val_f1"]) == 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kaname.data.formats.files import distinct_names
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import image_size
@@ -26,9 +27,10 @@ def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
     instance_ids = iter(_whole_ids([_id_of(sample, row) for sample in samples for row in range(len(sample.boxes))]))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, sample in zip(image_ids, samples, strict=True):
+    files = distinct_names([sample.image for sample in samples], path)
+    for number, file, sample in zip(image_ids, files, samples, strict=True):
         height, width = image_size(sample.image) if sample.size is None else sample.size
-        images.append({"id": number, "file_name": sample.image.name, "height": height, "width": width})
+        images.append({"id": number, "file_name": file, "height": height, "width": width})
         for row in range(len(sample.boxes)):
             label = sample.labels[row]
             entry = {"id": next(instance_ids), "image_id": number, "category_id": categories[label]}
@@ -58,12 +60,8 @@ def _with_box(sample: Sample, path: Path) -> Sample:
 
 
 def _check(samples: Sequence[Sample], path: Path) -> None:
-    names: set[str] = set()
     for sample in samples:
         name = sample.image.name
-        if name in names:
-            raise InputError(f"two samples are named {name!r}", path=path, remedy="rename an image")
-        names.add(name)
         if not np.isfinite(sample.boxes).all() or bool((sample.boxes[:, 2:] < sample.boxes[:, :2]).any()):
             raise InputError(f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="mend its boxes")
         for point, xy in sample.points.items():

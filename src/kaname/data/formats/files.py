@@ -6,7 +6,8 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,28 @@ def images_in(folder: Path) -> tuple[list[Path], list[str]]:
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
     return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
+
+
+def distinct_names(images: Sequence[Path], path: Path) -> list[str]:
+    """What a label file calls its images: by their names, where two share one by their paths below a common folder.
+
+    >>> distinct_names([Path("a/1.jpg"), Path("b/2.jpg")], Path("x.json"))
+    ['1.jpg', '2.jpg']
+    >>> distinct_names([Path("set/a/1.jpg"), Path("set/b/1.jpg")], Path("x.json"))
+    ['a/1.jpg', 'b/1.jpg']
+
+    Raises:
+        InputError: one image stands twice; ``path`` is the file that would say so.
+    """
+    names = [image.name for image in images]
+    if len(set(names)) < len(names):
+        whole = [Path(os.path.abspath(image)) for image in images]
+        common = os.path.commonpath([image.parent for image in whole])
+        names = [image.relative_to(common).as_posix() for image in whole]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"two samples are of the image {name!r}", path=path, remedy="keep one of them")
+    return names
 
 
 class Folder:

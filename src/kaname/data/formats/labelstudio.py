@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
-from kaname.data.formats.files import Folder, read_json, write_json
+from kaname.data.formats.files import Folder, distinct_names, read_json, write_json
 from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -88,14 +89,11 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mappin
     ids = [number for sample in samples if isinstance(number := sample.meta.get("task"), int)]
     if len(set(ids)) < len(samples):
         ids = list(range(1, len(samples) + 1))
-    seen: set[str] = set()
-    tasks: list[dict[str, Any]] = []
-    for number, sample in zip(ids, samples, strict=True):
-        if sample.image.name in seen:
-            raise InputError(f"two samples are named {sample.image.name!r}", path=path, remedy="rename an image")
-        seen.add(sample.image.name)
-        tasks.append(_task_of(sample, number, names or {}, path))
-    write_json(path, tasks)
+    files = distinct_names([sample.image for sample in samples], path)
+    write_json(path, [
+        _task_of(sample, number, file, names or {}, path)
+        for number, file, sample in zip(ids, files, samples, strict=True)
+    ])  # fmt: skip
 
 
 def walk(
@@ -151,8 +149,8 @@ def _folders(path: Path, images: str | PathLike[str] | None) -> list[Folder]:
     return [Folder(place) for place in around if place.is_dir()]
 
 
-def _task_of(sample: Sample, number: int, names: Mapping[str, str], path: Path) -> dict[str, Any]:
-    """One task as Label Studio exports it."""
+def _task_of(sample: Sample, number: int, file: str, names: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """One task as Label Studio exports it: an upload, or where ``file`` lies in folders, of its local storage."""
     name = "".join(_QUOTED.get(sign, sign) for sign in sample.image.name)
     upload = f"{zlib.crc32(f'{number}/{sample.image.name}'.encode()):08x}-{name}"
     size = image_size(sample.image) if sample.size is None else sample.size
@@ -168,6 +166,9 @@ def _task_of(sample: Sample, number: int, names: Mapping[str, str], path: Path) 
         value = {**corner, **extent, "rotation": 0, "rectanglelabels": [label]}
         results.append(_result(value, size, number, len(results)))
     annotation = {"id": number, "completed_by": 1, "result": results, "was_cancelled": False, "ground_truth": False}
+    if "/" in file:
+        place = f"/data/local-files/?d={quote(file)}"
+        return {"id": number, "annotations": [annotation], "data": {"img": place}}
     image = f"/data/upload/1/{upload}"
     return {"id": number, "annotations": [annotation], "file_upload": upload, "data": {"img": image}}
 

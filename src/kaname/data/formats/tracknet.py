@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from kaname.data.formats.files import IMAGE_ENDINGS, image_size
-from kaname.data.formats.tracknet_table import BALL, LABELS, VISIBLE, Row, Table, order, read_table
+from kaname.data.formats.tracknet_table import BALL, LABELS, VISIBLE, Row, Table, holes, order, read_table
 from kaname.data.formats.tracknet_writing import write_clips
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
@@ -301,6 +301,10 @@ class _ClipReader:
                 reason = f"{samples[before + 1].image.name} stands after {samples[before].image.name}"
                 self._fault(line, reason, "sort the rows by file name: their order is the clip's time")
                 return
+        for place in holes([sample.image.name for sample in samples]):
+            between = f"{samples[place - 1].image.name} and {samples[place].image.name}"
+            reason = f"frames are missing between {between}: rows are taken as consecutive"
+            self._fault(lines[place], reason, "extract the frames again, or make what follows a clip of its own")
 
     def _sample(self, row: Row, frame: Path, number: int) -> Sample:
         missing = np.full((1, 2), np.nan)

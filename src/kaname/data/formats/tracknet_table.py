@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +132,24 @@ def order(name: str) -> tuple[tuple[str, int, str], ...]:
     parts = re.split(r"([0-9]+)", name.casefold())
     digits = [*parts[1::2], "0"]
     return tuple(zip(parts[::2], map(int, digits), digits, strict=True))
+
+
+def holes(names: Sequence[str]) -> list[int]:
+    """Where numbers are missing: positions in ``names`` (in their order) before which a larger step lies than usual.
+
+    >>> holes(["0002.jpg", "0003.jpg", "0006.jpg"]), holes(["0.jpg", "5.jpg", "10.jpg"]), holes(["a.jpg", "c.jpg"])
+    ([2], [], [])
+    """
+    found = [re.search(r"([0-9]+)[^0-9]*$", name) for name in names]
+    numbers = [int(match[1]) for match in found if match is not None]
+    stems = {(name[: match.start()]) for name, match in zip(names, found, strict=True) if match is not None}
+    steps = [later - number for number, later in itertools.pairwise(numbers)]
+    if len(numbers) < len(names) or len(stems) > 1 or not steps:
+        return []
+    usual, count = Counter(steps).most_common(1)[0]
+    if len(steps) > 2 and 2 * count <= len(steps):  # no rhythm: time stamps, or whatever
+        return []
+    return [place for place, step in enumerate(steps, 1) if step >= 2 * max(1, min(usual, *steps))]
 
 
 def number_text(value: float) -> str:

@@ -51,7 +51,10 @@ def sample(
 
     width, height = size
     write(out, count, seed, size=(height, width), games=games, clip_length=clip_length, variety=variety)
-    print(f"{count} rendered clips of {clip_length} frames in {out}")
+    made = len(list(out.glob("game*")))
+    print(f"{count} rendered clips of {clip_length} frames, of {made} games, in {out}")
+    if games is not None and made < games:
+        print(f"fewer than the {games} games asked for: a game needs a clip")
 
 
 def check(
@@ -84,6 +87,9 @@ def train(
     if config is None:
         return
     from kaname.recipes.tracknet.training import run
+
+    if flags.out_dir is not None and any(word.startswith("training.ckpt_dir=") for word in overrides):
+        raise InputError("the run's folder is given twice, by training.ckpt_dir and by --out-dir", remedy="give one")
 
     def folder() -> Path:
         if config.training.ckpt_dir is not None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from kaname.engine.settings import Precision, TrainSettings, require
 from kaname.errors import InputError
@@ -212,7 +213,7 @@ class SchedulerSettings:
 
 @dataclass(frozen=True)
 class WeightSettings:
-    """A number for each visibility of a frame's label.
+    """A number for each visibility of a frame's label; the visibility's own number is another name of the key.
 
     Attributes:
         absent: of visibility 0, no ball.
@@ -220,6 +221,8 @@ class WeightSettings:
         hard: of visibility 2.
         occluded: of visibility 3.
     """
+
+    aliases: ClassVar[Mapping[str, str]] = {"0": "absent", "1": "easy", "2": "hard", "3": "occluded"}
 
     absent: float = 1.0
     easy: float = 1.0
@@ -258,7 +261,8 @@ class TrainingSettings:
         ckpt_dir: folder of the run where ``--out-dir`` does not name one.
         logger: ``tensorboard``, ``wandb`` (an extra) or ``none``.
         loss: what is minimised.
-        sampling: how often windows are drawn, by the rarest visibility in them; an alternative to weights of the loss.
+        sampling: how often windows are drawn, by the largest of their frames' weights; an alternative to weights of
+            the loss (given both, both count).
     """
 
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kaname.errors import InputError
@@ -44,47 +44,79 @@ def check_sizes(config: TracknetConfig, backbone: Backbone) -> None:
     """Whether the heatmap is what the decoder gives.
 
     Raises:
-        InputError: it is not: three keys could be changed, each is named with its value where there is a legal one.
+        InputError: it is not; the heatmap, the input or the decoder could change, and each way is named with its keys.
     """
     decoder, size, resize = config.model.decoder, config.model.heatmap.size, config.data.resize
     check_size((resize[1], resize[0]), backbone.multiple)
     stride = backbone.strides[-1]
     factor = math.prod(decoder.upsample) if decoder.name == "upsample" else 1
-    given = [side * factor // stride for side in resize]
-    if list(size) == given and factor <= stride:
+    given = _heatmap(resize, stride, factor)
+    if tuple(size) == given and factor <= stride:
         return
-    choices = list(_choices(config, backbone, factor))
-    if backbone.description["kind"] == SMALL and decoder.name == "upsample":
-        choices.append("--model small_unet")
-    remedy = f"set one of: {'; '.join(choices)}" if choices else "use fewer factors of 2 in model.decoder.upsample"
+    small = backbone.description["kind"] == SMALL
+    choices = list(dict.fromkeys(_ways_of_small(config, backbone) if small else _ways(config, backbone, factor)))
     raise InputError(
         f"model.heatmap.size is {list(size)}, but an input of {list(resize)} with a stride of {stride} and upsampling "
-        f"by {factor} gives {given}", remedy=remedy,
+        f"by {factor} gives {list(given)}", remedy=f"set one of: {'; '.join(choices)}",
     )  # fmt: skip
 
 
-def _choices(config: TracknetConfig, backbone: Backbone, factor: int) -> Iterator[str]:
-    """What the heatmap's size, the input's size or the decoder could be, the others staying as they are."""
-    decoder, size, resize = config.model.decoder, config.model.heatmap.size, config.data.resize
-    stride = backbone.strides[-1]
+def _heatmap(resize: Sequence[int], stride: int, factor: int) -> tuple[int, int]:
+    """The ``(width, height)`` that the decoder gives for an input of this width and height."""
+    return resize[0] * factor // stride, resize[1] * factor // stride
+
+
+def _ways(config: TracknetConfig, backbone: Backbone, factor: int) -> Iterator[str]:
+    """Change the heatmap, the input, or the decoder; where the heatmap asked for cannot be had, the nearest one."""
+    size, resize, stride = config.model.heatmap.size, config.data.resize, backbone.strides[-1]
+    usable = min(factor, stride)
     if factor <= stride:
-        yield f"model.heatmap.size=[{resize[0] * factor // stride},{resize[1] * factor // stride}]"
-        inputs = [side * stride // factor for side in size]
-        exact = all(side * stride % factor == 0 for side in size)
-        if exact and all(side % backbone.multiple == 0 and 16 <= side <= 4096 for side in inputs):
-            yield f"data.resize=[{inputs[0]},{inputs[1]}]"
-    whole, rests = zip(*(divmod(side * stride, other) for side, other in zip(size, resize, strict=True)), strict=True)
-    if any(rests) or whole[0] != whole[1] or not 1 <= whole[0] <= stride or whole[0].bit_count() != 1:
-        return
-    stages = whole[0].bit_length() - 1
+        yield f"model.heatmap.size={_listed(_heatmap(resize, stride, factor))}"
+    inputs = _nearest_input([side * stride / usable for side in size], backbone.multiple, resize)
+    yield (
+        f"data.resize={_listed(inputs)}"
+        + _also(size, _heatmap(inputs, stride, usable))
+        + (f" {_stages(config, usable)}" if usable != factor else "")
+    )
+    wanted = math.sqrt(math.prod(size) / math.prod(resize)) * stride
+    powers = [1 << power for power in range(stride.bit_length()) if 1 << power != factor]
+    if powers:
+        nearest = min(powers, key=lambda power: abs(math.log(power / wanted)))
+        yield _stages(config, nearest) + _also(size, _heatmap(resize, stride, nearest))
+
+
+def _ways_of_small(config: TracknetConfig, backbone: Backbone) -> Iterator[str]:
+    """The small U-Net decodes for itself, and answers at half of the input's resolution or at all of it."""
+    size, resize = config.model.heatmap.size, config.data.resize
+    bare = "" if config.model.decoder.name == "linear" else "model.decoder.name=linear "
+    for stride in (2, 1):
+        yield f"{bare}model.heatmap.size={_listed(_heatmap(resize, stride, 1))}"
+    inputs = _nearest_input([side * 2 for side in size], backbone.multiple, resize)
+    yield f"{bare}data.resize={_listed(inputs)}" + _also(size, _heatmap(inputs, 2, 1))
+
+
+def _nearest_input(wanted: Sequence[float], unit: int, now: Sequence[int]) -> tuple[int, ...]:
+    """The legal width and height nearest to those wanted, other than ``now``, which the heatmap's own way keeps."""
+    most = 4096 // unit
+    steps = [{min(most, max(1, near(side / unit))) for near in (math.floor, math.ceil)} for side in wanted]
+    legal = [tuple(step * unit for step in pair) for pair in itertools.product(*steps)]
+    others = [pair for pair in legal if pair != tuple(now)] or legal
+    return min(others, key=lambda pair: math.dist(pair, wanted))
+
+
+def _also(asked: Sequence[int], given: Sequence[int]) -> str:
+    return "" if tuple(asked) == tuple(given) else f" model.heatmap.size={_listed(given)}"
+
+
+def _stages(config: TracknetConfig, factor: int) -> str:
+    """The decoder's keys for upsampling by a power of 2, in as many stages as it has, if these are enough."""
+    decoder, stages = config.model.decoder, factor.bit_length() - 1
     if decoder.name == "upsample" and stages <= len(decoder.upsample):
-        yield f"model.decoder.upsample={_listed([2] * stages + [1] * (len(decoder.upsample) - stages))}"
-        return
-    widths = [*itertools.islice(WIDTHS, max(1, stages))]
+        return f"model.decoder.upsample={_listed([2] * stages + [1] * (len(decoder.upsample) - stages))}"
     named = "" if decoder.name == "upsample" else "model.decoder.name=upsample "
-    factors = [2] * stages or [1]
-    yield f"{named}model.decoder.upsample={_listed(factors)} model.decoder.channels={_listed(['C', *widths])}"
+    channels = ["C", *itertools.islice(WIDTHS, max(1, stages))]
+    return f"{named}model.decoder.upsample={_listed([2] * stages or [1])} model.decoder.channels={_listed(channels)}"
 
 
-def _listed(values: list[Any]) -> str:
+def _listed(values: Iterable[Any]) -> str:
     return "[" + ",".join(map(str, values)) + "]"

@@ -25,4 +25,5 @@ class DetectSettings:
 
     def __post_init__(self) -> None:
         require(0 <= self.score_threshold < 1, f"detect.score_threshold must lie in 0..1, got {self.score_threshold}")
-        require(math.isfinite(self.tolerance) and self.tolerance > 0, f"detect.tolerance is {self.tolerance}")
+        fine = math.isfinite(self.tolerance) and self.tolerance > 0
+        require(fine, f"detect.tolerance must be positive, got {self.tolerance}", "4 pixels are usual")

@@ -26,6 +26,7 @@ VISIBILITIES = {1: "easy", 2: "hard", 3: "occluded", 0: "absent"}
 STATUSES = {0: "flying", 1: "hit", 2: "bounce"}
 SECOND_TOLERANCE_PX = 5.0
 BLOCK_FRAMES = 25
+THESE = "score the predictions of these very frames"
 HEADLINE = ("precision", "recall", "f1", "accuracy")
 
 
@@ -73,22 +74,17 @@ def align(clips: Sequence[Clip], rows: Sequence[Row], source: Path) -> Frames:
             f"the rows name no clip, and there are {len(clips)} clips", path=source,
             remedy="give them a column 'clip' with game/clip, or score one clip",
         )  # fmt: skip
+    _refuse_strangers(clips, rows, source, unnamed=unnamed)
     chosen: list[Row] = []
-    last: dict[str, int] = {}
-    for row in rows:
-        last[row.clip] = max(row.frame, last.get(row.clip, -1))
     for clip in clips:
-        if last.get("" if unnamed else clip.name, -1) >= len(clip.frames):
-            raise InputError(
-                f"rows up to frame {last['' if unnamed else clip.name]}, but {clip.name} has {len(clip.frames)} frames",
-                path=source, remedy="score the predictions of these very frames",
-            )  # fmt: skip
-        for number in range(len(clip.frames)):
+        for number, path in enumerate(clip.frames):
             row = found.get(("" if unnamed else clip.name, number))
             if row is None:
-                raise InputError(
-                    f"no row for frame {number} of {clip.name}", path=source, remedy="predict the whole clip again"
-                )
+                reason = f"no row for frame {number} of {clip.name}"
+                raise InputError(reason, path=source, remedy="predict the whole clip again")
+            if row.file and Path(row.file).name != path.name:
+                reason = f"frame {number} of {clip.name} is {path.name}, the row says {row.file}"
+                raise InputError(reason, path=source, row=rows.index(row) + 2, remedy=THESE)
             chosen.append(row)
     sizes = [len(clip.frames) for clip in clips]
     within = np.concatenate([np.arange(size) for size in sizes]) if sizes else np.zeros(0, np.int64)
@@ -103,6 +99,21 @@ def align(clips: Sequence[Clip], rows: Sequence[Row], source: Path) -> Frames:
         visibility=np.concatenate([clip.visibility for clip in clips]),
         status=np.concatenate([clip.status for clip in clips]),
     )
+
+
+def _refuse_strangers(clips: Sequence[Clip], rows: Sequence[Row], source: Path, *, unnamed: bool) -> None:
+    """Rows beyond the end of a clip that is scored, and among rows with a clip's name some without one.
+
+    Rows of other clips are fine: a file may hold more than is scored.
+    """
+    lengths = {"" if unnamed else clip.name: len(clip.frames) for clip in clips}
+    for line, row in enumerate(rows, 2):
+        if not (row.clip or unnamed):
+            raise InputError("a row without a clip, where others have one", path=source, row=line, remedy="name it")
+        length = lengths.get(row.clip, row.frame + 1)
+        if row.frame >= length:
+            name = row.clip or clips[0].name
+            raise InputError(f"frame {row.frame}, but {name} has {length} frames", path=source, row=line, remedy=THESE)
 
 
 def evaluate(

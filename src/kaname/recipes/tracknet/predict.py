@@ -174,5 +174,14 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
         raise InputError(f"not a number: {error}", path=path, row=line, remedy="correct the row") from error
     if math.isnan(x) != math.isnan(y) or math.isinf(x) or math.isinf(y):
         raise InputError("x and y must both be numbers or both be blank", path=path, row=line, remedy="correct the row")
+    for reason, fine in (
+        (f"frame {frame} is none: they count from 0", frame >= 0),
+        (f"the time {seconds} is none", math.isfinite(seconds)),
+        (f"the score {score} lies outside 0..1", 0 <= score <= 1),
+        ("a place without a score", bool(cells["score"]) or math.isnan(x)),
+        (f"the source is {cells.get('source')!r}", (cells.get("source") or "") in ("", DETECTED, FILLED)),
+    ):
+        if not fine:
+            raise InputError(reason, path=path, row=line, remedy="correct the row")
     source = cells.get("source") or (DETECTED if math.isfinite(x) else "")
     return Row(frame, seconds, x, y, score, source, cells.get("clip") or "", cells.get("file") or "")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 MAX_GAP, FASTEST = 10, 0.2
 TRAIL_SECONDS = 0.4
+OVERLAY = "overlay.mp4"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,9 @@ def predict_sources(
     places = _places(sources, out)
     for source, place in zip(sources, places, strict=True):
         count = _predict_one(model, source, place, smoothing, rate)
+        if not overlay and (place / OVERLAY).exists():
+            (place / OVERLAY).unlink()
+            print(f"{place / OVERLAY} of an earlier prediction is removed")
         notes = {
             "format": "kaname-balls", "recipe": "tracknet", "source": source.name, "model": describe_model(model),
             "coordinates": COORDINATES, "absent": model.card.get("absent"),
@@ -105,8 +109,8 @@ def predict_sources(
         filled = f", {count.filled} filled" if smoothing.name != "none" else ""
         print(f"{source}: {count.rows} frames, {count.detected} with a ball{filled}; {place / 'ball.csv'}")
         if overlay:
-            _overlay(source, place / "ball.csv", place / "overlay.mp4", rate)
-            print(f"{source}: drawn in {place / 'overlay.mp4'}")
+            _overlay(source, place / "ball.csv", place / OVERLAY, rate)
+            print(f"{source}: drawn in {place / OVERLAY}")
 
 
 def _places(sources: list[Path], out: Path) -> list[Path]:
@@ -135,7 +139,7 @@ def _predict_one(model: Any, source: Path, place: Path, smoothing: Smoothing, ra
             with Bar(f"predicting {source.name}", frame_count(source)) as bar:
                 for frame, points in model.stream(stream):
                     bar.advance()
-                    yield row_of(points, frame=frame.index, seconds=frame.seconds)
+                    yield row_of(points, frame=frame.index, seconds=frame.seconds, file=frame.name)
         except InputError as error:
             raise InputError(error.reason, path=error.path or source, row=error.row, remedy=error.remedy) from error
 

@@ -75,8 +75,12 @@ def clip_rows(model: Model, clip: Clip, speed: Speed) -> Iterator[Row]:
     """The answers for a clip's frames, in their order."""
     read = speed.timed("reading", read_image)
     images = (Frame(number, 0.0, read(path)) for number, path in enumerate(clip.frames))
-    for frame, points in model.stream(images):
-        yield row_of(points, frame=frame.index, seconds=0.0, clip=clip.name, file=clip.frames[frame.index].name)
+    try:
+        for frame, points in model.stream(images):
+            yield row_of(points, frame=frame.index, seconds=0.0, clip=clip.name, file=clip.frames[frame.index].name)
+    except InputError as error:
+        where = error.path or clip.frames[0].parent
+        raise InputError(error.reason, path=where, row=error.row, remedy=error.remedy) from error
 
 
 def score_model(
@@ -120,7 +124,8 @@ def score_file(predictions: Path, clips: Sequence[Clip], out: Path, how: Scoring
         "predictions": predictions.name, "set": out.name, "games": games_of(clips), "clips": len(clips),
         "frames": len(frames.names), "absent": made.get("absent", how.data.absent),
         "occluded_counts_as_absent": how.occluded_absent, "smooth": how.smooth, "intervals": intervals,
-        "detect": to_dict(how.detect), "pixels": "of the original frames", "data_hash": report.hash_of(clips), **notes,
+        "detect": to_dict(how.detect), "pixels": "of the original frames", "data_hash": report.hash_of(clips),
+        "rows_of_other_clips": len(rows) - len(frames.names), **notes,
     }  # fmt: skip
     result = Result(groups, settings, frames, made)
     write_json(out / "metrics.json", result.content)
@@ -203,6 +208,8 @@ def score(
     report.write(result, clips, place / name, model=model, source=source)
     told = result.settings
     print(f"\n{name}: {told['frames']} frames of {len(clips)} clips, absent: {told['absent']}, {told['intervals']}")
+    if told["rows_of_other_clips"]:
+        print(f"not of this set and not scored: {told['rows_of_other_clips']} rows of other clips")
     print_table(figures.table(result.groups, settings.tolerance))
     publish(place, [name], headline=name, whole=out is not None)
     return result.content
