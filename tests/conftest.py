@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-pytest.register_assert_rewrite("contracts")  # contracts hold assertions of the tests that inherit them
+pytest.register_assert_rewrite("contracts", "calling")  # contracts hold assertions of the tests that inherit them
 
 # Before anything imports torch or NumPy's BLAS: processes with a thread for each core each would fight over the cores.
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -24,6 +24,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Stored features of a test must not fill the folder of the person who runs it.
 _cache = tempfile.TemporaryDirectory(prefix="kaname-tests-")
 os.environ["KANAME_CACHE"] = _cache.name
+
+# Before anything of kaname is imported, and after the numbers of threads, for it imports NumPy: what enters and leaves
+# geometry, codecs, losses, metrics and models has the shapes that annotations state.
+import shapes  # noqa: E402
+
+shapes.install()
 
 
 def pytest_configure(config: pytest.Config) -> None:

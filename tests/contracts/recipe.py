@@ -207,8 +207,18 @@ class RecipeContract:
         """Neither by the same words nor by a bare ``--resume``."""
         before = snapshot(trained.run)
         trained.kaname(*self.training(trained, trained.run)).refused("already holds a run", "--resume")
-        trained.kaname(*self.training(trained, trained.run), "--resume").refused("finished")
+        assert "finished" in trained.kaname(*self.training(trained, trained.run), "--resume").done().out
         assert snapshot(trained.run) == before
+
+    def test_a_run_that_was_killed_before_its_page_gets_it(self, trained: Trained) -> None:
+        """A bare ``--resume`` has nothing left to train and makes what is missing."""
+        shutil.copytree(trained.run, trained.folder / "paged")
+        (trained.folder / "paged" / "report.html").unlink()
+        said = trained.kaname(*self.training(trained, trained.folder / "paged"), "--resume").done().out
+        assert "finished" in said and (trained.folder / "paged" / "report.html").is_file()
+        for name, content in snapshot(trained.run).items():
+            if name.endswith(".pt") or name == "log.csv":
+                assert (trained.folder / "paged" / name).read_bytes() == content, name
 
     def test_a_dry_run_writes_nothing(self, trained: Trained) -> None:
         """It shows shapes and the loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from kaname.data.cache import ArrayCache, content_key
 from kaname.data.dataset import collate, to_batch
 from kaname.engine.features import CachedFeatures, backbone_key, features_of, with_cached_features
 from kaname.engine.settings import TrainSettings
+from kaname.errors import InputError
 from kaname.losses.heatmap import bce_with_logits
 from kaname.models.backbones import build_backbone, freeze
 from kaname.models.network import Network
@@ -136,3 +138,16 @@ def test_only_frozen_backbones_are_cached(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(val, CachedFeatures)
     train, _ = with_cached_features(pictures, None, make_network(), settings, augmented=False)
     assert isinstance(train, CachedFeatures)
+    with pytest.raises(InputError, match="frozen backbone"):
+        with_cached_features(pictures, None, live, replace(settings, cache_views=2), augmented=True)
+
+
+def test_views_do_not_depend_on_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KANAME_CACHE", str(tmp_path))
+    kept = TrainSettings(precision="fp32", device="cpu", cache_views=3, seed=5)
+    rows = []
+    for settings in (kept, replace(kept, cache_budget=0.0)):
+        train, _ = with_cached_features(Pictures(2), None, make_network(), settings, augmented=True)
+        rows.append([train.sample(index, epoch) for epoch in range(4) for index in range(2)])
+    for one, other in zip(*rows, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in one)

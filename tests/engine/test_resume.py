@@ -153,12 +153,15 @@ def test_a_stage_draws_its_own_order(tmp_path: Path) -> None:
     assert {epoch for _, epoch in seen[0]}.isdisjoint({epoch for _, epoch in seen[1]})
 
 
-def test_a_stage_in_the_same_folder_keeps_the_one_before(tmp_path: Path) -> None:
+def test_a_stage_in_the_same_folder_keeps_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, make_settings(epochs=2))
     best, log = (tmp_path / "model.pt").read_bytes(), (tmp_path / "log.csv").read_bytes()
-    for changes in ({}, {"num_workers": 1}, {"lr": 0.5}):
-        with pytest.raises(InputError, match="this run is finished"):
-            run(tmp_path, make_settings(epochs=2, **changes), resume="auto")
+    for changes in ({}, {"num_workers": 1}, {"lr": 0.5}, {"optimizer": "sgd"}):
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+        work = run(tmp_path, make_settings(epochs=2, **changes), resume="auto")
+        assert "this run is finished (2 epochs)" in capsys.readouterr().out
+        assert work.progress.finished and (work.progress.stage, work.progress.epoch) == (1, 2)
+        assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     work = run(tmp_path, make_settings(epochs=2), resume=str(tmp_path / "last.pt"))
     assert work.progress.stage == 2
     assert (tmp_path / "model.stage1.pt").read_bytes() == best

@@ -1,4 +1,4 @@
-"""Several processes give what one gives: weights, logs, resumed runs, for every loss."""
+"""Several processes give what one gives: weights, logs, resumed runs, for every loss; and one line where one fails."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from engine.tiny_task import content
+from kaname.engine import checkpoint
 from kaname.engine.progress import read_rows
 from kaname.losses.heatmap import LOSSES
+from kaname.samples.gauge import write
+from models.tiny_vits import save_tiny
 
 SCRIPT = Path(__file__).with_name("many_processes.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
@@ -122,3 +126,49 @@ def test_nested_lists_of_modules_are_sharded(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+GAUGE = ("--device", "cpu", "--precision", "fp32", "--num-workers", "0", "--batch-size", "5")
+
+
+def command(data: Path, run: Path, *words: object) -> list[str]:
+    given = ("--data", data, *GAUGE, "--out-dir", run, *words)
+    return [sys.executable, "-m", "kaname", "gauge", "train", *map(str, given)]
+
+
+@pytest.mark.slow
+def test_a_picture_that_vanishes_stops_them_all(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 10, 1, size=64, variety="plain", processes=1)
+    words = ("--backbone", "small:8", "--size", 64, "--epochs", 4000, "--devices", 2)
+    process = subprocess.Popen(
+        command(data, tmp_path / "run", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean()
+    )
+    try:
+        for _ in range(1200):
+            if (tmp_path / "run" / "last.pt").is_file() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        next((data / "train").rglob("*.jpg")).unlink()
+        _, error = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 2, error
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert any("dial_" in line for line in lines) and all("a fault of kaname" not in line for line in lines), error
+    assert "gloo" not in "".join(lines) and any("the last good state is" in line for line in lines), error
+    assert checkpoint.load(tmp_path / "run" / "last.pt").training is not None
+
+
+@pytest.mark.slow
+def test_a_frozen_backbone_is_not_spread(tmp_path: Path) -> None:
+    """Its cached features are made outside of a forward pass; the weights come out as those of one process."""
+    data = write(tmp_path / "data", 12, 1, size=64, variety="plain", processes=1)
+    vit = save_tiny("dinov2", tmp_path / "vit", seed=1)
+    words = ("--backbone", vit, "--size", 56, "--epochs", 2)
+    for name, more in (("one", ("--devices", 1)), ("two", ("--devices", 2, "--strategy", "fsdp"))):
+        line = command(data, tmp_path / name, *words, *more)
+        done = subprocess.run(line, capture_output=True, text=True, env=clean(), timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+    one, two = (checkpoint.load(tmp_path / name / "model.pt").model for name in ("one", "two"))
+    for key, value in one.items():
+        assert (two[key] - value).norm() <= 1e-6 * value.norm() + 1e-12, key

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.tiny_vits import save_tiny
+from models.tiny_vits import on_request
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +19,4 @@ def _one_thread() -> None:
 @pytest.fixture(scope="session")
 def tiny_vit(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """``tiny_vit(kind)`` -> the folder of a tiny transformer of that kind."""
-    folders: dict[str, Path] = {}
-
-    def folder(kind: str) -> Path:
-        if kind not in folders:
-            folders[kind] = save_tiny(kind, tmp_path_factory.mktemp(kind), seed=len(folders))
-        return folders[kind]
-
-    return folder
+    return on_request(tmp_path_factory)

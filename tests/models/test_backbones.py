@@ -228,6 +228,17 @@ def test_bad_folders(tmp_path: Path, tiny_vit: TinyVit) -> None:
         build_backbone(str(tmp_path), pretrained=True)
 
 
+@pytest.mark.parametrize("word", ["vit", "timm"])
+def test_a_folder_that_is_called_like_a_kind(
+    word: str, tmp_path: Path, tiny_vit: TinyVit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"write {word}:NAME"):
+        build_backbone(word)
+    shutil.copytree(tiny_vit("dinov2"), tmp_path / word)
+    assert build_backbone(word).description["kind"] == "vit"
+
+
 def test_weights_that_lack_a_tensor(tmp_path: Path, tiny_vit: TinyVit) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
@@ -42,4 +45,16 @@ def save_tiny(kind: str, folder: Path, *, seed: int) -> Path:
     model.save_pretrained(folder)
     processor = {"image_mean": [0.4, 0.41, 0.42], "image_std": [0.2, 0.21, 0.22], "do_center_crop": True}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    return folder
+
+
+def on_request(factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``folder(kind)`` -> the folder of a tiny transformer of that kind, saved once."""
+    folders: dict[str, Path] = {}
+
+    def folder(kind: str) -> Path:
+        if kind not in folders:
+            folders[kind] = save_tiny(kind, factory.mktemp(kind), seed=len(folders))
+        return folders[kind]
+
     return folder

@@ -48,7 +48,7 @@ def compare(
             raise InputError(f"--{name} must lie in 1..10,000,000, got {count}", remedy="leave it out")
     if seed < 0:
         raise InputError(f"--seed must not be negative, got {seed}", remedy="leave it out for 0")
-    files = [find_predictions(path) for path in (a, b)]
+    files = [find_predictions(path, split) for path in (a, b)]
     recipes = [recipe_of(path) for path in files]
     if recipes[0] != recipes[1]:
         raise InputError(f"of the recipe {recipes[1]!r}, but A is of {recipes[0]!r}", path=files[1],
@@ -65,8 +65,10 @@ def compare(
     print("\n".join(["", *remarks(content), f"written to {target}"]))
 
 
-def find_predictions(path: Path) -> Path:
-    """The file of predictions: the path itself, or in a folder (or in the one set's folder in it) what a recipe writes.
+def find_predictions(path: Path, split: str | None = None) -> Path:
+    """The file of predictions: the path itself, or in a folder (or in a set's folder in it) what a recipe writes.
+
+    Of several sets' folders the one of ``split`` counts, without it the one that the folder's metrics are of.
 
     Raises:
         InputError: nothing there, or several.
@@ -78,6 +80,10 @@ def find_predictions(path: Path) -> Path:
     found = _written_by_recipes(path)
     if not found:
         found = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _written_by_recipes(folder)]
+    if len(found) > 1:
+        content = _read(path / "metrics.json") if (path / "metrics.json").is_file() else {}
+        chosen = split or (content.get("settings", {}).get("set") if isinstance(content, dict) else None)
+        found = [file for file in found if file.parent.name == chosen] or found
     if len(found) != 1:
         names = ", ".join(item.relative_to(path).as_posix() for item in found)
         what = f"several: {names}" if found else "no predictions"

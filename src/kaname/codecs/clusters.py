@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from jaxtyping import Complex128, Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-# From means (M, 2) to the next means (M, 2) and the mass (M,) in the kernel around the old ones.
-_Step = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+# From means to the next means and the mass in the kernel around the old ones.
+_Step = Callable[[Float64[np.ndarray, "means 2"]], tuple[Float64[np.ndarray, "means 2"], Float64[np.ndarray, "means"]]]
 
 _STOP = 1e-3  # a trajectory ends when it moves at most this part of the bandwidth, as in scikit-learn
 _MAX_ITERATIONS = 300
@@ -34,7 +33,9 @@ _DEVIATION = 1e-3  # lattice positions may be off by this part of a step (coordi
 _WEIGHT_RANGE = 1e9  # beyond it a light point drowns in the rounding of a prefix sum
 
 
-def mean_shift(points: ArrayLike, bandwidth: float, weights: ArrayLike | None = None) -> FloatArray:
+def mean_shift(
+    points: ArrayLike, bandwidth: float, weights: ArrayLike | None = None
+) -> Float64[np.ndarray, "centres 2"]:
     """Cluster centres by mean shift with a flat kernel (Comaniciu and Meer, 2002).
 
     Without weights the centres equal those of scikit-learn's ``MeanShift(bandwidth=bandwidth)``: every point is a
@@ -77,7 +78,7 @@ def peaks(
     min_score: float = 0.1,
     weighted: bool = False,
     single: bool = False,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Float64[np.ndarray, "points 2"], Float64[np.ndarray, "points"]]:
     """The points that a heatmap shows: any number of them, or the one that it shows most clearly.
 
     The map is normalised to 0..1 by its minimum and maximum, the cells strictly above ``threshold`` are clustered by
@@ -128,8 +129,13 @@ def peaks(
     return centres, _scores(centres, owner, cells, raw)
 
 
-def _scores(centres: FloatArray, owner: IntArray, cells: FloatArray, raw: FloatArray) -> FloatArray:
-    """For each centre (K, 2) the greatest value among the cells (N,) that it owns."""
+def _scores(
+    centres: Float64[np.ndarray, "centres 2"],
+    owner: Int64[np.ndarray, "cells"],
+    cells: Float64[np.ndarray, "cells 2"],
+    raw: Float64[np.ndarray, "cells"],
+) -> Float64[np.ndarray, "centres"]:
+    """For each centre the greatest value among the cells that it owns."""
     scores = np.full(len(centres), -np.inf)
     np.maximum.at(scores, owner, raw)
     # A centre between other clusters' cells may be nearest to none: it scores as the cell nearest to it.
@@ -138,8 +144,10 @@ def _scores(centres: FloatArray, owner: IntArray, cells: FloatArray, raw: FloatA
     return scores
 
 
-def _checked(points: ArrayLike, bandwidth: float, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray | None]:
-    """Points (N, 2) and weights (N,) or None, all of them finite and with some weight."""
+def _checked(
+    points: ArrayLike, bandwidth: float, weights: ArrayLike | None
+) -> tuple[Float64[np.ndarray, "points 2"], Float64[np.ndarray, "points"] | None]:
+    """Points and weights or None, all of them finite and with some weight."""
     xy = np.asarray(points, dtype=np.float64)
     if xy.size == 0:
         xy = np.zeros((0, 2))
@@ -159,14 +167,16 @@ def _checked(points: ArrayLike, bandwidth: float, weights: ArrayLike | None) -> 
     return xy[mass > 0], mass[mass > 0]
 
 
-def _climb(seeds: FloatArray, step: _Step, bandwidth: float) -> tuple[FloatArray, FloatArray]:
-    """Let every seed climb; return the distinct places of arrival (M, 2) and the mass found there (M,).
+def _climb(
+    seeds: Float64[np.ndarray, "seeds 2"], step: _Step, bandwidth: float
+) -> tuple[Float64[np.ndarray, "centres 2"], Float64[np.ndarray, "centres"]]:
+    """Let every seed climb; return the distinct places of arrival and the mass found there.
 
     All trajectories advance together. Two that stand at the same place have the same future, so they go on as one.
     """
-    arrived: list[FloatArray] = []
-    masses: list[FloatArray] = []
-    latest: list[IntArray] = []
+    arrived: list[np.ndarray] = []
+    masses: list[np.ndarray] = []
+    latest: list[np.ndarray] = []
     means, seed = _merged(seeds, np.arange(len(seeds)))
     for iteration in range(_MAX_ITERATIONS + 1):
         moved, mass = step(means)
@@ -186,7 +196,9 @@ def _climb(seeds: FloatArray, step: _Step, bandwidth: float) -> tuple[FloatArray
     return centres[last], heights[last]
 
 
-def _merged(means: FloatArray, seed: IntArray) -> tuple[FloatArray, IntArray]:
+def _merged(
+    means: Float64[np.ndarray, "means 2"], seed: Int64[np.ndarray, "means"]
+) -> tuple[Float64[np.ndarray, "distinct 2"], Int64[np.ndarray, "distinct"]]:
     """The distinct means, each with the greatest index of the seeds that stand there."""
     order = np.lexsort((seed, means[:, 1], means[:, 0]))
     means, seed = means[order], seed[order]
@@ -194,7 +206,9 @@ def _merged(means: FloatArray, seed: IntArray) -> tuple[FloatArray, IntArray]:
     return means[last], seed[last]
 
 
-def _without_duplicates(centres: FloatArray, mass: FloatArray, bandwidth: float) -> FloatArray:
+def _without_duplicates(
+    centres: Float64[np.ndarray, "centres 2"], mass: Float64[np.ndarray, "centres"], bandwidth: float
+) -> Float64[np.ndarray, "kept 2"]:
     """Of centres within one bandwidth of each other keep the heaviest; ties go to the greater x, then y."""
     order = np.lexsort((centres[:, 1], centres[:, 0], mass))[::-1]
     ranked = centres[order]
@@ -215,20 +229,22 @@ class _Lattice:
         x, y: positions of the columns and of the rows.
         step_x, step_y: their distances.
         deviation: how far, in steps, the columns stand from their regular places.
-        prefix: ``(rows * (columns + 1),)``: the mass left of a column as the real part, mass times x as the
-            imaginary part. One complex array, so that one look-up fetches both.
+        prefix: the mass left of a column as the real part, mass times x as the imaginary part. One complex array, so
+            that one look-up fetches both.
     """
 
-    x: FloatArray
-    y: FloatArray
+    x: Float64[np.ndarray, "columns"]
+    y: Float64[np.ndarray, "rows"]
     step_x: float
     step_y: float
     deviation: float
-    prefix: NDArray[np.complex128]
+    prefix: Complex128[NDArray[np.complex128], "rows*(columns+1)"]  # the stubs know no parts of any array
 
     @classmethod
-    def of(cls, xy: FloatArray, mass: FloatArray | None, bandwidth: float) -> _Lattice | None:
-        """The lattice of the points (N, 2); None where they lie on none, or where it would be no gain."""
+    def of(
+        cls, xy: Float64[np.ndarray, "points 2"], mass: Float64[np.ndarray, "points"] | None, bandwidth: float
+    ) -> _Lattice | None:
+        """The lattice of the points; None where they lie on none, or where it would be no gain."""
         if mass is not None and mass.sum() > _WEIGHT_RANGE * mass.min():
             return None
         across, down = _Axis.of(xy[:, 0]), _Axis.of(xy[:, 1])
@@ -250,15 +266,15 @@ class _Lattice:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Regular positions (L,) that hold all values (N,), each value's index (N,), and the worst deviation in steps."""
+    """Regular positions that hold all values, each value's index, and the worst deviation in steps."""
 
-    positions: FloatArray
+    positions: Float64[np.ndarray, "positions"]
     step: float
-    index: IntArray
+    index: Int64[np.ndarray, "values"]
     deviation: float
 
     @classmethod
-    def of(cls, values: FloatArray) -> _Axis | None:
+    def of(cls, values: Float64[np.ndarray, "values"]) -> _Axis | None:
         """The axis of these values; None where they are not regular."""
         distinct, inverse = np.unique(values, return_inverse=True)
         if len(distinct) == 1:
@@ -271,12 +287,12 @@ class _Axis:
         deviation = float(np.abs(exact - index).max())
         if deviation > _DEVIATION or bool((np.diff(index) < 1).any()):
             return None
-        positions: FloatArray = distinct[0] + step * np.arange(int(index[-1]) + 1, dtype=np.float64)
+        positions = distinct[0] + step * np.arange(int(index[-1]) + 1, dtype=np.float64)
         positions[index] = distinct
         return cls(positions, step, index[inverse], deviation)
 
 
-def _common_step(gaps: FloatArray) -> float | None:
+def _common_step(gaps: Float64[np.ndarray, "gaps"]) -> float | None:
     """The greatest length of which all gaps are whole multiples (Euclid's algorithm with a tolerance)."""
     step = float(gaps.min())
     while float(gaps.max()) < step * _MAX_CELLS:
@@ -297,7 +313,12 @@ def _lattice_step(lattice: _Lattice, bandwidth: float) -> _Step:
     squared = bandwidth * bandwidth
     slack = 1e-7 * max(1.0, bandwidth / lattice.step_x) + 2 * lattice.deviation
 
-    def ends(x: FloatArray, dy: FloatArray, half: FloatArray, sign: int) -> IntArray:
+    def ends(
+        x: Float64[np.ndarray, "means"],
+        dy: Float64[np.ndarray, "means reach"],
+        half: Float64[np.ndarray, "means reach"],
+        sign: int,
+    ) -> Int64[np.ndarray, "means reach"]:
         """The outermost column of the disc on one side (-1, +1), the doubtful ones decided by the exact distance."""
         place = (x[:, None] + sign * half - lattice.x[0]) / lattice.step_x
         column = np.floor(place + slack) if sign > 0 else np.ceil(place - slack)
@@ -310,7 +331,9 @@ def _lattice_step(lattice: _Lattice, bandwidth: float) -> _Step:
         index[doubtful] = at - sign * (outside & (at >= 0) & (at < columns))
         return index
 
-    def part(means: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def part(
+        means: Float64[np.ndarray, "means 2"],
+    ) -> tuple[Float64[np.ndarray, "means 2"], Float64[np.ndarray, "means"]]:
         x, y = means[:, 0], means[:, 1]
         top = np.ceil((y - bandwidth - lattice.y[0]) / lattice.step_y).astype(np.int64) - 1
         row = np.minimum(np.maximum(top, 0), rows - len(reach))[:, None] + reach
@@ -329,12 +352,16 @@ def _lattice_step(lattice: _Lattice, bandwidth: float) -> _Step:
     return _in_blocks(part, block)
 
 
-def _tree_step(xy: FloatArray, weights: FloatArray | None, bandwidth: float) -> _Step:
+def _tree_step(
+    xy: Float64[np.ndarray, "points 2"], weights: Float64[np.ndarray, "points"] | None, bandwidth: float
+) -> _Step:
     """One step of mean shift with a k-d tree, for points anywhere."""
     tree = cKDTree(xy)
     weighted = np.column_stack([xy, np.ones(len(xy))]) * (1.0 if weights is None else weights[:, None])
 
-    def part(means: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def part(
+        means: Float64[np.ndarray, "means 2"],
+    ) -> tuple[Float64[np.ndarray, "means 2"], Float64[np.ndarray, "means"]]:
         neighbours = tree.query_ball_point(means, bandwidth, return_sorted=False)
         counts = np.fromiter(map(len, neighbours), dtype=np.int64, count=len(means))
         flat = np.fromiter(chain.from_iterable(neighbours), dtype=np.int64, count=int(counts.sum()))
@@ -347,7 +374,9 @@ def _tree_step(xy: FloatArray, weights: FloatArray | None, bandwidth: float) -> 
 def _in_blocks(part: _Step, size: int) -> _Step:
     """The same step, ``size`` means at a time, so that the arrays in between stay small."""
 
-    def step(means: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def step(
+        means: Float64[np.ndarray, "means 2"],
+    ) -> tuple[Float64[np.ndarray, "means 2"], Float64[np.ndarray, "means"]]:
         parts = [part(means[at : at + size]) for at in range(0, len(means), size)]
         return np.concatenate([moved for moved, _ in parts]), np.concatenate([mass for _, mass in parts])
 

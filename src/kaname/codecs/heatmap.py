@@ -18,16 +18,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float32, Float64, Int64, Shaped
+from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid, whole_size
 
-FloatArray: TypeAlias = NDArray[np.float64]
-Maps: TypeAlias = NDArray[np.float32]
 Stride: TypeAlias = "float | tuple[float, float] | Grid"
 
 NOTHING = 1e-18  # a factor of a Gaussian below this is 0: products of two stay out of float32's slow denormal range
@@ -39,7 +38,9 @@ EPSILON = 1e-10
 FARTHEST = 1.0  # cells from the peak beyond which a refinement is noise
 
 
-def encode(points: ArrayLike, visible: ArrayLike, size: tuple[int, int], stride: Stride, sigma: float) -> Maps:
+def encode(
+    points: ArrayLike, visible: ArrayLike, size: tuple[int, int], stride: Stride, sigma: float
+) -> Float32[np.ndarray, "points {size[0]} {size[1]}"]:
     """One Gaussian a point: ``exp(-d^2 / (2 sigma^2))`` with d in cells, 1 at the sub-pixel place itself.
 
     Args:
@@ -69,7 +70,9 @@ def encode(points: ArrayLike, visible: ArrayLike, size: tuple[int, int], stride:
     return down[:, :, None] * across[:, None, :]
 
 
-def encode_sets(points: Sequence[ArrayLike], size: tuple[int, int], stride: Stride, sigma: float) -> Maps:
+def encode_sets(
+    points: Sequence[ArrayLike], size: tuple[int, int], stride: Stride, sigma: float
+) -> Float32[np.ndarray, "channels {size[0]} {size[1]}"]:
     """One map a set of points, overlaps by maximum.
 
     Args:
@@ -91,7 +94,9 @@ def encode_sets(points: Sequence[ArrayLike], size: tuple[int, int], stride: Stri
     return maps
 
 
-def decode(heatmaps: NDArray[Any], stride: Stride, method: str = "argmax") -> tuple[FloatArray, FloatArray]:
+def decode(
+    heatmaps: Shaped[np.ndarray, "points height width"], stride: Stride, method: str = "argmax"
+) -> tuple[Float64[np.ndarray, "points 2"], Float64[np.ndarray, "points"]]:
     """The place of each map's peak.
 
     Args:
@@ -128,7 +133,7 @@ def decode(heatmaps: NDArray[Any], stride: Stride, method: str = "argmax") -> tu
     return points, np.where(found, highest, 0.0)
 
 
-def _points(points: ArrayLike) -> FloatArray:
+def _points(points: ArrayLike) -> Float64[np.ndarray, "points 2"]:
     array = np.asarray(points, np.float64)
     if array.size == 0 and array.ndim <= 2:
         return np.zeros((0, 2))
@@ -137,13 +142,15 @@ def _points(points: ArrayLike) -> FloatArray:
     return array
 
 
-def _profiles(points: FloatArray, size: tuple[int, int], stride: Stride, sigma: float) -> tuple[Maps, Maps]:
-    """The Gaussians' two factors, ``(N, height)`` and ``(N, width)``."""
+def _profiles(
+    points: Float64[np.ndarray, "points 2"], size: tuple[int, int], stride: Stride, sigma: float
+) -> tuple[Float32[np.ndarray, "points {size[0]}"], Float32[np.ndarray, "points {size[1]}"]]:
+    """The Gaussians' two factors, down and across."""
     height, width = whole_size(size, "a heatmap")
     if not 0 < sigma < math.inf:
         raise InputError(f"sigma must be finite and greater than 0 cells, got {sigma}")
     index = Grid.of(stride).to_index(points)
-    factors: list[Maps] = []
+    factors: list[np.ndarray] = []
     for axis, count in ((1, height), (0, width)):
         # Beyond 60 sigma nothing is left; the limit keeps the square of a far point finite.
         distance = np.clip((np.arange(count) - index[:, axis, None]) / sigma, -60, 60)
@@ -152,8 +159,10 @@ def _profiles(points: FloatArray, size: tuple[int, int], stride: Stride, sigma: 
     return factors[0], factors[1]
 
 
-def _windows(maps: NDArray[Any], peaks: NDArray[np.int64], reach: int) -> FloatArray:
-    """What lies within ``reach`` cells of each peak, ``(K, 2 reach + 1, 2 reach + 1)``; below 0 and outside: 0."""
+def _windows(
+    maps: Shaped[np.ndarray, "points height width"], peaks: Int64[np.ndarray, "points 2"], reach: int
+) -> Float64[np.ndarray, "points {2*reach+1} {2*reach+1}"]:
+    """What lies within ``reach`` cells of each peak; below 0 and outside: 0."""
     number, height, width = maps.shape
     around = np.arange(-reach, reach + 1)
     rows, columns = peaks[:, 0, None] + around, peaks[:, 1, None] + around
@@ -164,11 +173,15 @@ def _windows(maps: NDArray[Any], peaks: NDArray[np.int64], reach: int) -> FloatA
     return np.where(inside, values.clip(0, None), 0)
 
 
-def _argmax(maps: NDArray[Any], peaks: NDArray[np.int64]) -> FloatArray:
+def _argmax(
+    maps: Shaped[np.ndarray, "points height width"], peaks: Int64[np.ndarray, "points 2"]
+) -> Float64[np.ndarray, "points 2"]:
     return np.zeros(peaks.shape)
 
 
-def _soft_argmax(maps: NDArray[Any], peaks: NDArray[np.int64]) -> FloatArray:
+def _soft_argmax(
+    maps: Shaped[np.ndarray, "points height width"], peaks: Int64[np.ndarray, "points 2"]
+) -> Float64[np.ndarray, "points 2"]:
     """The centre of mass under a Gaussian window around the peak, freed of the window's pull.
 
     A window of sigma t at p sees of a Gaussian of sigma s at c a blob with mean m = p + (c - p) t^2 / (s^2 + t^2) and
@@ -196,7 +209,9 @@ def _soft_argmax(maps: NDArray[Any], peaks: NDArray[np.int64]) -> FloatArray:
     return _mend_at_borders(offset, maps, peaks, REACH)
 
 
-def _dark(maps: NDArray[Any], peaks: NDArray[np.int64]) -> FloatArray:
+def _dark(
+    maps: Shaped[np.ndarray, "points height width"], peaks: Int64[np.ndarray, "points 2"]
+) -> Float64[np.ndarray, "points 2"]:
     """One Newton step on the logarithm of the smoothed map: exact for a Gaussian, whose logarithm is a parabola."""
     values = _windows(maps, peaks, BLUR_REACH + 2)
     around = np.arange(-BLUR_REACH, BLUR_REACH + 1)
@@ -217,7 +232,12 @@ def _dark(maps: NDArray[Any], peaks: NDArray[np.int64]) -> FloatArray:
     return _mend_at_borders(offset, maps, peaks, BLUR_REACH + 2)
 
 
-def _mend_at_borders(offset: FloatArray, maps: NDArray[Any], peaks: NDArray[np.int64], reach: int) -> FloatArray:
+def _mend_at_borders(
+    offset: Float64[np.ndarray, "points 2"],
+    maps: Shaped[np.ndarray, "points height width"],
+    peaks: Int64[np.ndarray, "points 2"],
+    reach: int,
+) -> Float64[np.ndarray, "points 2"]:
     """Replace the offsets of peaks whose window of ``reach`` cells is cut off by the border, which would pull them.
 
     There a round Gaussian is fitted to the cells that exist: least squares on the logarithm, weighted by the squared
@@ -235,7 +255,7 @@ def _mend_at_borders(offset: FloatArray, maps: NDArray[Any], peaks: NDArray[np.i
     right = np.einsum("knt,kn->kt", weighted, np.log(np.maximum(values, EPSILON)))
     # The ridge decides where too few cells have a value: no bend, so no offset.
     normal = np.einsum("knt,nu->ktu", weighted, terms) + 1e-12 * np.eye(4)
-    parabola = cast("FloatArray", np.linalg.solve(normal, right[:, :, None]))[:, :, 0]
+    parabola = cast("np.ndarray", np.linalg.solve(normal, right[:, :, None]))[:, :, 0]
     peaked = parabola[:, 3] < 0
     fitted = -parabola[:, 1:3] / np.where(peaked, 2 * parabola[:, 3], 1)[:, None]
     mended = np.array(offset)
@@ -243,7 +263,7 @@ def _mend_at_borders(offset: FloatArray, maps: NDArray[Any], peaks: NDArray[np.i
     return mended
 
 
-METHODS: dict[str, Callable[[NDArray[Any], NDArray[np.int64]], FloatArray]] = {
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "argmax": _argmax,
     "soft-argmax": _soft_argmax,
     "dark": _dark,

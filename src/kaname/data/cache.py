@@ -2,7 +2,8 @@
 
 An entry's name is a hash of everything it was computed from, so a changed image, label, weight or setting cannot find
 an old entry. Entries are written under another name and renamed, read by memory mapping, and removed oldest use first
-when the folder outgrows its budget; an entry that another process removes while it is being read stays readable.
+when the folder outgrows its budget; an entry that another process removes while it is being read stays readable. An
+entry carries checksums: one whose bytes have changed on the disk is computed again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import contextlib
 import hashlib
 import json
 import os
+import time
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,12 @@ from numpy.typing import NDArray
 from kaname.errors import InputError
 
 ENDING = ".features"
-MAGIC = b"KANAME1\n"
+PARTIAL = ".partial"
+MAGIC = b"KANAME2\n"
 ALIGNMENT = 64
 KEPT = 0.9  # share of the budget that stays when room is made, so that not every entry makes room anew
+COUNTED = 1 / 256  # of the budget, written by one process since it counted: others write too, so it counts again
+ABANDONED = 600.0  # seconds after which a file that was never renamed belongs to nobody
 
 Array = NDArray[Any]
 
@@ -33,7 +39,8 @@ class ArrayCache:
 
     Args:
         folder: is made where it is missing; several processes and runs may share it.
-        budget: bytes that its entries may take; 0 stores nothing.
+        budget: bytes that its entries may take, give or take one entry for each process that is just writing; 0
+            stores nothing.
 
     Raises:
         InputError: the folder cannot be made.
@@ -50,16 +57,20 @@ class ArrayCache:
                 path=folder,
                 remedy="set KANAME_CACHE or --cache-budget 0",
             ) from error
-        self._size = sum(size for _, _, size in self._entries()) if budget else 0
+        self._written = 0  # bytes since the folder was counted
+        self._sound: set[str] = set()  # keys whose checksum this process has compared
+        if budget:
+            self._make_room()
 
     def get(self, key: str) -> dict[str, Array] | None:
         """The arrays stored under ``key``, memory-mapped and read-only; ``None`` where there are none."""
         path = self._path(key)
         try:
-            found = _read(path)
-        except (OSError, ValueError, KeyError):  # absent, removed by another process, or damaged: compute it again
+            found = _read(path, check=key not in self._sound)
+        except Exception:  # absent, removed by another process, or damaged in any way: compute it again
             self.misses += 1
             return None
+        self._sound.add(key)
         with contextlib.suppress(OSError):
             os.utime(path)
         self.hits += 1
@@ -67,12 +78,15 @@ class ArrayCache:
 
     def put(self, key: str, arrays: Mapping[str, Array]) -> bool:
         """Store arrays under ``key``; ``False`` where the budget or the disk has no room for them."""
-        size = sum(array.nbytes for array in arrays.values())
+        size = sum(array.nbytes + ALIGNMENT for array in arrays.values()) + ALIGNMENT
         if size > self.budget * KEPT:
             self.refused += 1
             return False
+        self._written += size
+        if self._written >= self.budget * COUNTED:
+            self._make_room(size)
         path = self._path(key)
-        partial = path.with_name(f".{key}.{os.getpid()}.partial")
+        partial = path.with_name(f".{key}.{os.getpid()}{PARTIAL}")
         try:
             path.parent.mkdir(exist_ok=True)
             _write(partial, arrays)
@@ -82,34 +96,36 @@ class ArrayCache:
                 partial.unlink()
             self.refused += 1
             return False
-        self._size += size
-        if self._size > self.budget:
-            self._make_room()
         return True
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}{ENDING}"
 
     def _entries(self) -> list[tuple[float, Path, int]]:
-        """Time of last use, path and size of every entry."""
-        found = []
-        for path in self.folder.glob(f"??/*{ENDING}"):
-            with contextlib.suppress(OSError):
-                status = path.stat()
-                found.append((status.st_mtime, path, status.st_size))
+        """Time of last use, path and size of every entry, and of what is being written; what was abandoned goes."""
+        found, now = [], time.time()
+        for ending in (ENDING, PARTIAL):
+            for path in self.folder.glob(f"??/*{ending}"):
+                with contextlib.suppress(OSError):
+                    status = path.stat()
+                    if ending == PARTIAL and now - status.st_mtime > ABANDONED:
+                        path.unlink()
+                    else:
+                        found.append((status.st_mtime, path, status.st_size))
         return found
 
-    def _make_room(self) -> None:
-        """Count anew (other processes write too) and remove the entries used longest ago."""
+    def _make_room(self, more: int = 0) -> None:
+        """Count, and where it is too much with ``more`` to come remove the entries used longest ago."""
+        self._written = 0
         entries = sorted(self._entries(), key=lambda entry: entry[0])
-        total = sum(size for _, _, size in entries)
+        total = sum(size for _, _, size in entries) + more
         for _, path, size in entries:
             if total <= self.budget * KEPT:
                 break
-            with contextlib.suppress(OSError):
-                path.unlink()
-            total -= size
-        self._size = total
+            if path.suffix != PARTIAL:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                total -= size
 
 
 def content_key(parts: Iterable[Array | bytes | str]) -> str:
@@ -137,34 +153,50 @@ def default_folder() -> Path:
 
 
 def _write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Magic, length of the header, JSON header, then each array's bytes at an aligned place."""
+    """Magic, length and checksum of the header, JSON header, then each array's bytes at an aligned place."""
     header: dict[str, Any] = {}
     place = 0
-    for name, array in arrays.items():
-        header[name] = {"dtype": array.dtype.str, "shape": list(array.shape), "offset": place}
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    for name, array in whole.items():
+        kind, check = array.dtype.str, zlib.crc32(_bytes(array))
+        header[name] = {"dtype": kind, "shape": list(array.shape), "offset": place, "check": check}
         place += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
     text = json.dumps(header).encode()
-    text += b" " * (-(len(MAGIC) + 8 + len(text)) % ALIGNMENT)
+    text += b" " * (-(len(MAGIC) + 12 + len(text)) % ALIGNMENT)
     with path.open("wb") as file:
-        file.write(MAGIC + len(text).to_bytes(8, "little") + text)
-        for array in arrays.values():
-            raw = np.ascontiguousarray(array).tobytes()
-            file.write(raw + bytes(-len(raw) % ALIGNMENT))
+        file.write(MAGIC + len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(4, "little") + text)
+        for array in whole.values():
+            file.write(_bytes(array))
+            file.write(bytes(-array.nbytes % ALIGNMENT))
 
 
-def _read(path: Path) -> dict[str, Array]:
+def _bytes(array: Array) -> memoryview | bytes:
+    return array.view(np.uint8).reshape(-1).data if array.size and array.ndim else array.tobytes()
+
+
+def _read(path: Path, *, check: bool) -> dict[str, Array]:
+    """The arrays of an entry; with ``check`` its checksums are compared.
+
+    Raises:
+        ValueError: it is no entry, cut off or damaged.
+    """
     raw = np.memmap(path, dtype=np.uint8, mode="r")
-    begin = len(MAGIC) + 8
+    begin = len(MAGIC) + 12
     if len(raw) < begin or bytes(raw[: len(MAGIC)]) != MAGIC:
         raise ValueError(f"{path} is no cache entry")
-    body = begin + int.from_bytes(bytes(raw[len(MAGIC) : begin]), "little")
-    header = json.loads(bytes(raw[begin:body]))
+    length, checksum = (int.from_bytes(bytes(raw[at : at + size]), "little") for at, size in ((8, 8), (16, 4)))
+    body = begin + length
+    text = bytes(raw[begin:body])
+    if zlib.crc32(text) != checksum:
+        raise ValueError(f"{path} is damaged")
     arrays = {}
-    for name, entry in header.items():
+    for name, entry in json.loads(text).items():
         kind = np.dtype(entry["dtype"])
         start = body + entry["offset"]
         count = int(np.prod(entry["shape"], dtype=np.int64)) * kind.itemsize
         if start + count > len(raw):
             raise ValueError(f"{path} is cut off")
+        if check and zlib.crc32(raw[start : start + count].data) != entry["check"]:
+            raise ValueError(f"{path} is damaged")
         arrays[name] = raw[start : start + count].view(kind).reshape(entry["shape"])
     return arrays

@@ -13,6 +13,9 @@ from kaname.metrics.paired import paired_difference
 Value = float | Sequence[float] | None
 
 
+SIGNIFICANT = 0.05
+
+
 @dataclass(frozen=True)
 class Scored:
     """One file of predictions, scored sample by sample: what a recipe's ``compare.scored`` returns.
@@ -45,7 +48,8 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
     Returns:
         ``{group: {metric: entry}, "settings": {...}}`` with the entries of
         ``kaname.metrics.paired.paired_difference`` (difference = B - A) plus ``"better"``: "a" or "b" where the 95 %
-        interval leaves out 0, else None. The settings say how many samples were paired and list the others.
+        interval leaves out 0 and p is under 0.05, else None. The settings say how many samples were paired and list the
+        others.
 
     Raises:
         InputError: no sample stands in both, or they were scored by different metrics.
@@ -129,7 +133,7 @@ def _refuse_other_metrics(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
 
 
 def _better(entry: Mapping[str, Any], *, lower: bool) -> str | None:
-    if entry["low"] is None or entry["low"] <= 0 <= entry["high"]:
+    if entry["low"] is None or entry["low"] <= 0 <= entry["high"] or not entry["p_value"] < SIGNIFICANT:
         return None
     return "a" if (entry["low"] > 0) == lower else "b"
 

@@ -39,6 +39,10 @@ MEMORY = re.compile(
     r"|[Ff]ailed to allocate|[Ii]nsufficient memory|STATUS_ALLOC_FAILED"
 )
 ON_A_DEVICE = re.compile(r"CUDA|HIP|MPS|CUBLAS|CUDNN")
+PEERS = re.compile(
+    r"gloo/transport|Connection (?:closed|reset) by peer|NCCL (?:error|communicator)|ncclRemoteError|DistBackendError"
+    r"|DistNetworkError|Broken pipe.*(?:gloo|TCPStore)|TCPStore.*(?:failed|closed)"
+)
 WANTED = re.compile(
     r"[Tt]ried to allocate ([\d.]+) ?(\w+)|[Uu]nable to allocate ([\d.]+) ?(\w+)|allocate (\d+) (bytes)"
 )
@@ -120,9 +124,10 @@ def not_finite(samples: Samples, indices: Sequence[int], epoch: int) -> str:
 def _keep(run: Run) -> str:
     """Save what a fault has left whole; says where the last good state is."""
     last = run.options.out_dir / run.task.last_name
-    if run.options.dry_run:
+    if run.options.dry_run or not run.runtime.is_first:
         return ""
-    if run.whole and run.progress.step > run.saved_step:
+    # Spread weights are gathered by all processes together, and the others may never come.
+    if run.whole and not run.runtime.sharded and run.progress.step > run.saved_step:
         with contextlib.suppress(Exception):  # the disk or the memory may be what failed
             run.save_last()
     if last.is_file():
@@ -145,6 +150,10 @@ def _dead_worker(text: str, settings: TrainSettings | None) -> InputError:
     how = f"was killed by a signal ({signal.strip()})" if signal else "ended without a word"
     remedy = f"mostly memory ran out: lower {_workers(settings)}{_batch(settings, ' or ')}"
     return InputError(f"a loader process {how}", remedy=remedy)
+
+
+def _lost_peer(text: str, settings: TrainSettings | None) -> InputError:
+    return InputError("another process of this run has ended", remedy="what it said, if anything, is the reason")
 
 
 def _shared_memory(text: str, settings: TrainSettings | None) -> InputError:
@@ -213,6 +222,7 @@ KNOWN: tuple[tuple[Fits, Callable[[str, TrainSettings | None], InputError]], ...
     (lambda error, text: "DataLoader" in text and bool(SHARED_MEMORY.search(text)), _shared_memory),
     (lambda error, text: "shared memory" in text and bool(SHARED_MEMORY.search(text)), _shared_memory),
     (lambda error, text: bool(WORKER_DEATH.search(text)) or _lost_worker(error), _dead_worker),
+    (lambda error, text: isinstance(error, RuntimeError) and bool(PEERS.search(text)), _lost_peer),
     (lambda error, text: _is(errno.EMFILE)(error) or bool(OPEN_FILES.search(text)), _open_files),
     (
         lambda error, text: isinstance(error, MemoryError) or _is(errno.ENOMEM)(error) or bool(MEMORY.search(text)),

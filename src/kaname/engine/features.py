@@ -19,6 +19,7 @@ from kaname.data.dataset import Samples
 from kaname.data.randomness import generator
 from kaname.engine.runtime import choose_device, choose_precision
 from kaname.engine.settings import TrainSettings
+from kaname.errors import InputError
 from kaname.models.network import Network
 
 PREFIX = "features_"
@@ -95,11 +96,19 @@ def with_cached_features(
     """Training and validation sets with cached features, of the frozen backbone run in fp32.
 
     Only a frozen backbone's features can be kept. Validation images are never augmented; training images are cached
-    where they are not augmented, or where ``settings.cache_views`` stored views were asked for. In fp32 training the
-    answers are those without a cache; in bf16 the stored features (11 bits of mantissa) are finer than a live
-    backbone's (8 bits).
+    where they are not augmented, or where ``settings.cache_views`` stored views were asked for (which a budget of 0
+    computes each time). In fp32 training the answers are those without a cache; in bf16 the stored features (11 bits of
+    mantissa) are finer than a live backbone's (8 bits).
+
+    Raises:
+        InputError: views of a backbone that trains.
     """
-    if not network.backbone.frozen or not settings.cache_budget:
+    if settings.cache_views and not network.backbone.frozen:
+        raise InputError(
+            "--cache-views keeps features of a frozen backbone, and this one trains",
+            remedy="leave it out, or freeze it",
+        )
+    if not network.backbone.frozen or not (settings.cache_budget or settings.cache_views):
         return train, val
     cache = ArrayCache(default_folder() / "features", budget=int(settings.cache_budget * 1e9))
     half = choose_precision(settings.precision, choose_device(settings.device)) != "fp32"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,6 +48,19 @@ def announce(run: Run) -> None:
         f"{trainable:,} of {whole:,} parameters train, {runtime.device} in {runtime.precision}, "
         f"{runtime.world} process(es), into {run.options.out_dir}"
     )
+
+
+def say_finished(run: Run) -> None:
+    """Say that there is nothing left to train; nothing is written."""
+    if run.runtime.is_first:
+        print("\n".join(run.start.notes))
+    run.runtime.close()
+
+
+def reported(run: Run, page: Path) -> bool:
+    """Whether the page of a finished run is there and of its last stage: it is written last of all."""
+    last = run.options.out_dir / run.task.last_name
+    return run.start.finished and page.is_file() and page.stat().st_mtime >= last.stat().st_mtime
 
 
 def save(run: Run, name: str, *, training: bool) -> bool:

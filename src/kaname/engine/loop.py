@@ -72,9 +72,9 @@ class Run:
 
     def fit(self) -> Progress:
         """Train to the end, to an early stop or to a signal; returns where the run stands."""
-        if self.options.dry_run:
+        if self.options.dry_run or self.start.finished:
             with self.held, faults.explained(self):
-                self._dry_run()
+                self._dry_run() if self.options.dry_run else keeping.say_finished(self)
             return self.progress
         with self.held, Signals() as signals, faults.explained(self):
             self.journal = keeping.open_folder(self)

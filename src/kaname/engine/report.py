@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import platform
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -155,7 +157,7 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     """What a data set is, in one line: equal for equal labels and images, wherever the folder lies.
 
     Args:
-        samples: for each image its file, of which name and number of bytes count, and its label as bytes.
+        samples: for each image its file, of which name and content count, and its label as bytes.
 
     Returns:
         ``sha256:`` and 64 hexadecimal digits; the order of the samples does not matter.
@@ -163,14 +165,22 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     Raises:
         InputError: an image is gone.
     """
-    rows = []
-    for path, label in samples:
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the images") from error
-        rows.append(f"{path.name}\0{size}\0{hashlib.sha256(label).hexdigest()}\n")
+    listed = list(samples)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        digests = pool.map(_digest, [path for path, _ in listed])
+        rows = [
+            f"{path.name}\0{digest}\0{hashlib.sha256(label).hexdigest()}\n"
+            for (path, label), digest in zip(listed, digests, strict=True)
+        ]
     return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the images") from error
 
 
 class Speed:

@@ -69,11 +69,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Start:
-    """What a run takes over, and what it tells the user about it."""
+    """What a run takes over, and what it tells the user about it; ``finished``: there is nothing left to train."""
 
     weights: Checkpoint | None = None
     training: Mapping[str, Any] | None = None
     exact: bool = False
+    finished: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -130,10 +131,11 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, found: C
         notes.append(f"resuming {found.path} after epoch {progress['epoch']}, step {progress['step']}")
     elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"]:
         # A script that always says --resume must not train another stage each time it runs.
-        raise InputError(
-            f"this run is finished ({progress['epoch']} epochs)", path=found.path,
-            remedy="name the checkpoint after --resume to train a further stage",
-        )  # fmt: skip
+        notes.append(
+            f"{found.path}: this run is finished ({progress['epoch']} epochs); name the checkpoint after --resume to "
+            "train a further stage"
+        )
+        return Start(weights=found, training=training, exact=True, finished=True, notes=notes)
     else:
         last = options.out_dir / task.last_name
         if not same_folder and last.exists():
@@ -188,6 +190,8 @@ def restore(
     training = start.training
     if training is None:
         return Progress()
+    if start.finished:
+        return Progress(**training["progress"])
     assert start.weights is not None
     path = start.weights.path
     reasons: list[str] = []

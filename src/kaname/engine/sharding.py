@@ -22,14 +22,18 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     from torch.distributed.fsdp import fully_shard
 
     processes = mesh["data_parallel"]
+    # A part that does not train stays whole: its features may be asked for outside of a forward pass of the model.
+    still = [part for part in model.children() if not any(value.requires_grad for value in part.parameters())]
+    ignored = {value for part in still for value in part.parameters()}
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # sharding knows no other
     for module in reversed(list(model.modules())):  # what lies inside comes first
         if isinstance(module, nn.ModuleList):
             for block in module:
                 # Only what is called as a whole can be a unit of its own: containers without a forward are not.
-                if type(block).forward is not nn.Module.forward and any(True for _ in block.parameters()):
+                own = set(block.parameters())
+                if type(block).forward is not nn.Module.forward and own and not own <= ignored:
                     fully_shard(block, mesh=processes)
-    fully_shard(model, mesh=processes)  # in place
+    fully_shard(model, mesh=processes, ignored_params=ignored)  # in place
     return model
 
 

@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int64, Real, Shaped
+from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.grid import PIXELS, centres, round_half_up, whole_size
 from kaname.geometry.resampling import planes, resample
 
-FloatArray: TypeAlias = NDArray[np.float64]
-AnyArray: TypeAlias = NDArray[Any]
 Size: TypeAlias = tuple[int, int]
 
 SINGULAR = 1e-12  # |determinant| over the squared norm below which a map has no inverse worth the name
@@ -49,7 +48,7 @@ class Affine:
         InputError: wrong shape, values that are not finite, or a map without an inverse.
     """
 
-    matrix: FloatArray
+    matrix: Float64[np.ndarray, "2 3"]
 
     def __post_init__(self) -> None:
         try:
@@ -168,7 +167,7 @@ class Affine:
         a, b, d, e = e / det, -b / det, -d / det, a / det
         return Affine(np.array([[a, b, -(a * c + b * f)], [d, e, -(d * c + e * f)]]))
 
-    def points(self, xy: ArrayLike) -> FloatArray:
+    def points(self, xy: ArrayLike) -> Float64[np.ndarray, "points 2"]:
         """Map points ``(N, 2)``; a point with NaN in it stays NaN in both coordinates."""
         array = np.asarray(xy, np.float64)
         if array.shape == (0,):
@@ -182,13 +181,15 @@ class Affine:
         mapped[:, 1] = d * x + e * y + f
         return mapped
 
-    def boxes(self, boxes: ArrayLike) -> FloatArray:
+    def boxes(self, boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
         """Map boxes ``(N, 4)``: the upright boxes around the mapped corners; NaN boxes stay NaN."""
         array = box_arithmetic.check(boxes).reshape(-1, 4)
         corners = self.points(array[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)).reshape(-1, 4, 2)
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
-    def image(self, array: AnyArray, size: Size) -> AnyArray:
+    def image(
+        self, array: Real[np.ndarray, "rows columns *channels"], size: Size
+    ) -> Real[np.ndarray, "{size[0]} {size[1]} *channels"]:
         """The image as this map sees it, on a canvas of ``size`` (height, width); black outside.
 
         Maps along the axes (and by quarter turns) use the one antialiased filter of ``geometry.resampling``. Others
@@ -211,7 +212,9 @@ class Affine:
             return resample(array, size, (e, a), (f, c))
         return _slanted(pixels, self, size).reshape((*size, *array.shape[2:]))
 
-    def mask(self, array: AnyArray, size: Size, outside: int | float | bool = 0) -> AnyArray:
+    def mask(
+        self, array: Shaped[np.ndarray, "rows columns *channels"], size: Size, outside: int | float | bool = 0
+    ) -> Shaped[np.ndarray, "{size[0]} {size[1]} *channels"]:
         """Labels as this map sees them, never blended: each pixel takes the one that its centre falls into.
 
         Args:
@@ -240,7 +243,7 @@ def _pair(values: ArrayLike, what: str) -> tuple[float, float]:
     return float(array[0]), float(array[1])
 
 
-def _cells(step_x: float, step_y: float, offset: float, size: Size) -> NDArray[np.int64]:
+def _cells(step_x: float, step_y: float, offset: float, size: Size) -> Int64[np.ndarray, "rows columns"]:
     """One source index of each target pixel, ``size`` or with a side of 1 where it is constant along that side."""
     xs = centres(size[1]) if step_x else np.zeros(1)
     ys = centres(size[0]) if step_y else np.zeros(1)
@@ -253,8 +256,10 @@ def _cells(step_x: float, step_y: float, offset: float, size: Size) -> NDArray[n
     return cell
 
 
-def _slanted(pixels: AnyArray, into: Affine, size: Size) -> AnyArray:
-    """``Affine.image`` for a map not along the axes: ``(h, w, channels)`` to ``size + (channels,)``."""
+def _slanted(
+    pixels: Real[np.ndarray, "rows columns channels"], into: Affine, size: Size
+) -> Real[np.ndarray, "{size[0]} {size[1]} channels"]:
+    """``Affine.image`` for a map not along the axes."""
     result = np.zeros((*size, pixels.shape[2]), np.uint8 if pixels.dtype == np.uint8 else np.float32)
     (a, b, _), (d, e, _) = into.matrix.tolist()
     scale_x, scale_y = min(1.0, math.hypot(a, d)), min(1.0, math.hypot(b, e))

@@ -9,18 +9,15 @@ with NaN stay NaN; a box whose corners are the wrong way round is an ``InputErro
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import whole_size
 
-FloatArray: TypeAlias = NDArray[np.float64]
 
-
-def check(boxes: ArrayLike) -> FloatArray:
+def check(boxes: ArrayLike) -> Float64[np.ndarray, "*boxes 4"]:
     """The boxes as float64 ``(..., 4)``; an ``InputError`` names the first that has no sense."""
     array = np.asarray(boxes, np.float64)
     if array.shape == (0,):
@@ -36,25 +33,25 @@ def check(boxes: ArrayLike) -> FloatArray:
     return array
 
 
-def area(boxes: ArrayLike) -> FloatArray:
-    """``(...,)`` areas in square pixels."""
+def area(boxes: ArrayLike) -> Float64[np.ndarray | np.float64, "*boxes"]:
+    """``(...,)`` areas in square pixels; of one box a single number."""
     _, sizes = centre_size(boxes)
     return sizes[..., 0] * sizes[..., 1]
 
 
-def centre_size(boxes: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def centre_size(boxes: ArrayLike) -> tuple[Float64[np.ndarray, "*boxes 2"], Float64[np.ndarray, "*boxes 2"]]:
     """The centres ``(..., 2)`` as ``(x, y)`` and the sizes ``(..., 2)`` as ``(width, height)``."""
     array = check(boxes)
     return (array[..., :2] + array[..., 2:]) / 2, array[..., 2:] - array[..., :2]
 
 
-def from_centre_size(centres: ArrayLike, sizes: ArrayLike) -> FloatArray:
+def from_centre_size(centres: ArrayLike, sizes: ArrayLike) -> Float64[np.ndarray, "*boxes 4"]:
     """Boxes ``(..., 4)`` from centres ``(x, y)`` and sizes ``(width, height)``; the inverse of ``centre_size``."""
     middle, half = np.asarray(centres, np.float64), np.asarray(sizes, np.float64) / 2
     return check(np.concatenate([middle - half, middle + half], axis=-1))
 
 
-def around(points: ArrayLike) -> FloatArray:
+def around(points: ArrayLike) -> Float64[np.ndarray, "4"]:
     """The smallest box ``(4,)`` that holds the points ``(N, 2)``; NaN points are left out, no point gives NaN."""
     array = np.asarray(points, np.float64).reshape(-1, 2)
     array = array[np.isfinite(array).all(axis=1)]
@@ -63,7 +60,7 @@ def around(points: ArrayLike) -> FloatArray:
     return np.concatenate([array.min(axis=0), array.max(axis=0)])
 
 
-def pad(boxes: ArrayLike, ratio: float = 0.0, *, pixels: float = 0.0) -> FloatArray:
+def pad(boxes: ArrayLike, ratio: float = 0.0, *, pixels: float = 0.0) -> Float64[np.ndarray, "*boxes 4"]:
     """Boxes grown on each of their four sides by ``ratio`` of their width (height) plus ``pixels``.
 
     A negative amount shrinks; a box never shrinks beyond its centre. ``pad(box, 0.125)`` is the box x 1.25.
@@ -72,19 +69,19 @@ def pad(boxes: ArrayLike, ratio: float = 0.0, *, pixels: float = 0.0) -> FloatAr
     return from_centre_size(centre, np.maximum(sizes * (1 + 2 * ratio) + 2 * pixels, 0))
 
 
-def square(boxes: ArrayLike) -> FloatArray:
+def square(boxes: ArrayLike) -> Float64[np.ndarray, "*boxes 4"]:
     """The smallest squares with the same centres that hold the boxes."""
     centre, sizes = centre_size(boxes)
     return from_centre_size(centre, np.broadcast_to(sizes.max(axis=-1, keepdims=True), sizes.shape))
 
 
-def clip(boxes: ArrayLike, size: tuple[int, int]) -> FloatArray:
+def clip(boxes: ArrayLike, size: tuple[int, int]) -> Float64[np.ndarray, "*boxes 4"]:
     """What of the boxes lies in an image of ``(height, width)``; a box outside becomes one of area 0 on the border."""
     height, width = whole_size(size, "the image")
     return np.clip(check(boxes), 0, np.array([width, height, width, height], np.float64))
 
 
-def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
+def iou(first: ArrayLike, second: ArrayLike) -> Float64[np.ndarray, "first second"]:
     """Intersection over union of each of ``(N, 4)`` with each of ``(M, 4)``: ``(N, M)`` in 0..1.
 
     Two boxes without any area have 0.

@@ -25,11 +25,11 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 
-FloatArray: TypeAlias = NDArray[np.float64]
 Origin: TypeAlias = Literal["centred", "aligned"]
 ORIGINS = ("centred", "aligned")
 
@@ -79,15 +79,15 @@ class Grid:
         rows, columns = whole_size(cells, "the grid")
         return cls((height / rows, width / columns), origin)
 
-    def to_index(self, xy: ArrayLike) -> FloatArray:
+    def to_index(self, xy: ArrayLike) -> Float64[np.ndarray, "*points 2"]:
         """Cell indices ``(column, row)``, not rounded, of points ``(..., 2)``; NaN stays NaN."""
         return (_pairs(xy) - self._first) / self._step
 
-    def from_index(self, index: ArrayLike) -> FloatArray:
+    def from_index(self, index: ArrayLike) -> Float64[np.ndarray, "*points 2"]:
         """The points ``(x, y)`` of cell indices ``(..., 2)`` given as ``(column, row)``; inverse of ``to_index``."""
         return _pairs(index) * self._step + self._first
 
-    def opencv_matrix(self, matrix: ArrayLike, target: Grid | None = None) -> FloatArray:
+    def opencv_matrix(self, matrix: ArrayLike, target: Grid | None = None) -> Float64[np.ndarray, "2 3"]:
         """The affine map of continuous coordinates as OpenCV wants it, between indices.
 
         Args:
@@ -106,11 +106,11 @@ class Grid:
         return np.column_stack([linear, offset])
 
     @cached_property
-    def _step(self) -> FloatArray:
+    def _step(self) -> Float64[np.ndarray, "2"]:
         return np.array([self.stride_yx[1], self.stride_yx[0]])
 
     @cached_property
-    def _first(self) -> FloatArray:
+    def _first(self) -> Float64[np.ndarray, "2"]:
         """The centre (x, y) of cell (0, 0)."""
         return np.array([HALF, HALF]) if self.origin == "aligned" else self._step * HALF
 
@@ -118,7 +118,7 @@ class Grid:
 PIXELS = Grid()
 
 
-def centres(count: int) -> FloatArray:
+def centres(count: int) -> Float64[np.ndarray, "{count}"]:
     """The centres of ``count`` pixels in a row, ``(count,)``."""
     return np.arange(count, dtype=np.float64) + HALF
 
@@ -139,7 +139,7 @@ def whole_size(size: tuple[int, int], what: str) -> tuple[int, int]:
     return height, width
 
 
-def _pairs(values: ArrayLike) -> FloatArray:
+def _pairs(values: ArrayLike) -> Float64[np.ndarray, "*points 2"]:
     pairs = np.asarray(values, np.float64)
     if pairs.shape == (0,):
         return pairs.reshape(0, 2)

@@ -19,16 +19,13 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Real, UInt, UInt8
 from PIL import Image
 
 from kaname.errors import InputError
 from kaname.geometry.grid import whole_size
 from kaname.geometry.resampling import planes, resample
 
-FloatArray: TypeAlias = NDArray[np.float64]
-ImageArray: TypeAlias = NDArray[np.uint8]
-AnyArray: TypeAlias = NDArray[Any]
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 # Read by Pillow without loading all of its plugins, and then the others that photographs come in. Formats that run
@@ -51,7 +48,7 @@ _header_lock = threading.Lock()
 
 def read_image(
     path: PathLike, *, max_megapixels: float = MEGAPIXELS, at_least: tuple[int, int] | None = None
-) -> ImageArray:
+) -> UInt8[np.ndarray, "height width 3"]:
     """Read an image file.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 16-bit images become 8-bit RGB (65535 becomes 255);
@@ -107,7 +104,9 @@ def _opened(path: Path) -> Generator[Any]:
         raise InputError(reason, path=path, remedy="copy or download it again") from error
 
 
-def _decode(file: Any, path: Path, max_megapixels: float, at_least: tuple[int, int] | None = None) -> ImageArray:
+def _decode(
+    file: Any, path: Path, max_megapixels: float, at_least: tuple[int, int] | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
     image = _open(file, path, max_megapixels)
     width, height = image.size
     part = _part(image, at_least)
@@ -186,7 +185,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _rgb(image: Image.Image, path: Path) -> ImageArray:
+def _rgb(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height width 3"]:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -198,7 +197,7 @@ def _rgb(image: Image.Image, path: Path) -> ImageArray:
     return np.array(image.convert("RGB"))
 
 
-def _upright(array: ImageArray, image: Image.Image) -> ImageArray:
+def _upright(array: UInt8[np.ndarray, "rows columns 3"], image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     """Apply the EXIF orientation (1..8) to what was decoded as stored."""
     orientation = _orientation(image)
     if orientation in QUARTER_TURNS:
@@ -210,7 +209,7 @@ def _upright(array: ImageArray, image: Image.Image) -> ImageArray:
     return np.ascontiguousarray(array)
 
 
-def write_image(path: PathLike, rgb: AnyArray) -> None:
+def write_image(path: PathLike, rgb: UInt8[np.ndarray, "height width 3"] | UInt[np.ndarray, "height width"]) -> None:
     """Write an image; the file appears at its name whole or not at all.
 
     Args:
@@ -247,7 +246,9 @@ def write_image(path: PathLike, rgb: AnyArray) -> None:
         part.unlink(missing_ok=True)
 
 
-def resize(array: AnyArray, size: tuple[int, int]) -> AnyArray:
+def resize(
+    array: Real[np.ndarray, "rows columns *channels"], size: tuple[int, int]
+) -> Real[np.ndarray, "{size[0]} {size[1]} *channels"]:
     """The whole image at ``(height, width)``, antialiased bilinear; uint8 stays uint8, float becomes float32."""
     height, width = whole_size(size, "the result")
     rows, columns = planes(array).shape[:2]

@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, Int64, Real
 
 from kaname.errors import InputError
 from kaname.geometry.grid import centres, whole_size
-
-FloatArray: TypeAlias = NDArray[np.float64]
-AnyArray: TypeAlias = NDArray[Any]
 
 
 class Bands(NamedTuple):
     """The filter of one axis without its zeros: out *i* = sum over k of ``weights[i, k] * in[first[i] + k]``."""
 
-    first: NDArray[np.int64]  # (n_out,)
-    weights: FloatArray  # (n_out, taps); all zero where out i lies outside the input
+    first: Int64[np.ndarray, "n_out"]
+    weights: Float64[np.ndarray, "n_out taps"]  # all zero where out i lies outside the input
 
 
 def resample_bands(n_in: int, n_out: int, scale: float, offset: float = 0.0) -> Bands:
@@ -47,7 +44,9 @@ def resample_bands(n_in: int, n_out: int, scale: float, offset: float = 0.0) -> 
     return Bands(first, np.divide(weights, total, out=weights, where=total > 0))
 
 
-def resample_weights(n_in: int, n_out: int, scale: float | None = None, offset: float = 0.0) -> FloatArray:
+def resample_weights(
+    n_in: int, n_out: int, scale: float | None = None, offset: float = 0.0
+) -> Float64[np.ndarray, "{n_out} {n_in}"]:
     """The one filter, as a matrix ``(n_out, n_in)``: ``out = weights @ in``.
 
     The place ``x`` of the input lies at ``scale * x + offset`` in the output (continuous coordinates), so the centre of
@@ -77,7 +76,7 @@ class _Block(NamedTuple):
     high: int
     first: int
     last: int
-    weights: NDArray[np.float32]
+    weights: Float32[np.ndarray, "out_rows in_rows"]
 
 
 @lru_cache(maxsize=64)
@@ -103,8 +102,11 @@ def _blocks(n_in: int, n_out: int, scale: float, offset: float) -> tuple[_Block,
 
 
 def resample(
-    array: AnyArray, size: tuple[int, int], scale_yx: tuple[float, float], offset_yx: tuple[float, float]
-) -> AnyArray:
+    array: Real[np.ndarray, "rows columns *channels"],
+    size: tuple[int, int],
+    scale_yx: tuple[float, float],
+    offset_yx: tuple[float, float],
+) -> Real[np.ndarray, "{size[0]} {size[1]} *channels"]:
     """The image under ``x -> scale * x + offset`` on each axis, antialiased, on a canvas of ``size``; black outside.
 
     Args:
@@ -135,8 +137,11 @@ def resample(
 
 
 def _moved(
-    pixels: AnyArray, size: tuple[int, int], scale_yx: tuple[float, float], offset_yx: tuple[float, float]
-) -> AnyArray:
+    pixels: Real[np.ndarray, "rows columns channels"],
+    size: tuple[int, int],
+    scale_yx: tuple[float, float],
+    offset_yx: tuple[float, float],
+) -> Real[np.ndarray, "{size[0]} {size[1]} channels"]:
     """What ``resample`` gives where pixels only change places (scale 1 or -1, whole offsets), by slices."""
     result = np.zeros((*size, pixels.shape[2]), np.uint8 if pixels.dtype == np.uint8 else np.float32)
     to: list[slice] = []
@@ -154,8 +159,10 @@ def _moved(
     return result
 
 
-def _down(blocks: tuple[_Block, ...], lines: AnyArray, top: int, bottom: int) -> NDArray[np.float32]:
-    """Filter the rows of ``(rows, values)``; out rows ``top:bottom``."""
+def _down(
+    blocks: tuple[_Block, ...], lines: Real[np.ndarray, "rows values"], top: int, bottom: int
+) -> Float32[np.ndarray, "{bottom-top} values"]:
+    """Filter the rows; out rows ``top:bottom``."""
     result = np.empty((bottom - top, lines.shape[1]), np.float32)
     for low, high, first, last, weights in blocks:
         np.matmul(weights, lines[first:last].astype(np.float32), out=result[low - top : high - top])
@@ -163,18 +170,21 @@ def _down(blocks: tuple[_Block, ...], lines: AnyArray, top: int, bottom: int) ->
 
 
 @lru_cache(maxsize=64)
-def _spread(n_in: int, n_out: int, scale: float, offset: float, channels: int) -> tuple[NDArray[np.float32], ...]:
+def _spread(
+    n_in: int, n_out: int, scale: float, offset: float, channels: int
+) -> tuple[Float32[np.ndarray, "_in_values _out_values"], ...]:
     """The weights of ``_blocks``, turned and spread over interleaved channels."""
     eye = np.eye(channels, dtype=np.float32)
-    spreads: list[NDArray[np.float32]] = []
+    spreads: list[np.ndarray] = []
     for block in _blocks(n_in, n_out, scale, offset):
-        spread: NDArray[np.float32] = np.kron(np.transpose(block.weights), eye)
-        spreads.append(spread)
+        spreads.append(np.kron(np.transpose(block.weights), eye))
     return tuple(spreads)
 
 
-def _across(axis: tuple[int, int, float, float], tall: NDArray[np.float32], left: int) -> NDArray[np.float32]:
-    """Filter the columns of ``(rows, columns, channels)``, of which the first is column ``left`` of the input."""
+def _across(
+    axis: tuple[int, int, float, float], tall: Float32[np.ndarray, "rows columns channels"], left: int
+) -> Float32[np.ndarray, "rows _out_columns channels"]:
+    """Filter the columns, of which the first is column ``left`` of the input."""
     rows, _, channels = tall.shape
     blocks = _blocks(*axis)
     low, high = blocks[0].low, blocks[-1].high
@@ -191,7 +201,9 @@ def _across(axis: tuple[int, int, float, float], tall: NDArray[np.float32], left
     return result.reshape(rows, high - low, channels)
 
 
-def planes(array: AnyArray) -> AnyArray:
+def planes(
+    array: Real[np.ndarray, "height width *channels"],
+) -> Real[np.ndarray, "height width _channels"]:
     """The image as ``(h, w, channels)`` if it is one that can be resampled, else an ``InputError``."""
     if array.ndim not in {2, 3} or array.size == 0:
         raise InputError(f"an image has the shape (h, w) or (h, w, channels) and pixels, got {array.shape}")

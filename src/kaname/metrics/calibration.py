@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
@@ -78,7 +79,13 @@ def expected_calibration_error(bins: Sequence[Bin]) -> float | None:
     return sum(found.count * abs((found.correct or 0.0) - (found.score or 0.0)) for found in filled) / total
 
 
-def _bin(low: float, high: float, scores: np.ndarray, errors: np.ndarray, tolerance: float) -> Bin:
+def _bin(
+    low: float,
+    high: float,
+    scores: Float64[np.ndarray, "points"],
+    errors: Float64[np.ndarray, "points"],
+    tolerance: float,
+) -> Bin:
     if not len(scores):
         return Bin(low, high, 0, None, None, None)
     median = float(np.sort(errors)[(len(errors) - 1) // 2])  # the lower middle one: no mean of a number and infinity

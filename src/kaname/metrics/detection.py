@@ -22,15 +22,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Float64, Int64
+from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.metrics.intervals import OfSums, ratio
 from kaname.metrics.points import precision_recall_f1
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 OUTCOMES = ("tp", "fp1", "fp2", "fn", "tn")
 RATES = ("precision", "recall", "f1", "accuracy")
@@ -90,7 +87,7 @@ def outcomes(
     score_threshold: float,
     *,
     occluded_absent: bool = False,
-) -> IntArray:
+) -> Int64[np.ndarray, "frames 5"]:
     """Each frame's outcome; the arguments and errors are those of ``ball_counts``.
 
     Returns:
@@ -148,7 +145,7 @@ def distances(
     score_threshold: float,
     *,
     occluded_absent: bool = False,
-) -> FloatArray:
+) -> Float64[np.ndarray, "frames"]:
     """How far each answer is from its ball; the arguments and errors are those of ``ball_counts``.
 
     Returns:
@@ -160,7 +157,7 @@ def distances(
     return _answers(predicted, score, truth, visible, score_threshold, occluded_absent)[0]
 
 
-def within(distance: ArrayLike, threshold: float) -> FloatArray:
+def within(distance: ArrayLike, threshold: float) -> Float64[np.ndarray, "frames"]:
     """For each frame 1 where the distance is <= threshold, 0 where it is greater, NaN where there is no ball.
 
     Its mean over the balls is PCK, ready for ``intervals.summary``.
@@ -211,8 +208,8 @@ def _answers(
     visible: ArrayLike,
     score_threshold: float,
     occluded_absent: bool,
-) -> tuple[FloatArray, BoolArray]:
-    """The distances (N,) as ``distances`` gives them, and which frames (N,) have an answer."""
+) -> tuple[Float64[np.ndarray, "frames"], Bool[np.ndarray, "frames"]]:
+    """The distances as ``distances`` gives them, and which frames have an answer."""
     if not np.isfinite(score_threshold):
         raise InputError(f"the score threshold must be a number, got {score_threshold}")
     found, true = _pairs(predicted, "predicted"), _pairs(truth, "truth")
@@ -236,7 +233,7 @@ def _answers(
     return distance, answered
 
 
-def _pairs(points: ArrayLike, name: str) -> FloatArray:
+def _pairs(points: ArrayLike, name: str) -> Float64[np.ndarray, "frames 2"]:
     xy = np.asarray(points, dtype=np.float64)
     if xy.size == 0:
         return np.zeros((0, 2))
@@ -245,7 +242,7 @@ def _pairs(points: ArrayLike, name: str) -> FloatArray:
     return xy
 
 
-def _visibilities(visible: ArrayLike) -> IntArray:
+def _visibilities(visible: ArrayLike) -> Int64[np.ndarray, "frames"]:
     values = np.asarray(visible)
     if values.size == 0:
         return np.zeros(0, dtype=np.int64)

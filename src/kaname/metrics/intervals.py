@@ -15,15 +15,14 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Float64, Int64, Real
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 from kaname.errors import InputError
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-# From the values (M, ...) of some samples to one number; None or NaN where there is none.
-Statistic = Callable[[FloatArray], float | None]
+# From the values of some samples to one number; None or NaN where there is none.
+Statistic = Callable[[Float64[np.ndarray, "samples *values"]], float | None]
 
 LEAST = 5  # samples (or clusters) under which an interval would say nothing
 
@@ -38,9 +37,9 @@ class OfSums:
         of_sums: from sums ``(..., C)`` to statistics ``(...)``, NaN where there is none.
     """
 
-    of_sums: Callable[[FloatArray], FloatArray]
+    of_sums: Callable[[Real[np.ndarray, "*sets columns"]], Float64[np.ndarray, "*sets"]]
 
-    def __call__(self, rows: FloatArray) -> float | None:
+    def __call__(self, rows: Real[np.ndarray, "samples columns"]) -> float | None:
         """The statistic of rows ``(M, C)``; None where there is none."""
         value = float(self.of_sums(rows.sum(axis=0)))
         return value if np.isfinite(value) else None
@@ -58,14 +57,14 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> OfSums:
     """
     above, below = np.array(over, dtype=np.float64), np.array(under, dtype=np.float64)
 
-    def of_sums(sums: FloatArray) -> FloatArray:
+    def of_sums(sums: Real[np.ndarray, "*sets columns"]) -> Float64[np.ndarray, "*sets"]:
         divisor = sums @ below
         return np.where(divisor == 0, np.nan, sums @ above / np.where(divisor == 0, 1, divisor))
 
     return OfSums(of_sums)
 
 
-def mean(values: FloatArray) -> float | None:
+def mean(values: Float64[np.ndarray, "samples"]) -> float | None:
     """The mean of ``(M,)`` values; None without any."""
     return float(values.mean()) if len(values) else None
 
@@ -187,7 +186,7 @@ def _tail(count: int, level: float) -> float:
     return float(ndtr(-quantile * np.sqrt(count / (count - 1))))
 
 
-def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[IntArray]:
+def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[Int64[np.ndarray, "_members"]]:
     """For each cluster the indices of its samples; without clusters each sample is its own."""
     if clusters is None:
         return list(np.arange(count, dtype=np.int64)[:, None])
@@ -199,8 +198,13 @@ def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[IntArray]:
     return [np.array(indices, dtype=np.int64) for indices in members.values()]
 
 
-def _resampled_sums(rows: FloatArray, groups: list[IntArray], n: int, generator: np.random.Generator) -> FloatArray:
-    """The sums (n, C) of the rows (N, C) of resampled clusters, from each cluster's own sums alone."""
+def _resampled_sums(
+    rows: Float64[np.ndarray, "samples columns"],
+    groups: list[Int64[np.ndarray, "_members"]],
+    n: int,
+    generator: np.random.Generator,
+) -> Float64[np.ndarray, "{n} columns"]:
+    """The sums of the rows of resampled clusters, from each cluster's own sums alone."""
     sums = np.array([rows[group].sum(axis=0) for group in groups])
     results = np.empty((n, rows.shape[1]))
     block = max(1, (1 << 20) // sums.size)  # some megabytes at a time, however many samples there are
@@ -210,7 +214,9 @@ def _resampled_sums(rows: FloatArray, groups: list[IntArray], n: int, generator:
     return results
 
 
-def usable(values: Sequence[float | None] | ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+def usable(
+    values: Sequence[float | None] | ArrayLike,
+) -> tuple[Float64[np.ndarray, "samples *values"], Bool[np.ndarray, "samples"]]:
     """The entries as numbers ``(N, ...)``, None as NaN, and which of them ``(N,)`` are finite throughout.
 
     >>> usable([1.0, None])[1].tolist()
@@ -228,7 +234,7 @@ def usable(values: Sequence[float | None] | ArrayLike) -> tuple[FloatArray, NDAr
     return entries, np.asarray(finite, dtype=np.bool_)
 
 
-def _chosen(clusters: Sequence[Hashable], usable: NDArray[np.bool_]) -> list[Hashable]:
+def _chosen(clusters: Sequence[Hashable], usable: Bool[np.ndarray, "samples"]) -> list[Hashable]:
     if len(clusters) != len(usable):
         raise InputError(f"there are {len(usable)} samples and {len(clusters)} cluster names; each sample needs one")
     return [name for name, use in zip(clusters, usable, strict=True) if use]

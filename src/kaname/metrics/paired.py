@@ -11,13 +11,11 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Float64, Int64
+from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.metrics.intervals import LEAST, OfSums, Statistic, bootstrap, mean, usable
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 EXACT = 12  # up to so many clusters all 2 ** clusters swaps are counted, beyond that random ones
 BLOCK = 1 << 20  # signs held in memory at a time
@@ -125,7 +123,7 @@ def permutation_p_value(
     if count < LEAST:
         return None
     exact = count <= EXACT
-    signs: Iterable[FloatArray] = _all_signs(count) if exact else _random_signs(count, n, seed)
+    signs: Iterable[np.ndarray] = _all_signs(count) if exact else _random_signs(count, n, seed)
     if statistic is mean and a.ndim == 1:
         sums = np.bincount(member, weights=b - a, minlength=count)
         observed, scale = float(sums.sum()), float(np.abs(sums).sum())
@@ -147,7 +145,7 @@ def permutation_p_value(
 
 def _pairs(
     first: Sequence[Any] | ArrayLike, second: Sequence[Any] | ArrayLike, clusters: Sequence[Hashable] | None
-) -> tuple[FloatArray, FloatArray, list[Hashable] | None, int]:
+) -> tuple[Float64[np.ndarray, "pairs *values"], Float64[np.ndarray, "pairs *values"], list[Hashable] | None, int]:
     """The pairs with a value on both sides, their clusters' names, and how many pairs there were."""
     (one, here), (other, there) = usable(first), usable(second)
     if len(one) != len(other):
@@ -161,7 +159,12 @@ def _pairs(
 
 
 def _interval(
-    a: FloatArray, b: FloatArray, statistic: Statistic, names: Sequence[Hashable] | None, n: int, seed: int
+    a: Float64[np.ndarray, "pairs *values"],
+    b: Float64[np.ndarray, "pairs *values"],
+    statistic: Statistic,
+    names: Sequence[Hashable] | None,
+    n: int,
+    seed: int,
 ) -> tuple[float, float] | None:
     if statistic is mean and a.ndim == 1:  # the difference of means is the mean of differences
         return bootstrap(b - a, mean, names, n, seed)
@@ -170,15 +173,20 @@ def _interval(
         difference = OfSums(lambda sums: of_sums(sums[..., columns:]) - of_sums(sums[..., :columns]))
         return bootstrap(np.concatenate([a, b], axis=1), difference, names, n, seed)
 
-    def apart(pairs: FloatArray) -> float | None:
+    def apart(pairs: Float64[np.ndarray, "pairs 2 *values"]) -> float | None:
         before, after = statistic(pairs[:, 0]), statistic(pairs[:, 1])
         return None if before is None or after is None else after - before
 
     return bootstrap(np.stack([a, b], axis=1), apart, names, n, seed)
 
 
-def _apart(a: FloatArray, b: FloatArray, statistic: Statistic, swap: NDArray[np.bool_]) -> float | None:
-    """The difference of the statistics (second minus first) where the pairs of ``swap`` (N,) are exchanged."""
+def _apart(
+    a: Float64[np.ndarray, "pairs *values"],
+    b: Float64[np.ndarray, "pairs *values"],
+    statistic: Statistic,
+    swap: Bool[np.ndarray, "pairs"],
+) -> float | None:
+    """The difference of the statistics (second minus first) where the pairs of ``swap`` are exchanged."""
     chosen = np.expand_dims(swap, tuple(range(1, a.ndim)))
     before, after = statistic(np.where(chosen, b, a)), statistic(np.where(chosen, a, b))
     if before is None or after is None or not np.isfinite([before, after]).all():
@@ -187,9 +195,13 @@ def _apart(a: FloatArray, b: FloatArray, statistic: Statistic, swap: NDArray[np.
 
 
 def _swapped_sums(
-    a: FloatArray, b: FloatArray, statistic: OfSums, member: IntArray, signs: Iterable[FloatArray]
-) -> Iterator[FloatArray]:
-    """For each block of signs (n, K) the differences (n,) of the statistics, from the K clusters' sums alone."""
+    a: Float64[np.ndarray, "pairs columns"],
+    b: Float64[np.ndarray, "pairs columns"],
+    statistic: OfSums,
+    member: Int64[np.ndarray, "pairs"],
+    signs: Iterable[Float64[np.ndarray, "_swaps _clusters"]],
+) -> Iterator[Float64[np.ndarray, "_swaps"]]:
+    """For each block of signs the differences of the statistics, from the clusters' sums alone."""
     moved = np.zeros((int(member.max()) + 1, a.shape[1]))
     np.add.at(moved, member, b - a)
     both = (a + b).sum(axis=0)
@@ -198,23 +210,23 @@ def _swapped_sums(
         yield statistic.of_sums((both + change) / 2) - statistic.of_sums((both - change) / 2)
 
 
-def _all_signs(count: int) -> list[FloatArray]:
-    """Every way of giving ``count`` clusters a sign: one block (2 ** count, count) of 1 and -1."""
+def _all_signs(count: int) -> list[Float64[np.ndarray, "{2**count} {count}"]]:
+    """Every way of giving ``count`` clusters a sign: one block of 1 and -1."""
     numbers = np.arange(2**count, dtype=np.int64)[:, None]
-    bits: IntArray = numbers // 2 ** np.arange(count, dtype=np.int64) % 2
+    bits = numbers // 2 ** np.arange(count, dtype=np.int64) % 2
     return [1 - 2 * bits.astype(np.float64)]
 
 
-def _random_signs(count: int, n: int, seed: int) -> Iterator[FloatArray]:
-    """Random signs (n, count) in blocks of some megabytes; the same whatever the block's size."""
+def _random_signs(count: int, n: int, seed: int) -> Iterator[Float64[np.ndarray, "_swaps {count}"]]:
+    """``n`` rows of random signs, in blocks of some megabytes; the same whatever the block's size."""
     generator = np.random.default_rng(seed)
     block = max(1, BLOCK // count)
     for start in range(0, n, block):
         yield 1 - 2 * generator.integers(0, 2, (min(block, n - start), count)).astype(np.float64)
 
 
-def _members(clusters: Sequence[Hashable] | None, count: int) -> IntArray:
-    """For each sample the number of its cluster (N,), in the order of their first appearance."""
+def _members(clusters: Sequence[Hashable] | None, count: int) -> Int64[np.ndarray, "{count}"]:
+    """For each sample the number of its cluster, in the order of their first appearance."""
     if clusters is None:
         return np.arange(count, dtype=np.int64)
     if len(clusters) != count:

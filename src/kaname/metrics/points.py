@@ -11,14 +11,12 @@ a threshold means distance <= threshold.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int64
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
 from kaname.errors import InputError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | None:
@@ -42,7 +40,7 @@ def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | Non
     return float(_nearest(found, true).mean())
 
 
-def nearest_distances(predicted: ArrayLike, truth: ArrayLike) -> FloatArray:
+def nearest_distances(predicted: ArrayLike, truth: ArrayLike) -> Float64[np.ndarray, "present"]:
     """The distance of each predicted point to the nearest true point.
 
     Args:
@@ -100,7 +98,9 @@ def non_assigned(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> fl
     return float((_nearest(found, true) > threshold).mean())
 
 
-def matched(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> tuple[int, int, int, IntArray]:
+def matched(
+    predicted: ArrayLike, truth: ArrayLike, threshold: float
+) -> tuple[int, int, int, Int64[np.ndarray, "pairs 2"]]:
     """Pair predicted and true points one to one within the threshold (Hungarian method).
 
     As many pairs as possible are formed; among all ways of forming that many, the one with the least sum of
@@ -172,8 +172,7 @@ def nme(predicted: ArrayLike, truth: ArrayLike, visible: ArrayLike, normaliser: 
     return float(_lengths(found[counts] - true[counts]).mean() / normaliser)
 
 
-def _lengths(vectors: FloatArray) -> FloatArray:
-    """The lengths (N,) of vectors (N, 2)."""
+def _lengths(vectors: Float64[np.ndarray, "vectors 2"]) -> Float64[np.ndarray, "vectors"]:
     return np.hypot(vectors[:, 0], vectors[:, 1])
 
 
@@ -186,8 +185,8 @@ def _check_threshold(threshold: float) -> None:
         raise InputError(f"threshold must be a number of pixels, 0 or more, got {threshold}")
 
 
-def _rows(points: ArrayLike, name: str) -> FloatArray:
-    """The points as (N, 2), NaN where missing."""
+def _rows(points: ArrayLike, name: str) -> Float64[np.ndarray, "points 2"]:
+    """The points, NaN where missing."""
     xy = np.asarray(points, dtype=np.float64)
     if xy.size == 0:
         return np.zeros((0, 2))
@@ -198,20 +197,22 @@ def _rows(points: ArrayLike, name: str) -> FloatArray:
     return xy
 
 
-def _finite_rows(xy: FloatArray) -> IntArray:
+def _finite_rows(xy: Float64[np.ndarray, "points 2"]) -> Int64[np.ndarray, "present"]:
     return np.flatnonzero(~np.isnan(xy).any(axis=1)).astype(np.int64)
 
 
-def _present(points: ArrayLike, name: str) -> FloatArray:
-    """The points that are not missing, (N, 2)."""
+def _present(points: ArrayLike, name: str) -> Float64[np.ndarray, "present 2"]:
+    """The points that are not missing."""
     xy = _rows(points, name)
     return xy[_finite_rows(xy)]
 
 
-def _nearest(points: FloatArray, others: FloatArray) -> FloatArray:
-    """Distance of each point (N, 2) to the nearest other (M, 2), (N,); infinite without others.
+def _nearest(
+    points: Float64[np.ndarray, "points 2"], others: Float64[np.ndarray, "others 2"]
+) -> Float64[np.ndarray, "points"]:
+    """Distance of each point to the nearest other; infinite without others.
 
-    A k-d tree keeps the memory in proportion to N + M, where a table of distances would take N x M.
+    A k-d tree keeps the memory in proportion to points + others, where a table of distances would take their product.
     """
     if len(others) == 0:
         return np.full(len(points), np.inf)
@@ -219,8 +220,10 @@ def _nearest(points: FloatArray, others: FloatArray) -> FloatArray:
     return _lengths(points - others[nearest])
 
 
-def _assign(found: FloatArray, true: FloatArray, threshold: float) -> IntArray:
-    """Pairs (K, 2) of indices within the threshold: the most, then the shortest.
+def _assign(
+    found: Float64[np.ndarray, "predicted 2"], true: Float64[np.ndarray, "truth 2"], threshold: float
+) -> Int64[np.ndarray, "pairs 2"]:
+    """Pairs of indices within the threshold: the most, then the shortest.
 
     Only points within the threshold of each other can be paired, so the table of costs falls apart into small
     independent ones.
@@ -242,8 +245,8 @@ def _assign(found: FloatArray, true: FloatArray, threshold: float) -> IntArray:
     return np.concatenate([_assign_group(found, true, row[part], column[part], threshold) for part in parts])
 
 
-def _groups(row: IntArray, column: IntArray) -> IntArray:
-    """For each link (row, column) a number (L,) that it shares with all links it hangs together with."""
+def _groups(row: Int64[np.ndarray, "links"], column: Int64[np.ndarray, "links"]) -> Int64[np.ndarray, "links"]:
+    """For each link (row, column) a number that it shares with all links it hangs together with."""
     group = np.arange(len(row))
     while True:
         # The least number at each end spreads over that end's links, until nothing changes.
@@ -257,8 +260,14 @@ def _groups(row: IntArray, column: IntArray) -> IntArray:
         group = spread
 
 
-def _assign_group(found: FloatArray, true: FloatArray, row: IntArray, column: IntArray, threshold: float) -> IntArray:
-    """Pairs (K, 2) of one connected group, given the links (row of found, column of true) that are allowed."""
+def _assign_group(
+    found: Float64[np.ndarray, "predicted 2"],
+    true: Float64[np.ndarray, "truth 2"],
+    row: Int64[np.ndarray, "links"],
+    column: Int64[np.ndarray, "links"],
+    threshold: float,
+) -> Int64[np.ndarray, "pairs 2"]:
+    """Pairs of one connected group, given the links (row of found, column of true) that are allowed."""
     rows, i = np.unique(row, return_inverse=True)
     columns, j = np.unique(column, return_inverse=True)
     # A pair that is not allowed costs more than all allowed ones together, so that as few as possible are taken.

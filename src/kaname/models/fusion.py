@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,7 +30,9 @@ class Concatenate(nn.Module):
         super().__init__()
         self.mix = nn.ModuleList(_mean_of_frames(width, frames) for width in channels)
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
+    def forward(
+        self, features: list[Float[Tensor, "batch _channels _height _width"]]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         """Levels ``(B, frames * C, h, w)`` to ``(B, C, h, w)``."""
         return [mix(value) for mix, value in zip(self.mix, features, strict=True)]
 
@@ -47,11 +50,15 @@ class TemporalAttention(nn.Module):
         self.heads = [math.gcd(width, max(1, width // HEAD_CHANNELS)) for width in channels]
         self.mix = Concatenate(channels, frames)
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
+    def forward(
+        self, features: list[Float[Tensor, "batch _channels _height _width"]]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         """Levels ``(B, frames * C, h, w)`` to ``(B, C, h, w)``."""
         return self.mix([self._level(level, value) for level, value in enumerate(features)])
 
-    def _level(self, level: int, value: Tensor) -> Tensor:
+    def _level(
+        self, level: int, value: Float[Tensor, "batch stacked height width"]
+    ) -> Float[Tensor, "batch stacked height width"]:
         rows, columns = value.shape[2:]
         # (B, T * C, h, w) -> (B * h * w, T, C)
         tokens = value.unflatten(1, (self.frames, -1)).permute(0, 3, 4, 1, 2).flatten(0, 2)

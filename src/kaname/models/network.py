@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float, Float32, Real
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,8 +46,8 @@ class Network(nn.Module):
         InputError: a size that the backbone cannot take, with the nearest one; unknown names.
     """
 
-    mean: Tensor
-    std: Tensor
+    mean: Float[Tensor, "1 channels 1 1"]
+    std: Float[Tensor, "1 channels 1 1"]
 
     def __init__(
         self,
@@ -102,7 +103,11 @@ class Network(nn.Module):
         backbone = build_backbone(description=values.pop("backbone"))
         return cls(backbone, values.pop("decoder"), size=(height, width), heatmap_size=(rows, columns), **values)
 
-    def forward(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        images: Real[Tensor, "batch channels height width"],
+        features: list[Float[Tensor, "batch _channels _height _width"]] | None = None,
+    ) -> Float[Tensor, "batch out_channels rows columns"]:
         """Images ``(B, C, height, width)``, uint8 or float in 0..255, to logits ``(B, out_channels, rows, columns)``.
 
         With ``features`` (those of these images, from a cache) the backbone does not run and ``images`` are not read.
@@ -112,7 +117,9 @@ class Network(nn.Module):
         """
         return self.decode(self.features(images) if features is None else features)
 
-    def features(self, images: Tensor) -> list[Tensor]:
+    def features(
+        self, images: Real[Tensor, "batch channels height width"]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         """The backbone's maps of such images: what a cache of a frozen backbone keeps.
 
         Each is ``(B, C_i, h_i, w_i)``; of frames that run alone ``(B, frames * C_i, h_i, w_i)``, in their order.
@@ -129,7 +136,9 @@ class Network(nn.Module):
             maps = self.backbone((images.to(self.mean.dtype) - self.mean) * (1 / self.std))
         return [value.unflatten(0, (-1, self.frames)).flatten(1, 2) for value in maps] if alone else maps
 
-    def decode(self, features: list[Tensor]) -> Tensor:
+    def decode(
+        self, features: list[Float[Tensor, "batch _channels _height _width"]]
+    ) -> Float[Tensor, "batch out_channels rows columns"]:
         """The logits of such maps; ``forward`` is ``decode(features(images))``."""
         logits = self.decoder(features if self.fusion is None else self.fusion(features))
         if logits.shape[-2:] == self.heatmap_size:
@@ -161,5 +170,5 @@ def _normalisation(backbone: Backbone, normalize: str) -> tuple[tuple[float, ...
     return choices[normalize]
 
 
-def _buffer(values: list[float], fill: float, extra: int) -> Tensor:
+def _buffer(values: list[float], fill: float, extra: int) -> Float32[Tensor, "1 channels 1 1"]:
     return torch.tensor([*values, *[fill] * extra], dtype=torch.float32).reshape(1, -1, 1, 1)

@@ -9,6 +9,7 @@ at a half must round the same way, or every point moves.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float32, Float64, Real
 from torch import Tensor, nn
 
 from kaname.errors import InputError
@@ -30,7 +31,9 @@ class Letterbox(nn.Module):
         if min(self.size) < 1:
             raise InputError(f"the size of a letterbox must be at least (1, 1), got {self.size}")
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(
+        self, images: Real[Tensor, "batch height width channels"]
+    ) -> Float32[Tensor, "batch channels rows columns"]:
         """Images ``(B, H, W, C)``, uint8 or float in 0..255, to ``(B, C, height, width)`` float32 in 0..255."""
         rows, columns = self.size
         down = _positions(images.shape[1], images.device)
@@ -44,16 +47,18 @@ class Letterbox(nn.Module):
         return _weights(down, height, scale, rows) @ narrow
 
 
-def _positions(count: int, device: torch.device) -> Tensor:
+def _positions(count: int, device: torch.device) -> Float64[Tensor, "count"]:
     return torch.arange(count, dtype=torch.float64, device=device)
 
 
-def _weights(positions: Tensor, length: Tensor, scale: Tensor, n_out: int) -> Tensor:
-    """The matrix ``(n_out, length)`` of one axis, float32.
+def _weights(
+    positions: Float64[Tensor, "n_in"], length: Float64[Tensor, ""], scale: Float64[Tensor, ""], n_out: int
+) -> Float32[Tensor, "{n_out} n_in"]:
+    """The matrix of one axis.
 
     Args:
         positions: indices 0 .. length - 1 of the input's pixels.
-        length: their number, a scalar tensor.
+        length: their number.
         scale: the wanted output pixels in an input pixel; the true one follows from rounding the inner size.
     """
     inner = torch.clamp(torch.floor(length * scale + HALF), min=1)

@@ -14,7 +14,7 @@ from kaname.geometry.image import read_image
 from kaname.recipes.gauge import report
 from kaname.recipes.gauge.labels import read
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import SIDE, TRAIN, dial_points, write_flat, write_json
+from recipes.gauge.dials import TRAIN, dial_points, write_flat, write_json
 from recipes.gauge.test_evaluate import all_notches, metrics, predictions, score
 
 
@@ -46,7 +46,7 @@ def test_predictions_alone_give_a_page(tmp_path: Path) -> None:
     assert [len(paths) for paths in shown.values()] == [5, 5] and page.count("data:image/jpeg") == 10
     assert shown["worst"][0].name == "1_b_4.jpg" and shown["best"][0].name == "1_a_0.jpg"
     assert page.index("b_4.png") < page.index("a_0.png")
-    assert read_image(shown["worst"][0]).shape == (SIDE, SIDE, 3)
+    assert read_image(shown["worst"][0]).shape == (320, 320, 3)
 
 
 def test_a_second_evaluation_leaves_no_old_pictures(flat: Path, tmp_path: Path) -> None:
@@ -135,6 +135,17 @@ def test_the_hash_follows_the_labels(flat: Path) -> None:
     for path in (flat / "labels").glob("*.json"):
         path.unlink()
     assert report.hash_of(read(flat)) not in (first, changed), "heatmaps alone"
+
+
+def test_the_hash_follows_what_images_hold(flat: Path) -> None:
+    """Also where a changed file is as long as it was."""
+    first, path = report.hash_of(read(flat)), flat / "images" / "a.png"
+    data = bytearray(path.read_bytes())
+    data.extend(b"0")
+    path.write_bytes(data)
+    longer = report.hash_of(read(flat))
+    path.write_bytes(data[:-1] + b"1")
+    assert len({first, longer, report.hash_of(read(flat))}) == 3
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)<", "計器 1", "a&b'c\"d"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.tiny_vits import save_tiny
+from models.tiny_vits import on_request
 from recipes.tracknet.clips import TINY, call, write_set
 
 SEEN = (1, 1, 1, 1, 0, 0, 0, 1, 1, 2, 3, 1, 1, 1, 0, 1)
@@ -65,11 +65,4 @@ def exported(trained: Trained) -> Path:
 @pytest.fixture(scope="session")
 def tiny_vit(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """``tiny_vit(kind)`` -> the folder of a tiny transformer of that kind."""
-    folders: dict[str, Path] = {}
-
-    def folder(kind: str) -> Path:
-        if kind not in folders:
-            folders[kind] = save_tiny(kind, tmp_path_factory.mktemp(kind), seed=len(folders))
-        return folders[kind]
-
-    return folder
+    return on_request(tmp_path_factory)

@@ -102,11 +102,14 @@ def build_backbone(
 def _resolve(name: str) -> tuple[str, str]:
     """The key of `BACKBONES` and what remains for its builder."""
     kind, _, rest = name.partition(":")
-    if kind in BACKBONES:
+    folder = Path(name).expanduser()
+    whole = bool(rest) or kind == "small"  # the other kinds mean nothing without a name, but a folder may be called so
+    if kind in BACKBONES and (whole or not folder.is_dir()):
+        if not whole:
+            raise InputError(f"no model is named in {name!r}", remedy=f"write {kind}:NAME, or give a folder")
         return kind, rest
     if name.startswith("timm/"):
         return "timm", name.removeprefix("timm/")
-    folder = Path(name).expanduser()
     if folder.is_dir():
         return _kind_of_folder(folder), str(folder)
     if folder.exists() or name.startswith((".", "/", "~", "\\")) or Path(name).is_absolute():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
@@ -61,7 +62,9 @@ class Backbone(nn.Module):
         """The licence of the weights where it is known, else where to look."""
         return str(self.description["licence"])
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         """Normalised images ``(B, C, H, W)`` to feature maps ``(B, channels[i], H / strides[i], W / strides[i])``.
 
         Raises:
@@ -125,10 +128,12 @@ def check_size(size: tuple[int, int], multiple: int) -> None:
             raise InputError(f"{name} must divide by {multiple}, got {value}", remedy=f"nearest {nearest}")
 
 
-def widen(weight: Tensor, channels: int) -> Tensor:
-    """Weights of a first layer ``(out, n, kh, kw)`` for another number of input channels, ``(out, channels, kh, kw)``.
+def widen(
+    weight: Float[Tensor, "out known kernel_height kernel_width"], channels: int
+) -> Float[Tensor, "out {channels} kernel_height kernel_width"]:
+    """Weights of a first layer for another number of input channels.
 
-    The kernels are repeated over the channels and scaled by n / channels, so that the answer to an input whose
+    The kernels are repeated over the channels and scaled by known / channels, so that the answer to an input whose
     channels are all alike stays what it was (as timm does it).
     """
     known = weight.shape[1]

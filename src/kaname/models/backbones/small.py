@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -43,7 +44,9 @@ class SmallUNet(nn.Module):
         self.up = nn.ModuleList(_convolution(a, a) for a, _ in pairs)
         self.fine = _convolution(in_channels + width, width) if stride == 1 else None
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         value = self.stem(images)
         skips: list[Tensor] = []
         for level in self.down:
@@ -65,7 +68,7 @@ class _Level(nn.Module):
         self.halve = _convolution(before, after, stride=2)
         self.more = nn.ModuleList(_convolution(after, after) for _ in range(count - 1))
 
-    def forward(self, value: Tensor) -> Tensor:
+    def forward(self, value: Float[Tensor, "batch before height width"]) -> Float[Tensor, "batch after _height _width"]:
         value = self.halve(value)
         for convolution in self.more:
             value = value + convolution(value)

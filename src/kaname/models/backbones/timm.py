@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
@@ -31,7 +32,9 @@ class Pyramid(nn.Module):
         self.net = net
         self.channels_last = str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         maps = self.net(images)
         return [value.permute(0, 3, 1, 2) for value in maps] if self.channels_last else list(maps)
 
@@ -43,7 +46,9 @@ class LastLayer(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         net: Any = self.net
         return list(net.forward_intermediates(images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True))
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
@@ -68,7 +69,9 @@ class PatchFeatures(nn.Module):
         self.prefix = prefix
         self.call = dict(call)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> list[Float[Tensor, "batch _channels _height _width"]]:
         """``(B, C, H, W)`` -> one map ``(B, hidden, H / patch, W / patch)``."""
         rows, columns = images.shape[2] // self.patch, images.shape[3] // self.patch
         tokens = self.model(pixel_values=images, **self.call).last_hidden_state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
@@ -20,7 +21,9 @@ class Linear(nn.Module):
         self.stride = stride
         self.layers = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), rare(nn.Conv2d(hidden, out_channels, 1)))
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(
+        self, features: list[Float[Tensor, "batch _channels _height _width"]]
+    ) -> Float[Tensor, "batch out_channels height width"]:
         """The last map ``(B, C, h, w)`` -> logits ``(B, out_channels, h, w)``."""
         return self.layers(features[-1])
 

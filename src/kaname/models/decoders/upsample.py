@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
@@ -23,7 +24,9 @@ class Upsample(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.head = rare(nn.Conv2d(channels, out_channels, 1))
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(
+        self, features: list[Float[Tensor, "batch _channels _height _width"]]
+    ) -> Float[Tensor, "batch out_channels height width"]:
         """The last map ``(B, C, h, w)`` -> logits ``(B, out_channels, h * factor, w * factor)``."""
         return self.head(self.stages(features[-1]))
 

@@ -25,7 +25,7 @@ from kaname.recipes.gauge.labels import Dial, letterbox
 Result = Mapping[str, Any]
 
 SHOWN = 6  # pictures of the worst, and as many of the best
-VIEW = 640  # pixels of a picture's longer side
+VIEW, LEAST_VIEW = 640, 320  # pixels of a picture's longer side
 HEADLINE = (
     Headline("F1 of all notches", "middle", "f1"),
     Headline("All notches found (PCK)", "middle", "pck"),
@@ -159,6 +159,7 @@ def _drawn(dial: Dial, compared: Mapping[str, Any], tolerance: float) -> np.ndar
     image = read_image(dial.image)
     height, width = image.shape[:2]
     scale = min(1.0, VIEW / max(height, width))
+    scale = max(scale, LEAST_VIEW / max(height, width))  # marks and counts would hide a smaller one
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     back = letterbox(size, REFERENCE_SIZE).inverse()
     view = image if size == (height, width) else resize(image, size)

@@ -9,6 +9,7 @@ import numpy as np
 
 from kaname.data.formats.files import make_folder
 from kaname.engine import draw
+from kaname.engine.keeping import reported
 from kaname.engine.loop import Progress, Run
 from kaname.engine.settings import RunOptions
 from kaname.engine.task import Task, write_parameters
@@ -34,18 +35,20 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
         refuse_data_folder(options.out_dir, labels.sets(config.data))
     task = build_task(config, options.out_dir, store=not options.dry_run)
     work = Run(task, config.train, options)
-    if not options.dry_run and work.runtime.is_first:
+    if not options.dry_run and work.runtime.is_first and not work.start.finished:
         make_folder(options.out_dir)
         # A run may be repeated from anywhere, so its data must not depend on the working folder.
         write_parameters(task, replace(config, data=config.data.resolve()), options)
         if debug:
             write_debug(task, options.out_dir / "debug")
     progress = work.fit()
-    if validate and not options.dry_run and work.runtime.is_first:
+    if options.dry_run or not work.runtime.is_first or reported(work, options.out_dir / "report.html"):
+        return progress
+    if validate:
         model = options.out_dir / task.best_name
         score(config.data, model, None, options.out_dir, split="all", truth="points", changes={}, pictures=True,
               device=config.train.device, limit=config.train.limit)  # fmt: skip
-    elif not options.dry_run and work.runtime.is_first:
+    else:
         try:
             write_report(config, options, options.out_dir / task.best_name)
         except InputError as error:  # the run itself is whole

@@ -68,15 +68,6 @@ class Windows:
             [values[self.clips[clip].visibility[start : start + self.length]].max() for clip, start in self.windows]
         )
 
-    def counts(self) -> bool:
-        """Whether any frame of any window has a weight in the loss."""
-        return any(
-            self._mask(
-                clip.visibility, is_present(clip.visibility, occluded_absent=self.config.data.occluded_absent)
-            ).any()
-            for clip in (self.clips[number] for number in {number for number, _ in self.windows})
-        )
-
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         """Window ``index``; ``epoch`` -1 is a pass without random changes."""
         number, start = self.windows[index]

@@ -139,6 +139,20 @@ def check_lengths(clips: Sequence[Clip], length: int) -> None:
             )  # fmt: skip
 
 
+def check_weights(clips: Sequence[Clip], settings: DataSettings, weights: Sequence[float]) -> None:
+    """Refuse clips of which no frame counts in the loss; ``weights`` are those of the visibilities 0..3."""
+    for clip in clips:
+        counted = np.array(weights)[clip.visibility] > 0
+        if settings.absent == "mask":
+            counted &= is_present(clip.visibility, occluded_absent=settings.occluded_absent)
+        if counted.any():
+            return
+    raise InputError(
+        f"no frame of the training games counts in the loss (data.absent is {settings.absent})", path=settings.root,
+        remedy="set data.absent=negative, raise the visibility_weights, or take other games",
+    )  # fmt: skip
+
+
 def check_frame(clip: Clip, position: int, read: Size) -> None:
     """Refuse a frame that is not of its clip's size, whole or reduced to a part by its decoder."""
     if read not in {(clip.size[0] // part, clip.size[1] // part) for part in (1, 2, 4, 8)}:

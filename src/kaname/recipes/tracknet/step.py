@@ -53,6 +53,7 @@ def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
     sets = labels.sets(config.data)
     for clips in (sets["train"], sets["val"]):
         labels.check_lengths(clips, config.data.sequence.length)
+    labels.check_weights(sets["train"], config.data, config.training.loss.visibility_weights.values)
     torch.manual_seed(config.training.seed)  # equal seeds begin with equal weights
     network = build(config)
     windows = Windows(sets["train"], config, augment=True)
@@ -74,11 +75,6 @@ def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
     weighted = len(set(config.training.sampling.values)) > 1
     if not windows.weights().any():
         raise InputError("training.sampling leaves no window to draw", remedy="raise one of its weights")
-    if not windows.counts():
-        raise InputError(
-            f"no frame of the training games counts in the loss (data.absent is {config.data.absent})",
-            path=config.data.root, remedy="set data.absent=negative, raise the visibility_weights, or take other games",
-        )  # fmt: skip
     return Task(
         recipe="tracknet",
         config=plain,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kaname.engine.keeping import reported
 from kaname.engine.loop import Progress, Run
 from kaname.engine.progress import weights_and_biases
 from kaname.engine.settings import RunOptions
@@ -31,11 +32,11 @@ def run(config: TracknetConfig, options: RunOptions) -> Progress:
     task = build_task(config, options.out_dir, store=not options.dry_run)
     work = Run(task, config.training.loop, options)
     first = not options.dry_run and work.runtime.is_first
-    if first:
+    if first and not work.start.finished:
         # A run may be repeated from anywhere, so its data must not depend on the working folder.
         write_parameters(task, replace(config, data=replace(config.data, root=config.data.root.resolve())), options)
     progress = work.fit()
-    if first:
+    if first and not reported(work, options.out_dir / report.PAGE):
         try:
             write_report(config, options, options.out_dir / task.best_name)
         except InputError as error:  # the run itself is whole
