@@ -47,7 +47,11 @@ _header_lock = threading.Lock()
 
 
 def read_image(
-    path: PathLike, *, max_megapixels: float = MEGAPIXELS, at_least: tuple[int, int] | None = None
+    path: PathLike,
+    *,
+    max_megapixels: float = MEGAPIXELS,
+    at_least: tuple[int, int] | None = None,
+    expected: tuple[int, int] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Read an image file.
 
@@ -60,15 +64,17 @@ def read_image(
         at_least: ``(height, width)`` that are enough: a JPEG file that is at least two, four or eight times as large
             (as it is shown), and whose sides divide by that, may be decoded to that part of its size, which is faster
             and the mean over its pixels.
+        expected: ``(height, width)`` that the file's image must have, whatever part of it is decoded.
 
     Returns:
         RGB uint8 ``(height, width, 3)``, contiguous, the caller's own.
 
     Raises:
-        InputError: missing, a folder, empty, no image, damaged or truncated, too large, or 32-bit values.
+        InputError: missing, a folder, empty, no image, damaged or truncated, too large, 32-bit values, or another size
+            than expected.
     """
     with _opened(Path(path)) as file:
-        return _decode(file, Path(path), max_megapixels, at_least)
+        return _decode(file, Path(path), max_megapixels, at_least, expected)
 
 
 def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[int, int]:
@@ -78,9 +84,7 @@ def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[i
         InputError: what :func:`read_image` raises, as far as the header shows it.
     """
     with _opened(Path(path)) as file:
-        image = _open(file, Path(path), max_megapixels)
-        width, height = image.size
-        return (width, height) if _orientation(image) in QUARTER_TURNS else (height, width)
+        return _shown(_open(file, Path(path), max_megapixels))
 
 
 @contextlib.contextmanager
@@ -105,10 +109,17 @@ def _opened(path: Path) -> Generator[Any]:
 
 
 def _decode(
-    file: Any, path: Path, max_megapixels: float, at_least: tuple[int, int] | None = None
+    file: Any,
+    path: Path,
+    max_megapixels: float,
+    at_least: tuple[int, int] | None = None,
+    expected: tuple[int, int] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     image = _open(file, path, max_megapixels)
     width, height = image.size
+    if expected is not None and (shown := _shown(image)) != tuple(expected):
+        reason = f"the image has {shown[1]} x {shown[0]} pixels, not {expected[1]} x {expected[0]} as others with it"
+        raise InputError(reason, path=path, remedy="make it again at that size")
     part = _part(image, at_least)
     if image.format in {"JPEG", "MPO"} and image.mode in {"RGB", "L"}:
         file.seek(0)
@@ -124,6 +135,12 @@ def _decode(
         image = _open(file, path, max_megapixels)
     image.load()
     return _upright(_rgb(image, path), image)
+
+
+def _shown(image: Image.Image) -> tuple[int, int]:
+    """``(height, width)`` with the EXIF orientation applied."""
+    width, height = image.size
+    return (width, height) if _orientation(image) in QUARTER_TURNS else (height, width)
 
 
 def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:

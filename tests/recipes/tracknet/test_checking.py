@@ -70,7 +70,7 @@ def test_damage_is_found_by_check_and_by_train(data: Path, tmp_path: Path, harm:
     out = tmp_path / "run"
     training = call("train", "--data", data, *TINY, "--epochs", 1, "--out-dir", out, "--batch-size", 4)
     if harm == "another size":
-        words = "48 x 64 pixels, the first of its clip 96 x 64"
+        words = "48 x 64 pixels, not 96 x 64"
     training.refused(words)
     assert not list(out.glob("*.pt"))
 

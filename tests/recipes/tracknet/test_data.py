@@ -175,8 +175,11 @@ def test_reduced_decoding_does_not_shift(tmp_path: Path) -> None:
 def test_a_frame_of_another_size_is_refused(tmp_path: Path) -> None:
     folder = write_clip(tmp_path / "data" / "game1" / "Clip1", flight(3, 0))
     write_image(folder / "0002.png", np.zeros((32, 96, 3), np.uint8))
+    write_image(folder / "0001.png", np.zeros((32, 48, 3), np.uint8))  # not to be taken for a reduced one
     found = windows(tmp_path / "data")
-    found.sample(1, -1)
-    with pytest.raises(InputError, match="96 x 32 pixels, the first of its clip 96 x 64") as caught:
+    found.sample(0, -1)
+    with pytest.raises(InputError, match="48 x 32 pixels, not 96 x 64"):
+        found.sample(1, -1)
+    with pytest.raises(InputError, match="96 x 32 pixels, not 96 x 64") as caught:
         found.sample(2, -1)
     assert caught.value.path == str(folder / "0002.png")

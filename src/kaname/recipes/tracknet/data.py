@@ -13,7 +13,7 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
 from kaname.geometry.image import read_image
 from kaname.recipes.tracknet.config import TracknetConfig
-from kaname.recipes.tracknet.labels import Clip, check_frame, is_present
+from kaname.recipes.tracknet.labels import Clip, is_present
 from kaname.types import Size
 
 
@@ -96,10 +96,8 @@ class Windows:
 
     def _frame(self, clip: Clip, position: int, into: Affine, table: np.ndarray | None) -> np.ndarray:
         least = self.size if self.config.data.reduced_decode else None
-        image = read_image(clip.frames[position], at_least=least)
-        read = (image.shape[0], image.shape[1])
-        # A reduced image is the whole frame on fewer pixels.
-        check_frame(clip, position, read)
+        image = read_image(clip.frames[position], at_least=least, expected=clip.size)
+        read = (image.shape[0], image.shape[1])  # a reduced image is the whole frame on fewer pixels
         seen = (into @ Affine.resize(read, clip.size)).image(image, self.size)
         return seen if table is None else cv2.LUT(seen, table)  # type: ignore[return-value]
 

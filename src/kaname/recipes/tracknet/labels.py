@@ -153,15 +153,6 @@ def check_weights(clips: Sequence[Clip], settings: DataSettings, weights: Sequen
     )  # fmt: skip
 
 
-def check_frame(clip: Clip, position: int, read: Size) -> None:
-    """Refuse a frame that is not of its clip's size, whole or reduced to a part by its decoder."""
-    if read not in {(clip.size[0] // part, clip.size[1] // part) for part in (1, 2, 4, 8)}:
-        raise InputError(
-            f"the frame has {read[1]} x {read[0]} pixels, the first of its clip {clip.size[1]} x {clip.size[0]}",
-            path=clip.frames[position], remedy="extract the clip's frames again",
-        )  # fmt: skip
-
-
 def is_present(visibility: NDArray[np.int64], *, occluded_absent: bool) -> NDArray[np.bool_]:
     """Whether each frame has a ball to be found."""
     return (visibility > 0) & ~((visibility == 3) & occluded_absent)

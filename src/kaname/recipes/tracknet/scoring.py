@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Result:
 
 def clip_rows(model: Model, clip: Clip, speed: Speed) -> Iterator[Row]:
     """The answers for a clip's frames, in their order."""
-    read = speed.timed("reading", read_image)
+    read = speed.timed("reading", partial(read_image, expected=clip.size))
     images = (Frame(number, 0.0, read(path)) for number, path in enumerate(clip.frames))
     try:
         for frame, points in model.stream(images):
