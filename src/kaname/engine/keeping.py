@@ -41,7 +41,7 @@ def announce(run: Run) -> None:
     if run.settings.warmup_epochs >= run.settings.epochs:
         warm = f"{run.settings.warmup_epochs:g} of {run.settings.epochs} epochs"
         run.start.notes.append(f"the learning rate rises for {warm}: it never comes to what was asked for")
-    for note in run.start.notes:
+    for note in (*run.start.notes, *task.notes):
         run.journal.say(note)
     run.journal.say(
         f"{task.recipe}: {len(task.train)} training and {len(task.val or ())} validation samples, "

@@ -45,6 +45,7 @@ class Task:
         sample_weights: ``(len(train),)``: how often each sample is drawn, relative to the others; an epoch then draws
             with replacement. ``None``: each once.
         after_epoch: called by the first process with all rows of the log after each epoch.
+        notes: lines for the user at the start.
     """
 
     recipe: str
@@ -63,6 +64,7 @@ class Task:
     before_epoch: Callable[[int], None] | None = None
     sample_weights: np.ndarray | None = None
     after_epoch: Callable[[Sequence[Row]], None] | None = None
+    notes: Sequence[str] = ()
 
 
 def write_parameters(task: Task, config: Any, options: RunOptions) -> None:

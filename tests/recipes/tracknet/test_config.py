@@ -60,6 +60,7 @@ def test_the_working_folders_configs_come_before_the_packages() -> None:
 
 def test_groups_that_are_none() -> None:
     call("train", "--model", "vit_heatmaps").refused("model/vit_heatmaps", "did you mean vit_heatmap?")
+    call("train", "--data", "nope").refused("nope is no folder, and there is no configuration data/nope")
     call("train", "--training", "missing.yaml").refused("missing.yaml", "does not exist")
     write("bad.yaml", "optimizer:\n  rl: 1\n")
     call("train", "--training", "bad.yaml").refused("bad.yaml:2", "training.optimizer.rl", "training.optimizer.lr")

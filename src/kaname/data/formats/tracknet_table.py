@@ -224,7 +224,9 @@ def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) 
 
     if len(fields) != len(columns):
         reason = f"{len(fields)} fields, but the header has {len(columns)}"
-        raise fault(reason, "write decimals with a point, and no separator within a field")
+        bare = len(fields) > len(columns) and not any(fields[len(columns) :])
+        end = "drop the separators at the end of the row"
+        raise fault(reason, end if bare else "write decimals with a point, and no separator within a field")
     field = {name: fields[position] for name, position in columns.items()}
     if not field["file name"]:
         raise fault("no file name", "name the frame of this row")

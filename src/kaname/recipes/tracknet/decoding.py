@@ -47,7 +47,10 @@ def check_sizes(config: TracknetConfig, backbone: Backbone) -> None:
         InputError: it is not; the heatmap, the input or the decoder could change, and each way is named with its keys.
     """
     decoder, size, resize = config.model.decoder, config.model.heatmap.size, config.data.resize
-    check_size((resize[1], resize[0]), backbone.multiple)
+    try:
+        check_size((resize[1], resize[0]), backbone.multiple)
+    except InputError as error:
+        raise InputError(error.reason, remedy=f"{error.remedy} (data.resize is [width, height])") from error
     stride = backbone.strides[-1]
     factor = math.prod(decoder.upsample) if decoder.name == "upsample" else 1
     given = _heatmap(resize, stride, factor)

@@ -33,6 +33,11 @@ def groups_of(data: str | None, model: str | None, training: str | None) -> tupl
     extra: dict[str, Any] = {}
     if data is not None and _is_data(Path(data)):
         names["data"], extra["data.root"] = "tracknet", Path(data)
+    elif data is not None:
+        try:
+            find_group("data", data)
+        except InputError as error:
+            raise InputError(f"{data} is no folder, and {error.reason}", remedy=error.remedy) from error
     return {group: find_group(group, name) for group, name in names.items()}, extra
 
 

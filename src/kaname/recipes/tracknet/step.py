@@ -89,4 +89,5 @@ def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
         before_epoch=before_epoch if held else None,
         sample_weights=windows.weights() if weighted else None,
         after_epoch=after_epoch,
+        notes=[f"the backbone is held for the first {held} epochs, then it trains too"] if held else [],
     )
