@@ -96,9 +96,10 @@ def test_convert_a_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     tracknet.write(clip / "Label.csv", [Sample(Path("0000.png"), points), Sample(Path("0001.png"))])
     convert(source_format="tracknet", target_format="coco", source=clip, target=tmp_path / "coco.json")
     assert "lost: 2 frame numbers" in (text := capsys.readouterr().out) and "2 labels of game, clip" in text
+    assert "added: 2 boxes" in text
     back = tmp_path / "back.csv"
     convert(source_format="coco", target_format="tracknet", source=tmp_path / "coco.json", target=back, images=clip)
-    assert "lost: 2 boxes" in (text := capsys.readouterr().out) and "frame numbers" not in text
+    assert "boxes" not in (text := capsys.readouterr().out) and "frame numbers" not in text, "nobody has drawn any"
     assert back.read_text() == (clip / "Label.csv").read_text()
     with pytest.raises(InputError, match="no game in its meta"):
         convert(source_format="coco", target_format="tracknet", source=tmp_path / "coco.json", target=tmp_path / "new")

@@ -204,8 +204,11 @@ def test_exif_orientation(tmp_path: Path, suffix: str, orientation: int) -> None
     stored = stored.transpose(away[orientation]) if orientation in away else stored
     path = tmp_path / f"a.{suffix}"
     stored.save(path, exif=exif)
-    assert read_image(path).shape == upright.shape
+    assert read_image(path).shape == upright.shape and image_size(path) == upright.shape[:2]
     assert np.abs(read_image(path).astype(int) - upright).mean() < 8
+    assert read_image(path, expected=(16, 32)).shape == upright.shape
+    with pytest.raises(InputError, match="32 x 16 pixels, not 16 x 32"):
+        read_image(path, expected=(32, 16))
 
 
 def test_modes_become_rgb(tmp_path: Path) -> None:

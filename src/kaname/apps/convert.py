@@ -31,14 +31,17 @@ def convert(
     if source.resolve() == target.resolve():
         raise InputError("--input and --output are one file", path=target, remedy="choose another --output")
     samples = _format(source_format).read(source, images=images)
+    if source_format == "coco" and target_format != "coco":
+        samples = joined(samples)
     lost = losses(samples, target_format)
     if target_format == "coco" and source_format != "coco":
         samples, several, outside = numbered(samples)
         lost += [f"{outside} points outside of every box"] if outside else []
+        bare = sum(not len(sample.boxes) and any(map(len, sample.points.values())) for sample in samples)
+        if bare:
+            print(f"added: {bare} boxes, each the extent of an image's points, because COCO keeps points in boxes")
         for name, count in several.items():
             print(f"several points {name!r} of one instance: written as {name}#1 to {name}#{count}")
-    elif source_format == "coco" and target_format != "coco":
-        samples = joined(samples)
     for line in lost:
         print(f"lost: {line}")
     target.parent.mkdir(parents=True, exist_ok=True)

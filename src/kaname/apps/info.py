@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,9 +59,15 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return dict(found.card), {
         "kind": "checkpoint",
         "megabytes": round(file.stat().st_size / 1e6, 1),
-        "parameters": f"{sum(value.numel() for value in found.model.values()):,}",
+        "parameters": f"{_parameters(found.model):,}",
         "resumable": "yes" if found.training is not None else "no (weights only)",
     }
+
+
+def _parameters(weights: Mapping[str, Any]) -> int:
+    """How many numbers can be trained: all but the normalisation's and the running statistics of its layers."""
+    kept = ("mean", "std", "running_mean", "running_var", "num_batches_tracked")
+    return sum(value.numel() for name, value in weights.items() if name.rsplit(".", 1)[-1] not in kept)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

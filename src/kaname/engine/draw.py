@@ -32,6 +32,7 @@ Colour = tuple[int, int, int]
 RGBImage = NDArray[np.uint8]
 
 # Distinct for most colour-blind readers too, and bright enough to stand on a photograph.
+HIDDEN = 1 / 3  # of a picture that a legend may take
 PALETTE: tuple[Colour, ...] = (
     (0, 214, 143),
     (255, 196, 0),
@@ -333,7 +334,8 @@ def _bar(
 
 
 def _legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage:
-    """A dark box with a coloured square and a text for each row, in the top left corner."""
+    """A dark box with a coloured square and a text for each row, in the top left corner; not where it would hide what
+    is drawn, as in a very small picture."""
     height, width = image.shape[:2]
     text = max(11, round(max(height, width) / 32))
     line, pad = round(1.35 * text), text // 2
@@ -341,6 +343,8 @@ def _legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage:
     widest = max(_font(text, row).getlength(row) for row, _ in rows)
     box_height = min(height, len(rows) * line + pad)
     box_width = min(width, round(widest) + round(1.5 * text) + 2 * pad)
+    if box_height * box_width > HIDDEN * height * width:
+        return image
     image[:box_height, :box_width] = (image[:box_height, :box_width] * 0.25).astype(np.uint8)
     labels = []
     for i, (row, colour) in enumerate(rows):

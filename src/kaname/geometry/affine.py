@@ -202,6 +202,7 @@ class Affine:
             uint8 (rounded) for uint8, else float32.
         """
         size = whole_size(size, "the result")
+        array = np.asarray(array)
         pixels = planes(array)
         (a, b, c), (d, e, f) = self.matrix.tolist()
         height, width = pixels.shape[:2]

@@ -138,9 +138,10 @@ def _decode(
 
 
 def _shown(image: Image.Image) -> tuple[int, int]:
-    """``(height, width)`` with the EXIF orientation applied."""
+    """``(height, width)`` with the EXIF orientation applied; Pillow's reader of TIFF has done that already."""
     width, height = image.size
-    return (width, height) if _orientation(image) in QUARTER_TURNS else (height, width)
+    turned = image.format != "TIFF" and _orientation(image) in QUARTER_TURNS
+    return (width, height) if turned else (height, width)
 
 
 def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:

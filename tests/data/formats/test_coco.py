@@ -13,6 +13,7 @@ from PIL import Image
 from contracts.formats import FormatContract
 from kaname.data.formats import coco
 from kaname.errors import InputError
+from kaname.geometry.image import write_image
 from kaname.types import Sample
 
 GOOD = {
@@ -164,7 +165,7 @@ def test_writing_points_without_boxes_and_names_in_japanese(tmp_path):
 @pytest.mark.parametrize(
     ("sample", "words"),
     [
-        ({"boxes": np.zeros((1, 4)), "points": {"notch": np.zeros((3, 2))}}, "3 points 'notch' and 1 boxes"),
+        ({"boxes": np.zeros((1, 4)), "points": {"notch": np.zeros((3, 2))}}, "3 points 'notch' and 1 box;"),
         ({"boxes": np.array([[5.0, 0, 1, 1]])}, "not x1 <= x2"),
         ({"boxes": np.array([[np.nan, 0, 1, 1]])}, "not x1 <= x2"),
         ({"boxes": np.zeros((1, 4)), "labels": ["a", "b"]}, "2 labels"),
@@ -274,3 +275,17 @@ def test_key_points_and_names_of_unequal_number(tmp_path, monkeypatch):
     del content["annotations"][0]["keypoints"]
     (first, *_) = coco.read(save(tmp_path, content))
     assert first.visible["nose"][0] == first.visible["hand"][0] == 0
+
+
+def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((80, 100, 3), np.uint8))
+    content = {
+        "images": [{"id": 5, "file_name": "a.png", "width": 50, "height": 50}],
+        "annotations": [{"id": 1, "image_id": 5, "category_id": 1, "bbox": [0, 0, 20, 20]}],
+        "categories": [{"id": 1, "name": "dial"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="100 x 80 pixels, the file says 50 x 50") as caught:
+        coco.read(tmp_path / "a.json", images=tmp_path)
+    assert caught.value.row == "image 5"
+    assert coco.read(tmp_path / "a.json")[0].size == (50, 50), "without the images the file is believed"

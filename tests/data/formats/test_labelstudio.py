@@ -279,3 +279,39 @@ def test_round_trip_within_a_billionth_of_a_pixel(tmp_path_factory, size, marks)
     assert set(back.points) == set(points)
     for name, xy in points.items():
         np.testing.assert_allclose(back.points[name], xy, atol=1e-9, rtol=0)
+
+
+def result_of(value: dict, kind: str | None) -> dict:
+    stated = {} if kind is None else {"type": kind}
+    return {"original_width": 100, "original_height": 80, "image_rotation": 0, "value": value, **stated}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"x": 30, "y": 50, "width": 0.4, "keypointlabels": ["Notch"]}, "keypointlabels"),
+        ({"x": 30, "y": 50, "width": 0.4, "keypointlabels": ["Notch"]}, None),
+        ({"x": 30, "y": 50, "width": 0.4, "labels": ["Notch"]}, "labels"),
+    ],
+)
+def test_a_key_point_is_known_by_what_it_holds(tmp_path: Path, value: dict, kind: str | None) -> None:
+    """Projects with shapes and labels apart, and other programs' files, do not say ``keypointlabels``."""
+    bare = result_of({"x": 30, "y": 50, "width": 0.4}, "keypoint")
+    other = result_of({"x": 3, "y": 5, "radiusX": 2, "radiusY": 2, "ellipselabels": ["Notch"]}, "ellipselabels")
+    task = {"id": 7, "data": {"img": "a.png"}, "annotations": [
+        {"id": 1, "was_cancelled": True, "result": []}, {"id": 2, "result": [result_of(value, kind), bare, other]},
+    ]}  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
+    (sample,) = labelstudio.read(tmp_path / "a.json")
+    assert sample.points["Notch"].tolist() == [[30.0, 40.0]]
+    assert labelstudio.left_out([sample]) == [
+        "cancelled annotations left out of task 7", "results of type 'ellipselabels' left out of task 7",
+    ]  # fmt: skip
+
+
+def test_a_rectangle_with_its_label_apart(tmp_path: Path) -> None:
+    value = {"x": 10, "y": 10, "width": 50, "height": 50, "labels": ["dial"]}
+    task = {"id": 7, "data": {"img": "a.png"}, "annotations": [{"id": 2, "result": [result_of(value, "labels")]}]}
+    (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
+    (sample,) = labelstudio.read(tmp_path / "a.json")
+    assert sample.boxes.tolist() == [[10.0, 8.0, 60.0, 48.0]] and list(sample.labels) == ["dial"]

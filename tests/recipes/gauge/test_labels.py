@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from calling import Answer, call, snapshot
+from kaname.errors import InputError
 from kaname.recipes.gauge import labels
+from kaname.recipes.gauge.labels import read_heatmaps
 from recipes.gauge.dials import TRAIN, write_data, write_json
 
 
@@ -241,3 +243,15 @@ def test_labels_with_a_byte_order_mark(data: Path) -> None:
     path = data / "train" / "labels" / "annotation.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     check(data).done()
+
+
+def test_heatmaps_within_rounding_are_taken(tmp_path: Path) -> None:
+    maps = np.zeros((3, 8, 8), np.float64)
+    maps[:, 4, 4] = 1 + 1e-7
+    maps[0, 0, 0] = -1e-9
+    np.save(tmp_path / "a.npy", maps)
+    found = read_heatmaps(tmp_path / "a.npy", 8)
+    assert found.dtype == np.float32 and found.min() == 0 and found.max() == 1
+    np.save(tmp_path / "a.npy", maps * 1.01)
+    with pytest.raises(InputError, match="1.01 instead of"):
+        read_heatmaps(tmp_path / "a.npy", 8)

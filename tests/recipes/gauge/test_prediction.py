@@ -12,6 +12,7 @@ import pytest
 import kaname
 from calling import Answer, call, snapshot
 from kaname.geometry.image import read_image, write_image
+from kaname.recipes.gauge.prediction import _picture_names
 from recipes.gauge.conftest import Trained
 from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, task, write_json
 
@@ -350,3 +351,9 @@ def test_a_model_predicts_arrays_and_folders(trained: Trained, image: Path, tmp_
         model.predict(array, [[1, 2, 3]])
     with pytest.raises(kaname.InputError):
         model.predict(array, [[70, 70, 90, 90]])
+
+
+def test_names_of_pictures_are_never_shared() -> None:
+    names = ["x/y/a.png", "x_y/a.png", "a.jpg", "a.png", "a.png.jpg"]
+    found = _picture_names(names)
+    assert len(set(found)) == len(names) and all(name.endswith(".jpg") for name in found)

@@ -253,3 +253,38 @@ def test_real_dials(tmp_path: Path, gauge_data: Path) -> None:
         maps = np.load(tmp_path / "labels" / f"{sample.image.stem}.npy")
         assert np.abs(maps - slow_maps(points, 448, 8)).max() < 1e-5
     call("gauge", "check", "--data", tmp_path, "--size", 448).done()
+
+
+def test_every_task_that_is_wrong_is_named(tmp_path: Path) -> None:
+    """In one go, not one after the other."""
+    folder = tmp_path / "d"
+    write_flat(folder, ["a.png", "b.png", "c.png"])
+    tasks = json.loads((folder / "annotation.json").read_text(encoding="utf-8"))
+    tasks[0]["annotations"][0]["was_cancelled"] = True
+    tasks[1]["annotations"].append({**tasks[1]["annotations"][0], "id": 99, "completed_by": 5})
+    for result in tasks[2]["annotations"][0]["result"]:
+        result["image_rotation"] = 90
+    write_json(folder / "annotation.json", tasks)
+    answer = call("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", folder, "--size", 112)
+    assert answer.code == 2 and not (folder / "labels").exists()
+    for entry in tasks:
+        assert f"task {entry['id']}: " in answer.err, answer.err
+    assert all(line.startswith("error: ") for line in answer.err.strip().splitlines())
+
+
+def test_one_annotator_of_several(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    write_flat(folder, ["a.png", "b.png"])
+    words = ("gauge", "heatmaps", "--annotation", "annotation.json", "--directory", folder, "--size", 112)
+    call(*words).done()
+    maps = np.load(folder / "labels" / "a.npy")
+    tasks = json.loads((folder / "annotation.json").read_text(encoding="utf-8"))
+    for entry in tasks:
+        first = entry["annotations"][0]
+        entry["annotations"] = [{**first, "completed_by": 4}, {**first, "id": 99, "completed_by": 5, "result": []}]
+    tasks[1]["annotations"].append({"id": 100, "completed_by": 6, "was_cancelled": True, "result": []})
+    write_json(folder / "annotation.json", tasks)
+    assert "--annotator" in call(*words).err
+    said = call(*words, "--annotator", "4").done().err
+    assert f"cancelled annotations left out of task {tasks[1]['id']}" in said
+    assert np.array_equal(np.load(folder / "labels" / "a.npy"), maps)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.coco_writing import document
-from kaname.data.formats.files import Folder, is_number, read_json, tails, write_json
+from kaname.data.formats.coco_writing import EXTENT, document
+from kaname.data.formats.files import Folder, image_size, is_number, read_json, tails, write_json
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.types import FloatArray, Sample
@@ -104,6 +104,8 @@ def walk(
         elif image is None:
             remedy = f"it is not in {folder.path}" if folder is not None else None
             yield reader.fault("image", entry["id"], f"{name!r} is missing", remedy)
+        elif folder is not None and (reason := reader.other_size(image, entry)):
+            yield reader.fault("image", entry["id"], reason, "put the image that was annotated there")
         elif not faults:
             yield reader.sample(image, entry, instances.get(entry["id"], []))
         seen.setdefault(name, entry["id"])
@@ -199,6 +201,18 @@ class _Reader:
         """The key point names of an instance's category."""
         return list(self.categories[entry["category_id"]].get("keypoints") or ())
 
+    @staticmethod
+    def other_size(image: Path, entry: dict[str, Any]) -> str | None:
+        """What is wrong where the image has not the size that the file states."""
+        stated = (entry.get("height"), entry.get("width"))
+        try:
+            true = image_size(image)
+        except InputError:  # whoever reads the image says why it cannot be read
+            return None
+        if not all(isinstance(side, int) for side in stated) or true == stated:
+            return None
+        return f"{image.name!r} has {true[1]} x {true[0]} pixels, the file says {stated[1]} x {stated[0]}"
+
     def sample(self, image: Path, entry: dict[str, Any], instances: list[dict[str, Any]]) -> Sample:
         """One image with its instances."""
         single = [one for one in instances if not one.get("iscrowd")]
@@ -219,6 +233,7 @@ class _Reader:
             meta={
                 "image_id": entry["id"],
                 "crowd": len(instances) - len(single),
+                "extents": [one["id"] for one in single if (one.get("attributes") or {}).get(EXTENT)],
                 "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},
             },
         )

@@ -39,7 +39,10 @@ def numbered(samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, int], i
 
 
 def joined(samples: Iterable[Sample]) -> list[Sample]:
-    """Samples in which ``middle#1``, ``middle#2``, ... are again points of one name, missing ones left out."""
+    """Samples in which ``middle#1``, ``middle#2``, ... are again points of one name, missing ones left out.
+
+    Boxes that the writer had to put round points without any are gone.
+    """
     return [_joined(sample) for sample in samples]
 
 
@@ -92,4 +95,7 @@ def _joined(sample: Sample) -> Sample:
         seen = np.concatenate([sample.visible.get(name, np.full(len(sample.points[name]), 2)) for name in names])
         there = seen > 0 if len(names) > 1 else np.ones(len(xy), dtype=bool)
         points[family], visible[family] = xy[there], seen[there]
-    return replace(sample, points=points, visible=visible)
+    sample = replace(sample, points=points, visible=visible)
+    if not sample.meta.get("extents") or len(sample.meta["extents"]) < len(sample.boxes):
+        return sample
+    return replace(sample, boxes=np.zeros((0, 4)), polygons=[], ids=[], labels=[])  # boxes that nobody has drawn

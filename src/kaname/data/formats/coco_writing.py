@@ -15,12 +15,13 @@ from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample
 
 UNNAMED = "object"  # the category of boxes without labels
+EXTENT = "extent_of_points"  # attribute of a box that nobody has drawn
 
 
 def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
     """The content of a COCO file; ``path`` is for messages."""
-    samples = [_with_box(sample, path) for sample in samples]
     _check(samples, path)
+    samples = [_with_box(sample, path) for sample in samples]
     names = _point_names(samples)
     categories = {label: number for number, label in enumerate(names, start=1)}
     image_ids = _whole_ids([sample.meta.get("image_id") for sample in samples])
@@ -47,16 +48,17 @@ def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
 
 def _with_box(sample: Sample, path: Path) -> Sample:
     """The sample with a label for each box; points without any box get the box of their extent."""
-    boxes = sample.boxes
+    boxes, meta = sample.boxes, dict(sample.meta)
     if not len(boxes) and any(len(points) for points in sample.points.values()):
         present = np.concatenate([points[~np.isnan(points).any(axis=1)] for points in sample.points.values()])
         extent = [*present.min(axis=0), *present.max(axis=0)] if len(present) else [0.0] * 4
         boxes = np.array([extent])
+        meta = {**meta, EXTENT: True}
     labels = list(sample.labels) or [UNNAMED] * len(boxes)
     if len(labels) != len(boxes):
         counts = f"{len(boxes)} boxes and {len(labels)} labels"
         raise InputError(f"{sample.image.name!r} has {counts}", path=path, remedy="give each box one label")
-    return Sample(**{**vars(sample), "boxes": boxes, "labels": labels})
+    return Sample(**{**vars(sample), "boxes": boxes, "labels": labels, "meta": meta})
 
 
 def _check(samples: Sequence[Sample], path: Path) -> None:
@@ -64,13 +66,12 @@ def _check(samples: Sequence[Sample], path: Path) -> None:
         name = sample.image.name
         if not np.isfinite(sample.boxes).all() or bool((sample.boxes[:, 2:] < sample.boxes[:, :2]).any()):
             raise InputError(f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="mend its boxes")
+        rows = len(sample.boxes) or int(any(map(len, sample.points.values())))
         for point, xy in sample.points.items():
-            if len(xy) != len(sample.boxes):
-                raise InputError(
-                    f"{name!r} has {len(xy)} points {point!r} and {len(sample.boxes)} boxes",
-                    path=path,
-                    remedy="COCO holds one point of a name for each box; Label Studio's format holds any number",
-                )
+            if len(xy) != rows:
+                count = f"{len(sample.boxes)} box{'es' * (len(sample.boxes) != 1)}"
+                remedy = "COCO holds one point of a name for each box; `kaname convert` numbers several (NAME#1, ...)"
+                raise InputError(f"{name!r} has {len(xy)} points {point!r} and {count}", path=path, remedy=remedy)
 
 
 def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
@@ -100,6 +101,8 @@ def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
         shape = rle.get(sample.ids[row], [])
     area = sum(_area(polygon) for polygon in polygons) if polygons else (x2 - x1) * (y2 - y1)
     entry: dict[str, Any] = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "iscrowd": 0, "segmentation": shape}
+    if sample.meta.get(EXTENT) or _id_of(sample, row) in sample.meta.get("extents", ()):
+        entry["attributes"] = {EXTENT: True}
     if names:
         values: list[float] = []
         for name in names:

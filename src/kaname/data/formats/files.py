@@ -30,7 +30,7 @@ def read_json(path: Path) -> Any:
         raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
     except json.JSONDecodeError as error:
         reason = "the file is empty" if not error.doc.strip() else f"not JSON: {error.msg} (column {error.colno})"
-        raise InputError(reason, path=path, row=error.lineno, remedy="export the labels again as JSON") from error
+        raise InputError(reason, path=path, row=error.lineno, remedy="write it again as JSON") from error
     except (RecursionError, ValueError) as error:  # brackets without end, numbers of thousands of digits
         raise InputError("not a label file", path=path, remedy="export the labels again") from error
     except OSError as error:

@@ -73,6 +73,22 @@ def problems(
     return [found for found in walk(Path(path), images, names, annotator) if isinstance(found, InputError)]
 
 
+def left_out(samples: Sequence[Sample]) -> list[str]:
+    """What an export holds beside the points and boxes that were read, by task id; a line for each kind.
+
+    >>> sample = Sample(Path("a.png"), meta={"task": 7, "cancelled": 1, "ignored": {"choices": 2}})
+    >>> left_out([sample])
+    ['cancelled annotations left out of task 7', "results of type 'choices' left out of task 7"]
+    """
+    kinds: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample.meta.get("cancelled"):
+            kinds.setdefault("cancelled annotations", []).append(str(sample.meta["task"]))
+        for kind in sample.meta.get("ignored", ()):
+            kinds.setdefault(f"results of type {kind!r}", []).append(str(sample.meta["task"]))
+    return [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
+
+
 def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mapping[str, str] | None = None) -> None:
     """Write samples as Label Studio would export them; the same samples give the same bytes.
 

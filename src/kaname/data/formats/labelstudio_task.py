@@ -19,6 +19,8 @@ from kaname.types import Sample, Size
 
 VISIBLE = 2  # Label Studio does not know hidden points
 EXPORT = "export the project from Label Studio as JSON"
+SHAPES = ("keypointlabels", "rectanglelabels")
+BARE = ("keypoint", "rectangle")  # a shape whose label stands in a result of its own
 _PREFIX = re.compile(r"[0-9a-f]{8}-")  # what an upload puts before the file's name
 _ROUNDING = 1e-6  # percent by which the edge may be overstepped through rounding
 
@@ -152,7 +154,10 @@ class TaskReader:
             return chosen[0]
         if len(valid) > 1:
             people = ", ".join(str(_person(one)) for one in valid)
-            self.wrong(f"{len(valid)} annotations, by {people}", "choose one annotator, or delete the others")
+            self.wrong(
+                f"{len(valid)} annotations, by {people}",
+                "choose one (gauge: --annotator of heatmaps and crop), or delete the others",
+            )
             return None
         return valid[0]
 
@@ -165,15 +170,16 @@ class TaskReader:
 
     def _mark(self, result: dict[str, Any]) -> _Mark | None:
         """The point or box of one result; None where it is another kind, or wrong."""
-        kind, value = result.get("type"), result.get("value")
-        if kind not in ("keypointlabels", "rectanglelabels"):
-            self.ignored[str(kind)] += 1
+        value, kind = result.get("value"), _kind_of_result(result)
+        if kind is None:
+            if result.get("type") not in BARE:
+                self.ignored[str(result.get("type"))] += 1
             return None
         what = "key point" if kind == "keypointlabels" else "rectangle"
         if not isinstance(value, dict):
             self.wrong(f"a {what} has no value", EXPORT)
             return None
-        labels = value.get(kind)
+        labels = value.get(kind, value.get("labels"))
         if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
             count = f"{len(labels)} labels" if isinstance(labels, list) else "no label"
             self.wrong(f"a {what} has {count}", "give it exactly one")
@@ -256,6 +262,23 @@ class TaskReader:
                 "put the image that was annotated there",
             )
         self.size = true
+
+
+def _kind_of_result(result: Mapping[str, Any]) -> str | None:
+    """``keypointlabels`` or ``rectanglelabels``, by the type that is stated or else by what the value holds.
+
+    Projects that keep shapes and labels apart export ``labels`` with the place in it.
+    """
+    stated, value = result.get("type"), result.get("value")
+    if stated in SHAPES or not isinstance(value, dict):
+        return stated if stated in SHAPES else None
+    named = next((kind for kind in SHAPES if kind in value), None)
+    if named is None and "labels" in value and {"x", "y"} <= value.keys():
+        if {"width", "height"} <= value.keys():
+            named = "rectanglelabels"
+        elif not {"radiusX", "points", "height"} & value.keys():
+            named = "keypointlabels"
+    return named if stated in (None, "labels") else None
 
 
 def file_names(source: str) -> list[str]:

@@ -28,6 +28,7 @@ from kaname.errors import InputError
 from kaname.recipes.gauge.config import GaugeConfig
 
 CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]
+Annotator = Annotated[str | None, Parameter(help="Whose annotations to take (id or e-mail), where there are several.")]
 Threshold = Annotated[float | None, Parameter(help="Share of a map's maximum above which cells count.")]
 MinScore = Annotated[float | None, Parameter(help="A map whose maximum lies under this has no point.")]
 Clusters = Annotated[
@@ -98,15 +99,16 @@ def crop(
     boxes: Annotated[Path, Parameter(help="Label Studio or COCO file with the dials' boxes.")],
     out: OutFolder,
     size: CropSize = 448,
+    annotator: Annotator = None,
 ) -> None:
     """Cut dials out of photographs by their boxes (Label Studio or COCO); points move along."""
     from kaname.recipes.gauge.prepare import box_problems, check_size, without_task
     from kaname.recipes.gauge.prepare import crop as cut
 
     check_size(size)
-    report_problems(box_problems(boxes, images))
-    written = cut(images, boxes, out, size)
-    other = without_task(boxes, images)
+    report_problems(box_problems(boxes, images, annotator))
+    written = cut(images, boxes, out, size, annotator=annotator)
+    other = without_task(boxes, images, annotator)
     if other:
         print(f"left out of {images}, not in {boxes.name}: {', '.join(other)}")
     print(f"{len(written)} dials of {size} x {size} in {out / 'images'}")
@@ -119,11 +121,15 @@ def heatmaps(
     size: Annotated[int, Parameter(help="Side of the maps: the size that training uses.")] = 448,
     sigma: Annotated[float, Parameter(help="Deviation of a point's Gaussian, pixels at 448.")] = 8.0,
     allow_missing: Annotated[bool, Parameter(help="Accept dials without a start or an end.")] = False,
+    annotator: Annotator = None,
 ) -> None:
     """Write labels/<stem>.npy (heatmaps) and labels/<stem>.json (exact points) for every annotated image."""
+    from kaname.recipes.gauge.prepare import annotation_problems, check_size
     from kaname.recipes.gauge.prepare import heatmaps as write
 
-    written = write(annotation, directory, size, sigma=sigma, allow_missing=allow_missing)
+    check_size(size)
+    report_problems(annotation_problems(annotation, directory, annotator))
+    written = write(annotation, directory, size, sigma=sigma, allow_missing=allow_missing, annotator=annotator)
     print(f"{len(written)} labels of 3 x {size} x {size} in {directory / 'labels'}")
 
 

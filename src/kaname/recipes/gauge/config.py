@@ -77,7 +77,7 @@ class ExtractSettings:
     tolerance: float = 10.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.threshold < 1, f"extract.threshold must lie in 0..1, got {self.threshold}")
+        require(0 <= self.threshold < 1, f"extract.threshold must be at least 0 and under 1, got {self.threshold}")
         require(0 <= self.min_score <= 1, f"extract.min_score must lie in 0..1, got {self.min_score}")
         for name in ("bandwidth", "tolerance"):
             value = getattr(self, name)

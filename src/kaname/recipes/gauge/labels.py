@@ -7,6 +7,7 @@ Pairing is by name. Nothing is skipped: what has no partner is an error.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ ALIASES = {
 LABEL_NAMES = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
 POINTS_FORMAT = "kaname-points"
 COORDINATES = "continuous pixels of this image: (0, 0) is the top-left corner of the top-left pixel"
+ROUNDING = 1e-4  # by which other programs' heatmaps may leave 0..1
 AGAIN = "write it again with `kaname gauge heatmaps`"
 SAME_PX = 0.01  # a point kept in two files is the same within this: one of them went through percentages
 
@@ -130,12 +132,12 @@ def read_heatmaps(path: Path, size: int | None) -> np.ndarray:
         )  # fmt: skip
     if maps.dtype.kind not in "fiu" or not np.isfinite(maps).all():
         raise InputError("heatmaps hold NaN or infinity", path=path, remedy=AGAIN)
-    if maps.min() < 0 or maps.max() > 1:
+    if maps.min() < -ROUNDING or maps.max() > 1 + ROUNDING:
         raise InputError(
-            f"heatmap values reach from {maps.min():.3g} to {maps.max():.3g} instead of 0..1", path=path,
+            f"heatmap values reach from {maps.min():.6g} to {maps.max():.6g} instead of 0..1", path=path,
             remedy=AGAIN,
         )  # fmt: skip
-    return maps.astype(np.float32, copy=False)
+    return maps.astype(np.float32, copy=False).clip(0, 1)
 
 
 def check_heatmaps(dial: Dial, size: int | None, *, allow_missing: bool) -> None:
@@ -153,9 +155,14 @@ def check_heatmaps(dial: Dial, size: int | None, *, allow_missing: bool) -> None
             raise wrong
 
 
-def read_labelstudio(path: Path, images: Path | None) -> dict[Path, Annotated]:
-    """Image file to its points, from a Label Studio JSON with any of the known label names."""
-    found = labelstudio.read(path, images=images, names=ALIASES)
+def read_labelstudio(path: Path, images: Path | None, *, annotator: str | None = None) -> dict[Path, Annotated]:
+    """Image file to its points, from a Label Studio JSON with any of the known label names.
+
+    Warns of what is left out: cancelled annotations, results that are neither points nor boxes.
+    """
+    found = labelstudio.read(path, images=images, names=ALIASES, annotator=annotator)
+    for line in labelstudio.left_out(found):
+        warnings.warn(f"{path}: {line}", stacklevel=2)
     return {sample.image: Annotated(channel_points(sample.points), f"task {sample.meta['task']}") for sample in found}
 
 

@@ -124,6 +124,9 @@ def read_points(path: Path) -> dict[str, Points]:
     data = read_json(path)
     if not isinstance(data, dict) or data.get("format") != POINTS_FORMAT or not isinstance(data.get("images"), list):
         raise InputError("not a file of predictions", path=path, remedy="write it with `kaname gauge predict`")
+    if data.get("recipe", "gauge") != "gauge":
+        reason = f"predictions of the recipe {data['recipe']!r}"
+        raise InputError(reason, path=path, remedy="score them with its evaluate")
     found: dict[str, Points] = {}
     for row, entry in enumerate(data["images"], 1):
         try:

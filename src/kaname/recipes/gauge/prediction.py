@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -197,8 +198,12 @@ def _picture_names(names: list[str]) -> list[str]:
     """A .jpg for each row's name; images that differ in their ending alone keep it in the picture's name."""
     flat = [name.strip("/").replace("/", "_") for name in names]
     stems = [Path(name).stem for name in flat]
-    unique = [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, flat, strict=True)]
-    return [f"{name}.jpg" for name in unique]
+    found: list[str] = []
+    for stem, name in zip(stems, flat, strict=True):
+        wanted = stem if stems.count(stem) == 1 else name
+        numbers = (f"{wanted}_{number}" for number in itertools.count(2))
+        found.append(next(one for one in itertools.chain([wanted], numbers) if one not in found))
+    return [f"{name}.jpg" for name in found]
 
 
 def _boxes_by_name(boxes: Path, files: list[Path]) -> dict[Path, np.ndarray]:
@@ -218,5 +223,5 @@ def _boxes_by_name(boxes: Path, files: list[Path]) -> dict[Path, np.ndarray]:
 
 def _draw(image: np.ndarray, found: list[Points], path: Path) -> None:
     make_folder(path.parent)
-    layers = {name: np.concatenate([points.xy[name] for points in found]) for name in ("middle", "start", "end")}
+    layers = {name: np.concatenate([points.xy[name] for points in found]) for name in CHANNELS}
     write_image(path, draw.points_overlay(image, layers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def check_size(size: int) -> None:
         )
 
 
-def crop(images: Path, boxes: Path, out: Path, size: int) -> list[Path]:
+def crop(images: Path, boxes: Path, out: Path, size: int, *, annotator: str | None = None) -> list[Path]:
     """Cut every box out of its photograph, pad it to a square with black and resize it to ``size``.
 
     Writes ``out/images`` and, where the file of boxes also holds notches, ``out/annotation.json`` (Label Studio) with
@@ -62,7 +63,9 @@ def crop(images: Path, boxes: Path, out: Path, size: int) -> list[Path]:
             written twice. Nothing is written then.
     """
     check_size(size)
-    samples = read_boxes(boxes, images)
+    samples = read_boxes(boxes, images, annotator=annotator)
+    for line in labelstudio.left_out(samples):
+        warnings.warn(f"{boxes}: {line}", stacklevel=2)
     planned = _planned_names(samples, boxes)
     for name in ("images", "annotation.json"):
         place = out / name
@@ -131,7 +134,9 @@ def _shares(sample: Sample, boxes: np.ndarray, source: Path) -> list[dict[str, F
     return shares
 
 
-def heatmaps(annotation: Path, directory: Path, size: int, *, sigma: float, allow_missing: bool) -> list[Path]:
+def heatmaps(
+    annotation: Path, directory: Path, size: int, *, sigma: float, allow_missing: bool, annotator: str | None = None
+) -> list[Path]:
     """Write ``labels/<stem>.npy`` and ``labels/<stem>.json`` for every image of ``directory/images``.
 
     The maps are float32 ``(3, size, size)``, channels start, middle, end, Gaussians of peak 1 at the sub-pixel place,
@@ -140,6 +145,7 @@ def heatmaps(annotation: Path, directory: Path, size: int, *, sigma: float, allo
     Args:
         annotation: Label Studio JSON; a name that is no file here is looked for in ``directory``.
         sigma: standard deviation in pixels of a 448 x 448 map; it scales with ``size``.
+        annotator: whose annotation to take (id or e-mail), where there are several.
 
     Raises:
         InputError: anything wrong in the annotation, an image without one or twice; nothing is written then.
@@ -147,9 +153,8 @@ def heatmaps(annotation: Path, directory: Path, size: int, *, sigma: float, allo
     check_size(size)
     if not (np.isfinite(sigma) and sigma > 0):
         raise InputError(f"sigma must be positive, got {sigma}", remedy="8 is usual")
-    if not annotation.is_file() and (directory / annotation).is_file():
-        annotation = directory / annotation
-    found = read_labelstudio(annotation, directory / "images")
+    annotation = find_annotation(annotation, directory)
+    found = read_labelstudio(annotation, directory / "images", annotator=annotator)
     rows: dict[str, str] = {}
     for image, annotated in found.items():
         row = f"{annotated.row} ({image.name})"
@@ -174,6 +179,17 @@ def heatmaps(annotation: Path, directory: Path, size: int, *, sigma: float, allo
     return [labels / f"{image.stem}.npy" for image in found]
 
 
+def find_annotation(annotation: Path, directory: Path) -> Path:
+    """The file itself, or where it is none the file of that name in ``directory``."""
+    return directory / annotation if not annotation.is_file() and (directory / annotation).is_file() else annotation
+
+
+def annotation_problems(annotation: Path, directory: Path, annotator: str | None) -> list[InputError]:
+    """Everything that keeps :func:`heatmaps` from reading the annotation, by task."""
+    path = find_annotation(annotation, directory)
+    return labelstudio.problems(path, directory / "images", names=ALIASES, annotator=annotator)
+
+
 def encode(points: Mapping[str, FloatArray], image: Size, size: int, sigma: float) -> np.ndarray:
     """Heatmaps ``(3, size, size)`` of an image's points; ``sigma`` in pixels at 448."""
     into = letterbox(image, size)
@@ -181,7 +197,9 @@ def encode(points: Mapping[str, FloatArray], image: Size, size: int, sigma: floa
     return encode_sets(sets, (size, size), 1.0, sigma * size / REFERENCE_SIZE)
 
 
-def read_boxes(path: Path, images: Path, *, only: Collection[Path] | None = None) -> list[Sample]:
+def read_boxes(
+    path: Path, images: Path, *, only: Collection[Path] | None = None, annotator: str | None = None
+) -> list[Sample]:
     """Photographs with their boxes and notches by channel, from Label Studio rectangles or COCO.
 
     With ``only`` the file may name other photographs as well, which need not be there.
@@ -192,18 +210,18 @@ def read_boxes(path: Path, images: Path, *, only: Collection[Path] | None = None
     if isinstance(read_json(path), dict):
         samples = [_renamed(sample, path) for sample in coco.read(path, images=images, only=only)]
     else:
-        samples = labelstudio.read(path, images=images, names=ALIASES, only=only)
+        samples = labelstudio.read(path, images=images, names=ALIASES, only=only, annotator=annotator)
     if not samples and only is None:
         raise InputError("no photographs in this file", path=path, remedy="export the boxes again")
     refuse_without_box([sample.image.name for sample in samples if not len(sample.boxes)], path)
     return samples
 
 
-def box_problems(path: Path, images: Path) -> list[InputError]:
+def box_problems(path: Path, images: Path, annotator: str | None = None) -> list[InputError]:
     """Everything that keeps :func:`read_boxes` from reading the boxes of a folder of photographs."""
     found: list[InputError] = []
     document = isinstance(read_json(path), dict)
-    walked = coco.walk(path, images, None) if document else labelstudio.walk(path, images, ALIASES, None)
+    walked = coco.walk(path, images, None) if document else labelstudio.walk(path, images, ALIASES, annotator)
     for entry in walked:
         if isinstance(entry, InputError):
             found.append(entry)
@@ -213,9 +231,9 @@ def box_problems(path: Path, images: Path) -> list[InputError]:
     return found
 
 
-def without_task(path: Path, images: Path) -> list[str]:
+def without_task(path: Path, images: Path, annotator: str | None = None) -> list[str]:
     """Names of the photographs in a folder that a file of boxes does not know."""
-    known = {sample.image.resolve() for sample in read_boxes(path, images)}
+    known = {sample.image.resolve() for sample in read_boxes(path, images, annotator=annotator)}
     return [image.name for image in image_files(images) if image.resolve() not in known]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,17 @@ def score_file(
         dials, found, tolerance=tolerance, truth=truth, bandwidth=bandwidth, sigma=sigma, source=predictions,
         cluster=cluster,
     )  # fmt: skip
+    known = {dial.image.name for dial in dials}
+    others = [name for name in found if Path(name).name not in known]
+    if others:
+        warnings.warn(f"{predictions}: not in this set and not scored: {', '.join(others)}", stacklevel=2)
     over = "images" if cluster == "none" else f"{result['clusters']} groups of images (by {cluster} of their names)"
     settings = {
         "recipe": "gauge", "model": made.get("model"), "predictions": predictions.name, "truth": truth,
         "set": out.name, "data": dials[0].image.parent.parent.resolve().as_posix(),
         "tolerance_px": tolerance, "reference_size": REFERENCE_SIZE, "intervals": f"95 % bootstrap over {over}",
-        "cluster": cluster, "data_hash": report.hash_of(dials), "extract": made.get("settings"), **(notes or {}),
+        "cluster": cluster, "data_hash": report.hash_of(dials), "extract": made.get("settings"),
+        "images_not_scored": len(others), **(notes or {}),
     }  # fmt: skip
     write_json(out / "metrics.json", figures.metrics_content(result, settings))
     write_json(out / "key_point_metrics.json", figures.key_point_metrics(result))
