@@ -253,5 +253,5 @@ def test_heatmaps_within_rounding_are_taken(tmp_path: Path) -> None:
     found = read_heatmaps(tmp_path / "a.npy", 8)
     assert found.dtype == np.float32 and found.min() == 0 and found.max() == 1
     np.save(tmp_path / "a.npy", maps * 1.01)
-    with pytest.raises(InputError, match="1.01 instead of"):
+    with pytest.raises(InputError, match=r"1\.01 instead of"):
         read_heatmaps(tmp_path / "a.npy", 8)
