@@ -210,7 +210,7 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(schema: type[T], layers: Sequence[Layer]) -> T:
-    layers = [replace(layer, data=_rename(schema, layer, layer.data)) for layer in layers]
+    layers = [_renamed(schema, layer) for layer in layers]
     for layer in layers:
         _refuse_interpolation(layer.data, layer)
         _check(schema, layer, list(keys(schema)))
@@ -228,19 +228,30 @@ def _build(schema: type[T], layers: Sequence[Layer]) -> T:
         raise InputError(error.reason, path=layers[0].source, row=error.row or row, remedy=error.remedy) from error
 
 
-def _rename(schema: type, layer: Layer, data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a layer with every alias turned into the key that it stands for."""
+def _renamed(schema: type, layer: Layer) -> Layer:
+    """The layer with every alias turned into the key that it stands for, in its values and in its lines."""
+    lines = dict(layer.lines)
+    return replace(layer, data=_without_aliases(schema, layer, layer.data, lines), lines=lines)
+
+
+def _without_aliases(
+    schema: type, layer: Layer, data: Mapping[Any, Any], lines: dict[str, int], prefix: str = ""
+) -> dict[str, Any]:
     hints, aliases = typing.get_type_hints(schema), getattr(schema, "aliases", {})
     found: dict[str, Any] = {}
+    spelt: dict[str, str] = {}
     for given, value in data.items():
         key = aliases.get(str(given), str(given))
+        if f"{prefix}{given}" in lines:
+            lines[f"{prefix}{key}"] = lines[f"{prefix}{given}"]
         if key in found:
-            row = layer.lines.get(f"{prefix}{given}")
-            raise InputError(f"{prefix}{key} is given twice, also as {given}", path=layer.source, row=row,
-                             remedy="give it once")  # fmt: skip
+            reason = f"{prefix}{key} is given twice, as {spelt[key]} and as {given}"
+            raise InputError(reason, path=layer.source, row=layer.lines.get(f"{prefix}{given}"), remedy="give it once")
         inner = hints.get(key)
         nested = is_dataclass(inner) and isinstance(value, Mapping)
-        found[key] = _rename(typing.cast(type, inner), layer, value, f"{prefix}{key}.") if nested else value
+        found[key], spelt[key] = value, str(given)
+        if nested:
+            found[key] = _without_aliases(typing.cast(type, inner), layer, value, lines, f"{prefix}{key}.")
     return found
 
 

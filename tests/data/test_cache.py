@@ -15,14 +15,15 @@ from kaname.errors import InputError
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     cache = ArrayCache(tmp_path, budget=10**7)
-    arrays = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.uint8([[1, 2]]), "empty": np.zeros((0, 2))}
+    arrays = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.uint8([[1, 2]]), "empty": np.zeros((0, 2)),
+              "one": np.float32(3)}  # fmt: skip
     key = content_key([arrays["a"]])
     assert cache.get(key) is None
     assert cache.put(key, arrays)
     found = cache.get(key)
     assert found is not None
     for name, array in arrays.items():
-        assert found[name].dtype == array.dtype
+        assert found[name].dtype == array.dtype and found[name].shape == array.shape
         np.testing.assert_array_equal(found[name], array)
 
 

@@ -166,6 +166,26 @@ def test_an_avi_that_has_lost_a_frame_says_so(tmp_path: Path) -> None:
         assert len(list(frames(path))) == 29
 
 
+@pytest.mark.parametrize(("kind", "codec"), [("mpegts", "libx264"), ("flv", "libx264"), ("mpeg", "mpeg1video")])
+def test_a_container_that_is_called_otherwise(tmp_path: Path, kind: str, codec: str) -> None:
+    """Only what states its lengths can lack its end."""
+    made = tmp_path / "x.mp4"
+    with av.open(str(made), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        for number in range(10):
+            picture = np.full((64, 96, 3), 20 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert len(list(frames(made))) == 10
+
+
+def test_what_a_recorder_puts_behind_an_mp4(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.mp4", 12, "libx264", **FRAGMENTS)
+    path.write_bytes(path.read_bytes() + b"SEFTgarbage that is no box")
+    assert len(list(frames(path))) == 12
+
+
 def test_a_live_recording_tells_no_length(tmp_path: Path) -> None:
     """Its segment is of unknown length, so that nothing can be missing."""
     found = list(frames(stored(tmp_path / "a.mkv", 12, "libx264", live="1")))

@@ -270,3 +270,11 @@ def test_what_cannot_be_resumed(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"trained with model\.width = 6, this run has 7"):
             run(tmp_path / "b", settings, config={"model": {"width": 7}}, **options)
     assert not (tmp_path / "b").exists()
+
+
+def test_a_state_of_before_the_loss_of_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = half(tmp_path, monkeypatch)
+    found = torch.load(last, weights_only=True)
+    del found["training"]["progress"]["best_loss"]
+    torch.save(found, last)
+    assert run(tmp_path, make_settings(epochs=3, save_every="1steps"), resume="auto").progress.finished

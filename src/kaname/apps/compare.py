@@ -82,7 +82,8 @@ def find_predictions(path: Path, split: str | None = None) -> Path:
         found = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _written_by_recipes(folder)]
     if len(found) > 1:
         content = _read(path / "metrics.json") if (path / "metrics.json").is_file() else {}
-        chosen = split or (content.get("settings", {}).get("set") if isinstance(content, dict) else None)
+        settings = content.get("settings") if isinstance(content, dict) else None
+        chosen = split or (settings.get("set") if isinstance(settings, dict) else None)
         found = [file for file in found if file.parent.name == chosen] or found
     if len(found) != 1:
         names = ", ".join(item.relative_to(path).as_posix() for item in found)

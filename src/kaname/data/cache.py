@@ -156,7 +156,7 @@ def _write(path: Path, arrays: Mapping[str, Array]) -> None:
     """Magic, length and checksum of the header, JSON header, then each array's bytes at an aligned place."""
     header: dict[str, Any] = {}
     place = 0
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name, array in whole.items():
         kind, check = array.dtype.str, zlib.crc32(_bytes(array))
         header[name] = {"dtype": kind, "shape": list(array.shape), "offset": place, "check": check}

@@ -20,6 +20,7 @@ from kaname.geometry.image import read_image
 
 FOLDER_RATE = 25.0  # frames a second where nothing says how many
 TICKS = 90000  # of a written file's clock in a second
+FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
@@ -51,9 +52,10 @@ def folder_images(folder: Path) -> list[Path]:
 def folder_frames(folder: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
     """The images of a folder as frames, ``rate`` of them a second."""
     paths = folder_images(folder)
-    for place in holes([path.name for path in paths]):
-        between = f"{paths[place - 1].name} and {paths[place].name}"
-        warnings.warn(f"{folder}: frames are missing between {between}, and taken as consecutive", stacklevel=2)
+    if found := holes([path.name for path in paths]):
+        between = f"{paths[found[0] - 1].name} and {paths[found[0]].name}"
+        where = f"in {len(found)} places, the first between {between}" if len(found) > 1 else f"between {between}"
+        warnings.warn(f"{folder}: frames are missing {where}: they are taken as consecutive", stacklevel=2)
     for number, path in enumerate(paths):
         yield Frame(number, number / rate, read_image(path), path.name)
 
@@ -81,7 +83,7 @@ def frames(path: Path) -> Iterator[Frame]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             rate = float(stream.average_rate or 25)
-            promised = stream.frames
+            promised, kind = stream.frames, container.format.name
             # AVI stores no order of display: of reordered frames it gives the time at which they were stored.
             stored = container.format.name == "avi" and stream.codec_context.has_b_frames
             for packet in container.demux(stream):
@@ -107,7 +109,8 @@ def frames(path: Path) -> Iterator[Frame]:
         )  # fmt: skip
     if count < promised and path.suffix.lower() == ".avi":
         warnings.warn(f"{path}: the header promises {promised} frames, {count} can be read", stacklevel=2)
-    if not promised and (cut or _lacks_its_end(path)):
+    parted = any(name in kind for name in ("mp4", "matroska", "webm", "avi"))  # the others state no lengths
+    if not promised and parted and (cut or _lacks_its_end(path)):
         raise InputError(
             f"the video is truncated: it ends after {count} frames, in the middle of its data", path=path,
             remedy="copy it again, or cut it anew",
@@ -151,16 +154,16 @@ def _lacks_its_end(path: Path) -> bool:
                     return False
                 file.seek(end)
             return end > total
-        place = 0
+        place, name = 0, b""
         while place + 8 <= total:
             file.seek(place)
             head = file.read(16)
-            length = int.from_bytes(head[:4], "big")
+            length, name = int.from_bytes(head[:4], "big"), head[4:8]
             length = int.from_bytes(head[8:], "big") if length == 1 else length
             if length < 8:  # 0: up to the end of the file
                 return False
             place += length
-        return place > total
+        return place > total and name in FILLED_BOXES  # others behind the last one are a recorder's own
 
 
 def _end_of_element(file: BinaryIO) -> int | None:

@@ -31,8 +31,8 @@ __all__ = ["Colour", "comparison", "curves", "heatmap_grid", "heatmap_overlay", 
 Colour = tuple[int, int, int]
 RGBImage = NDArray[np.uint8]
 
-# Distinct for most colour-blind readers too, and bright enough to stand on a photograph.
 HIDDEN = 1 / 3  # of a picture that a legend may take
+# Distinct for most colour-blind readers too, and bright enough to stand on a photograph.
 PALETTE: tuple[Colour, ...] = (
     (0, 214, 143),
     (255, 196, 0),

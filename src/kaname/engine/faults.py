@@ -76,15 +76,28 @@ def explained(run: Run) -> Iterator[None]:
     except Interrupted:
         raise
     except Exception as error:
-        known = error if isinstance(error, InputError) else explain(error, run.settings)
-        kept = _keep(run)
-        if known is None:
-            _note(run, f"stopped by {type(error).__name__}; {kept}")
+        try:
+            line = _told(run, error)
+        except RuntimeError as late:  # torch's handler of the signal that a loader process ended may come only now
+            if not WORKER_DEATH.search(str(late)):
+                raise
+            line = _told(run, error)
+        if line is None:
             raise
-        remedy = "; ".join(part for part in (known.remedy, kept) if part)
-        line = InputError(known.reason, path=known.path, row=known.row, remedy=remedy)
-        _note(run, f"stopped: {line}")
         raise line from error
+
+
+def _told(run: Run, error: Exception) -> InputError | None:
+    """The line for what stopped a run, after its state was saved; None for a fault of our own."""
+    known = error if isinstance(error, InputError) else explain(error, run.settings)
+    kept = _keep(run)
+    if known is None:
+        _note(run, f"stopped by {type(error).__name__}; {kept}")
+        return None
+    remedy = "; ".join(part for part in (known.remedy, kept) if part)
+    line = InputError(known.reason, path=known.path, row=known.row, remedy=remedy)
+    _note(run, f"stopped: {line}")
+    return line
 
 
 def refuse(run: Run, what: str, why: str = "") -> NoReturn:
@@ -222,7 +235,10 @@ KNOWN: tuple[tuple[Fits, Callable[[str, TrainSettings | None], InputError]], ...
     (lambda error, text: "DataLoader" in text and bool(SHARED_MEMORY.search(text)), _shared_memory),
     (lambda error, text: "shared memory" in text and bool(SHARED_MEMORY.search(text)), _shared_memory),
     (lambda error, text: bool(WORKER_DEATH.search(text)) or _lost_worker(error), _dead_worker),
-    (lambda error, text: isinstance(error, RuntimeError) and bool(PEERS.search(text)), _lost_peer),
+    (
+        lambda error, text: isinstance(error, RuntimeError) and bool(PEERS.search(f"{type(error).__name__}: {text}")),
+        _lost_peer,
+    ),
     (lambda error, text: _is(errno.EMFILE)(error) or bool(OPEN_FILES.search(text)), _open_files),
     (
         lambda error, text: isinstance(error, MemoryError) or _is(errno.ENOMEM)(error) or bool(MEMORY.search(text)),

@@ -115,7 +115,7 @@ class _WeightsAndBiases:
                 resume="allow",
             )  # fmt: skip
         except (wandb.Error, OSError) as error:
-            reason = f"Weights & Biases does not begin a run ({str(error).splitlines()[0]})"
+            reason = f"Weights & Biases does not begin a run ({(str(error).splitlines() or [type(error).__name__])[0]})"
             raise InputError(reason, remedy="`wandb login`, WANDB_MODE=offline, or another --logger") from error
 
     def write(self, row: Mapping[str, float | int]) -> None:

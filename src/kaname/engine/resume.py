@@ -286,7 +286,8 @@ def _refuse_damaged_state(found: Checkpoint) -> None:
     if not missing:
         known = {entry.name for entry in fields(Progress)}
         progress, order = training["progress"], training["order"]
-        whole = isinstance(progress, dict) and set(progress) == known and isinstance(order, dict)
+        needed = known - {"best_loss"}  # which files of before have not
+        whole = isinstance(progress, dict) and needed <= set(progress) <= known and isinstance(order, dict)
         missing = [] if whole and {"samples", "batch_size", "accumulate", "seed"} <= set(order) else ["progress"]
     if missing:
         raise InputError(

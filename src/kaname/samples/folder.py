@@ -21,6 +21,8 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
         InputError: ``out`` is a file or holds something.
     """
     out = Path(os.path.abspath(out))
+    if out.is_symlink() and not out.exists():
+        raise InputError("a link to nowhere", path=out, remedy="name a new folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         kind = "the folder is not empty" if out.is_dir() else "not a folder"
         raise InputError(kind, path=out, remedy="name a new folder, or empty this one first")

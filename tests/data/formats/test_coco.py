@@ -289,3 +289,7 @@ def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
         coco.read(tmp_path / "a.json", images=tmp_path)
     assert caught.value.row == "image 5"
     assert coco.read(tmp_path / "a.json")[0].size == (50, 50), "without the images the file is believed"
+    content["images"][0] |= {"width": 0, "height": 0}
+    content["annotations"][0]["attributes"] = ["occluded"]
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    assert len(coco.read(tmp_path / "a.json", images=tmp_path)[0].boxes) == 1, "sizes that nobody knows, any attributes"

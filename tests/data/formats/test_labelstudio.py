@@ -309,6 +309,14 @@ def test_a_key_point_is_known_by_what_it_holds(tmp_path: Path, value: dict, kind
     ]  # fmt: skip
 
 
+def test_a_shape_without_any_label_is_named(tmp_path: Path) -> None:
+    bare = {"id": "x", "type": "keypoint", "value": {"x": 30, "y": 50, "width": 0.4}}
+    task = {"id": 7, "data": {"img": "a.png"}, "annotations": [{"id": 2, "result": [bare]}]}
+    (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
+    found = labelstudio.left_out(labelstudio.read(tmp_path / "a.json"))
+    assert found == ["results of type 'keypoint without a label' left out of task 7"]
+
+
 def test_a_rectangle_with_its_label_apart(tmp_path: Path) -> None:
     value = {"x": 10, "y": 10, "width": 50, "height": 50, "labels": ["dial"]}
     task = {"id": 7, "data": {"img": "a.png"}, "annotations": [{"id": 2, "result": [result_of(value, "labels")]}]}

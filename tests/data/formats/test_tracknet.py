@@ -287,9 +287,8 @@ def test_frames_that_are_missing_with_their_labels(tmp_path):
         write_image(tmp_path / f"{number:04d}.png", np.zeros((8, 12, 3), np.uint8))
         lines.append(f"{number:04d}.png,0,,,")
     (tmp_path / "Label.csv").write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(InputError, match=r"missing between 0002\.png and 0005\.png") as caught:
-        tracknet.read(tmp_path)
-    assert caught.value.row == 5
+    with pytest.warns(UserWarning, match=r"Label\.csv:5: frames are missing between 0002\.png and 0005\.png"):
+        assert len(tracknet.read(tmp_path)) == 7
 
 
 def test_names_that_count_otherwise():
@@ -297,3 +296,5 @@ def test_names_that_count_otherwise():
     jumping, two = ["1.jpg", "4.jpg", "9.jpg", "16.jpg", "25.jpg"], ["a1.jpg", "a2.jpg", "b9.jpg"]
     assert [holes(names) for names in (even, stamps, jumping, two, [], ["7.jpg"])] == [[]] * 6
     assert holes([*even, "60.jpg"]) == [6]
+    assert holes(["frame0001_v2.jpg", "frame0002_v2.jpg", "frame0005_v2.jpg"]) == [2]
+    assert holes(["0001.jp2", "0002.jp2", "0009.jp2"]) == [2] and holes(["1 (1).jpg", "2 (1).jpg", "9 (1).jpg"]) == [2]

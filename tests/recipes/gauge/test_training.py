@@ -305,3 +305,13 @@ def test_a_checkpoint_whose_weights_are_another_decoder_s(trained: Trained, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt"]
     with pytest.raises(kaname.InputError):
         kaname.load(file)
+
+
+def test_a_finished_run_is_validated_when_asked(data: Path, tmp_path: Path) -> None:
+    words = ("gauge", "train", "--data", data, *TRAIN, "--epochs", 1, "--out", tmp_path / "run")
+    call(*words).done()
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    assert "finished" in call(*words, "--resume", "--val").done().out
+    assert (tmp_path / "run" / "val" / "metrics.json").is_file() and (tmp_path / "run" / "train").is_dir()
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+    assert len(call(*words, "--resume", "--val").done().out.splitlines()) == 1, "nothing is scored again"

@@ -178,6 +178,10 @@ def test_the_numbers_of_visibilities(tmp_path: Path) -> None:
     assert weights == {"absent": 1.0, "easy": 1.0, "hard": 2.5, "occluded": 3.0}
     own = write(str(tmp_path / "own.yaml"), "loss:\n  visibility_weights:\n    1: 1\n    2: 2\n")
     assert printed("--training", own)["training"]["loss"]["visibility_weights"]["hard"] == 2.0
+    bad = write(str(tmp_path / "bad.yaml"), "loss:\n  visibility_weights:\n    1: 1\n    2: bad\n")
+    call("train", "--training", bad).refused("bad.yaml:4", "visibility_weights.hard")
+    twice = write(str(tmp_path / "twice.yaml"), "loss:\n  visibility_weights:\n    2: 1\n    hard: 2\n")
+    call("train", "--training", twice).refused("twice.yaml:4", "given twice, as 2 and as hard")
     call("train", asked, "training.loss.visibility_weights.hard=4").refused("hard is given twice")
     call("train", "training.loss.visibility_weights={4: 1}").refused("unknown key", "visibility_weights.4")
 

@@ -38,6 +38,9 @@ def choices_of(error: InputError) -> list[str]:
         ("small", ("data.resize=[128,64]", "model.heatmap.size=[32,16]", "model.decoder.name=linear"), 3),
         ("small", ("data.resize=[128,64]", "model.heatmap.size=[100,50]", "model.decoder.name=linear"), 3),
         ("dinov2", ("data.resize=[140,56]", "model.heatmap.size=[100,50]"), 3),
+        ("dinov2", ("data.resize=[224,140]", "model.heatmap.size=[100,50]", "model.decoder.upsample=[2,2,2,2]",
+                    "model.decoder.channels=[C,8,8,8,8]"), 2),
+        ("dinov2", ("data.resize=[196,28]", "model.heatmap.size=[112,4]"), 3),
     ],
 )  # fmt: skip
 def test_every_choice_builds(kind: str, words: tuple[str, ...], count: int, tiny_vit: TinyVit) -> None:
@@ -88,7 +91,7 @@ def test_an_input_that_the_backbone_cannot_take(tiny_vit: TinyVit) -> None:
         ("model.decoder.channels=[]", "begins with ''"),
         ("model.decoder.channels=[C]", "[C, 256, 128, 64]"),
         ("model.decoder.upsample=[2,4]", "names 3 stages"),
-        ("model.decoder.upsample=[2,2,3]", "model.heatmap.size is"),
+        ("model.decoder.upsample=[2,2,3]", "is [2, 2, 3]"),
     ],
 )
 def test_decoders_that_are_none(word: str, words: str, tiny_vit: TinyVit) -> None:

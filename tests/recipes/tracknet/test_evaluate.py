@@ -143,6 +143,13 @@ def test_rows_find_their_frames_in_any_order() -> None:
     assert np.array_equal(figures.align(found[:1], unnamed, SOURCE).predicted, one.predicted[:4])
 
 
+@pytest.mark.parametrize("name", ["{}.png", "C:\\data\\{}.png", "/a/b/{}.png", "{}", "{}.jpg"])
+def test_files_as_other_programs_name_them(name: str) -> None:
+    found, rows = many(1, 4)
+    rows = [replace(row, file=name.format(found[0].frames[row.frame].stem)) for row in rows]
+    assert len(figures.align(found, rows, SOURCE).names) == 4
+
+
 def test_rows_that_do_not_fit() -> None:
     found, rows = many(2, 4)
     unnamed = [Row(row.frame, 0, row.x, row.y, row.score, row.source) for row in rows[:4]]

@@ -80,6 +80,12 @@ def test_half_a_table_is_never_there(tmp_path: Path) -> None:
         write_rows(tmp_path / "ball.csv" / "ball.csv", rows())
 
 
+def test_what_other_programs_write_for_nothing_and_for_sure(tmp_path: Path) -> None:
+    path = tmp_path / "ball.csv"
+    path.write_text("frame,x,y,score\n0,nan,nan,nan\n1,1,2,1.0000001\n2,1,2,-1e-9\n", encoding="utf-8")
+    assert [(row.there, row.score) for row in read_rows(path)] == [(False, 0.0), (True, 1.0), (True, 0.0)]
+
+
 def test_tables_of_other_programs(tmp_path: Path) -> None:
     path = tmp_path / "ball.csv"
     path.write_text("\ufeffscore,y,x,frame\n0.9,2,1,7\n,,,8\n", encoding="utf-8")

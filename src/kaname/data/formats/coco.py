@@ -209,7 +209,7 @@ class _Reader:
             true = image_size(image)
         except InputError:  # whoever reads the image says why it cannot be read
             return None
-        if not all(isinstance(side, int) for side in stated) or true == stated:
+        if not all(is_number(side) and side > 0 for side in stated) or true == stated:  # 0: not known
             return None
         return f"{image.name!r} has {true[1]} x {true[0]} pixels, the file says {stated[1]} x {stated[0]}"
 
@@ -233,7 +233,7 @@ class _Reader:
             meta={
                 "image_id": entry["id"],
                 "crowd": len(instances) - len(single),
-                "extents": [one["id"] for one in single if (one.get("attributes") or {}).get(EXTENT)],
+                "extents": [one["id"] for one in single if _is_extent(one)],
                 "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},
             },
         )
@@ -258,6 +258,12 @@ def _polygons(shape: Any) -> list[FloatArray]:
     if not isinstance(shape, list):
         return []
     return [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in shape]
+
+
+def _is_extent(entry: Mapping[str, Any]) -> bool:
+    """Whether the box is one that nobody has drawn."""
+    attributes = entry.get("attributes")
+    return isinstance(attributes, dict) and attributes.get(EXTENT) is True
 
 
 def _numbers(values: Any) -> bool:

@@ -53,6 +53,8 @@ class TaskReader:
         self.row = f"task {task['id']}" if known else f"task at position {position}"
         self.faults: list[InputError] = []
         self.ignored: Counter[str] = Counter()
+        self.bare: dict[str, str] = {}  # shapes by the id that they share with the result that holds their label
+        self.labelled: set[str] = set()
         self.cancelled = 0
         self.unknown: Counter[str] = Counter()
         self.size: Size | None = None
@@ -76,6 +78,9 @@ class TaskReader:
         self.image = image = None if source is None else self._image(source)
         annotation = self._annotation()
         marks = [] if annotation is None else [mark for mark in map(self._mark, self._results(annotation)) if mark]
+        for number, kind in self.bare.items():
+            if number not in self.labelled:
+                self.ignored[f"{kind} without a label"] += 1
         if self.unknown:
             known = ", ".join(sorted(set(self.names or ())))
             seen = ", ".join(f"{label!r} ({count})" for label, count in sorted(self.unknown.items()))
@@ -172,9 +177,12 @@ class TaskReader:
         """The point or box of one result; None where it is another kind, or wrong."""
         value, kind = result.get("value"), _kind_of_result(result)
         if kind is None:
-            if result.get("type") not in BARE:
+            if result.get("type") in BARE:
+                self.bare[str(result.get("id"))] = str(result["type"])
+            else:
                 self.ignored[str(result.get("type"))] += 1
             return None
+        self.labelled.add(str(result.get("id")))
         what = "key point" if kind == "keypointlabels" else "rectangle"
         if not isinstance(value, dict):
             self.wrong(f"a {what} has no value", EXPORT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -301,10 +302,12 @@ class _ClipReader:
                 reason = f"{samples[before + 1].image.name} stands after {samples[before].image.name}"
                 self._fault(line, reason, "sort the rows by file name: their order is the clip's time")
                 return
-        for place in holes([sample.image.name for sample in samples]):
-            between = f"{samples[place - 1].image.name} and {samples[place].image.name}"
-            reason = f"frames are missing between {between}: rows are taken as consecutive"
-            self._fault(lines[place], reason, "extract the frames again, or make what follows a clip of its own")
+        names = [sample.image.name for sample in samples]
+        if not self.faults and (found := holes(names)):
+            between = f"{names[found[0] - 1]} and {names[found[0]]}"
+            where = f"in {len(found)} places, the first between {between}" if len(found) > 1 else f"between {between}"
+            reason = f"frames are missing {where}: rows are taken as consecutive"
+            warnings.warn(f"{self.clip.labels}:{lines[found[0]]}: {reason}", stacklevel=2)
 
     def _sample(self, row: Row, frame: Path, number: int) -> Sample:
         missing = np.full((1, 2), np.nan)

@@ -140,12 +140,14 @@ def holes(names: Sequence[str]) -> list[int]:
     >>> holes(["0002.jpg", "0003.jpg", "0006.jpg"]), holes(["0.jpg", "5.jpg", "10.jpg"]), holes(["a.jpg", "c.jpg"])
     ([2], [], [])
     """
-    found = [re.search(r"([0-9]+)[^0-9]*$", name) for name in names]
-    numbers = [int(match[1]) for match in found if match is not None]
-    stems = {(name[: match.start()]) for name, match in zip(names, found, strict=True) if match is not None}
-    steps = [later - number for number, later in itertools.pairwise(numbers)]
-    if len(numbers) < len(names) or len(stems) > 1 or not steps:
+    parts = [re.split(r"([0-9]+)", name.rpartition(".")[0] or name) for name in names]
+    if len({tuple(part[::2]) for part in parts}) != 1:  # not numbered alike
         return []
+    varying = [place for place in range(1, len(parts[0]), 2) if len({part[place] for part in parts}) > 1]
+    if len(varying) != 1:
+        return []
+    numbers = [int(part[varying[0]]) for part in parts]
+    steps = [later - number for number, later in itertools.pairwise(numbers)]
     usual, count = Counter(steps).most_common(1)[0]
     if len(steps) > 2 and 2 * count <= len(steps):  # no rhythm: time stamps, or whatever
         return []

@@ -42,7 +42,10 @@ def run(config: GaugeConfig, options: RunOptions, *, validate: bool, debug: bool
         if debug:
             write_debug(task, options.out_dir / "debug")
     progress = work.fit()
-    if options.dry_run or not work.runtime.is_first or reported(work, options.out_dir / "report.html"):
+    sets = labels.sets(config.data) if validate else {}
+    pages = ["report.html", *(f"{name}/metrics.json" for name in sets)]
+    whole = all(reported(work, options.out_dir / page) for page in pages)
+    if options.dry_run or not work.runtime.is_first or whole:
         return progress
     if validate:
         model = options.out_dir / task.best_name

@@ -37,6 +37,8 @@ def decoder_options(settings: ModelSettings, backbone: Backbone) -> dict[str, An
             f"model.decoder.upsample {len(decoder.upsample)}",
             remedy="for example [C, 256, 128, 64] and [2, 2, 2]",
         )
+    if any(factor not in (1, 2) for factor in decoder.upsample):
+        raise InputError(f"model.decoder.upsample is {list(decoder.upsample)}", remedy="factors are 1 or 2")
     return {"widths": list(widths), "factors": list(decoder.upsample), "mode": decoder.mode}
 
 
@@ -72,7 +74,7 @@ def _heatmap(resize: Sequence[int], stride: int, factor: int) -> tuple[int, int]
 def _ways(config: TracknetConfig, backbone: Backbone, factor: int) -> Iterator[str]:
     """Change the heatmap, the input, or the decoder; where the heatmap asked for cannot be had, the nearest one."""
     size, resize, stride = config.model.heatmap.size, config.data.resize, backbone.strides[-1]
-    usable = min(factor, stride)
+    usable = factor if factor <= stride else 1 << (stride.bit_length() - 1)
     if factor <= stride:
         yield f"model.heatmap.size={_listed(_heatmap(resize, stride, factor))}"
     inputs = _nearest_input([side * stride / usable for side in size], backbone.multiple, resize)
@@ -100,8 +102,8 @@ def _ways_of_small(config: TracknetConfig, backbone: Backbone) -> Iterator[str]:
 
 def _nearest_input(wanted: Sequence[float], unit: int, now: Sequence[int]) -> tuple[int, ...]:
     """The legal width and height nearest to those wanted, other than ``now``, which the heatmap's own way keeps."""
-    most = 4096 // unit
-    steps = [{min(most, max(1, near(side / unit))) for near in (math.floor, math.ceil)} for side in wanted]
+    least, most = -(-16 // unit), 4096 // unit
+    steps = [{min(most, max(least, near(side / unit))) for near in (math.floor, math.ceil)} for side in wanted]
     legal = [tuple(step * unit for step in pair) for pair in itertools.product(*steps)]
     others = [pair for pair in legal if pair != tuple(now)] or legal
     return min(others, key=lambda pair: math.dist(pair, wanted))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def align(clips: Sequence[Clip], rows: Sequence[Row], source: Path) -> Frames:
             if row is None:
                 reason = f"no row for frame {number} of {clip.name}"
                 raise InputError(reason, path=source, remedy="predict the whole clip again")
-            if row.file and Path(row.file).name != path.name:
+            if row.file and row.file != path.name and PureWindowsPath(row.file).stem not in (path.stem, path.name):
                 reason = f"frame {number} of {clip.name} is {path.name}, the row says {row.file}"
                 raise InputError(reason, path=source, row=rows.index(row) + 2, remedy=THESE)
             chosen.append(row)

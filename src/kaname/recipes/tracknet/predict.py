@@ -30,6 +30,7 @@ from kaname.types import Points, Size
 COLUMNS = ("frame", "time", "x", "y", "score", "source", "clip", "file", "coordinates")
 NEEDED = ("frame", "x", "y", "score")
 COORDINATES = "continuous"
+ROUNDING = 1e-4  # by which other programs' scores may leave 0..1
 
 
 def open_model(path: Path, *, runtime: str = "auto", detect: Mapping[str, Any] | None = None) -> Model:
@@ -169,6 +170,7 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
     try:
         x, y = (float(cells[name]) if cells[name] else math.nan for name in ("x", "y"))  # type: ignore[arg-type]
         score = float(cells["score"] or 0)
+        score = 0.0 if math.isnan(score) and math.isnan(x) else score
         frame, seconds = int(cells["frame"] or ""), float(cells.get("time") or 0)
     except (TypeError, ValueError) as error:
         raise InputError(f"not a number: {error}", path=path, row=line, remedy="correct the row") from error
@@ -177,11 +179,12 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
     for reason, fine in (
         (f"frame {frame} is none: they count from 0", frame >= 0),
         (f"the time {seconds} is none", math.isfinite(seconds)),
-        (f"the score {score} lies outside 0..1", 0 <= score <= 1),
-        ("a place without a score", bool(cells["score"]) or math.isnan(x)),
+        (f"the score {score} lies outside 0..1", -ROUNDING <= score <= 1 + ROUNDING),
+        ("a place without a score (1 where the program knows none)", bool(cells["score"]) or math.isnan(x)),
         (f"the source is {cells.get('source')!r}", (cells.get("source") or "") in ("", DETECTED, FILLED)),
     ):
         if not fine:
             raise InputError(reason, path=path, row=line, remedy="correct the row")
     source = cells.get("source") or (DETECTED if math.isfinite(x) else "")
+    score = min(max(score, 0.0), 1.0)
     return Row(frame, seconds, x, y, score, source, cells.get("clip") or "", cells.get("file") or "")
