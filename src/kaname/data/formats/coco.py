@@ -204,7 +204,7 @@ class _Reader:
     @staticmethod
     def other_size(image: Path, entry: dict[str, Any]) -> str | None:
         """What is wrong where the image has not the size that the file states."""
-        stated = (entry.get("height"), entry.get("width"))
+        stated: tuple[Any, Any] = (entry.get("height"), entry.get("width"))
         try:
             true = image_size(image)
         except InputError:  # whoever reads the image says why it cannot be read
