@@ -7,12 +7,30 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kaname.engine import checkpoint
 from kaname.samples.gauge import write
+
+
+def stopped(command: list[str], number: int, *, when: Callable[[], bool]) -> tuple[int, str]:
+    """Exit code and stderr of a command whose whole process group got a signal."""
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for _ in range(1200):
+            if when() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        os.killpg(process.pid, number)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, error
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -22,19 +40,8 @@ def test_a_signal_to_the_whole_group_saves_and_ends(tmp_path: Path, number: int,
     run = tmp_path / "run"
     words = ["gauge", "train", "--data", data, "--backbone", "small", "--size", 64, "--epochs", 500, "--num-workers", 1]
     command = [sys.executable, "-m", "kaname", *map(str, words), "--out-dir", str(run)]
-    process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        for _ in range(1200):
-            if (run / "log.csv").is_file() or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        os.killpg(process.pid, number)
-        _, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == code, error
+    ended, error = stopped(command, number, when=(run / "log.csv").is_file)
+    assert ended == code, error
     assert "go on with --resume" in error
     found = checkpoint.load(run / "last.pt", recipe="gauge")
     assert found.training is not None
@@ -45,15 +52,6 @@ def test_a_signal_to_the_whole_group_saves_and_ends(tmp_path: Path, number: int,
 def test_a_signal_while_something_is_written_leaves_nothing(tmp_path: Path, number: int, code: int) -> None:
     """Also outside of training, and with processes that draw."""
     command = [sys.executable, "-m", "kaname", "gauge", "sample", "--count", "100000", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    try:
-        for _ in range(600):
-            if list(tmp_path.rglob("*.jpg")) or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        os.killpg(process.pid, number)
-        _, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert (process.returncode, error) == (code, "interrupted\n")
+    ended = stopped(command, number, when=lambda: bool(list(tmp_path.rglob("*.jpg"))))
+    assert ended == (code, "interrupted\n")
     assert not (tmp_path / "out").exists()

@@ -107,7 +107,7 @@ def frames(path: Path) -> Iterator[Frame]:
             f"the video is truncated: it promises {promised} frames and ends after {count}", path=path,
             remedy="copy it again, or cut it anew",
         )  # fmt: skip
-    if count < promised and path.suffix.lower() == ".avi":
+    if count < promised and kind == "avi":
         warnings.warn(f"{path}: the header promises {promised} frames, {count} can be read", stacklevel=2)
     parted = any(name in kind for name in ("mp4", "matroska", "webm", "avi"))  # the others state no lengths
     if not promised and parted and (cut or _lacks_its_end(path)):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import pytest
 
 from kaname.cli import main
 from kaname.recipes.gauge import demo
+from pages import demo_of
 
 
 @pytest.fixture
@@ -29,13 +28,8 @@ def kaname(*words: object) -> int:
 @pytest.mark.usefixtures("small")
 def test_demo_writes_page_figures_and_a_checked_export(tmp_path: Path) -> None:
     assert kaname("demo", "gauge", "--out", tmp_path) == 0
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "Held-out dials" in page and "data:image/" in page
-    assert not re.search(r'(?:src|href)="https?://', page), "the page opens offline"
-    figures = json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))["gauge"]
-    assert figures["parity"]["passed"]
+    figures = demo_of(tmp_path, "gauge", "Held-out dials")
     assert figures["metrics"]["middle"]["f1"]["n"] == 6
-    assert set(figures["seconds"]) == {"sample", "train", "evaluate", "export", "predict"}
     assert (tmp_path / "gauge" / "gauge.onnx").is_file()
     assert len(list((tmp_path / "gauge" / "predictions" / "pictures").iterdir())) == 6
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +112,13 @@ def as_image(tasks: list[dict]) -> list[dict]:
 
 @pytest.mark.parametrize("change", [older, as_image])
 def test_older_exports_and_the_other_key(flat: Path, change: Any) -> None:
+    call(*HEATMAPS, flat).done()
+    before = snapshot(flat / "labels")
+    shutil.rmtree(flat / "labels")
     tasks = json.loads((flat / "annotation.json").read_text())
     write_json(flat / "annotation.json", change(tasks))
     call(*HEATMAPS, flat).done()
+    assert before and snapshot(flat / "labels") == before, "the same labels, byte by byte"
 
 
 def broken(tasks: list[dict], kind: str) -> Any:

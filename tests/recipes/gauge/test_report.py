@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,10 @@ from calling import call
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge import report
 from kaname.recipes.gauge.labels import read
+from pages import page_of
 from recipes.gauge.conftest import Trained
 from recipes.gauge.dials import TRAIN, dial_points, write_flat, write_json
 from recipes.gauge.test_evaluate import all_notches, metrics, predictions, score
-
-
-def page_of(folder: Path) -> str:
-    path = folder / "report.html"
-    assert path.stat().st_size < 5_000_000
-    page = path.read_text(encoding="utf-8")
-    assert not re.search(r'https?:|<script|(src|href)="(?!data:|#)', page)
-    return page
 
 
 def shifted(points: dict[str, Any], off: float) -> dict[str, Any]:

@@ -16,16 +16,9 @@ from kaname.recipes.tracknet.config import DataSettings
 from kaname.recipes.tracknet.labels import sets
 from kaname.recipes.tracknet.predict import write_rows
 from kaname.tracking.trajectory import DETECTED, Row
+from pages import page_of
 from recipes.tracknet.clips import TINY, call, flight, write_clip, write_set
 from recipes.tracknet.conftest import Trained
-
-
-def page_of(folder: Path) -> str:
-    path = folder / "report.html"
-    assert path.stat().st_size < 5_000_000
-    page = path.read_text(encoding="utf-8")
-    assert not re.search(r'https?:|<script|(src|href)="(?!data:|#)', page)
-    return page
 
 
 def metrics(folder: Path) -> dict[str, Any]:

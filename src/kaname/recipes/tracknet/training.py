@@ -56,7 +56,7 @@ def write_report(config: TracknetConfig, options: RunOptions, model: Path) -> No
     how = Scoring(config.data, config.detect, occluded_absent=config.data.occluded_absent)
     notes = {"source": model.name, "set": name}
     if len(clips) < len(found[name]) or any(
-        len(clip.frames) < len(whole.frames) for clip, whole in zip(clips, found[name], strict=False)
+        len(clip.frames) < len(whole.frames) for clip, whole in zip(clips, found[name], strict=True)
     ):
         notes["limit"] = f"frames of {len(clips)} clips"
     result = score_model(opened, clips, folder, how, notes, title=name)
