@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-pytest.register_assert_rewrite(
-    "contracts", "calling", "pages"
-)  # contracts hold assertions of the tests that inherit them
+pytest.register_assert_rewrite("contracts", "calling", "pages")  # they hold assertions of other files' tests
 
 # Before anything imports torch or NumPy's BLAS: processes with a thread for each core each would fight over the cores.
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
