@@ -19,9 +19,9 @@ from typing import Any
 
 from kaname import cli, helping
 from kaname import config as configuration
-from kaname.engine.flags import TrainFlags
-from kaname.engine.settings import TrainSettings
+from kaname.pipeline.flags import TrainFlags
 from kaname.recipes import RECIPES
+from kaname.training.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "<!-- Made by .ci/reference.py (make format). Edit the code, not this page. -->"

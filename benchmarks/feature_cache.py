@@ -17,11 +17,11 @@ import tempfile
 from pathlib import Path
 
 from kaname.config import load
-from kaname.engine.loop import Run
-from kaname.engine.settings import RunOptions
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.step import task
 from kaname.samples.gauge import write
+from kaname.training.loop import Run
+from kaname.training.settings import RunOptions
 
 
 def made_backbone(folder: Path) -> Path:

@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 
 from kaname.config import load
-from kaname.engine import checkpoint
-from kaname.engine.settings import RunOptions
+from kaname.inference import checkpoint
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.model import from_checkpoint
 from kaname.recipes.gauge.scoring import score
 from kaname.recipes.gauge.training import run
 from kaname.samples.gauge import write
+from kaname.training.settings import RunOptions
 
 COMMON = (
     "size=160", "augment.rotate=20", "model.decoder=upsample", "train.batch_size=8", "train.optimizer=adamw",

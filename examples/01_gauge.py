@@ -9,10 +9,10 @@ from pathlib import Path
 
 import kaname
 from kaname.config import load
-from kaname.engine.settings import RunOptions
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.training import run
 from kaname.samples.gauge import write
+from kaname.training.settings import RunOptions
 
 
 def main(folder: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import kaname
 from kaname.config import load
-from kaname.engine.flags import find_group
-from kaname.engine.settings import RunOptions
+from kaname.pipeline.flags import find_group
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.training import run
 from kaname.samples.tracknet import write
+from kaname.training.settings import RunOptions
 
 
 def main(folder: Path) -> None:

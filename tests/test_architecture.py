@@ -29,21 +29,18 @@ LIGHT = (
     "data/__init__.py",
     "data/formats/*.py",
     "samples/*.py",
-    "engine/__init__.py",
-    "engine/settings.py",
-    "engine/flags.py",
-    "engine/faults.py",
-    "engine/onnx_model.py",
-    "engine/evaluate.py",
-    "engine/draw.py",
-    "engine/curves.py",
-    "engine/page.py",
-    "engine/charts.py",
-    "engine/compare.py",
-    "engine/report.py",
-    "engine/results.py",
-    "engine/closeup.py",
-    "engine/extremes.py",
+    "progress.py",
+    "data/files.py",
+    "data/log.py",
+    "training/__init__.py",
+    "training/settings.py",
+    "training/faults.py",
+    "inference/__init__.py",
+    "inference/card.py",
+    "inference/model.py",
+    "inference/onnx_runner.py",
+    "reporting/*.py",
+    "pipeline/*.py",
     "recipes/__init__.py",
     "recipes/*/__init__.py",
     "recipes/*/config.py",
@@ -152,7 +149,7 @@ def _source_of_halves(node: ast.BinOp) -> str:
     return f"{sides[0]} {sign} {sides[1]}"
 
 
-@pytest.mark.parametrize(("module", "owner"), [("lightning_fabric", "engine/runtime.py"), ("omegaconf", "config.py")])
+@pytest.mark.parametrize(("module", "owner"), [("lightning_fabric", "training/runtime.py"), ("omegaconf", "config.py")])
 def test_one_file_imports(module: str, owner: str) -> None:
     importers = [path for path in MODULES if any(name.split(".")[0] == module for name in imported(path))]
     assert {path.relative_to(SOURCE).as_posix() for path in importers} <= {owner}
@@ -177,7 +174,7 @@ def test_light_modules_import_nothing_heavy() -> None:
 def test_the_way_from_command_to_loss_is_short(recipe: Path) -> None:
     """The files that someone reads to follow one training from the command line to the loss."""
     way = [recipe / f"{name}.py" for name in ("commands", "config", "data", "model", "step")]
-    way += [SOURCE / "engine" / "loop.py"]
+    way += [SOURCE / "training" / "loop.py"]
     # The losses that its step names.
     losses = {name.split(".")[2] for path in way if path.is_file() for name in imported(path) if ".losses." in name}
     way += [SOURCE / "losses" / f"{name}.py" for name in sorted(losses)]

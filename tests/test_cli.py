@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from kaname import __version__, cli
-from kaname.engine.flags import TrainFlags, bare_config, default_run_folder, normalise_words, split_sources
-from kaname.engine.signals import Interrupted
 from kaname.errors import InputError
+from kaname.pipeline.flags import TrainFlags, bare_config, default_run_folder, normalise_words, split_sources
 from kaname.recipes import RECIPES
+from kaname.training.signals import Interrupted
 
 HEAVY = {
     "torch",

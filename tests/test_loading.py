@@ -14,9 +14,9 @@ import pytest
 from onnx import TensorProto, helper
 
 import kaname
-from kaname.engine import card as cards
-from kaname.engine.onnx_model import OnnxRunner
 from kaname.errors import InputError
+from kaname.inference import card as cards
+from kaname.inference.onnx_runner import OnnxRunner
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 
 CARD: dict[str, Any] = {

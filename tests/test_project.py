@@ -140,7 +140,7 @@ def test_wheel_holds_what_it_should(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "kaname").rglob("*.py")}
     configs = {f"kaname/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").rglob("*.yaml")}
-    looks = {"kaname/engine/page.css", "kaname/engine/page.html.jinja"}
+    looks = {"kaname/reporting/page.css", "kaname/reporting/page.html.jinja"}
     assert modules | configs | looks | {"kaname/py.typed"} <= set(names)
     assert not [name for name in names if not name.startswith(("kaname/", "kaname-"))]
 

@@ -154,7 +154,7 @@ def _code_of(error: Exception, show_traceback: bool) -> int:
     if getattr(error, "code", None) in (130, 143):
         return fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
     # Before the system's errors: some of them say that memory or open files ran out.
-    known = importlib.import_module("kaname.engine.faults").explain(error)
+    known = importlib.import_module("kaname.training.faults").explain(error)
     if known is not None:
         return fail(str(known), 2, show_traceback)
     if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
@@ -180,7 +180,7 @@ def run(words: Sequence[str]) -> None:
     _refuse_unknown(words)
     from cyclopts import CycloptsError
 
-    from kaname.engine.flags import normalise_words
+    from kaname.pipeline.flags import normalise_words
 
     try:
         build()(normalise_words(words))

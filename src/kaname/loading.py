@@ -11,7 +11,7 @@ from kaname.errors import InputError
 from kaname.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from kaname.engine.predict import Model
+    from kaname.inference.model import Model
 
 
 def load(path: str | PathLike[str], *, runtime: str = "auto") -> Model:
@@ -36,8 +36,8 @@ def load(path: str | PathLike[str], *, runtime: str = "auto") -> Model:
 def read_card(path: Path) -> dict[str, Any]:
     """The self-description of a checkpoint or an export."""
     if path.suffix.lower() == ".onnx":
-        return importlib.import_module("kaname.engine.onnx_model").read_card(path)
-    checkpoint = importlib.import_module("kaname.engine.checkpoint")
+        return importlib.import_module("kaname.inference.onnx_runner").read_card(path)
+    checkpoint = importlib.import_module("kaname.inference.checkpoint")
     return dict(checkpoint.load(path).card)
 
 

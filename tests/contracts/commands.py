@@ -114,7 +114,10 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _serve(recipe: str) -> None:
-    rooms = [importlib.import_module(f"kaname.{room}") for room in ("engine", f"recipes.{recipe}")]
+    rooms = [
+        importlib.import_module(f"kaname.{room}")
+        for room in ("training", "inference", "reporting", "pipeline", f"recipes.{recipe}")
+    ]
     ours = [f"{room.__name__}.{module.name}" for room in rooms for module in pkgutil.iter_modules(room.__path__)]
     for name in (*WANTED, *ours):
         importlib.import_module(name)

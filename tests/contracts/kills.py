@@ -47,5 +47,5 @@ def kill_while_saving(number: int) -> None:
 
 def signal_in_step(number: int, caught: int) -> None:
     """Send this process a signal in the middle of the ``number``-th backward pass."""
-    runtime = importlib.import_module("kaname.engine.runtime").Runtime
+    runtime = importlib.import_module("kaname.training.runtime").Runtime
     at_call(runtime, "backward", number, lambda: os.kill(os.getpid(), caught))

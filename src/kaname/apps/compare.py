@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kaname import config as configuration
-from kaname.engine.flags import OUT_NAMES
 from kaname.errors import InputError
+from kaname.pipeline.flags import OUT_NAMES
 from kaname.yaml12 import parse_yaml
 
 if TYPE_CHECKING:
-    from kaname.engine.compare import Scored
+    from kaname.reporting.compare import Scored
 
 
 def compare(
@@ -40,8 +40,8 @@ def compare(
 ) -> None:
     """Compare two files of predictions, image by image: difference, 95 % interval, p-value; writes compare.json."""
     from kaname.data.formats.files import write_json
-    from kaname.engine.compare import comparison, remarks, table
-    from kaname.engine.results import print_table
+    from kaname.reporting.compare import comparison, remarks, table
+    from kaname.reporting.results import print_table
 
     for name, count in (("resamples", resamples), ("flips", flips)):
         if not 1 <= count <= 10_000_000:

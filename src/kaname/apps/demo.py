@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kaname.config import nearest
-from kaname.engine.flags import OUT_NAMES
 from kaname.errors import InputError
+from kaname.pipeline.flags import OUT_NAMES
 
 if TYPE_CHECKING:
-    from kaname.engine.page import Section
+    from kaname.reporting.page import Section
 
 MARK = ".kaname-demo"
 KNOWN = ("gauge", "tracknet")
@@ -27,7 +27,7 @@ def demo(
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")] = Path("runs/demo"),
 ) -> None:
     """Every recipe from nothing to an export on rendered data: CPU, offline, no download; writes index.html."""
-    from kaname.engine.page import write_page
+    from kaname.reporting.page import write_page
 
     chosen = recipes or KNOWN
     for name in chosen:

@@ -35,7 +35,7 @@ def doctor() -> None:
         except PackageNotFoundError:
             print(f"  {name:<24}{'missing':<14}{purpose}; install kaname[{EXTRAS.get(name, 'train')}]")
     if _installed("torch"):
-        runtime = importlib.import_module("kaname.engine.runtime")
+        runtime = importlib.import_module("kaname.inference.device")
         device = runtime.choose_device("auto")
         print(f"device {device}, precision auto = {runtime.choose_precision('auto', device)}")
     print("licences of parts that are not kaname's (Apache-2.0):")

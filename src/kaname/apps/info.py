@@ -53,9 +53,9 @@ def _named(backbone: dict[str, Any]) -> str:
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if file.suffix.lower() == ".onnx":
-        card = importlib.import_module("kaname.engine.onnx_model").read_card(file)
+        card = importlib.import_module("kaname.inference.onnx_runner").read_card(file)
         return card, {"kind": "ONNX export", "megabytes": round(file.stat().st_size / 1e6, 1)}
-    found = importlib.import_module("kaname.engine.checkpoint").load(file)
+    found = importlib.import_module("kaname.inference.checkpoint").load(file)
     return dict(found.card), {
         "kind": "checkpoint",
         "megabytes": round(file.stat().st_size / 1e6, 1),

@@ -12,7 +12,7 @@ import torch
 
 import kaname
 from calling import call
-from kaname.engine import checkpoint
+from kaname.inference import checkpoint
 from kaname.models.backbones import freeze
 from kaname.models.network import trainable_parameters
 from kaname.recipes.gauge.config import GaugeConfig, ModelSettings

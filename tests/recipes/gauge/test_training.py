@@ -15,8 +15,8 @@ import yaml
 import kaname
 from calling import Answer, call, snapshot
 from kaname import config as configuration
-from kaname.engine import checkpoint
 from kaname.geometry.image import read_image
+from kaname.inference import checkpoint
 from kaname.recipes.gauge.config import GaugeConfig
 from recipes.gauge.conftest import Trained
 from recipes.gauge.dials import TRAIN

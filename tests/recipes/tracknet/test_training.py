@@ -16,9 +16,9 @@ import yaml
 import kaname
 from calling import Answer, snapshot
 from kaname import config as configuration
-from kaname.engine import checkpoint
-from kaname.engine.runtime import Runtime
+from kaname.inference import checkpoint
 from kaname.recipes.tracknet.config import TracknetConfig
+from kaname.training.runtime import Runtime
 from recipes.tracknet.clips import TINY, call, flight, write_clip
 from recipes.tracknet.conftest import Trained
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from kaname.engine.flags import (
+from kaname.errors import InputError
+from kaname.pipeline.flags import (
     OUT_NAMES,
     Checkpoint,
     Device,
@@ -24,7 +25,6 @@ from kaname.engine.flags import (
     run_options,
     split_sources,
 )
-from kaname.errors import InputError
 from kaname.recipes.gauge.config import GaugeConfig
 
 CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]

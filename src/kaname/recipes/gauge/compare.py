@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kaname.config import from_dict, nearest
-from kaname.engine.compare import Scored
 from kaname.errors import InputError
 from kaname.metrics.intervals import name_prefix
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.labels import Dial, read, sets
 from kaname.recipes.gauge.predict import read_points
+from kaname.reporting.compare import Scored
 
 CLUSTERS = ("none", "prefix")
 OPTIONS = ("tolerance", "truth", "bandwidth", "sigma")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from kaname.engine.settings import TrainSettings, require
 from kaname.recipes.gauge import REFERENCE_SIZE
+from kaname.training.settings import TrainSettings, require
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kaname.config import load
-from kaname.engine.curves import curves
-from kaname.engine.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
-from kaname.engine.progress import Laps
-from kaname.engine.settings import RunOptions
 from kaname.geometry.image import read_image
+from kaname.progress import Laps
 from kaname.recipes.gauge.config import GaugeConfig
+from kaname.reporting.curves import curves
+from kaname.reporting.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
+from kaname.training.settings import RunOptions
 
 TRAIN_DIALS, HELD_OUT = 500, 100
 # A third of the reference resolution and the small U-Net: what two cores learn in about a minute.

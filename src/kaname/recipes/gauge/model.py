@@ -8,8 +8,8 @@ from typing import Any
 
 from kaname import __version__
 from kaname import config as configuration
-from kaname.engine import checkpoint
-from kaname.engine.deploy import TorchRunner
+from kaname.inference import checkpoint
+from kaname.inference.torch_runner import TorchRunner
 from kaname.models.backbones import build_backbone
 from kaname.models.network import Network
 from kaname.recipes.gauge import CHANNELS

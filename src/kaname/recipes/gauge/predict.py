@@ -11,10 +11,10 @@ import numpy as np
 from kaname import config as configuration
 from kaname.codecs.clusters import peaks
 from kaname.data.formats.files import read_json, write_json
-from kaname.engine.predict import Decode, Maps, Model, Runner, open_runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS
+from kaname.inference.model import Decode, Maps, Model, Runner, open_runner
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.labels import POINTS_FORMAT, point_pairs

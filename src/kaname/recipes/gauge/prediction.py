@@ -13,10 +13,9 @@ import numpy as np
 from kaname.config import from_dict
 from kaname.data.formats.files import images_in, make_folder
 from kaname.data.video import frames, is_video
-from kaname.engine import draw
-from kaname.engine.progress import Bar
 from kaname.errors import InputError
 from kaname.geometry.image import image_size, read_image, write_image
+from kaname.progress import Bar
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.evaluate import lengths_of, reference_truth
@@ -24,10 +23,11 @@ from kaname.recipes.gauge.labels import Dial, image_files, letterbox, read, sets
 from kaname.recipes.gauge.predict import decoder, open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import read_boxes, refuse_without_box
 from kaname.recipes.gauge.scoring import describe_model
+from kaname.reporting import draw
 from kaname.types import Points
 
 if TYPE_CHECKING:
-    from kaname.engine.export import Parity
+    from kaname.inference.export import Parity
 
 Row = tuple[str, Points, Mapping[str, Any]]
 
@@ -78,7 +78,7 @@ def predict_sources(
 
 def export_checked(checkpoint: Path, out: Path, images: Path | None, count: int) -> Parity:
     """Export and check parity on the images of ``images`` or of the data the model was trained with."""
-    from kaname.engine.export import check_request, export
+    from kaname.inference.export import check_request, export
 
     check_request(checkpoint, count, "an image")
     model = open_model(checkpoint, runtime="cpu")

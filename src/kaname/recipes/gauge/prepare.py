@@ -13,9 +13,9 @@ import numpy as np
 from kaname.codecs.heatmap import encode_sets
 from kaname.data.formats import coco, labelstudio
 from kaname.data.formats.files import read_json, write_json
-from kaname.engine.predict import pixel_boxes
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
+from kaname.inference.model import pixel_boxes
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.labels import (
     ALIASES,

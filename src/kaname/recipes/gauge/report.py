@@ -1,4 +1,4 @@
-"""The page of an evaluation and of a training run of ``gauge``: what ``engine.report`` shows, gathered. No torch."""
+"""The page of an evaluation and of a training run of ``gauge``: what ``reporting.report`` shows, gathered. No torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from kaname.data.formats.files import read_json
-from kaname.engine import draw
-from kaname.engine.extremes import Extremes, Shot, write_extremes
-from kaname.engine.predict import Model
-from kaname.engine.report import Headline, Report, command_line, data_hash, write_report
 from kaname.geometry.image import read_image, resize
+from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
 from kaname.metrics.points import nearest_distances
 from kaname.recipes.gauge import REFERENCE_SIZE
 from kaname.recipes.gauge.labels import Dial, letterbox
+from kaname.reporting import draw
+from kaname.reporting.extremes import Extremes, Shot, write_extremes
+from kaname.reporting.report import Headline, Report, command_line, data_hash, write_report
 
 Result = Mapping[str, Any]
 

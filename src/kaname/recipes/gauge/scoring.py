@@ -11,19 +11,19 @@ import numpy as np
 
 from kaname.config import from_dict, to_dict
 from kaname.data.formats.files import make_folder, read_json, write_json
-from kaname.engine import draw
-from kaname.engine.predict import Model
-from kaname.engine.progress import Bar
-from kaname.engine.report import Speed, conditions
-from kaname.engine.results import print_table, publish, results_folder
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
+from kaname.inference.model import Model, conditions
+from kaname.progress import Bar
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE, report
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.labels import Dial, letterbox, read, read_heatmaps, sets, truth_of
 from kaname.recipes.gauge.predict import open_model, read_points, write_points
 from kaname.recipes.gauge.prepare import encode
+from kaname.reporting import draw
+from kaname.reporting.report import Speed
+from kaname.reporting.results import print_table, publish, results_folder
 from kaname.types import Points
 
 Result = dict[str, Any]
@@ -130,8 +130,8 @@ def score(
     """The verbs ``evaluate`` and ``validate``: score sets of a data folder and print their tables.
 
     Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of ``val``, or of the last set without one.
-    Without ``out`` they go to ``engine.results.results_folder``, where each set's ``metrics.json`` is the only one, so
-    that no call writes over the figures of another set or of other data.
+    Without ``out`` they go to ``reporting.results.results_folder``, where each set's ``metrics.json`` is the only one,
+    so that no call writes over the figures of another set or of other data.
 
     Args:
         data: default: the data the model was trained with.

@@ -11,8 +11,6 @@ from torch import nn
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
-from kaname.engine.features import features_of, with_cached_features
-from kaname.engine.task import Row, Task
 from kaname.errors import InputError
 from kaname.losses.heatmap import bce_with_logits
 from kaname.models.backbones import freeze
@@ -20,6 +18,8 @@ from kaname.recipes.gauge import labels
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.data import Dials
 from kaname.recipes.gauge.model import build, describe, is_pretrained
+from kaname.training.features import features_of, with_cached_features
+from kaname.training.task import Row, Task
 from kaname.types import Batch, StepOutput
 
 FIXED = ("size", "model.backbone", "model.decoder", "model.normalize")

@@ -8,11 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from kaname.data.formats.files import make_folder
-from kaname.engine import draw
-from kaname.engine.keeping import reported
-from kaname.engine.loop import Progress, Run
-from kaname.engine.settings import RunOptions
-from kaname.engine.task import Task, write_parameters
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge import CHANNELS, labels, report
@@ -20,6 +15,11 @@ from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.predict import open_model
 from kaname.recipes.gauge.scoring import refuse_data_folder, score, score_model
 from kaname.recipes.gauge.step import task as build_task
+from kaname.reporting import draw
+from kaname.training.loop import Progress, Run
+from kaname.training.run_folder import reported
+from kaname.training.settings import RunOptions
+from kaname.training.task import Task, write_parameters
 
 DEBUG_SAMPLES = 16
 REPORT_IMAGES = 64  # that a run scores for its page

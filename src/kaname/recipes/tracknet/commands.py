@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from kaname.engine.flags import (
+from kaname.errors import InputError
+from kaname.pipeline.flags import (
     Checkpoint,
     Device,
     OutFolder,
@@ -20,7 +21,6 @@ from kaname.engine.flags import (
     run_options,
     split_sources,
 )
-from kaname.errors import InputError
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.keys import FLAG_KEYS, groups_of
 

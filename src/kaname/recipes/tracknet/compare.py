@@ -10,7 +10,6 @@ import numpy as np
 
 from kaname.config import from_dict, nearest
 from kaname.data.formats import tracknet as label_files
-from kaname.engine.compare import Scored, Value
 from kaname.errors import InputError
 from kaname.metrics import detection
 from kaname.metrics.intervals import LEAST
@@ -21,6 +20,7 @@ from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.labels import Clip
 from kaname.recipes.tracknet.predict import read_rows
 from kaname.recipes.tracknet.scoring import data_settings, made_of, set_of, smoothed
+from kaname.reporting.compare import Scored, Value
 from kaname.tracking.trajectory import SMOOTHERS, Row
 
 CLUSTERS = ("clip", "block", "none")

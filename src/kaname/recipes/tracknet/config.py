@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from kaname.engine.settings import Precision, TrainSettings, require
 from kaname.errors import InputError
 from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.keys import own_names
+from kaname.training.settings import Precision, TrainSettings, require
 
 FREEZE = re.compile(r"^(?:all|none|epochs:\s*([1-9]\d*))$")
 SMALL = "small"
@@ -252,7 +252,7 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How it trains. Attributes that are not explained here are those of ``kaname.engine.settings.TrainSettings``.
+    """How it trains. Attributes that are not explained here are those of ``kaname.training.settings.TrainSettings``.
 
     Attributes:
         amp: bf16 where the device multiplies it in hardware; false is fp32. ``precision`` says it exactly.

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kaname.config import load
-from kaname.engine.curves import curves
-from kaname.engine.flags import find_group
-from kaname.engine.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
-from kaname.engine.progress import Laps
-from kaname.engine.settings import RunOptions
+from kaname.pipeline.flags import find_group
+from kaname.progress import Laps
 from kaname.recipes.tracknet.config import TracknetConfig
+from kaname.reporting.curves import curves
+from kaname.reporting.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
+from kaname.training.settings import RunOptions
 
 CLIPS, GAMES, LENGTH = 60, 20, 24
 SIZE = (192, 320)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from kaname.engine.settings import require
+from kaname.training.settings import require
 
 
 @dataclass(frozen=True)

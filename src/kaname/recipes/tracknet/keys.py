@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kaname.engine.flags import find_group
 from kaname.errors import InputError
+from kaname.pipeline.flags import find_group
 
 # The common flags and the keys of the loop, under the names that this recipe's configuration gives them.
 FLAG_KEYS = {

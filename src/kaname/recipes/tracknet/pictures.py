@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.engine.closeup import closeup
-from kaname.engine.curves import curves
-from kaname.engine.extremes import Extremes, Shot, write_extremes
-from kaname.engine.page import Section, Svg
 from kaname.geometry.image import read_image
 from kaname.metrics import detection
 from kaname.recipes.tracknet import evaluate as figures
 from kaname.recipes.tracknet.labels import Clip
+from kaname.reporting.closeup import closeup
+from kaname.reporting.curves import curves
+from kaname.reporting.extremes import Extremes, Shot, write_extremes
+from kaname.reporting.page import Section, Svg
 from kaname.types import FloatArray
 
 SHOWN = 3  # of each kind of fault; twice as many of the best

@@ -18,10 +18,10 @@ from typing import Any
 
 from kaname import config as configuration
 from kaname.codecs.heatmap import decode
-from kaname.engine.predict import Decode, Maps, Model, Runner, open_runner
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
+from kaname.inference.model import Decode, Maps, Model, Runner, open_runner
 from kaname.recipes.tracknet import BALL
 from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.tracking.trajectory import DETECTED, FILLED, Row

@@ -15,12 +15,10 @@ from kaname.config import from_dict
 from kaname.data.formats.files import write_json
 from kaname.data.video import Frame as VideoFrame
 from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video
-from kaname.engine import draw
-from kaname.engine.flags import bare_config
-from kaname.engine.progress import Bar
-from kaname.engine.trail import trail_overlay
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
+from kaname.pipeline.flags import bare_config
+from kaname.progress import Bar
 from kaname.recipes.tracknet.config import DataSettings
 from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.labels import SETS, Clip, sets
@@ -35,11 +33,13 @@ from kaname.recipes.tracknet.predict import (
     write_rows,
 )
 from kaname.recipes.tracknet.scoring import data_settings, describe_model
+from kaname.reporting import draw
+from kaname.reporting.trail import trail_overlay
 from kaname.tracking.trajectory import DETECTED, SMOOTHERS, Row
 from kaname.types import Size
 
 if TYPE_CHECKING:
-    from kaname.engine.export import Parity
+    from kaname.inference.export import Parity
 
 MAX_GAP, FASTEST = 10, 0.2
 TRAIL_SECONDS = 0.4
@@ -167,7 +167,7 @@ def draw_ball(image: np.ndarray, trail: list[Row]) -> np.ndarray:
 
 def export_checked(checkpoint: Path, out: Path, source: Path | None, count: int) -> Parity:
     """Export and check parity on windows of a video, of a folder or of the data the model was trained with."""
-    from kaname.engine.export import check_request, export
+    from kaname.inference.export import check_request, export
 
     check_request(checkpoint, count, "a window")
     model = open_model(checkpoint, runtime="cpu")

@@ -1,4 +1,4 @@
-"""The page of an evaluation and of a training run of ``tracknet``: what ``engine.report`` shows, gathered. No torch."""
+"""The page of an evaluation and of a training run of ``tracknet``: what ``reporting`` shows, gathered. No torch."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kaname.engine.page import Section, Table
-from kaname.engine.predict import Model
-from kaname.engine.report import Headline, Report, command_line, data_hash, write_report
-from kaname.engine.results import PAGE
+from kaname.inference.model import Model
 from kaname.metrics import detection
 from kaname.metrics.calibration import Bin, calibration
 from kaname.metrics.intervals import LEAST
 from kaname.recipes.tracknet import evaluate as figures
 from kaname.recipes.tracknet.labels import Clip
 from kaname.recipes.tracknet.pictures import MARKS, Marked, extremes, trajectory
+from kaname.reporting.page import Section, Table
+from kaname.reporting.report import Headline, Report, command_line, data_hash, write_report
+from kaname.reporting.results import PAGE
 
 if TYPE_CHECKING:
     from kaname.recipes.tracknet.scoring import Result

@@ -13,19 +13,19 @@ from kaname import config as configuration
 from kaname.config import from_dict, to_dict
 from kaname.data.formats.files import read_json, write_json
 from kaname.data.video import Frame
-from kaname.engine.flags import bare_config
-from kaname.engine.predict import Model
-from kaname.engine.progress import Bar
-from kaname.engine.report import Speed, conditions
-from kaname.engine.results import print_table, publish, results_folder
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
+from kaname.inference.model import Model, conditions
+from kaname.pipeline.flags import bare_config
+from kaname.progress import Bar
 from kaname.recipes.tracknet import evaluate as figures
 from kaname.recipes.tracknet import report
 from kaname.recipes.tracknet.config import DataSettings
 from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.labels import SETS, Clip, check_lengths, sets
 from kaname.recipes.tracknet.predict import open_model, read_rows, row_of, write_rows
+from kaname.reporting.report import Speed
+from kaname.reporting.results import print_table, publish, results_folder
 from kaname.tracking.trajectory import SMOOTHERS, Row
 
 PREDICTIONS = "predictions.csv"
@@ -173,7 +173,7 @@ def score(
 ) -> dict[str, Any]:  # fmt: skip
     """The verb ``evaluate``: score one set of clips, print a table, write ``metrics.json`` and ``report.html``.
 
-    Files go to ``out/<set>``, the two also to ``out`` itself; without ``out`` to ``engine.results.results_folder``.
+    Files go to ``out/<set>``, the two also to ``out`` itself; without ``out`` to ``reporting.results.results_folder``.
 
     Args:
         data: default: the data the model was trained with.

@@ -12,8 +12,6 @@ from torch import nn
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
-from kaname.engine.features import features_of, with_cached_features
-from kaname.engine.task import Row, Task
 from kaname.errors import InputError
 from kaname.losses.heatmap import LOSSES
 from kaname.models.backbones import hold
@@ -24,6 +22,8 @@ from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.data import Windows
 from kaname.recipes.tracknet.detection import DetectSettings
 from kaname.recipes.tracknet.model import build, is_pretrained
+from kaname.training.features import features_of, with_cached_features
+from kaname.training.task import Row, Task
 from kaname.types import Batch, StepOutput
 
 FIXED = (

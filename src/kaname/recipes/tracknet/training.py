@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kaname.engine.keeping import reported
-from kaname.engine.loop import Progress, Run
-from kaname.engine.progress import weights_and_biases
-from kaname.engine.settings import RunOptions
-from kaname.engine.task import write_parameters
 from kaname.errors import InputError
 from kaname.recipes.tracknet import labels, report
 from kaname.recipes.tracknet.config import TracknetConfig
@@ -18,6 +13,11 @@ from kaname.recipes.tracknet.labels import Clip
 from kaname.recipes.tracknet.predict import open_model
 from kaname.recipes.tracknet.scoring import Scoring, score_model
 from kaname.recipes.tracknet.step import task as build_task
+from kaname.training.journal import weights_and_biases
+from kaname.training.loop import Progress, Run
+from kaname.training.run_folder import reported
+from kaname.training.settings import RunOptions
+from kaname.training.task import write_parameters
 
 REPORT_WINDOWS = 64  # that a run scores for its page
 REPORT_CLIPS = 8  # of which they are

@@ -1,0 +1,1 @@
+"""Inference: files that describe themselves, and the models that run them."""

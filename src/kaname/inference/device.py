@@ -1,0 +1,45 @@
+"""Where a network runs and in what arithmetic."""
+
+from __future__ import annotations
+
+import torch
+
+from kaname.errors import InputError
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is CUDA, then MPS, then the CPU; a device that is not there is refused."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}", remedy="use auto, cpu, cuda, cuda:N or mps") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"device {name} was asked for and no CUDA device is visible", remedy="use --device cpu or auto"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {name} does not exist", remedy=f"there are {torch.cuda.device_count()} CUDA devices")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device mps was asked for and is not available", remedy="use --device cpu or auto")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``auto`` becomes bf16 where the device multiplies it in hardware, else fp32."""
+    if name == "fp16" and device.type == "cpu":
+        raise InputError("fp16 does not train on a CPU", remedy="use --precision bf16 or fp32")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU has AMX or AVX-512 instructions for bfloat16 (without them bf16 is slower than fp32)."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))

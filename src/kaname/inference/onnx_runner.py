@@ -1,0 +1,62 @@
+"""Exports at use: the card inside an ONNX file, and a runner on onnxruntime. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.errors import InputError
+from kaname.inference import card
+
+CARD_KEY = "kaname"
+INPUT, OUTPUT = "images", "heatmaps"
+
+
+class OnnxRunner:
+    """Runs an export: uint8 RGB ``(B, h, w, 3)`` of any size to maps ``(B, C, H, W)``.
+
+    Args:
+        path: the ONNX file.
+        threads: threads of onnxruntime; 0 leaves the choice to it.
+
+    Raises:
+        InputError: missing, damaged, or not an export of Kaname's.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        import onnxruntime
+
+        if not path.is_file():
+            reason = "a model is a file, not a folder" if path.is_dir() else "the model file does not exist"
+            raise InputError(reason, path=path, remedy="check the path")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        available = onnxruntime.get_available_providers()
+        providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # onnxruntime raises its own kinds, one a fault
+            reason = str(error).split("\n")[0][:120]
+            raise InputError(f"not a readable ONNX file ({reason})", path=path, remedy="export it again") from error
+        text = self.session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+        if text is None:
+            raise InputError(
+                "this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`"
+            )
+        self.card: dict[str, Any] = card.read(text, path)
+        if INPUT not in [i.name for i in self.session.get_inputs()] or OUTPUT not in [
+            o.name for o in self.session.get_outputs()
+        ]:
+            raise InputError(f"has no {INPUT!r} input and {OUTPUT!r} output", path=path, remedy="export it again")
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.session.run([OUTPUT], {INPUT: images})[0]  # type: ignore[return-value]
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of an ONNX export."""
+    return OnnxRunner(path, threads=1).card

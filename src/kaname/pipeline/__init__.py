@@ -1,0 +1,1 @@
+"""The pipeline: what every recipe's verbs do, over a ``Recipe`` value."""

@@ -1,0 +1,234 @@
+"""The flags that every ``train`` has, and how flags, YAML and ``key=value`` become one configuration.
+
+A flag whose field carries a ``key`` is an alias of that configuration key. Adding a flag to every recipe: one field
+of :class:`TrainFlags` with its key; to one recipe: a parameter of that recipe's command, passed to :func:`resolve`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from cyclopts import Parameter
+
+from kaname import config as configuration
+from kaname.errors import InputError
+from kaname.training.settings import RunOptions
+from kaname.yaml12 import parse_yaml
+
+T = TypeVar("T")
+OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
+RUN_FOLDER = "KANAME_RUN_FOLDER"  # inherited by the processes of --devices, whose clocks would name others
+OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
+CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--model-path"]
+
+Checkpoint = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt, last.pt or an .onnx export.")]
+Weights = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt or last.pt.")]
+OutFolder = Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")]
+Results = Annotated[
+    Path | None,
+    Parameter(name=OUT_NAMES, help="Folder to write into; default: evaluation/<model>-<data> beside the model."),
+]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TrainFlags:
+    """Flags of every ``train``; ``None`` means not given."""
+
+    config: Annotated[Path | None, Parameter(help="YAML file with the keys that differ from the defaults.")] = None
+    epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
+    batch_size: Annotated[int | None, Parameter(help="Samples a step, over all processes.")] = None
+    accumulate: Annotated[int | None, Parameter(help="Batches summed into one optimiser step.")] = None
+    lr: Annotated[float | None, Parameter(name=["--lr", "--learning-rate"], help="Peak learning rate.")] = None
+    weight_decay: Annotated[float | None, Parameter(help="Weight decay.")] = None
+    schedule: Annotated[
+        Literal["cosine", "plateau", "step", "constant"] | None, Parameter(help="Learning-rate schedule.")
+    ] = None
+    early_stop: Annotated[int | None, Parameter(help="Stop after N epochs without a better score.")] = None
+    ema: Annotated[float | None, Parameter(help="Moving average of the weights; bare: decay 0.999.")] = None
+    seed: Annotated[int | None, Parameter(help="Seed of weights, order and augmentation.")] = None
+    num_workers: Annotated[int | None, Parameter(help="Loader processes; -1 chooses.")] = None
+    limit: Annotated[int | None, Parameter(help="Use only the first N samples.")] = None
+    device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps.")] = None
+    devices: Annotated[int | None, Parameter(help="Number of devices on this machine.")] = None
+    strategy: Annotated[
+        Literal["ddp", "fsdp"] | None, Parameter(help="Several processes: whole weights in each, or spread over them.")
+    ] = None
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"] | None, Parameter(help="Arithmetic of the network.")
+    ] = None
+    cache_views: Annotated[
+        int | None, Parameter(help="Frozen backbone: train on N stored augmented views of each image.")
+    ] = None
+    cache_budget: Annotated[float | None, Parameter(help="Gigabytes for stored features; 0 stores nothing.")] = None
+    save_every: Annotated[
+        str | None, Parameter(help="Also save inside an epoch: minutes (10, 10m) or steps (200steps).")
+    ] = None
+    backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
+    pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
+    out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
+    resume: Annotated[str | None, Parameter(help="Go on from CKPT; bare: from the newest in the run's folder.")] = None
+    init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
+    dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
+    print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
+
+    def keys(self, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Configuration key to value, for the flags that are aliases of keys.
+
+        Args:
+            names: the keys of a recipe that calls them otherwise, by those of :class:`TrainSettings` and ``model``.
+        """
+        elsewhere = {"config", "out_dir", "resume", "init", "dry_run", "print_config"}
+        model = {"backbone", "pretrained"}
+        values = {
+            f"{'model' if entry.name in model else 'train'}.{entry.name}": getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name not in elsewhere
+        }
+        return {(names or {}).get(key, key): value for key, value in values.items()}
+
+
+def resolve(
+    schema: type[T],
+    flags: TrainFlags,
+    overrides: Sequence[str],
+    extra: Mapping[str, Any] | None = None,
+    *,
+    groups: Mapping[str, Path] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> T | None:
+    """The configuration of a ``train`` call, or ``None`` after ``--print-config`` has printed it.
+
+    Args:
+        extra: further flags by configuration key.
+        groups: a file for each section of the configuration.
+        names: see :meth:`TrainFlags.keys`.
+    """
+    given = {**flags.keys(names), **(extra or {})}
+    config = configuration.load(schema, file=flags.config, groups=groups, overrides=overrides, flags=given)
+    if flags.print_config:
+        sys.stdout.write(configuration.to_yaml(config))
+        return None
+    return config
+
+
+def find_group(group: str, name: str) -> Path:
+    """The file of a configuration group: a path, or ``configs/<group>/<name>.yaml`` of the working folder, else of
+    the installed package.
+
+    Raises:
+        InputError: there is none, with the names there are.
+    """
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml") or given.is_file():
+        return given
+    package = Path(configuration.__file__).parent
+    # An installation has the files inside the package, a checkout beside its src folder.
+    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
+    for place in places:
+        if (place / f"{name}.yaml").is_file():
+            return place / f"{name}.yaml"
+    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    raise InputError(f"there is no configuration {group}/{name}", remedy=configuration.nearest(name, known))
+
+
+def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:
+    """The part of a call that is no configuration; ``default`` names the run's folder where none is given.
+
+    Raises:
+        InputError: several processes that a launcher has started, and no folder: each would name its own.
+    """
+    out_dir = flags.out_dir
+    if out_dir is None and RUN_FOLDER in os.environ:
+        out_dir = Path(os.environ[RUN_FOLDER])  # a process that the first one has started for --devices
+    elif out_dir is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
+        raise InputError("several processes need one folder for the run", remedy="give --out-dir")
+    elif out_dir is None:
+        out_dir = default()
+        if flags.devices not in (None, 1):
+            os.environ[RUN_FOLDER] = str(out_dir)
+    return RunOptions(
+        out_dir=out_dir,
+        resume=flags.resume,
+        init=flags.init,
+        dry_run=flags.dry_run,
+        command=shlex.join(["kaname", *sys.argv[1:]]),
+    )
+
+
+def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Words of ``predict IMAGE ... key=value``: an existing path wins over a key."""
+    paths: list[Path] = []
+    overrides: list[str] = []
+    for word in words:
+        if configuration.is_override(word) and not Path(word).exists():
+            overrides.append(word)
+        else:
+            paths.append(Path(word))
+    return paths, overrides
+
+
+def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
+    """``section.key=value`` words as a dictionary of that section's keys."""
+    changes: dict[str, Any] = {}
+    for word in overrides:
+        key, _, raw = word.partition("=")
+        if "." in key and not key.startswith(f"{section}."):
+            raise InputError(f"{word!r} is neither a file nor a key of {section}", remedy=f"write {section}.KEY=VALUE")
+        changes[key.removeprefix(f"{section}.")] = parse_yaml(raw)
+    return changes
+
+
+def default_run_folder(data: Path, *, resume: str | None) -> Path:
+    """``<data>/runs_<time>``; to resume without a folder, the newest that holds a state to go on from."""
+    existing = sorted(data.glob("runs_*/last.pt"), key=lambda path: path.stat().st_mtime)
+    if resume == "auto" and existing:
+        return existing[-1].parent
+    if resume not in (None, "auto"):
+        return Path(resume).parent
+    name = data / time.strftime("runs_%Y%m%d-%H%M%S")
+    return next(
+        place for number in range(1000) if not (place := Path(f"{name}{f'-{number}' if number else ''}")).exists()
+    )
+
+
+def report_problems(problems: Sequence[InputError]) -> None:
+    """Print every problem as a line on stderr and stop with exit code 2, if there is one."""
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise SystemExit(2)
+
+
+def normalise_words(words: Sequence[str]) -> list[str]:
+    """Accept ``--learning_rate`` for ``--learning-rate``, and a bare ``--resume`` or ``--ema`` before other words."""
+    result: list[str] = []
+    for position, word in enumerate(words):
+        if word == "--":
+            return result + list(words[position:])
+        if word.startswith("--") and len(word) > 2:
+            name, equals, value = word.partition("=")
+            word = name.replace("_", "-") + equals + value
+        if word in OPTIONAL_VALUES:
+            following = words[position + 1] if position + 1 < len(words) else "--"
+            bare = following.startswith("-") or (configuration.is_override(following) and not Path(following).exists())
+            if bare or (word == "--ema" and not _is_number(following)):
+                word = f"{word}={OPTIONAL_VALUES[word]}"
+        result.append(word)
+    return result
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""How far a piece of work is: a bar on a terminal, plain lines elsewhere, seconds by stage."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+
+class Laps:
+    """How long the stages of a piece of work take, one after the other.
+
+    Attributes:
+        seconds: by the name of the stage.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """The stage that ends now."""
+        now = time.monotonic()
+        self.seconds[name], self._last = round(now - self._last, 1), now
+
+
+class Bar:
+    """A progress bar with the time left on a terminal; otherwise one plain line every ``interval`` seconds."""
+
+    def __init__(self, title: str, total: int, *, speak: bool = True, interval: float = 15.0) -> None:
+        self.title, self.total, self.speak, self.interval = title, total, speak, interval
+        self.done, self.started = 0, time.monotonic()
+        self._said = self.started
+        self._bar: Any = None
+
+    def __enter__(self) -> Bar:
+        if self.speak and sys.stdout.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"), transient=True,
+            )  # fmt: skip
+            self._bar.start()
+            self._task = self._bar.add_task(self.title, total=self.total, note="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count ``count`` further units; ``note`` stands behind the bar."""
+        self.done += count
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, note=note)
+            return
+        now = time.monotonic()
+        if self.speak and now - self._said >= self.interval and 0 < self.done < self.total:
+            self._said = now
+            left = (now - self.started) / self.done * (self.total - self.done)
+            print(f"{self.title}: {self.done}/{self.total}, about {left:.0f} s left {note}".rstrip(), flush=True)

@@ -1,0 +1,1 @@
+"""Reporting: pages, charts, drawings and comparisons; knows no recipe and imports no torch."""

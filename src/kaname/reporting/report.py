@@ -1,0 +1,370 @@
+"""``report.html``: everything about a run or an evaluation on one page that opens offline and stays under 5 MB.
+
+A recipe hands over plain values; this file knows no recipe. A part that is not there is not left out in silence: the
+page says why.
+
+For a new recipe: fill a :class:`Report` (all fields but the title may be missing) and call :func:`write_report`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, TypeVar
+
+from kaname.data.log import read_rows
+from kaname.errors import InputError
+from kaname.metrics.calibration import Bin, expected_calibration_error
+from kaname.reporting.charts import reliability
+from kaname.reporting.curves import curves
+from kaname.reporting.page import (
+    Figure,
+    Figures,
+    Interval,
+    Notes,
+    Picture,
+    Pictures,
+    Section,
+    Svg,
+    Table,
+    Text,
+    metrics_table,
+    show_number,
+    write_page,
+)
+
+T = TypeVar("T")
+
+LIMIT = 5_000_000  # bytes of a page
+PICTURES = 3_500_000  # bytes of its pictures
+TEXT = 100_000  # characters of one block of text
+ROWS = 1000  # epochs drawn in a curve
+CHARTS = 8
+LINES = 30  # notes
+PACKAGES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "torch", "lightning-fabric", "transformers",
+            "timm")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure to show large: ``metrics[group][metric]`` under a label of plain words."""
+
+    label: str
+    group: str
+    metric: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page tells.
+
+    Attributes:
+        title: what was run or scored, on what.
+        subtitle: one line: the model, the number of samples.
+        notes: what a reader must know first (random weights, scored on training images, images left out, ...).
+        metrics: the content of ``metrics.json``.
+        metrics_note: how the figures are meant, in a sentence or two.
+        headline: the figures that matter most.
+        log: the run's ``log.csv``.
+        worst: pictures of the samples with the largest errors, worst first, truth and prediction drawn.
+        best: the same of those with the smallest.
+        pictures_note: what the marks in the pictures mean.
+        sections: what only this recipe shows, after the pictures.
+        calibration: by name, the bins of score against error.
+        calibration_note: when a point counts as right, and in what unit errors are.
+        speed: quantity to value, as measured.
+        config: the resolved configuration.
+        command: the command line.
+        data: what the data is: folder, number of samples, hash.
+        versions: package to version; default: this installation's.
+        missing: by part (``figures``, ``curves``, ``pictures``, ``calibration``, ``speed``, ``config``), why it is not
+            there.
+    """
+
+    title: str
+    subtitle: str = ""
+    notes: Sequence[str] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics_note: str = ""
+    headline: Sequence[Headline] = ()
+    log: Path | None = None
+    worst: Sequence[Picture] = ()
+    best: Sequence[Picture] = ()
+    pictures_note: str = ""
+    sections: Sequence[Section] = ()
+    calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
+    calibration_note: str = ""
+    speed: Mapping[str, str | float] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    data: Mapping[str, str | int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_report(path: Path, report: Report) -> Path:
+    """Write the page; its pictures shrink until it stays under 5 MB.
+
+    Raises:
+        InputError: a picture cannot be read, or the page cannot be written.
+    """
+    sections = [
+        *_notes(report.notes), *_figures(report), *_pictures(report), *report.sections,
+        *_calibration(report), *_curves(report), *_speed(report), *_origin(report),
+    ]  # fmt: skip
+    try:
+        for budget in (PICTURES, PICTURES // 4, 0):
+            write_page(path, report.title, sections, subtitle=report.subtitle, contents=True, budget=budget)
+            if path.stat().st_size < LIMIT:
+                break
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
+    return path
+
+
+def command_line() -> str:
+    """This call as one would type it."""
+    return shlex.join(["kaname", *sys.argv[1:]])
+
+
+def versions() -> dict[str, str]:
+    """The installed packages that figures depend on, found without importing them."""
+    from kaname import __version__
+
+    found = {"kaname": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # an optional part that is not installed took no part in the figures
+    return found
+
+
+def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
+    """What a data set is, in one line: equal for equal labels and images, wherever the folder lies.
+
+    Args:
+        samples: for each image its file, of which name and content count, and its label as bytes.
+
+    Returns:
+        ``sha256:`` and 64 hexadecimal digits; the order of the samples does not matter.
+
+    Raises:
+        InputError: an image is gone.
+    """
+    listed = list(samples)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        digests = pool.map(_digest, [path for path, _ in listed])
+        rows = [
+            f"{path.name}\0{digest}\0{hashlib.sha256(label).hexdigest()}\n"
+            for (path, label), digest in zip(listed, digests, strict=True)
+        ]
+    return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the images") from error
+
+
+class Speed:
+    """How long each stage of the work on an image takes.
+
+    A stage may answer several images at once: its time is then theirs together.
+
+    Args:
+        unit: what is counted, in a word.
+
+    >>> speed = Speed()
+    >>> for _ in range(3):
+    ...     with speed.stage("network"):
+    ...         pass
+    >>> list(speed.rows())
+    ['images a second', 'images measured', 'network, ms an image (median)']
+    """
+
+    def __init__(self, unit: str = "image") -> None:
+        self.unit = unit
+        self.seconds: dict[str, list[float]] = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started = time.perf_counter()
+        yield
+        self.seconds.setdefault(name, []).append(time.perf_counter() - started)
+
+    def timed(self, name: str, function: Callable[..., T]) -> Callable[..., T]:
+        """A function that does the same and is timed."""
+
+        def call(*arguments: Any) -> T:
+            with self.stage(name):
+                return function(*arguments)
+
+        return call
+
+    def rows(self) -> dict[str, str | float]:
+        """Quantity to value; the first call, which warms everything up, counts only where it is the only one."""
+        kept = {name: spans[1:] or spans for name, spans in self.seconds.items()}
+        most = max(map(len, self.seconds.values()), default=0)
+        # A call's share of one image: a network that sees three frames at once is called for every third.
+        share = {name: len(spans) / most for name, spans in self.seconds.items()}
+        total = sum(share[name] * fmean(spans) for name, spans in kept.items())
+        if total <= 0:
+            return {}
+        article = "an" if self.unit[0] in "aeiou" else "a"
+        stages = {
+            f"{name}, ms {article} {self.unit} (median)": round(1000 * share[name] * median(spans), 2)
+            for name, spans in kept.items()
+        }
+        measured = max(map(len, kept.values()))
+        return {f"{self.unit}s a second": round(1 / total, 2), f"{self.unit}s measured": measured, **stages}
+
+
+def _absent(part: str, heading: str, report: Report, otherwise: str) -> list[Section]:
+    return [Text([f"Not here: {report.missing.get(part, otherwise)}."], heading=heading)]
+
+
+def _notes(lines: Sequence[str]) -> list[Section]:
+    shown = [*lines[:LINES], *([f"and {len(lines) - LINES} more"] if len(lines) > LINES else [])]
+    return [Notes(shown, heading="Read this first")] if lines else []
+
+
+def _figures(report: Report) -> list[Section]:
+    if not report.metrics:
+        return _absent("figures", "Figures", report, "nothing was scored")
+    sections: list[Section] = []
+    if report.headline:
+        found = [_headline(report.metrics, entry) for entry in report.headline]
+        sections.append(Figures(found, heading="At a glance"))
+    entries = [entry for name, group in report.metrics.items() if name != "settings" for entry in group.values()]
+    note = report.metrics_note
+    if any(entry.get("value") is not None and entry.get("low") is None for entry in entries):
+        note += " A figure without an interval rests on fewer than 5 samples (or clusters)."
+    excluded = [
+        f"{name} {metric} {entry['excluded']}"
+        for name, group in report.metrics.items() if name != "settings"
+        for metric, entry in group.items() if entry.get("excluded")
+    ]  # fmt: skip
+    if excluded:
+        note += f" Samples left out of a mean because they have no value: {', '.join(excluded)}."
+    return [*sections, metrics_table(report.metrics, heading="Figures", note=note.strip())]
+
+
+def _headline(metrics: Mapping[str, Any], entry: Headline) -> Figure:
+    found = metrics.get(entry.group, {}).get(entry.metric, {})
+    if found.get("value") is None:
+        return Figure(entry.label, None, note=str(found.get("reason", "not measured")))
+    value = Interval(found["value"], found.get("low"), found.get("high"))
+    return Figure(entry.label, value, entry.unit, f"n = {found['n']}" if "n" in found else "")
+
+
+def _pictures(report: Report) -> list[Section]:
+    if not report.worst and not report.best:
+        return _absent("pictures", "Pictures", report, "no image was drawn")
+    sections: list[Section] = []
+    for heading, pictures in (("Worst", report.worst), ("Best", report.best)):
+        if pictures:
+            note = "" if sections else report.pictures_note
+            sections.append(Pictures(pictures, heading=heading, note=note, width=300))
+    return sections
+
+
+def _calibration(report: Report) -> list[Section]:
+    heading = "Does the score mean what it says?"
+    if not any(found.count for bins in report.calibration.values() for found in bins):
+        return _absent("calibration", heading, report, "nothing was predicted, or there is nothing to compare it with")
+    drawings = []
+    for name, bins in report.calibration.items():
+        drawings.append(reliability(bins, title=name))
+        errors = [{"score": found.score, "error": found.error} for found in bins if found.error is not None]
+        if errors:
+            title = f"{name}: median error" if name else "median error"
+            drawings.append(curves(errors, ["error"], x="score", title=title, size=(260, 420)))
+    rows = [
+        [name, f"{found.low:.1f} to {found.high:.1f}", found.count, found.score, found.correct, found.error]
+        for name, bins in report.calibration.items() for found in bins if found.count
+    ]  # fmt: skip
+    apart = {name: expected_calibration_error(bins) for name, bins in report.calibration.items()}
+    mean = ", ".join(f"{name} {value:.3f}" for name, value in apart.items() if value is not None)
+    note = f"{report.calibration_note} On the dashed line a score is the share that is right. Mean distance from it "
+    columns = ["", "score", "points", "mean score", "share right", "median error"]
+    return [
+        Svg(drawings, heading=heading, note=f"{note}(expected calibration error): {mean}.".strip()),
+        Table(columns, rows, heading="Score against error", folded=True),
+    ]
+
+
+def _curves(report: Report) -> list[Section]:
+    heading = "Training"
+    if report.log is None:
+        return _absent("curves", heading, report, "there is no log of a training run beside the model")
+    try:
+        rows = read_rows(report.log)
+    except InputError as error:
+        return [Text([f"Not here: {error}."], heading=heading)]
+    if not rows:
+        return _absent("curves", heading, report, "the log holds no epoch")
+    step = -(-len(rows) // ROWS)
+    thinned = rows if step == 1 else [*rows[:-1:step], rows[-1]]
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in ("epoch", "step", "seconds")))
+    charts: dict[str, list[str]] = {}
+    for name in names:
+        charts.setdefault(name.removeprefix("train_").removeprefix("val_"), []).append(name)
+    shown = dict(sorted(charts.items(), key=_losses_first)[:CHARTS])
+    positive = {title: all(row.get(name, 1) > 0 for row in rows for name in lines) for title, lines in shown.items()}
+    drawings = [
+        curves(thinned, lines, title=title, logarithmic="loss" in title and positive[title], size=(260, 420))
+        for title, lines in shown.items()
+    ]
+    hidden = [title for title in charts if title not in shown]
+    left = f" Not drawn, for want of room: {', '.join(hidden)}." if hidden else ""
+    seconds = sum(float(row.get("seconds", 0)) for row in rows)
+    return [Svg(drawings, heading=heading, note=f"{len(rows)} epochs in {seconds:.0f} s.{left}")]
+
+
+def _losses_first(chart: tuple[str, list[str]]) -> tuple[bool, bool]:
+    """Sorts what was measured on two sets before the rest, losses before all; keeps the order otherwise."""
+    return "loss" not in chart[0], len(chart[1]) < 2
+
+
+def _speed(report: Report) -> list[Section]:
+    if not report.speed:
+        return _absent("speed", "Speed", report, "nothing was measured")
+    rows = [[name, value if isinstance(value, str) else show_number(value)] for name, value in report.speed.items()]
+    return [Table(["quantity", "value"], rows, heading="Speed")]
+
+
+def _origin(report: Report) -> list[Section]:
+    """Where the figures come from: configuration, command, data and versions."""
+    sections: list[Section] = []
+    if report.config:
+        import yaml
+
+        text = yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True)
+        sections.append(Text(code=_bounded(text.rstrip()), heading="Configuration", folded=True))
+    else:
+        sections += _absent("config", "Configuration", report, "it is not known")
+    sections.append(Text(code=_bounded(report.command or "unknown"), heading="Command"))
+    rows = [["data " + name if name != "data" else name, str(value)] for name, value in report.data.items()]
+    rows += [[name, str(value)] for name, value in (report.versions or versions()).items()]
+    return [*sections, Table(["what", "which"], rows, heading="Data and versions")]
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= TEXT else f"{text[:TEXT]}\n... and {len(text) - TEXT} characters more"

@@ -1,0 +1,153 @@
+"""What a run writes down while it trains: lines in ``run.log``, figures in ``log.csv`` and a logger."""
+
+from __future__ import annotations
+
+import csv
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kaname.data.files import writing
+from kaname.data.log import read_rows
+from kaname.errors import InputError
+from kaname.types import Batch, StepOutput
+
+
+class Journal:
+    """Messages to the screen and to ``run.log``, figures to ``log.csv`` and TensorBoard. Silent when ``folder`` is None
+    and ``speak`` is False (the other processes of a run).
+
+    Args:
+        folder: the run's folder, which must be there.
+        speak: whether messages go to the screen.
+        kept_epochs: rows of ``log.csv`` beyond this epoch belong to work that was lost and are dropped.
+        fresh: a new run, which starts ``run.log`` anew.
+        logger: ``tensorboard``, ``wandb`` or ``none``: where figures go beside ``log.csv``.
+        log_dir: folder of the logger's files; default: ``folder/tb``.
+        title: name of the project in Weights & Biases.
+
+    Every method that writes raises :class:`InputError` where the folder has vanished, is read-only or full.
+    """
+
+    def __init__(
+        self, folder: Path | None, *, speak: bool = True, kept_epochs: int = 0, fresh: bool = True,
+        logger: str = "tensorboard", log_dir: Path | None = None, title: str = "",
+    ) -> None:  # fmt: skip
+        self.folder, self.speak, self.logger, self.title = folder, speak, logger, title
+        self.log_dir = log_dir if log_dir is not None or folder is None else folder / "tb"
+        self.rows: list[dict[str, float | int]] = []
+        self._board: Any = None
+        if folder is not None:
+            self.rows = [row for row in read_rows(folder / "log.csv") if row["epoch"] <= kept_epochs]
+            if fresh:
+                (folder / "run.log").unlink(missing_ok=True)
+            if logger == "wandb":  # which may refuse: better before an epoch than after it
+                self._open_board(kept_epochs + 1)
+
+    def say(self, text: str) -> None:
+        """One line to screen and file."""
+        if self.speak:
+            print(text, flush=True)
+        if self.folder is not None:
+            with writing(self.folder / "run.log") as path, path.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def record(self, row: Mapping[str, float | int]) -> None:
+        """One epoch's figures; ``log.csv`` is rewritten whole, so a resumed run has no doubled rows."""
+        self.rows.append(dict(row))
+        if self.folder is None:
+            return
+        names = list(dict.fromkeys(name for entry in self.rows for name in entry))
+        with writing(self.folder / "log.csv") as path:
+            partial = path.with_name(".log.csv.partial")
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names)
+                writer.writeheader()
+                writer.writerows(self.rows)
+            partial.replace(path)
+        if self.log_dir is not None and self.logger != "none":
+            self._open_board(int(row["epoch"]))
+            with writing(self.log_dir):
+                self._board.write(row)
+
+    def _open_board(self, epoch: int) -> None:
+        if self._board is None and self.log_dir is not None:
+            with writing(self.log_dir) as path:
+                self._board = BOARDS[self.logger](path, epoch, self.folder, self.title)
+
+    def close(self) -> None:
+        """Finish the logger's files."""
+        if self._board is not None and self.log_dir is not None:
+            with writing(self.log_dir):
+                self._board.close()
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, epoch: int, run: Path, title: str) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder), purge_step=epoch)
+
+    def write(self, row: Mapping[str, float | int]) -> None:
+        for name, value in row.items():
+            self.writer.add_scalar(name, value, int(row["epoch"]))
+        self.writer.flush()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class _WeightsAndBiases:
+    """One run of Weights & Biases for one folder: its id is kept there, so that a resumed run goes on in it."""
+
+    def __init__(self, folder: Path, epoch: int, run: Path, title: str) -> None:
+        wandb = weights_and_biases()
+        folder.mkdir(parents=True, exist_ok=True)
+        name = folder / "wandb_id"
+        if not name.is_file():
+            name.write_text(secrets.token_hex(4), encoding="utf-8")
+        try:
+            self.run = wandb.init(
+                project=f"kaname-{title}", dir=str(folder), id=name.read_text(encoding="utf-8"), name=run.name,
+                resume="allow",
+            )  # fmt: skip
+        except (wandb.Error, OSError) as error:
+            reason = f"Weights & Biases does not begin a run ({(str(error).splitlines() or [type(error).__name__])[0]})"
+            raise InputError(reason, remedy="`wandb login`, WANDB_MODE=offline, or another --logger") from error
+
+    def write(self, row: Mapping[str, float | int]) -> None:
+        self.run.log(dict(row), step=int(row["epoch"]))
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+BOARDS: dict[str, Any] = {"tensorboard": _TensorBoard, "wandb": _WeightsAndBiases}
+
+
+def weights_and_biases() -> Any:
+    """The module ``wandb``, or an :class:`InputError` that says how to get it."""
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise InputError("wandb is not installed", remedy="pip install 'kaname[wandb]', or another --logger") from error
+    return wandb
+
+
+def describe_row(row: Mapping[str, float | int], epochs: int, *, better: bool) -> str:
+    """An epoch's figures as one line."""
+    figures = ", ".join(
+        f"{name} {value:.5g}" for name, value in row.items() if name not in ("epoch", "step", "seconds")
+    )
+    return f"epoch {row['epoch']}/{epochs}: {figures}, {row['seconds']:.1f} s{' (best)' if better else ''}"
+
+
+def describe_batch(batch: Batch, output: StepOutput) -> str:
+    """The shapes of a batch and the loss it gave, for a dry run."""
+    lines = [f"images {tuple(batch.images.shape)} {batch.images.dtype}"]
+    lines += [f"{name} {tuple(value.shape)} {value.dtype}" for name, value in batch.targets.items()]
+    weight = output.weight.item()
+    lines.append(f"loss {output.loss_sum.item() / max(weight, 1e-12):.6g} over weight {weight:g}")
+    return "\n".join([*lines, "dry run: one batch forward and backward, nothing written"])

@@ -1,0 +1,130 @@
+"""One training run at a time in a folder, by a lock that dies with the process that holds it.
+
+The lock is a POSIX record lock on ``<folder>/.lock``. It belongs to the process: forked or spawned loader processes
+do not inherit it, and the system takes it away however the process ends, so that a killed run resumes at once. The
+file itself means nothing and may be left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaname.data.files import writing
+from kaname.errors import InputError
+
+if TYPE_CHECKING:
+    from kaname.training.runtime import Runtime
+
+NAME = ".lock"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+# Runs of this process by folder: its descriptor and how many hold it. Closing any descriptor of the file would give
+# the lock away, so a folder has one.
+_held: dict[Path, list[int]] = {}
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold ``folder`` (which is made) against the training runs of all other processes.
+
+    Gives whether there is a lock: False where the platform or the file system knows none. A folder that was made for
+    this and is still empty at the end is removed.
+
+    Raises:
+        InputError: a run of another process holds the folder, or it cannot be written to.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    try:
+        found = _take(place, folder)
+        try:
+            yield found
+        finally:
+            _release(place)
+    finally:
+        for empty in made:
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+
+
+@contextlib.contextmanager
+def locked_by_first(folder: Path, runtime: Runtime) -> Iterator[None]:
+    """Hold ``folder`` by the first process of a run; where it is refused, all of them raise the same."""
+    with contextlib.ExitStack() as held:
+        refused: InputError | None = None
+        if runtime.is_first:
+            try:
+                held.enter_context(locked(folder))
+            except InputError as error:
+                refused = error
+        refused = runtime.of_first(refused)
+        if refused is not None:
+            raise refused
+        yield
+
+
+def _take(place: Path, folder: Path) -> bool:
+    fcntl = _fcntl()
+    if fcntl is None:
+        return False
+    if place in _held:
+        _held[place][1] += 1
+        return True
+    while True:
+        with writing(folder):
+            handle = os.open(place / NAME, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = os.read(handle, 32).decode(errors="replace").strip()
+            os.close(handle)
+            if error.errno in NO_LOCKS:
+                return False
+            whose = f" (process {other})" if other else ""
+            raise InputError(
+                f"another run trains into this folder{whose}", path=folder,
+                remedy="wait for its end, or choose another --out-dir",
+            ) from error  # fmt: skip
+        if _is_at(handle, place / NAME):
+            break
+        os.close(handle)  # its holder removed the file between our opening and our locking it
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    _held[place] = [handle, 1]
+    return True
+
+
+def _release(place: Path) -> None:
+    if place not in _held:
+        return
+    _held[place][1] -= 1
+    if _held[place][1]:
+        return
+    handle = _held.pop(place)[0]
+    # First the name, then the lock: a file without a name cannot be mistaken for the folder's.
+    with contextlib.suppress(OSError):
+        (place / NAME).unlink()
+    os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        there, ours = path.stat(), os.fstat(handle)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _fcntl() -> Any:
+    """The module, or ``None`` where the platform has none."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    return fcntl

@@ -1,0 +1,304 @@
+"""Where a run starts: afresh, from another run's weights, in the middle of its own run, or as a further stage.
+
+``--resume`` of an unfinished run in its own folder continues it exactly. ``--resume`` of a finished run, or into
+another folder, starts a stage: weights, optimiser and moving average go on, ``epochs`` counts further epochs, the
+schedule begins anew, and every changed setting is listed. ``--init`` takes weights only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kaname.errors import InputError
+from kaname.inference import checkpoint
+from kaname.inference.checkpoint import Checkpoint
+from kaname.training import sharding
+from kaname.training.optim import MovingAverage, Schedule
+from kaname.training.settings import RunOptions, TrainSettings
+from kaname.training.task import Task
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything of its state that is no tensor.
+
+    Attributes:
+        epoch: epochs of this stage that are done, validation included.
+        batch: batches of the running epoch that are done; all of them: its validation is due.
+        step: optimiser steps of this stage that are done.
+        stage: 1, and one more for every ``--resume`` of a finished run or into another folder.
+        best: the best score so far.
+        best_loss: the validation loss that came with it.
+        best_epoch: the epoch (from 1) it belongs to.
+        waited: epochs since then.
+        finished: whether the stage went to its end or stopped early.
+        sums: of the loss, the weight and the logs over the running epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    stage: int = 1
+    best: float | None = None
+    best_loss: float | None = None
+    best_epoch: int = 0
+    waited: int = 0
+    finished: bool = False
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def judge(self, score: float | None, direction: str, loss: float | None = None) -> bool:
+        """Count a finished epoch by its score and say whether it is the best; without scores the last one is.
+
+        Of equal scores the one with the lower ``loss`` is the better: a count that is still 0 tells nothing.
+        """
+        usable = score is None or math.isfinite(score)
+        better = self.best is None or score is None or (score < self.best if direction == "min" else score > self.best)
+        if not better and score == self.best and loss is not None and self.best_loss is not None:
+            better = loss < self.best_loss
+        self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
+        self.waited = 0 if better and usable else self.waited + 1
+        if better:
+            self.best, self.best_epoch, self.best_loss = score if usable else None, self.epoch, loss
+        return better
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run takes over, and what it tells the user about it; ``finished``: there is nothing left to train."""
+
+    weights: Checkpoint | None = None
+    training: Mapping[str, Any] | None = None
+    exact: bool = False
+    finished: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> Start:
+    """Decide from ``--resume`` and ``--init`` what the run starts from.
+
+    Raises:
+        InputError: both flags at once, an unusable checkpoint, a folder that holds another run, or a model or input
+            field that differs.
+    """
+    if options.resume and options.init:
+        raise InputError("--resume and --init exclude each other", remedy="give one of them")
+    last = options.out_dir / task.last_name
+    if not options.resume:
+        taken = InputError(
+            "this folder already holds a run", path=last, remedy="go on with --resume, or choose another --out-dir"
+        )
+        if last.exists() and not options.dry_run:
+            raise taken
+        notes = [f"a real run would be refused: {taken}"] if last.exists() else []
+        if options.init is None:
+            return Start(notes=notes)
+        found = checkpoint.load(options.init, recipe=task.recipe)
+        _same_fields(task, found)
+        return Start(weights=found, notes=[*notes, f"weights of {options.init} (epoch {_epoch(found)})"])
+    notes = []
+    if options.resume == "auto":
+        newest = checkpoint.newest(options.out_dir, (task.last_name, task.best_name), task.recipe, notes.append)
+        if newest is None:
+            return Start(notes=[*notes, f"nothing to resume in {options.out_dir}: starting afresh"])
+        found = newest
+    else:
+        found = checkpoint.load(Path(options.resume), recipe=task.recipe)
+    if found.training is None:
+        raise InputError(
+            "holds weights only, not the state of a training", path=found.path,
+            remedy=f"resume from {task.last_name}, or take its weights with --init",
+        )  # fmt: skip
+    _refuse_damaged_state(found)
+    _same_fields(task, found)
+    return _continue(task, options, settings, found, notes)
+
+
+def _continue(task: Task, options: RunOptions, settings: TrainSettings, found: Checkpoint, notes: list[str]) -> Start:
+    training = found.training or {}
+    progress = training["progress"]
+    same_folder = found.path.resolve().parent == options.out_dir.resolve()
+    changed = [
+        f"  {key}: {old!r} -> {new!r}" for key, (old, new) in differences(found.card["config"], task.config).items()
+    ]
+    exact = same_folder and not progress["finished"]
+    if exact:
+        _same_order(training["order"], order_of(task, settings), found.path)
+        notes.append(f"resuming {found.path} after epoch {progress['epoch']}, step {progress['step']}")
+    elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"]:
+        # A script that always says --resume must not train another stage each time it runs.
+        notes.append(
+            f"{found.path}: this run is finished ({progress['epoch']} epochs); name the checkpoint after --resume to "
+            "train a further stage"
+        )
+        return Start(weights=found, training=training, exact=True, finished=True, notes=notes)
+    else:
+        last = options.out_dir / task.last_name
+        if not same_folder and last.exists():
+            remedy = "go on with that run by a bare --resume, or choose another --out-dir"
+            taken = InputError("this folder already holds a run", path=last, remedy=remedy)
+            if not options.dry_run:
+                raise taken
+            notes.append(f"a real run would be refused: {taken}")
+        notes.append(
+            f"stage {progress['stage'] + 1} from {found.path}: {settings.epochs} further epochs, a schedule of its own"
+        )
+    if changed:
+        notes += ["changed settings:", *changed]
+    return Start(weights=found, training=training, exact=exact, notes=notes)
+
+
+def order_of(task: Task, settings: TrainSettings) -> dict[str, int]:
+    """What the order of samples and the position in it depend on."""
+    return {
+        "samples": len(task.train), "batch_size": settings.batch_size, "accumulate": settings.accumulate,
+        "seed": settings.seed,
+    }  # fmt: skip
+
+
+def state(
+    progress: Progress, optimizer: torch.optim.Optimizer, schedule: Schedule, average: MovingAverage | None,
+    *, task: Task, settings: TrainSettings, scaler: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """What ``last.pt`` keeps beside the weights, as plain values and tensors."""
+    return {
+        "progress": dict(progress.__dict__),
+        "optimizer": sharding.gathered(optimizer.state_dict()["state"]),
+        "optimizer_kind": settings.optimizer,
+        "parameters": _trainable(task.model),
+        "schedule": schedule.state(),
+        "average": None if average is None else sharding.gathered(average.state()),
+        "epochs": settings.epochs,
+        "order": order_of(task, settings),
+        "scaler": dict(scaler),
+    }
+
+
+def restore(
+    start: Start, optimizer: torch.optim.Optimizer, schedule: Schedule, average: MovingAverage | None,
+    *, task: Task, settings: TrainSettings,
+) -> Progress:  # fmt: skip
+    """Put a checkpoint's state into the fresh parts of a run; what no longer fits starts anew, with a note.
+
+    Raises:
+        InputError: a state that does not fit where the run was to be continued exactly.
+    """
+    training = start.training
+    if training is None:
+        return Progress()
+    if start.finished:
+        return Progress(**training["progress"])
+    assert start.weights is not None
+    path = start.weights.path
+    reasons: list[str] = []
+    if training["optimizer_kind"] != settings.optimizer:
+        reasons.append(f"train.optimizer was {training['optimizer_kind']!r} and is {settings.optimizer!r}")
+    if training["parameters"] != _trainable(task.model):
+        reasons.append("other parameters train than before")
+    if reasons and start.exact:
+        remedy = "set it as before, or resume into another --out-dir to train a further stage"
+        raise InputError("; ".join(reasons), path=path, remedy=remedy)
+    if reasons:
+        start.notes.append(f"the optimiser starts anew: {'; '.join(reasons)}")
+    try:
+        if not reasons:
+            # Only the moments: rates and decays are those of this run's settings.
+            groups = optimizer.state_dict()["param_groups"]
+            state = sharding.scattered_state(training["optimizer"], optimizer)
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if average is not None and training["average"] is not None and training["parameters"] == _trainable(task.model):
+            average.load(training["average"])
+        saved = Progress(**training["progress"])
+        if not start.exact:
+            return Progress(stage=saved.stage + 1)
+        schedule.load(training["schedule"])
+        return saved
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        remedy = "take its weights with --init"
+        raise InputError(f"the state of the training is damaged ({error!r})", path=path, remedy=remedy) from error
+
+
+def archive(folder: Path, names: tuple[str, ...], stage: int) -> list[str]:
+    """Keep the files of the stage before under ``<stem>.stage<N><ending>``; returns the new names.
+
+    What is already kept is not touched, so that a stage that was killed at its start can start again.
+    """
+    kept: list[str] = []
+    for name in names:
+        path = folder / name
+        target = path.with_name(f"{path.stem}.stage{stage}{path.suffix}")
+        if path.is_file() and not target.exists():
+            path.replace(target)
+            kept.append(target.name)
+    return kept
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Dotted keys whose values differ, with both values; a key that one side lacks shows as ``None``."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found |= differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found[f"{prefix}{key}"] = (before, after)
+    return found
+
+
+def _same_fields(task: Task, found: Checkpoint) -> None:
+    for key, (old, new) in differences(found.card["config"], task.config).items():
+        if key in task.fixed or any(key.startswith(f"{name}.") for name in task.fixed):
+            raise InputError(
+                f"was trained with {key} = {old!r}, this run has {new!r}", path=found.path,
+                remedy=f"set {key} as in the checkpoint, or train from the start",
+            )  # fmt: skip
+
+
+def _same_order(old: Mapping[str, int], new: Mapping[str, int], path: Path) -> None:
+    changed = [f"{name} was {old[name]} and is {new[name]}" for name in new if old[name] != new[name]]
+    if changed:
+        raise InputError(
+            f"the run cannot go on in the middle: {', '.join(changed)}", path=path,
+            remedy="set it as before, or resume into another --out-dir to train a further stage",
+        )  # fmt: skip
+
+
+def _refuse_damaged_state(found: Checkpoint) -> None:
+    training = found.training or {}
+    names = (
+        "progress",
+        "optimizer",
+        "optimizer_kind",
+        "parameters",
+        "schedule",
+        "average",
+        "epochs",
+        "order",
+        "scaler",
+    )
+    missing = [name for name in names if name not in training]
+    if not missing:
+        known = {entry.name for entry in fields(Progress)}
+        progress, order = training["progress"], training["order"]
+        needed = known - {"best_loss"}  # which files of before have not
+        whole = isinstance(progress, dict) and needed <= set(progress) <= known and isinstance(order, dict)
+        missing = [] if whole and {"samples", "batch_size", "accumulate", "seed"} <= set(order) else ["progress"]
+    if missing:
+        raise InputError(
+            f"the state of the training lacks {missing[0]!r}", path=found.path, remedy="take its weights with --init"
+        )
+
+
+def _trainable(model: torch.nn.Module) -> list[str]:
+    return [name for name, value in model.named_parameters() if value.requires_grad]
+
+
+def _epoch(found: Checkpoint) -> int:
+    return int(found.card.get("trained", {}).get("epoch", 0))

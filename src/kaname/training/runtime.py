@@ -1,0 +1,182 @@
+"""Device, precision and processes: the only importer of Lightning Fabric."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from kaname.data.dataset import reuse_memory
+from kaname.errors import InputError
+from kaname.inference.device import choose_device, choose_precision
+from kaname.training.settings import TrainSettings
+from kaname.training.sharding import shard
+
+
+def processes(devices: int) -> tuple[int, int]:
+    """Processes on this machine and number of machines: what torchrun or SLURM has started, else ``devices`` on one.
+
+    Raises:
+        InputError: ``devices`` is given and is not what the launcher has started.
+    """
+    environment = os.environ
+    if "TORCHELASTIC_RUN_ID" in environment:
+        local = int(environment.get("LOCAL_WORLD_SIZE", "1"))
+        machines, launcher = int(environment.get("WORLD_SIZE", "1")) // local, "torchrun"
+    elif int(environment.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in environment:
+        machines, launcher = int(environment.get("SLURM_NNODES", "1")), "SLURM"
+        local = int(environment["SLURM_NTASKS"]) // machines
+    else:
+        return devices, 1
+    if devices not in (1, local):
+        remedy = f"leave --devices out, or start {devices} processes a machine"
+        raise InputError(
+            f"{launcher} has started {local} processes on this machine, --devices is {devices}", remedy=remedy
+        )
+    return local, machines
+
+
+class Runtime:
+    """One process's view of a run: where tensors live, in what arithmetic, and how sums cross processes."""
+
+    def __init__(self, settings: TrainSettings, *, held_parts: bool = False) -> None:
+        """``held_parts``: some parameters that require gradients may get none, so processes must look which."""
+        with _quiet():
+            from lightning_fabric import Fabric
+
+        device = choose_device(settings.device)
+        self.precision = choose_precision(settings.precision, device)
+        names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+        local, machines = processes(settings.devices)
+        if device.index is not None and local > 1:
+            raise InputError(f"{settings.device} is one device, and {local} are asked for", remedy="use --device cuda")
+        index: Any = [device.index] if device.index is not None else local
+        with _quiet():
+            self.fabric = Fabric(
+                accelerator="gpu" if device.type == "cuda" else device.type,
+                devices=index,
+                num_nodes=machines,
+                strategy=self._chosen(settings.strategy, local * machines, held_parts=held_parts),
+                precision=names[self.precision],  # type: ignore[arg-type]
+            )
+            self.fabric.launch()
+        self.device = self.fabric.device
+        if self.device.type == "cpu":
+            reuse_memory()
+        # MPS has no double precision; sums of some thousand cells are exact enough in single precision.
+        self.wide = torch.float32 if self.device.type == "mps" else torch.float64
+
+    def _chosen(self, strategy: str, world: int, *, held_parts: bool) -> Any:
+        """Fabric's strategy; sharding among one process is none."""
+        self.strategy = strategy if world > 1 else "ddp"
+        if world == 1:
+            return "auto"
+        if self.strategy != "fsdp":
+            return "ddp_find_unused_parameters_true" if held_parts else "ddp"
+        if self.precision == "fp16":
+            raise InputError("fp16 does not train with --strategy fsdp", remedy="use --precision bf16 or fp32")
+        from lightning_fabric.strategies import ModelParallelStrategy
+
+        return ModelParallelStrategy(shard, data_parallel_size=world, tensor_parallel_size=1)
+
+    @property
+    def rank(self) -> int:
+        """This process among all, from 0."""
+        return self.fabric.global_rank
+
+    @property
+    def world(self) -> int:
+        """How many processes take part."""
+        return self.fabric.world_size
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and messages."""
+        return self.fabric.is_global_zero
+
+    def leave_cores_to(self, workers: int) -> None:
+        """On a CPU, give each loader process a core of its own; sharing was measured to be seven times slower."""
+        if self.device.type == "cpu" and workers:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            torch.set_num_threads(max(1, min(torch.get_num_threads(), cores - workers)))
+
+    @property
+    def sharded(self) -> bool:
+        """Whether parameters are spread over the processes, so that all must take part in gathering them."""
+        return self.strategy == "fsdp"
+
+    def setup_model(self, model: nn.Module) -> Any:
+        """Wrap the model; the wrapped one's forward runs in the chosen precision. Its parameters may be replaced."""
+        with _quiet():
+            return self.fabric.setup_module(model)
+
+    def setup_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Wrap an optimiser of the parameters of a model that was set up."""
+        with _quiet():
+            return self.fabric.setup_optimizers(optimizer)
+
+    def no_gradients(self) -> Any:
+        """The context of a validation pass."""
+        # Sharded weights that are gathered in inference mode could not train afterwards.
+        return torch.no_grad() if self.sharded else torch.inference_mode()
+
+    def backward(self, loss: torch.Tensor, model: Any, *, last: bool) -> None:
+        """Backward pass; gradients cross processes only in the ``last`` micro-step of a group."""
+        with self.fabric.no_backward_sync(model, enabled=not last and self.world > 1):
+            self.fabric.backward(loss)
+
+    def loss_scale(self, weight: torch.Tensor) -> float:
+        """A power of two that brings a loss summed over ``weight`` cells to about a mean; 1 except in fp16, where such
+        a sum overflows. Every process gets the same."""
+        if self.precision != "fp16":
+            return 1.0
+        whole = float(self._over_processes(weight.detach().float().clone()))
+        return 2.0 ** -round(math.log2(max(whole, 1.0)))
+
+    def sums(self, values: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """Scalars by name, each summed over all processes; every process must ask for the same names in one order."""
+        stacked = torch.stack([value.to(self.device, self.wide) for value in values.values()])
+        return dict(zip(values, self._over_processes(stacked).tolist(), strict=True))
+
+    def of_first(self, value: Any) -> Any:
+        """The first process's value in every process, so that all decide alike."""
+        return value if self.world == 1 else self.fabric.broadcast(value)
+
+    def clip(self, model: Any, optimizer: Any, norm: float) -> None:
+        """Scale the gradients so that their norm is at most ``norm``."""
+        self.fabric.clip_gradients(model, optimizer, max_norm=norm, error_if_nonfinite=False)
+
+    def scaler(self) -> dict[str, Any]:
+        """State of fp16's gradient scaler; empty in other precisions."""
+        return dict(self.fabric._precision.state_dict())
+
+    def load_scaler(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`scaler`."""
+        if state and self.precision == "fp16":
+            self.fabric._precision.load_state_dict(dict(state))
+
+    def close(self) -> None:
+        """Wait for every process and end their group."""
+        if self.world > 1 and torch.distributed.is_initialized():
+            self.fabric.barrier()
+            torch.distributed.destroy_process_group()
+
+    def _over_processes(self, values: torch.Tensor) -> torch.Tensor:
+        return values if self.world == 1 else self.fabric.all_reduce(values, reduce_op="sum")  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Fabric announces seeds and devices at length; a run says what matters itself."""
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

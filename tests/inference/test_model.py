@@ -1,0 +1,245 @@
+"""From a source to answers in its own pixels, with a fake network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.test_video import write_video
+from kaname.data.video import Frame
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.geometry.image import write_image
+from kaname.inference.model import Model, open_runner, pixel_boxes
+from kaname.types import Points, Size, Tracks
+
+
+def decode(maps: np.ndarray, back: Affine, size: Size) -> Points:
+    """The brightest cell's top-left corner."""
+    y, x = np.unravel_index(int(maps[0].argmax()), maps[0].shape)
+    return Points({"a": back.points(np.array([[x, y]], dtype=float))}, {"a": np.ones(1)}, size)
+
+
+@pytest.fixture
+def model() -> Model:
+    """Letterboxes to 8 x 8 and answers with the red channel."""
+
+    def runner(images: np.ndarray) -> np.ndarray:
+        assert images.dtype == np.uint8 and images.ndim == 4
+        fit = [Affine.letterbox(image.shape[:2], (8, 8)).image(image, (8, 8))[..., 0] / 255 for image in images]
+        return np.stack(fit)[:, None].astype(np.float32)
+
+    return Model({"input_size": [8, 8]}, runner, decode)
+
+
+def spot(height: int, width: int, x: int, y: int, side: int = 4) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[y : y + side, x : x + side, 0] = 255
+    return image
+
+
+def test_an_array(model: Model) -> None:
+    found = model.predict(spot(32, 32, 8, 20))
+    assert isinstance(found, Points) and found.size == (32, 32)
+    assert found.xy["a"].tolist() == [[8.0, 20.0]]
+
+
+def test_paths_lists_and_folders(model: Model, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", spot(32, 32, 8, 20))
+    write_image(tmp_path / "b.png", spot(16, 32, 4, 8))
+    (tmp_path / ".hidden").write_text("not looked at")
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        assert model.predict(source).xy["a"].tolist() == [[8.0, 20.0]]  # type: ignore[union-attr]
+    several = model.predict([tmp_path / "a.png", spot(32, 32, 4, 4)])
+    assert isinstance(several, list) and [points.xy["a"].tolist() for points in several] == [
+        [[8.0, 20.0]],
+        [[4.0, 4.0]],
+    ]
+    folder = model.predict(tmp_path)
+    assert isinstance(folder, list) and [points.size for points in folder] == [(32, 32), (16, 32)]
+    assert folder[1].xy["a"].tolist() == [[4.0, 8.0]]
+    assert model.predict([]) == []
+
+
+def test_boxes_answer_in_the_whole_image(model: Model) -> None:
+    image = spot(64, 64, 40, 24)
+    found = model.predict(image, boxes=[[32, 16, 64, 48], [31.5, 15.2, 63.1, 47.3]])
+    assert isinstance(found, list) and [points.size for points in found] == [(64, 64)] * 2
+    assert found[0].xy["a"].tolist() == [[40.0, 24.0]]
+    assert np.allclose(found[1].xy["a"], [[40.0, 24.0]], atol=5)
+    assert len(model.predict(image, boxes=np.array([0, 0, 64, 64]))) == 1  # type: ignore[arg-type]
+    assert model.predict(image, boxes=np.zeros((0, 4))) == [] and model.predict(image, boxes=[]) == []
+
+
+def test_a_video(model: Model, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", [spot(64, 64, 16 * number, 24, 16) for number in range(3)], rate=10)
+    found = model.predict(path)
+    assert isinstance(found, Tracks) and list(found.frames) == [0, 1, 2] and len(found.points) == 3
+    assert found.times == pytest.approx([0.0, 0.1, 0.2])
+    assert [points.xy["a"][0, 0] for points in found.points] == [0.0, 16.0, 32.0]
+    mixed = model.predict([path, spot(32, 32, 8, 20)])
+    assert isinstance(mixed, list) and len(mixed) == 4
+    assert len(list(model.stream(iter([])))) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"got uint8 \(4, 4, 4\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"got uint8 \(1, 4, 4, 3\)"),
+        (np.zeros((4, 4, 3)), r"got float64 \(4, 4, 3\)"),
+        (np.zeros((4, 0, 3), np.uint8), "without pixels"),
+        (None, "got NoneType"),
+        (3, "got int"),
+        (Path("/none.png"), "none.png"),
+        (Path("/none.mp4"), "the video does not exist"),
+        ([np.zeros((4, 4), np.uint8)], "got uint8"),
+    ],
+)
+def test_sources_that_are_none(model: Model, source: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        model.predict(source)
+
+
+def test_folders_that_are_none(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no image"):
+        model.predict(tmp_path)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match="holds no image"):
+        model.predict(tmp_path)
+    (tmp_path / "a.png").write_text("x")
+    with pytest.warns(UserWarning, match=r"notes\.txt"), pytest.raises(InputError, match=r"a\.png"):
+        model.predict(tmp_path)
+    (tmp_path / "a.mp4").write_text("x")
+    for source in (tmp_path, tmp_path / "a.mp4", [spot(8, 8, 0, 0)]):
+        with pytest.raises(InputError, match="boxes belong to one image"):
+            model.predict(source, boxes=[[0, 0, 1, 1]])
+
+
+def test_a_folder_with_other_files(model: Model, tmp_path: Path) -> None:
+    """As the command line: images by their endings, the others named."""
+    write_image(tmp_path / "b.png", spot(16, 32, 4, 8))
+    write_image(tmp_path / "a.jpg", spot(32, 32, 8, 20))
+    (tmp_path / "a.jpg").rename(tmp_path / "A.JPEG")
+    for name in ("labels.json", "points.npy", "Thumbs.db", "clip.mp4"):
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "pictures").mkdir()
+    with pytest.warns(UserWarning) as warned:
+        found = model.predict(tmp_path)
+    assert isinstance(found, list) and [points.size for points in found] == [(32, 32), (16, 32)]
+    assert [str(one.message) for one in warned] == [
+        f"left out of {tmp_path}, no images by their names: Thumbs.db, clip.mp4, labels.json, points.npy"
+    ]
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("boxes", "part"),
+    [
+        (np.zeros((2, 6)), r"\(N, 4\) finite numbers, got \(2, 6\)"), ([[1, 2, 3]], r"got \(1, 3\)"),
+        (["a"], "numbers"), ([[0, 0, np.nan, 4]], "finite"), ([[5, 5, 5, 9]], "no pixel"), ([[9, 9, 2, 2]], "no pixel"),
+        ([[40, 0, 50, 9]], "no pixel inside the image of 32 x 16"), ([[1, 2], [3, 4, 5, 6]], "numbers"),
+    ],
+)  # fmt: skip
+def test_boxes_that_are_none(boxes: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        pixel_boxes(boxes, (16, 32))
+
+
+def test_boxes_grow_to_whole_pixels_and_stay_inside() -> None:
+    assert pixel_boxes([[-3, 1.2, 40.0, 7.9]], (16, 32)).tolist() == [[0, 1, 32, 8]]
+
+
+@pytest.fixture
+def window() -> Model:
+    """Of three frames: its maps are their red channels, so a frame's answer is its own only if order is kept."""
+
+    def runner(images: np.ndarray) -> np.ndarray:
+        parts = np.split(images, 3, axis=3)
+        return np.concatenate([part[..., :1] for part in parts], axis=3).transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+    def brightness(maps: np.ndarray, back: Affine, size: Size) -> Points:
+        assert maps.shape[0] == 1
+        return Points({"a": np.array([[float(maps.max()), 0.0]])}, {"a": np.ones(1)}, size)
+
+    return Model({"input_size": [8, 8], "frames": 3}, runner, brightness)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 11])
+def test_windows_answer_every_frame_once(window: Model, count: int) -> None:
+    """The last window shares frames with the one before."""
+    images = [np.full((8, 8, 3), 10 * number, np.uint8) for number in range(count)]
+    tracks = window.predict(images)
+    assert isinstance(tracks, Tracks) and list(tracks.frames) == list(range(count))
+    assert [round(float(points.xy["a"][0, 0]) * 25.5) for points in tracks.points] == list(range(count))
+
+
+def test_a_stream_reads_no_further_than_its_window(window: Model) -> None:
+    """And keeps no pixels of what it has answered."""
+    read = 0
+
+    def source() -> Iterator[Frame]:
+        nonlocal read
+        for number in range(20):
+            read += 1
+            yield Frame(number, number / 25, np.zeros((8, 8, 3), np.uint8))
+
+    for number, (frame, _) in enumerate(window.stream(source())):
+        assert frame.index == number and read <= number + 3
+        assert frame.image.size == 0 and frame.image.base is None
+    assert number == 19
+
+
+def test_windows_that_are_none(window: Model) -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert window.predict([]).points == []  # type: ignore[union-attr]
+    for source, part in (
+        ([image] * 2, "2 frames are fewer than the 3"), (image, "this is one image"),
+        ([image, image, np.zeros((8, 9, 3), np.uint8)], "frame 2 has 9 x 8 pixels, the one before 8 x 8"),
+        (np.zeros((4, 8, 8, 4), np.uint8), "got uint8"), (np.zeros((4, 8, 8, 3)), "got float64"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=part):
+            window.predict(source)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_memory_stays_flat_over_ten_thousand_frames(frames: int) -> None:
+    """What is answered is written and let go: 10,000 frames of 147 kB are 1.5 GB."""
+    maps = np.zeros((1, frames, 9, 16), np.float32)
+    model = Model({"input_size": [144, 256], "frames": frames}, lambda images: maps, decode)
+
+    def source(count: int) -> Iterator[Frame]:
+        for number in range(count):
+            yield Frame(number, number / 25, np.full((144, 256, 3), number % 256, np.uint8))
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("reads the resident memory from /proc")
+    kept = list(model.stream(source(500)))
+    before = resident()
+    kept += list(model.stream(source(10_000)))
+    assert len(kept) == 10_500 and resident() - before < 50
+
+
+def test_a_runner_by_the_kind_of_file(tmp_path: Path, model: Model) -> None:
+    opened: list[str] = []
+
+    def load(path: Path, *, device: str) -> tuple[Any, dict[str, Any]]:
+        opened.append(device)
+        return model.runner, {"recipe": "jigsaw"}
+
+    assert open_runner(tmp_path / "best.pt", "jigsaw", load, runtime="cuda:1")[1] == {"recipe": "jigsaw"}
+    assert opened == ["cuda:1"]
+    with pytest.raises(InputError, match="chooses its device itself"):
+        open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cuda")
+    with pytest.raises(InputError, match="does not exist"):
+        open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cpu")
+    assert opened == ["cuda:1"], "an export is never given to the loader of checkpoints"

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from kaname.errors import InputError
+from kaname.reporting.curves import curves
+
+ROWS = [{"epoch": i, "train": 1 / (i + 1), "val": 1.2 / (i + 1) if i % 2 else ""} for i in range(10)]
+
+
+def parsed(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def test_a_line_for_each_column_and_empty_cells_left_out() -> None:
+    svg = parsed(curves(ROWS, ["train", "val"], title="Loss <a&b>"))
+    lines = [line.attrib["points"].split() for line in svg.iter("polyline")]
+    assert [len(line) for line in lines] == [10, 5]
+    assert svg.attrib["aria-label"] == "Loss <a&b>"
+
+
+def test_values_rise_upwards_and_stay_inside() -> None:
+    svg = parsed(curves([{"epoch": 0, "a": 1}, {"epoch": 1, "a": 5}], ["a"], size=(200, 400)))
+    (line,) = svg.iter("polyline")
+    (x0, y0), (x1, y1) = [tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()]
+    assert 0 < x0 < x1 < 400 and 0 < y1 < y0 < 200
+
+
+def test_reads_a_log_file(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,loss\n0,0.5\n1,nan\n2,0.25\n", encoding="utf-8")
+    (line,) = parsed(curves(log, ["loss"])).iter("polyline")
+    assert len(line.attrib["points"].split()) == 2
+
+
+@pytest.mark.parametrize("value", [0, 3.5, -2, 1e-9, 1e12])
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_one_value_and_constant_values(value: float, logarithmic: bool) -> None:
+    for count in (1, 3):
+        rows = [{"epoch": i, "a": value} for i in range(count)]
+        assert parsed(curves(rows, ["a"], logarithmic=logarithmic)).tag.endswith("svg")
+
+
+def test_nothing_to_draw_is_said() -> None:
+    assert "a (no values)" in curves([{"epoch": 0, "a": math.nan}], ["a"])
+    assert "a (no values)" in curves([], ["a"])
+
+
+def test_wrong_column_and_file() -> None:
+    with pytest.raises(InputError, match="no column 'loss'; it has epoch, train, val"):
+        curves(ROWS, ["loss"])
+    with pytest.raises(InputError, match="cannot be read"):
+        curves("nowhere.csv", ["loss"])
+
+
+def test_lines_break_where_there_is_no_value() -> None:
+    rows = [{"epoch": i, "loss": None if i in (3, 6) else i} for i in range(8)]
+    whole, broken = curves(rows, ["loss"]), curves(rows, ["loss"], broken=True)
+    assert whole.count("<polyline") == 1 and broken.count("<polyline") == 2 and broken.count("<circle") == 1
+
+
+def test_columns_of_dots() -> None:
+    rows = [{"epoch": i, "a": i, "b": 2 * i if i % 2 else None} for i in range(6)]
+    drawing = curves(rows, ["a", "b"], dots=["b"])
+    assert drawing.count("<polyline") == 1 and drawing.count("<circle") == 3

@@ -1,0 +1,51 @@
+"""Lines and logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kaname.data.log import read_rows
+from kaname.progress import Bar
+from kaname.training.journal import Journal
+from kaname.training.signals import Signals
+
+
+def test_other_processes_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    journal = Journal(None, speak=False)
+    journal.say("x")
+    journal.record({"epoch": 1, "train_loss": 0.5})
+    journal.close()
+    with Bar("x", 2, speak=False, interval=0.0) as bar:
+        bar.advance()
+    assert capsys.readouterr().out == "" and journal.rows == [{"epoch": 1, "train_loss": 0.5}]
+
+
+def test_rows_of_lost_work_are_dropped(tmp_path: Path) -> None:
+    first = Journal(tmp_path)
+    for epoch in (1, 2, 3):
+        first.record({"epoch": epoch, "step": 2 * epoch, "train_loss": 1 / 3 / epoch})
+    first.close()
+    again = Journal(tmp_path, kept_epochs=2, fresh=False)
+    assert again.rows == first.rows[:2]
+    again.record({"epoch": 3, "step": 6, "train_loss": 0.1, "val_px": 2.0})  # a figure that is new
+    again.close()
+    assert read_rows(tmp_path / "log.csv") == again.rows
+    assert [row["epoch"] for row in again.rows] == [1, 2, 3]
+
+
+def test_signals_wait_and_a_second_ctrl_c_does_not() -> None:
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    with Signals() as signals:
+        assert not signals.caught
+        signal.raise_signal(signal.SIGINT)
+        assert signals.caught == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.caught == signal.SIGTERM

@@ -1,0 +1,166 @@
+"""One run at a time in a folder, between processes; the lock dies with its process and with nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kaname.errors import InputError
+from kaname.training import lock
+from kaname.training.lock import NAME, locked
+from kaname.training.loop import Run
+from kaname.training.settings import RunOptions
+from training.tiny_task import make_settings, make_task, run
+
+# Holds the folder and waits; with a child of its own that inherits whatever can be inherited.
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from kaname.training.lock import locked
+with locked(Path(sys.argv[1])) as found:
+    assert found
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+    sys.stdin.readline()
+"""
+TAKER = """
+import sys
+from pathlib import Path
+from kaname.training.lock import locked
+from kaname.errors import InputError
+try:
+    with locked(Path(sys.argv[1])):
+        print("held")
+except InputError as error:
+    print(error)
+"""
+
+
+def hold(folder: Path) -> tuple[subprocess.Popen[str], int]:
+    """A process that holds the folder, and the process that it has forked."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def take(folder: Path) -> str:
+    """What a process of its own gets that wants the folder."""
+    done = subprocess.run([sys.executable, "-c", TAKER, str(folder)], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    process, child = hold(tmp_path / "run")
+    try:
+        assert take(tmp_path / "run") == (
+            f"{tmp_path / 'run'}: another run trains into this folder (process {process.pid}); "
+            "wait for its end, or choose another --out-dir"
+        )
+        settings = make_settings(epochs=1)
+        with pytest.raises(InputError, match="another run trains into this folder"):
+            Run(make_task(settings), settings, RunOptions(tmp_path / "run"))
+        Run(make_task(settings), settings, RunOptions(tmp_path / "run", dry_run=True)).fit()  # it writes nothing
+        assert take(tmp_path / "other") == "held"
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait(30) == 0
+        assert take(tmp_path / "run") == "held", "the forked process must not keep the lock"
+        assert not (tmp_path / "run").exists(), "what was made for the lock alone is gone"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    process, child = hold(tmp_path)
+    try:
+        process.kill()
+        process.wait(30)
+        assert (tmp_path / NAME).is_file()
+        assert take(tmp_path) == "held"
+        process_again, child_again = hold(tmp_path)
+        assert take(tmp_path).startswith(f"{tmp_path}: another run")
+        os.kill(child_again, signal.SIGKILL)
+        process_again.kill()
+        process_again.communicate()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.communicate()
+
+
+def test_a_run_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = make_settings(epochs=1)
+    seen: list[str] = []
+    monkeypatch.setattr("kaname.training.run_folder.announce", lambda run: seen.append(take(tmp_path)))
+    run(tmp_path, settings)
+    assert "another run" in seen[0] and f"process {os.getpid()}" in seen[0]
+    assert take(tmp_path) == "held" and not (tmp_path / NAME).exists()
+
+    def broken(self: Run) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("kaname.training.run_folder.announce", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        run(tmp_path / "b", settings)
+    assert take(tmp_path / "b") == "held"
+    with pytest.raises(InputError, match="already holds a run"):
+        run(tmp_path, settings)
+    assert take(tmp_path) == "held"
+
+
+def test_the_other_processes_of_a_run_raise_what_the_first_raises(tmp_path: Path) -> None:
+    class Runtime:
+        def __init__(self, *, first: bool, word: InputError | None = None) -> None:
+            self.is_first, self.word = first, word
+
+        def of_first(self, value: InputError | None) -> InputError | None:
+            return value if self.is_first else self.word
+
+    with lock.locked_by_first(tmp_path / "a", Runtime(first=False)):  # type: ignore[arg-type]
+        assert not (tmp_path / "a").exists()
+    word = InputError("another run")
+    with (
+        pytest.raises(InputError, match="another run"),
+        lock.locked_by_first(
+            tmp_path / "a",
+            Runtime(first=False, word=word),  # type: ignore[arg-type]
+        ),
+    ):
+        pass
+    with lock.locked_by_first(tmp_path / "a", Runtime(first=True)):  # type: ignore[arg-type]
+        assert "another run" in take(tmp_path / "a")
+
+
+def test_one_process_may_hold_a_folder_twice(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        with locked(tmp_path):
+            pass
+        assert "another run" in take(tmp_path)
+    assert take(tmp_path) == "held"
+
+
+def test_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No module, or a file system that knows none: the run goes on without."""
+    monkeypatch.setattr(lock, "_fcntl", lambda: None)
+    with locked(tmp_path) as found:
+        assert not found and not (tmp_path / NAME).exists()
+    assert run(tmp_path / "run", make_settings(epochs=1)).progress.finished
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="cannot be written"), locked(folder):
+            pass
