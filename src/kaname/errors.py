@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from os import PathLike, fspath
 
 
@@ -43,3 +46,38 @@ class InputError(ValueError):
 
 def _rebuild(reason: str, path: str | None, row: int | str | None, remedy: str | None) -> InputError:
     return InputError(reason, path=path, row=row, remedy=remedy)
+
+
+@contextlib.contextmanager
+def located(path: str | PathLike[str]) -> Iterator[None]:
+    """Errors of the user's that name no file name ``path``."""
+    try:
+        yield
+    except InputError as error:
+        if error.path is not None:
+            raise
+        raise InputError(error.reason, path=path, row=error.row, remedy=error.remedy) from error
+
+
+def require(condition: bool, reason: str, remedy: str | None = None) -> None:
+    """Raise :class:`InputError` unless ``condition`` holds."""
+    if not condition:
+        raise InputError(reason, remedy=remedy)
+
+
+def require_range(
+    section: object, names: str, low: float, high: float = math.inf, *, above: bool = False, remedy: str | None = None
+) -> None:
+    """Raise :class:`InputError` unless the named numbers of a section are finite and in ``low..high``.
+
+    Args:
+        names: with blanks between them.
+        above: whether ``low`` itself is too low.
+    """
+    limits = f"lie in {low}..{high}" if high < math.inf else f"be at least {low}"
+    if high == math.inf and low == 0:
+        limits = "be positive" if above else "not be negative"
+    for name in names.split():
+        value = getattr(section, name)
+        fine = math.isfinite(value) and (value > low if above else value >= low) and value <= high
+        require(fine, f"{name} must {limits}, got {value}", remedy)

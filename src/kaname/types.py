@@ -1,4 +1,4 @@
-"""The values that travel between the rooms: frozen dataclasses, no behaviour, no torch.
+"""The values that travel between the rooms: frozen dataclasses that import no torch.
 
 Points are ``(x, y)`` in continuous coordinates of the original image: (0, 0) is the top-left corner of the
 top-left pixel and pixel *i* has its centre half a pixel further. Sizes are ``(height, width)``, boxes
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 FloatArray = NDArray[np.float64]
+Image = NDArray[np.uint8]
+"""RGB uint8 ``(height, width, 3)``."""
+
+Activation = Literal["sigmoid", "softmax", "none"]
 
 
 @dataclass(frozen=True)
@@ -52,27 +56,63 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """One image of a video or of a folder.
+
+    Attributes:
+        index: its number from 0.
+        seconds: its time, from the stream's time stamps.
+        image: RGB uint8 ``(h, w, 3)``.
+        name: of a folder, the name of its file.
+    """
+
+    index: int
+    seconds: float
+    image: Image
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Points:
     """Predicted points of one image, in its original pixels.
 
     Attributes:
-        xy: for each name, ``(N, 2)``; N = 0 where nothing was found.
+        xy: for each name, ``(N, 2)``; N = 0 where nothing was found, NaN where a row's point is absent.
         scores: for each name, ``(N,)`` in 0..1.
         size: ``(height, width)`` of the image.
+        visible: for each name, ``(N,)`` integers: 0 absent, 1 hidden, 2 visible; empty where the model does not tell,
+            then every point is visible.
+        ids: where rows are instances, the identifier of each.
     """
 
     xy: Mapping[str, FloatArray]
     scores: Mapping[str, FloatArray]
     size: Size
+    visible: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    ids: Sequence[int | str] = ()
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Predicted masks of one image: ``probabilities`` is ``(N, classes, height, width)`` in 0..1, one row a box."""
+    """Predicted masks of one image, kept on the grid of each box; `kaname.codecs.roi_mask` pastes them when asked.
+
+    Attributes:
+        probabilities: ``(N, classes, h, w)`` in 0..1, one row a box; class 0 is the background.
+        boxes: ``(N, 4)`` the region of each row, in pixels of the image.
+        classes: the name of each class.
+        size: ``(height, width)`` of the image.
+        ids: the identifier of each box, where there is one.
+    """
 
     probabilities: NDArray[np.float32]
     boxes: FloatArray
     classes: Sequence[str]
+    size: Size
+    ids: Sequence[int | str] = ()
+
+
+Answer = Points | Masks
+"""What a model says of one image."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +125,85 @@ class Tracks:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """An answer with what it belongs to, as it is written to disk.
+
+    Attributes:
+        source: name of the image, of the video or of the clip.
+        answer: what the model says.
+        frame: number of the frame, where the source has several.
+        seconds: its time.
+        file: name of the frame's file, where it has one of its own.
+        box: number of the box (from 1) that was cut out of the image, where boxes were given.
+    """
+
+    source: str
+    answer: Answer
+    frame: int | None = None
+    seconds: float = 0.0
+    file: str = ""
+    box: int | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """One named output of a network.
+
+    Attributes:
+        channels: the name of each channel.
+        activation: what turns its raw values into an answer: ``sigmoid``, ``softmax`` (over ``groups`` of channels) or
+            ``none``.
+        groups: of ``softmax``: how many equal groups the channels fall into, each with a softmax of its own.
+    """
+
+    channels: Sequence[str]
+    activation: Activation = "sigmoid"
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class Input:
+    """One named input of a network, as a file of it is fed.
+
+    Attributes:
+        shape: without the batch axis; None stands for any size. ``images`` are served channels
+            last, ``(None, None, 3)``.
+        dtype: of the array, as NumPy calls it.
+        batch: name of the batch axis: inputs of one name have as many rows.
+    """
+
+    shape: Sequence[int | None]
+    dtype: str = "float32"
+    batch: str = "batch"
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a step receives.
 
     Attributes:
-        images: uint8 ``(B, 3, H, W)``, RGB.
-        targets: tensors by name, each with B as its first axis.
+        inputs: what the network is fed, by name; ``images`` are uint8 ``(B, 3, H, W)``, RGB.
+        targets: tensors by name, each with B as its first axis unless the recipe collates them itself.
         index: ``(B,)`` positions in the data set, for messages that name the sample.
     """
 
-    images: Tensor
+    inputs: Mapping[str, Tensor]
     targets: Mapping[str, Tensor]
     index: Tensor
+
+
+class Term(NamedTuple):
+    """One term of a loss, as a sum: the loop divides it by its weight, summed over accumulation and processes.
+
+    Attributes:
+        sum: scalar tensor, the term summed over whatever counts.
+        weight: scalar tensor, how much counted. Terms with one weight share one tensor: that spares work.
+        factor: of the term's mean in the loss.
+    """
+
+    sum: Tensor
+    weight: Tensor
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,19 +211,10 @@ class StepOutput:
     """What a step returns: sums, never means, so that any split into batches or processes gives one gradient.
 
     Attributes:
-        loss_sum: scalar tensor, the loss summed over whatever counts.
-        weight: scalar tensor, how much counted; the loop divides by its sum over accumulation and processes.
-        logs: further sums by name, divided by the same weight and written to the logs.
+        terms: by name; the loss is the sum over terms of ``factor * sum / weight``. A term whose weight is 0
+            everywhere adds nothing.
+        counts: further sums by name, which a task's ``summarise`` turns into figures of the validation set.
     """
 
-    loss_sum: Tensor
-    weight: Tensor
-    logs: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One image's answer with the image it belongs to, as it is written to disk."""
-
-    image: Path
-    points: Points
+    terms: Mapping[str, Term]
+    counts: Mapping[str, Tensor] = field(default_factory=dict)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -15,7 +17,7 @@ corner = arrays(np.float64, (5, 2), elements=st.floats(-100, 100))
 extent = arrays(np.float64, (5, 2), elements=st.floats(0, 100))
 
 
-@given(corner, extent)
+@drawn(corner, extent)
 def test_iou_against_the_definition(low: np.ndarray, extent: np.ndarray) -> None:
     many = np.concatenate([low, low + extent], axis=1)
     table = boxes.iou(many, many)
@@ -35,7 +37,7 @@ def test_iou_shapes() -> None:
     assert boxes.iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]).tolist() == [[0.0]]
 
 
-@given(corner, extent)
+@drawn(corner, extent)
 def test_square_and_centre_size(low: np.ndarray, extent: np.ndarray) -> None:
     many = np.concatenate([low, low + extent], axis=1)
     centre, size = boxes.centre_size(many)
@@ -66,3 +68,20 @@ def test_refusals() -> None:
         boxes.iou([[0, 0, 1]], [[0, 0, 1, 1]])
     with pytest.raises(InputError, match="at least"):
         boxes.clip([0, 0, 1, 1], (0, 5))
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        (np.zeros((2, 6)), r"\(N, 4\) finite numbers, got \(2, 6\)"), ([[1, 2, 3]], r"got \(1, 3\)"),
+        (["a"], "numbers"), ([[0, 0, np.nan, 4]], "finite"), ([[5, 5, 5, 9]], "no pixel"), ([[9, 9, 2, 2]], "no pixel"),
+        ([[40, 0, 50, 9]], "no pixel inside the image of 32 x 16"), ([[1, 2], [3, 4, 5, 6]], "numbers"),
+    ],
+)  # fmt: skip
+def test_boxes_that_are_none(given: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        boxes.pixel_boxes(given, (16, 32))
+
+
+def test_boxes_grow_to_whole_pixels_and_stay_inside() -> None:
+    assert boxes.pixel_boxes([[-3, 1.2, 40.0, 7.9]], (16, 32)).tolist() == [[0, 1, 32, 8]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -20,6 +21,16 @@ GRIDS = [
     Grid((2.76, 4.90), "centred"),
     Grid((2.76, 4.90), "aligned"),
 ]
+
+
+def test_a_card_keeps_it() -> None:
+    grid = Grid((2.76, 4.0), "aligned")
+    assert Grid.from_dict(json.loads(json.dumps(grid.to_dict()))) == grid
+    for values in ({}, {"stride_yx": 3, "origin": "centred"}, []):
+        with pytest.raises(InputError, match="not a grid"):
+            Grid.from_dict(values)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no origin 'corner'"):
+        Grid.from_dict({"stride_yx": [1, 1], "origin": "corner"})
 
 
 def test_pixels_have_their_centre_half_a_pixel_from_their_corner() -> None:

@@ -28,7 +28,7 @@ from kaname.geometry.resampling import planes, resample
 
 Size: TypeAlias = tuple[int, int]
 
-SINGULAR = 1e-12  # |determinant| over the squared norm below which a map has no inverse worth the name
+SINGULAR = 1e-12  # |determinant| over the squared norm below which a map counts as having no inverse
 STRAIGHT = 1e-7  # pixels of drift across an image below which a map counts as axis-aligned
 TIE = 1e-9  # pixels within which a centre counts as lying on a border between two
 OPENCV_SIDE = 32767  # warpAffine counts in 16 bits
@@ -54,16 +54,15 @@ class Affine:
         try:
             matrix = np.array(self.matrix, np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError("an affine matrix holds numbers only") from error
+            raise InputError("an affine matrix must hold numbers") from error
         if matrix.shape != (2, 3):
-            raise InputError(f"an affine matrix has the shape (2, 3), got {matrix.shape}")
+            raise InputError(f"an affine matrix must have the shape (2, 3), got {matrix.shape}")
         (a, b, c), (d, e, f) = matrix.tolist()
         if not math.isfinite(a + b + c + d + e + f):
             raise InputError(f"an affine matrix must be finite, got {matrix.tolist()}")
         if not abs(a * e - b * d) > SINGULAR * (a * a + b * b + d * d + e * e):
-            raise InputError(
-                f"the map {matrix.tolist()} has no inverse", remedy="scales must not be 0 and axes not parallel"
-            )
+            remedy = "scales must not be 0 and axes not parallel"
+            raise InputError(f"the map {matrix.tolist()} has no inverse", remedy=remedy)
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
 
@@ -110,18 +109,17 @@ class Affine:
         rows, columns = whole_size(target, "the target")
         array = np.asarray(box, np.float64)
         if array.shape != (4,) or not np.isfinite(array).all():
-            raise InputError(f"a box is four finite numbers (x1, y1, x2, y2), got {array.tolist()}")
+            raise InputError(f"a box must be four finite numbers (x1, y1, x2, y2), got {array.tolist()}")
         x1, y1, x2, y2 = array.tolist()
         if x2 <= x1 or y2 <= y1:
-            raise InputError(
-                f"the box {array.tolist()} is empty", remedy="boxes are (x1, y1, x2, y2), x1 < x2, y1 < y2"
-            )
+            remedy = "boxes are (x1, y1, x2, y2), x1 < x2, y1 < y2"
+            raise InputError(f"the box {array.tolist()} is empty", remedy=remedy)
         sx, sy = columns / (x2 - x1), rows / (y2 - y1)
         return cls(np.array([[sx, 0.0, -sx * x1], [0.0, sy, -sy * y1]]))
 
     @classmethod
     def rotate(cls, degrees: float, centre: ArrayLike) -> Affine:
-        """Turn counter-clockwise as seen, about ``centre`` (x, y). Multiples of 90 degrees are exact."""
+        """Turn counter-clockwise on the screen, about ``centre`` (x, y). Multiples of 90 degrees are exact."""
         x, y = _pair(centre, "a centre")
         if not math.isfinite(degrees):
             raise InputError(f"an angle must be finite, got {degrees}")
@@ -142,11 +140,8 @@ class Affine:
     def __matmul__(self, first: Affine) -> Affine:
         (a, b, c), (d, e, f) = self.matrix.tolist()
         (p, q, r), (s, t, u) = first.matrix.tolist()
-        return Affine(
-            np.array(
-                [[a * p + b * s, a * q + b * t, a * r + b * u + c], [d * p + e * s, d * q + e * t, d * r + e * u + f]]
-            )
-        )
+        first_row = [a * p + b * s, a * q + b * t, a * r + b * u + c]
+        return Affine(np.array([first_row, [d * p + e * s, d * q + e * t, d * r + e * u + f]]))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Affine) and np.array_equal(self.matrix, other.matrix)
@@ -190,7 +185,7 @@ class Affine:
     def image(
         self, array: Real[np.ndarray, "rows columns *channels"], size: Size
     ) -> Real[np.ndarray, "{size[0]} {size[1]} *channels"]:
-        """The image as this map sees it, on a canvas of ``size`` (height, width); black outside.
+        """The image under this map, on a canvas of ``size`` (height, width); black outside.
 
         Maps along the axes (and by quarter turns) use the one antialiased filter of ``geometry.resampling``. Others
         reduce the image with that filter first, if they shrink it, and then sample bilinearly.
@@ -216,7 +211,7 @@ class Affine:
     def mask(
         self, array: Shaped[np.ndarray, "rows columns *channels"], size: Size, outside: int | float | bool = 0
     ) -> Shaped[np.ndarray, "{size[0]} {size[1]} *channels"]:
-        """Labels as this map sees them, never blended: each pixel takes the one that its centre falls into.
+        """Labels under this map, never blended: each pixel takes the one that its centre falls into.
 
         Args:
             array: ``(h, w)`` or ``(h, w, channels)`` of any type.
@@ -228,7 +223,7 @@ class Affine:
         """
         rows, columns = whole_size(size, "the result")
         if array.ndim not in {2, 3} or array.size == 0:
-            raise InputError(f"a mask has the shape (h, w) or (h, w, channels) and pixels, got {array.shape}")
+            raise InputError(f"a mask must have the shape (h, w) or (h, w, channels) and pixels, got {array.shape}")
         (a, b, c), (d, e, f) = self.inverse().matrix.tolist()
         column, row = _cells(a, b, c, (rows, columns)), _cells(d, e, f, (rows, columns))
         inside = (column >= 0) & (column < array.shape[1]) & (row >= 0) & (row < array.shape[0])
@@ -240,7 +235,7 @@ class Affine:
 def _pair(values: ArrayLike, what: str) -> tuple[float, float]:
     array = np.asarray(values, np.float64)
     if array.shape != (2,) or not np.isfinite(array).all():
-        raise InputError(f"{what} is two finite numbers (x, y), got {array.tolist()}")
+        raise InputError(f"{what} must be two finite numbers (x, y), got {array.tolist()}")
     return float(array[0]), float(array[1])
 
 

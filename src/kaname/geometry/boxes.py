@@ -10,11 +10,14 @@ with NaN stay NaN; a box whose corners are the wrong way round is an ``InputErro
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import whole_size
+
+ROUNDING_PX = 1e-6  # percent of a size come back with rounding errors, which must not grow a box by a pixel
+ASK = "give x1, y1, x2, y2 for each"
 
 
 def check(boxes: ArrayLike) -> Float64[np.ndarray, "*boxes 4"]:
@@ -91,3 +94,39 @@ def iou(first: ArrayLike, second: ArrayLike) -> Float64[np.ndarray, "first secon
     shared = np.clip(high - low, 0, None).prod(axis=-1)
     union = area(one) + area(other) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def box_rows(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
+    """The boxes ``(N, 4)`` that a user gave; one box ``(4,)`` is one row, nothing none.
+
+    Raises:
+        InputError: not ``(N, 4)``, or not finite.
+    """
+    try:
+        array = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("boxes must be (N, 4) numbers", remedy=ASK) from error
+    given = array.shape
+    array = array.reshape(-1, 4) if given in ((4,), (0,)) else array
+    if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
+        raise InputError(f"boxes must be (N, 4) finite numbers, got {given}", remedy=ASK)
+    return array
+
+
+def pixel_boxes(boxes: ArrayLike, size: tuple[int, int]) -> Int64[np.ndarray, "boxes 4"]:
+    """Boxes ``(N, 4)`` grown to whole pixels and clipped to the image of ``(height, width)``.
+
+    Raises:
+        InputError: not ``(N, 4)``, not finite, or a box without a pixel inside the image.
+    """
+    array = box_rows(boxes)
+    low, high = np.floor(array[:, :2] + ROUNDING_PX), np.ceil(array[:, 2:] - ROUNDING_PX)
+    whole = np.concatenate([low, high], axis=1)
+    clipped = np.clip(whole, 0, [size[1], size[0], size[1], size[0]]).astype(np.int64)
+    empty = np.flatnonzero((clipped[:, 2:] <= clipped[:, :2]).any(axis=1))
+    if len(empty):
+        raise InputError(
+            f"the box {array[empty[0]].tolist()} has no pixel inside the image of {size[1]} x {size[0]}",
+            remedy="give x1, y1, x2, y2 in pixels",
+        )
+    return clipped

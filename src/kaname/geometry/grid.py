@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -78,6 +79,22 @@ class Grid:
         height, width = whole_size(image, "the image")
         rows, columns = whole_size(cells, "the grid")
         return cls((height / rows, width / columns), origin)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a card."""
+        return {"stride_yx": list(self.stride_yx), "origin": self.origin}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Grid:
+        """A grid from such values.
+
+        Raises:
+            InputError: values that do not describe a grid.
+        """
+        try:
+            return cls(tuple(values["stride_yx"]), values["origin"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a grid: {values!r}", remedy="it has stride_yx and an origin") from error
 
     def to_index(self, xy: ArrayLike) -> Float64[np.ndarray, "*points 2"]:
         """Cell indices ``(column, row)``, not rounded, of points ``(..., 2)``; NaN stays NaN."""

@@ -1,6 +1,6 @@
 """Images as arrays: the one reader, the one writer, the one way to change a size.
 
-An image is RGB uint8 ``(height, width, 3)``. The filter behind ``resize`` is that of ``geometry.resampling``.
+An image is RGB uint8 ``(height, width, 3)``. ``resize`` uses the filter of ``geometry.resampling``.
 """
 
 # NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import uuid
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -23,6 +22,7 @@ from jaxtyping import Real, UInt, UInt8
 from PIL import Image
 
 from kaname.errors import InputError
+from kaname.files import whole_file
 from kaname.geometry.grid import whole_size
 from kaname.geometry.resampling import planes, resample
 
@@ -38,10 +38,13 @@ MEGAPIXELS = 200.0
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 JPEG_END = b"\xff\xd9"
-# The bits of the part alone, to be joined with those of RGB; OpenCV's names for colour hold those of BGR.
+# Only the bits of the fraction, to be joined with those of RGB; OpenCV's names for colour include those of BGR.
 REDUCED = {
-    1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}  # fmt: skip
+    1: 0,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 
 _header_lock = threading.Lock()
 
@@ -60,11 +63,10 @@ def read_image(
 
     Args:
         path: the file; any name.
-        max_megapixels: refused above, before any pixel is decoded.
-        at_least: ``(height, width)`` that are enough: a JPEG file that is at least two, four or eight times as large
-            (as it is shown), and whose sides divide by that, may be decoded to that part of its size, which is faster
-            and the mean over its pixels.
-        expected: ``(height, width)`` that the file's image must have, whatever part of it is decoded.
+        max_megapixels: a larger image is refused before any pixel is decoded.
+        at_least: ``(height, width)`` that suffices: a JPEG whose shown size is at least two, four or eight times that,
+            and divides by it, may be decoded at that fraction of its size, which is faster and averages its pixels.
+        expected: ``(height, width)`` that the whole image must have, also where it is decoded at a fraction.
 
     Returns:
         RGB uint8 ``(height, width, 3)``, contiguous, the caller's own.
@@ -89,10 +91,10 @@ def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[i
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Generator[Any]:
-    """The file, open for reading; whatever goes wrong with it is an ``InputError``."""
+    """The file, open for reading; any failure becomes an ``InputError``."""
     try:
         if path.is_dir():
-            raise InputError("this is a folder, not an image", path=path, remedy="name one image file")
+            raise InputError("a folder, not an image", path=path, remedy="name one image file")
         if path.stat().st_size == 0:
             raise InputError("the file is empty (0 bytes)", path=path, remedy="copy or download it again")
         with path.open("rb") as file:
@@ -100,10 +102,10 @@ def _opened(path: Path) -> Generator[Any]:
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError("there is no such file", path=path, remedy="check the path") from error
+        raise InputError("no such file", path=path, remedy="check the path") from error
     except PermissionError as error:
-        raise InputError("the file may not be read (permission denied)", path=path) from error
-    except Exception as error:  # damaged files make the decoders raise almost anything
+        raise InputError("the file cannot be read (permission denied)", path=path) from error
+    except Exception as error:  # damaged files make image libraries raise almost anything
         reason = f"the image is damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})"
         raise InputError(reason, path=path, remedy="copy or download it again") from error
 
@@ -118,14 +120,14 @@ def _decode(
     image = _open(file, path, max_megapixels)
     width, height = image.size
     if expected is not None and (shown := _shown(image)) != tuple(expected):
-        reason = f"the image has {shown[1]} x {shown[0]} pixels, not {expected[1]} x {expected[0]} as others with it"
-        raise InputError(reason, path=path, remedy="make it again at that size")
+        reason = f"the image has {shown[1]} x {shown[0]} pixels, not {expected[1]} x {expected[0]} like the others"
+        raise InputError(reason, path=path, remedy="save it again at that size")
     part = _part(image, at_least)
     if image.format in {"JPEG", "MPO"} and image.mode in {"RGB", "L"}:
         file.seek(0)
         data = np.frombuffer(file.read(), np.uint8)
-        # OpenCV decodes the same values in 60 % of Pillow's time, but fills up truncated files without a word; inside
-        # the compressed data these two bytes cannot follow each other, so a whole file is one that ends in them.
+        # OpenCV decodes the same values in 60 % of Pillow's time, but fills truncated files up silently. Inside the
+        # compressed data these two bytes cannot follow each other, so a whole file is one that ends in them.
         if data[-64:].tobytes().rstrip(b"\0\r\n").endswith(JPEG_END):
             flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | REDUCED[part]
             decoded = cv2.imdecode(data, flags)
@@ -145,16 +147,15 @@ def _shown(image: Image.Image) -> tuple[int, int]:
 
 
 def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:
-    """By how much a decoder may shrink an image: 1, 2, 4 or 8."""
+    """By how much an image may be shrunk while it is read: 1, 2, 4 or 8."""
     if at_least is None:
         return 1
     width, height = image.size
     rows, columns = at_least[::-1] if _orientation(image) in QUARTER_TURNS else at_least
-    fits = (
-        part for part in (8, 4, 2)
-        if height % part == width % part == 0 and height // part >= rows and width // part >= columns
-    )  # fmt: skip
-    return next(fits, 1)
+    for part in (8, 4, 2):
+        if height % part == width % part == 0 and height // part >= rows and width // part >= columns:
+            return part
+    return 1
 
 
 def _open(file: Any, path: Path, max_megapixels: float) -> Image.Image:
@@ -163,8 +164,7 @@ def _open(file: Any, path: Path, max_megapixels: float) -> Image.Image:
         with _quiet():
             image = _identified(file)
     except Image.UnidentifiedImageError as error:
-        reason = "this is not an image that can be read"
-        raise InputError(reason, path=path, remedy="convert it to JPEG or PNG") from error
+        raise InputError("not an image that can be read", path=path, remedy="convert it to JPEG or PNG") from error
     width, height = image.size
     if width * height > max_megapixels * 1e6:
         reason = f"{width} x {height} = {width * height / 1e6:.0f} megapixels, more than {max_megapixels:g}"
@@ -174,8 +174,8 @@ def _open(file: Any, path: Path, max_megapixels: float) -> Image.Image:
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """Pillow's own guard is a global that warns at 89 and fails at 179 megapixels; ours stands in ``_open``. It also
-    warns of damaged EXIF blocks, beside which the picture is whole."""
+    """Switch off Pillow's own guard, a global that warns at 89 and fails at 179 megapixels (ours is in ``_open``), and
+    its warnings of damaged EXIF blocks, with which the picture is still whole."""
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -199,7 +199,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         with _quiet():
             return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # an EXIF block that cannot be read says nothing
+    except Exception:  # as if there were no EXIF block
         return 1
 
 
@@ -240,11 +240,12 @@ def write_image(path: PathLike, rgb: UInt8[np.ndarray, "height width 3"] | UInt[
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"no image format has the ending {suffix!r}", path=path, remedy=f"use {', '.join(SUFFIXES)}")
+        raise InputError(f"no image format for the ending {suffix!r}", path=path, remedy=f"use {', '.join(SUFFIXES)}")
     grey = rgb.ndim == 2
     deep = rgb.dtype == np.uint16 and grey and suffix in {".png", ".tif", ".tiff"}
     if not (grey or (rgb.ndim == 3 and rgb.shape[2] == 3)) or not (rgb.dtype == np.uint8 or deep) or rgb.size == 0:
-        raise InputError(f"cannot write {rgb.dtype} of shape {rgb.shape}; uint8 (height, width, 3) is meant", path=path)
+        remedy = "give uint8 of shape (height, width, 3)"
+        raise InputError(f"cannot write {rgb.dtype} of shape {rgb.shape}", path=path, remedy=remedy)
     ordered = rgb if grey else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in {".jpg", ".jpeg"} else []
     limit = LONGEST_SIDES.get(suffix, 1 << 30)
@@ -254,14 +255,8 @@ def write_image(path: PathLike, rgb: UInt8[np.ndarray, "height width 3"] | UInt[
     done, data = cv2.imencode(suffix, np.ascontiguousarray(ordered), options)
     if not done:
         raise InputError(f"the image cannot be written as {suffix}", path=path, remedy="use .png")
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(data.tobytes())
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"the image cannot be written ({error.strerror})", path=path) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path, "wb") as file:
+        file.write(data.tobytes())
 
 
 def resize(

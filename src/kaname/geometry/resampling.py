@@ -2,6 +2,10 @@
 
 A separable triangle filter, antialiased, as in ``torch.nn.functional.interpolate(mode="bilinear", antialias=True,
 align_corners=False)`` and Pillow's ``BILINEAR``. Training, prediction and export use the same formula.
+
+Pillow itself is not used: it rounds to 8 bits between its two passes (one grey level off in 6 to 20 % of the values),
+refuses boxes that reach beyond the image, takes floating point one channel at a time, and needs 1.3 to 4.5 times as
+long for uint8 and 3 to 9 times for float32.
 """
 
 # NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
@@ -51,7 +55,7 @@ def resample_weights(
 
     The place ``x`` of the input lies at ``scale * x + offset`` in the output (continuous coordinates), so the centre of
     output pixel *i* looks at ``u = (centre - offset) / scale``. It takes the input pixels with triangle weights of half
-    width ``max(1 / |scale|, 1)`` around u, normalised over the pixels that exist. Where u lies outside ``[0, n_in]``
+    width ``max(1 / |scale|, 1)`` around u, normalized over the pixels that exist. Where u lies outside ``[0, n_in]``
     all weights are 0.
 
     Args:
