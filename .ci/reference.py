@@ -6,22 +6,19 @@ The commands come from what ``--help`` shows, the configuration from the recipes
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 import re
 import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from kaname import cli, helping
-from kaname import config as configuration
 from kaname.pipeline.flags import TrainFlags
-from kaname.recipes import RECIPES
-from kaname.training.settings import TrainSettings
+from kaname.recipes import RECIPES, recipe_of, target_of
+from kaname.schema import describe_type, keys, spellings
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "<!-- Made by .ci/reference.py (make format). Edit the code, not this page. -->"
@@ -57,24 +54,24 @@ def commands() -> str:
     for name, (target, _) in cli.COMMANDS.items():
         lines += _command([name], target)
     for name in RECIPES:
-        recipe = cli.recipe_of(name)
+        recipe = recipe_of(name)
         lines += [f"## {name}", "", recipe.summary, ""]
-        for verb, (function, _) in recipe.verbs.items():
-            lines += _command([name, verb], f"kaname.recipes.{name}.commands:{function}")
+        for verb in recipe.verbs:
+            lines += _command([name, verb], target_of(name, verb))
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _command(words: Sequence[str], target: str) -> Iterator[str]:
-    found = helping.entries(target)
+    entries = helping.entries(target)
     yield from (f"### `kaname {' '.join(words)}`", "", helping.summary(target), "")
-    yield from ("```", helping.usage(words, found), "```", "")
-    if found:
+    yield from ("```", helping.usage(words, entries), "```", "")
+    if entries:
         yield from ("| option | what it does | values | default |", "|---|---|---|---|")
-    for entry in found:
+    for entry in entries:
         names = ", ".join(f"`{name}`" for name in entry.names)
         default = "**required**" if entry.required else entry.default and f"`{entry.default}`"
         yield _row(names, entry.text, ", ".join(f"`{choice}`" for choice in entry.choices), default)
-    if found:
+    if entries:
         yield ""
 
 
@@ -82,74 +79,65 @@ def configurations() -> str:
     """The page of all keys."""
     lines = [MADE, "", CONFIGURATION]
     for name in RECIPES:
-        schema = schema_of(name)
+        schema = recipe_of(name).schema.value
         lines += [f"## {name}", "", _paragraph(schema), ""]
-        lines += _section(schema, "", flags_of(name))
+        lines += _section(schema(), "", flags_of(name), spellings(schema))
     return "\n".join(lines).rstrip() + "\n"
-
-
-def schema_of(recipe: str) -> type:
-    """A recipe's whole configuration: the dataclass of its ``config.py`` that is called after it."""
-    module = importlib.import_module(f"kaname.recipes.{recipe}.config")
-    (found,) = (value for name, value in vars(module).items() if name.lower() == f"{recipe}config")
-    return found
 
 
 def flags_of(recipe: str) -> dict[str, str]:
     """The recipe's keys that common flags are aliases of, with these flags."""
-    place = f"kaname.recipes.{recipe}.keys"
-    names: Mapping[str, str] = importlib.import_module(place).FLAG_KEYS if importlib.util.find_spec(place) else {}
-    keys = TrainFlags().keys(names)
-    return {
-        key: f"--{own.rpartition('.')[2].replace('_', '-')}" for key, own in zip(keys, TrainFlags().keys(), strict=True)
-    }
+    schema = recipe_of(recipe).schema.value
+    loop = next(key for key in keys(schema) if key.endswith(".batch_size")).partition(".")[0]
+    others = spellings(schema)
+    flags: dict[str, str] = {}
+    for own in list(TrainFlags().keys()):
+        section, _, name = own.partition(".")
+        key = f"{loop if section == 'train' else section}.{name}"
+        flags[others.get(key, key)] = f"--{name.replace('_', '-')}"
+    return flags
 
 
-def _section(schema: type, prefix: str, flags: Mapping[str, str]) -> Iterator[str]:
-    """A table of a dataclass's own keys, then its sections."""
+def _section(value: Any, prefix: str, flags: Mapping[str, str], others: Mapping[str, str]) -> Iterator[str]:
+    """A table of a dataclass's own keys with the defaults that stand in ``value``, then its sections."""
+    schema = type(value)
     hints = typing.get_type_hints(schema)
-    explained = {**_inherited(schema), **attributes(schema)}
+    explained = attributes(schema)
     plain = [entry for entry in fields(schema) if not is_dataclass(hints[entry.name])]
     if plain:
         if prefix:
-            yield from (f"### `{prefix.rstrip('.')}`", "", *_lead(schema))
+            section = prefix.rstrip(".")
+            lead = f"{_paragraph(schema)}{_also(section, others)}".strip()
+            yield from (f"### `{section}`", "", *([lead, ""] if lead else []))
         yield from ("| key | what it is | type | default | flag |", "|---|---|---|---|---|")
         for entry in plain:
             key = f"{prefix}{entry.name}"
+            text = explained.get(entry.name, "") + _also(key, others)
             flag = f"`{flags[key]}`" if key in flags else ""
-            yield _row(
-                f"`{key}`", explained.get(entry.name, ""), _type(hints[entry.name]), f"`{_default(entry)}`", flag
-            )
+            yield _row(f"`{key}`", text, _type(hints[entry.name]), f"`{_default(getattr(value, entry.name))}`", flag)
         yield ""
     for entry in fields(schema):
         if is_dataclass(hints[entry.name]):
-            yield from _section(typing.cast(type, hints[entry.name]), f"{prefix}{entry.name}.", flags)
+            yield from _section(getattr(value, entry.name), f"{prefix}{entry.name}.", flags, others)
 
 
 def _type(kind: Any) -> str:
     if kind is Any:
         return "a word or a mapping"
-    several = {"a list of a whole number or text": "a list of whole numbers or texts",
-               "a list of a whole number": "a list of whole numbers"}  # fmt: skip
-    return re.sub("|".join(several), lambda found: several[found[0]], configuration.describe_type(kind))
+    text = describe_type(kind).replace("a list of a whole number or text", "a list of whole numbers or texts")
+    return text.replace("a list of a whole number", "a list of whole numbers")
 
 
-def _default(entry: Any) -> str:
-    value = entry.default if entry.default is not MISSING else entry.default_factory()
+def _default(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(str, value))}]"
     text = {None: "null", True: "true", False: "false", "": "''"} if isinstance(value, (bool, str, type(None))) else {}
     return text.get(value, str(value))
 
 
-def _lead(schema: type) -> list[str]:
-    text = _paragraph(schema)
-    return [text, ""] if text else []
-
-
-def _inherited(schema: type) -> dict[str, str]:
-    """What the loop's settings say of keys that a recipe's section passes on to them, where it says so."""
-    return attributes(TrainSettings) if "TrainSettings" in (schema.__doc__ or "") else {}
+def _also(key: str, others: Mapping[str, str]) -> str:
+    names = ", ".join(f"`{other}`" for other, meant in others.items() if meant == key)
+    return f" Also: {names}." if names else ""
 
 
 def attributes(schema: type) -> dict[str, str]:

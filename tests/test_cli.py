@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from kaname import __version__, cli
+from kaname.config import merged
 from kaname.errors import InputError
-from kaname.pipeline.flags import TrainFlags, bare_config, default_run_folder, normalise_words, split_sources
-from kaname.recipes import RECIPES
+from kaname.pipeline.flags import TrainFlags, default_run_folder, normalize_words, run_options, split_sources
+from kaname.recipes import RECIPES, recipe_of, target_of
+from kaname.training.settings import TrainSettings
 from kaname.training.signals import Interrupted
 
 HEAVY = {
@@ -29,10 +31,11 @@ HEAVY = {
     "onnxruntime",
     "av",
 }
-SLOW = {"rich", "omegaconf", "cv2", "yaml", "numpy", "scipy", "PIL", "matplotlib", "jinja2"}
+SLOW = {"rich", "cv2", "yaml", "numpy", "scipy", "PIL", "matplotlib", "jinja2"}
 HELP = [
     ["--help"], ["-h"], [], ["--version"], ["gauge", "--help"], ["gauge"],
-    *[["gauge", verb, "--help"] for verb in cli.recipe_of("gauge").verbs], *[[name, "--help"] for name in cli.COMMANDS],
+    *[[name, verb, "--help"] for name in RECIPES for verb in recipe_of(name).verbs],
+    *[[name, "--help"] for name in cli.COMMANDS],
 ]  # fmt: skip
 
 
@@ -81,6 +84,29 @@ def test_every_command_and_verb_has_a_line(capsys: pytest.CaptureFixture[str]) -
         "--no-pretrained", "--backbone", "--traceback",
     ):  # fmt: skip
         assert flag in text, flag
+
+
+def test_a_recipe_of_another_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its package lies anywhere; its verbs are its own functions, or somebody else's."""
+    package = tmp_path / "elsewhere_dots"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from types import SimpleNamespace\n"
+        "verbs = {'count': ('count', 'Count.'), 'more': ('verbs:more', 'More.'),"
+        " 'doctor': ('kaname.apps.doctor:doctor', 'Doctor.')}\n"
+        "RECIPE = SimpleNamespace(name='dots', summary='Dots.', verbs=verbs, demo=None)\n"
+    )
+    (package / "commands.py").write_text("def count():\n    'Count.'\n    print('three')\n")
+    (package / "verbs.py").write_text("def more():\n    'More.'\n    print('four')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(RECIPES, "dots", "elsewhere_dots")
+    assert target_of("gauge", "train") == "kaname.recipes.gauge.commands:train"
+    assert run(["dots", "count"], capsys) == (0, "three\n", "") and run(["dots", "more"], capsys) == (0, "four\n", "")
+    assert "kaname" in run(["dots", "doctor"], capsys)[1]
+    assert "Dots." in run(["--help"], capsys)[1] and "Usage: kaname dots more" in run(["dots", "more", "-h"], capsys)[1]
+    assert "there is no demo of 'dots'" in run(["demo", "dots"], capsys)[2]
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"]])
@@ -185,17 +211,17 @@ def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ],
 )
 def test_words(words: list[str], expected: list[str]) -> None:
-    assert normalise_words(words) == expected
+    assert normalize_words(words) == expected
 
 
 def test_a_checkpoint_named_like_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a=b.pt").touch()
-    assert normalise_words(["--resume", "a=b.pt"]) == ["--resume", "a=b.pt"]
+    assert normalize_words(["--resume", "a=b.pt"]) == ["--resume", "a=b.pt"]
     assert split_sources(["a=b.pt", "extract.x=1", "none.jpg"]) == ([Path("a=b.pt"), Path("none.jpg")], ["extract.x=1"])
-    assert bare_config(["extract.x=no"], "extract") == {"x": "no"}
+    assert merged(["extract.x=no"], {}, "extract") == {"x": "no"}
     with pytest.raises(InputError, match="neither a file nor a key of extract"):
-        bare_config(["train.x=1"], "extract")
+        merged(["train.x=1"], {}, "extract")
 
 
 def test_the_default_folder_of_a_run(tmp_path: Path) -> None:
@@ -208,4 +234,7 @@ def test_the_default_folder_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "runs_c").mkdir()  # newer, but without a state to go on from
     assert default_run_folder(tmp_path, resume="auto") == tmp_path / "runs_a"
     assert default_run_folder(tmp_path, resume="x/last.pt") == Path("x")
+    for given, wanted in ((None, tmp_path / "a"), (tmp_path / "b", tmp_path / "b")):
+        options = run_options(TrainFlags(out_dir=given), TrainSettings(ckpt_dir=tmp_path / "a"), tmp_path)
+        assert options.out_dir == wanted
     assert TrainFlags(epochs=3).keys()["train.epochs"] == 3

@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kaname import cli, helping
-from kaname.recipes import RECIPES
+from kaname.recipes import RECIPES, recipe_of, target_of
 
 TARGETS = {name: target for name, (target, _) in cli.COMMANDS.items()} | {
-    f"{recipe} {verb}": f"kaname.recipes.{recipe}.commands:{function}"
-    for recipe in RECIPES
-    for verb, (function, _) in cli.recipe_of(recipe).verbs.items()
+    f"{recipe} {verb}": target_of(recipe, verb) for recipe in RECIPES for verb in recipe_of(recipe).verbs
 }
 
 

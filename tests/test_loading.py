@@ -67,7 +67,7 @@ def test_an_export_loads_and_predicts_without_torch(tmp_path: Path) -> None:
 
 def test_the_runner_takes_any_size(tmp_path: Path) -> None:
     runner = OnnxRunner(onnx_file(tmp_path / "model.onnx"), threads=1)
-    found = runner(np.zeros((2, 7, 9, 3), np.uint8))
+    found = runner({"images": np.zeros((2, 7, 9, 3), np.uint8)})["heatmaps"]
     assert found.shape == (2, 3, 16, 16) and found.dtype == np.float32 and (found == 0.5).all()
 
 
@@ -91,7 +91,7 @@ def test_a_card_that_is_wrong(tmp_path: Path, card: str | None, part: str) -> No
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no 'images' input"):
+    with pytest.raises(InputError, match="no 'heatmaps' output"):
         kaname.load(onnx_file(tmp_path / "model.onnx", output="other"))
     (tmp_path / "half.onnx").write_bytes(onnx_file(tmp_path / "whole.onnx").read_bytes()[:200])
     (tmp_path / "text.onnx").write_text("hello")

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname import __version__, helping
-from kaname.config import nearest
 from kaname.errors import InputError
-from kaname.recipes import RECIPES, Recipe
+from kaname.recipes import RECIPES, recipe_of, target_of
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -48,15 +47,10 @@ def build() -> App:
         app.command(target, name=name, **options)
     for name in RECIPES:
         group = App(name=name, **options)
-        for verb, (function, _) in recipe_of(name).verbs.items():
-            group.command(f"kaname.recipes.{name}.commands:{function}", name=verb, **options)
+        for verb in recipe_of(name).verbs:
+            group.command(target_of(name, verb), name=verb, **options)
         app.command(group)
     return app
-
-
-def recipe_of(name: str) -> Recipe:
-    """What the recipe's package says of itself."""
-    return importlib.import_module(f"kaname.recipes.{name}").RECIPE
 
 
 def help_text(words: Sequence[str]) -> str | None:
@@ -64,18 +58,16 @@ def help_text(words: Sequence[str]) -> str | None:
     names = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
     asked = "--help" in words or "-h" in words
     if not names and (asked or not words):
-        entries = {name: text for name, (_, text) in COMMANDS.items()} | {
-            name: recipe_of(name).summary for name in RECIPES
-        }
-        return helping.listing("kaname COMMAND", SUMMARY, {**entries, "--version": "Print the version."})
+        entries = {name: text for name, (_, text) in COMMANDS.items()}
+        entries |= {name: recipe_of(name).summary for name in RECIPES} | {"--version": "Print the version."}
+        return helping.listing("kaname COMMAND", SUMMARY, entries)
     if names and names[0] in RECIPES:
         recipe = recipe_of(names[0])
         if len(names) == 1 and (asked or len(words) == 1):
             entries = {verb: text for verb, (_, text) in recipe.verbs.items()}
             return helping.listing(f"kaname {recipe.name} VERB", recipe.summary, entries, "Verbs")
         if asked and len(names) > 1 and names[1] in recipe.verbs:
-            function = recipe.verbs[names[1]][0]
-            return helping.command(names[:2], f"kaname.recipes.{recipe.name}.commands:{function}")
+            return helping.command(names[:2], target_of(*names[:2]))
     if asked and names and names[0] in COMMANDS:
         return helping.command(names[:1], COMMANDS[names[0]][0])
     return None
@@ -180,10 +172,10 @@ def run(words: Sequence[str]) -> None:
     _refuse_unknown(words)
     from cyclopts import CycloptsError
 
-    from kaname.pipeline.flags import normalise_words
+    from kaname.pipeline.flags import normalize_words
 
     try:
-        build()(normalise_words(words))
+        build()(normalize_words(words))
     except CycloptsError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         depth = 2 if words[0] in RECIPES else 1
@@ -191,14 +183,15 @@ def run(words: Sequence[str]) -> None:
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:
+    from kaname.config import nearest  # here, because help has no need of it
+
     first = words[0]
     if first not in COMMANDS and first not in RECIPES:
         raise InputError(f"unknown command {first!r}", remedy=nearest(first, [*COMMANDS, *RECIPES]))
     if first in RECIPES and words[1] not in recipe_of(first).verbs:
         what = "option" if words[1].startswith("-") else "verb"
-        raise InputError(
-            f"unknown {what} {words[1]!r} of {first}", remedy=nearest(words[1], list(recipe_of(first).verbs))
-        )
+        remedy = nearest(words[1], list(recipe_of(first).verbs))
+        raise InputError(f"unknown {what} {words[1]!r} of {first}", remedy=remedy)
 
 
 def fail(text: str, code: int, show_traceback: bool) -> int:

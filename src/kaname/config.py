@@ -1,38 +1,33 @@
 """One typed configuration from three sources: dataclass defaults < YAML file < ``key=value`` and flags.
 
 A flag is an alias of a key; both given with different values is an error. Everything is plain values, so a
-configuration goes into a checkpoint as JSON text and comes back equal. This is the only importer of OmegaConf.
+configuration goes into a checkpoint as JSON text and comes back equal.
 
-Interpolation (``${...}``) is refused: a file must mean the same on every machine. A dataclass may give a key other
-names in ``aliases: ClassVar[Mapping[str, str]]``; they are turned into the key before anything else is looked at.
+Interpolation (``${...}``) is refused: a file must mean the same on every machine. A dataclass may give its keys other
+spellings in ``aliases: ClassVar[Mapping[str, str]]``, dotted where they are nested (``{"optimizer.lr": "lr"}``); they
+are accepted wherever a key is and turned into the key before anything else is looked at.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import functools
+import json
 import re
-import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kaname.errors import InputError
-from kaname.yaml12 import RESOLVERS, parse_yaml
+from kaname.schema import Key, Known, converted, describe_type, known_keys
+from kaname.yaml12 import parse_yaml, write_yaml
 
 T = TypeVar("T")
 OVERRIDE = re.compile(r"^[A-Za-z_][\w.-]*=")
 FILE_LIMIT = 1_000_000
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Values from one place: their file, and the line of each dotted key in it, where there is one."""
-
-    data: Mapping[str, Any]
-    source: str | None = None
-    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(
@@ -43,7 +38,10 @@ def load(
     overrides: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
 ) -> T:
-    """Fill ``schema`` (a frozen dataclass of dataclasses) and return the instance.
+    """Fill ``schema`` (a frozen dataclass of dataclasses, with a default everywhere) and return the instance.
+
+    A check in the ``__post_init__`` of a section speaks of its own keys ("lr must be positive"); the error names them
+    in full ("train.lr must be positive").
 
     Args:
         schema: the dataclass; its defaults count where nothing else is given, its ``__post_init__`` checks.
@@ -55,15 +53,54 @@ def load(
     Raises:
         InputError: unknown key (with the nearest name), wrong type, interpolation, a key given twice, bad YAML.
     """
-    layers = [_read_layer(path, section) for section, path in (groups or {}).items()]
-    layers += [] if file is None else [_read_layer(file)]
-    layers.append(Layer(_nest(_merge_command_line(overrides, flags or {}))))
+    known = known_keys(schema)
+    layers = [_resolved(known, *_read_file(path, section)) for section, path in (groups or {}).items()]
+    layers += [] if file is None else [_resolved(known, *_read_file(file))]
+    layers.append(_resolved(known, _command_line(overrides, flags or {})))
     return _build(schema, layers)
 
 
-def from_dict(schema: type[T], data: Mapping[str, Any], *, source: str | None = None) -> T:
-    """Rebuild a configuration that :func:`to_dict` wrote; ``source`` names the file in errors."""
-    return _build(schema, [Layer(data, source)])
+def from_dict(
+    schema: type[T],
+    data: Mapping[str, Any],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    source: str | None = None,
+    section: str = "",
+) -> T:
+    """Rebuild a configuration that :func:`to_dict` wrote.
+
+    Args:
+        schema: the dataclass.
+        data: its keys and values.
+        changes: keys and values that win over ``data``, such as those of :func:`merged`.
+        source: names the file of ``data`` in errors.
+        section: what errors call ``schema``, where it is a section of a larger configuration.
+    """
+    known = known_keys(schema)
+    given = [[Given((str(key),), value) for key, value in part.items()] for part in (data, changes or {})]
+    return _build(schema, [_resolved(known, given[0], source), _resolved(known, given[1])], section)
+
+
+def merged(words: Sequence[str], flags: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """``key=value`` words and flags that change one section, as that section's keys and values.
+
+    Args:
+        words: ``"section.key=value"`` or ``"key=value"``.
+        flags: key of the section to value; ``None`` values were not given.
+        section: its name.
+
+    Raises:
+        InputError: no ``key=value``, a key of another section, bad YAML, a key given twice with different values.
+    """
+    layer = Layer()
+    for given in _command_line(words, {f"{section}.{key}": value for key, value in flags.items()}):
+        key = given.spelt if given.spelt[1:] else (section, *given.spelt)
+        if key[0] != section:
+            reason = f"'{'.'.join(key)}={given.value}' is neither a file nor a key of {section}"
+            raise InputError(reason, remedy=f"write {section}.KEY=VALUE")
+        layer.add(key, given)
+    return layer.tree().get(section, {})
 
 
 def to_dict(config: object) -> dict[str, Any]:
@@ -71,24 +108,33 @@ def to_dict(config: object) -> dict[str, Any]:
     return {entry.name: _plain(getattr(config, entry.name)) for entry in fields(config)}  # type: ignore[arg-type]
 
 
+def plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping as JSON keeps it: tuples are lists, keys are sorted texts, numbers are Python's."""
+    return json.loads(json.dumps(content, sort_keys=True))
+
+
+def section(schema: type, name: str) -> type:
+    """The dataclass of a section of ``schema``."""
+    return typing.get_type_hints(schema)[name]
+
+
+def value_at(config: Any, key: str) -> Any:
+    """The value of a dotted key, of a configuration or of its plain values."""
+    for name in key.split("."):
+        config = config[name] if isinstance(config, Mapping) else getattr(config, name)
+    return config
+
+
+def absolute(config: T, key: str) -> T:
+    """The configuration with the path at a dotted key made absolute."""
+    name, _, rest = key.partition(".")
+    value = getattr(config, name)
+    return replace(config, **{name: absolute(value, rest) if rest else value.resolve()})  # type: ignore[type-var]
+
+
 def to_yaml(config: object) -> str:
     """The resolved configuration as YAML text; :func:`load` of that text gives an equal configuration."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Quotes a text that YAML 1.1 or YAML 1.2 would read as something else."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-        def represent_str(self, data: str) -> Any:
-            style = None if data.isprintable() else '"'
-            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
-
-    Dumper.add_representer(str, Dumper.represent_str)
-    for tag, pattern, first in RESOLVERS:
-        Dumper.add_implicit_resolver(tag, re.compile(pattern), list(first))
-    return yaml.dump(to_dict(config), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return write_yaml(to_dict(config))
 
 
 def is_override(token: str) -> bool:
@@ -96,24 +142,54 @@ def is_override(token: str) -> bool:
     return bool(OVERRIDE.match(token))
 
 
-def keys(schema: type) -> Iterator[str]:
-    """All dotted keys of ``schema``, sections before their members."""
-    hints = typing.get_type_hints(schema)
-    for entry in fields(schema):
-        yield entry.name
-        if is_dataclass(hints[entry.name]):
-            yield from (f"{entry.name}.{key}" for key in keys(typing.cast(type, hints[entry.name])))
+@dataclass(frozen=True)
+class Given:
+    """One value as somebody gave it: the key as spelt, how, and the line of each key below it in its file."""
+
+    spelt: Key
+    value: Any
+    how: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def row(self) -> int | None:
+        return self.lines.get(".".join(self.spelt))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as a dictionary (YAML 1.2 scalars, no interpolation, no doubled keys)."""
-    layer = _read_layer(path)
-    _refuse_interpolation(layer.data, layer)
-    return dict(layer.data)
+@dataclass
+class Layer:
+    """The values of one place (a file, the command line) under their keys; it notices what is given twice."""
+
+    source: str | None = None
+    values: dict[Key, Given] = field(default_factory=dict)
+
+    def add(self, key: Key, given: Given) -> None:
+        if isinstance(given.value, Mapping) and given.value:
+            for name, value in given.value.items():
+                self.add((*key, str(name)), replace(given, spelt=(*given.spelt, str(name)), value=value))
+            return
+        before = self.values.setdefault(key, given)
+        if before.value != given.value:
+            how = (f"as {one.value!r} by {one.how or '.'.join(one.spelt)}" for one in (before, given))
+            reason = f"{'.'.join(key)} is given twice, {' and '.join(how)}"
+            raise InputError(reason, path=self.source, row=given.row, remedy="give it once")
+
+    def tree(self) -> dict[str, Any]:
+        """The values in nested dictionaries."""
+        tree: dict[str, Any] = {}
+        for key in sorted(self.values, key=len):
+            node = tree
+            for name in key[:-1]:
+                node = node.setdefault(name, {})
+                if not isinstance(node, dict):
+                    reason = f"{'.'.join(key)} is a member of {name}, which is given as one value"
+                    raise InputError(reason, path=self.source, remedy="give one of the two")
+            node[key[-1]] = self.values[key].value
+        return tree
 
 
-def _read_layer(path: Path, section: str = "") -> Layer:
-    """A YAML file, or the file of one ``section``."""
+def _read_file(path: Path, section: str = "") -> tuple[list[Given], str]:
+    """What a YAML file, or the file of one ``section``, gives, and its name."""
     if not path.is_file():
         raise InputError("the configuration file does not exist", path=path, remedy="check the path")
     if path.stat().st_size > FILE_LIMIT:
@@ -126,13 +202,27 @@ def _read_layer(path: Path, section: str = "") -> Layer:
         raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the file") from error
     lines: dict[str, int] = {}
     data = parse_yaml(text, path=path, lines=lines)
-    if data is None:
-        return Layer({}, str(path))
-    if not isinstance(data, dict):
+    if data is not None and not isinstance(data, dict):
         raise InputError("a configuration is a mapping of keys to values", path=path, remedy="write `key: value` lines")
-    if section:
-        return Layer({section: data}, str(path), {f"{section}.{key}": line for key, line in lines.items()})
-    return Layer(data, str(path), lines)
+    place = (section,) if section else ()
+    lines = {".".join((*place, key)): row for key, row in lines.items()}
+    return [Given((*place, str(key)), value, lines=lines) for key, value in (data or {}).items()], str(path)
+
+
+def _command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> Iterator[Given]:
+    for text in overrides:
+        if not is_override(text):
+            raise InputError(f"{text!r} is not key=value", remedy="write KEY=VALUE; --print-config shows the keys")
+        key, _, raw = text.partition("=")
+        try:
+            value = parse_yaml(raw)
+        except InputError as error:
+            remedy = f"quote the value if a text is meant: {key}='...'"
+            raise InputError(error.reason, path=text, remedy=remedy) from error
+        yield Given(tuple(key.split(".")), value, "key=value")
+    for key, value in flags.items():
+        if value is not None:
+            yield Given(tuple(key.split(".")), _plain(value), "its flag")
 
 
 def _plain(value: Any) -> Any:
@@ -147,204 +237,111 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _refuse_interpolation(data: Any, layer: Layer, where: str = "") -> None:
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            _refuse_interpolation(value, layer, f"{where}.{key}" if where else str(key))
-    elif isinstance(data, (list, tuple)):
-        for value in data:
-            _refuse_interpolation(value, layer, where)
-    elif isinstance(data, str) and ("${" in data or data == "???"):
-        reason = f"interpolation is not allowed: {where} = {data!r}"
-        raise InputError(reason, path=layer.source, row=layer.lines.get(where), remedy="write the value itself")
+def _resolved(known: Known, given: Iterable[Given], source: str | None = None) -> Layer:
+    """What is given under the keys it stands for, checked one by one."""
+    leaves: list[tuple[Key, Given]] = []
+    for one in given:
+        value = one.value
+        for name in reversed(one.spelt):
+            value = {name: value}
+        leaves += _leaves(known, (), replace(one, spelt=(), value=value))
+    for _, leaf in leaves:
+        _refuse_interpolation(leaf, source)
+    layer = Layer(source)
+    for key, leaf in leaves:
+        _check(known, key, leaf, source)
+        layer.add(key, leaf)
+    return layer
 
 
-def _merge_command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for text in overrides:
-        if not is_override(text):
-            raise InputError(f"{text!r} is not key=value", remedy="write KEY=VALUE; --print-config shows the keys")
-        key, _, raw = text.partition("=")
-        try:
-            found = parse_yaml(raw)
-        except InputError as error:
-            raise InputError(
-                error.reason, path=text, remedy=f"quote the value if a text is meant: {key}='...'"
-            ) from error
-        for full, value in _flatten(key, found):
-            if full in given and given[full] != value:
-                raise InputError(f"{full} is given twice, as {given[full]!r} and {value!r}", remedy="give it once")
-            given[full] = value
-    for key, value in flags.items():
-        if value is None:
-            continue
-        plain = _plain(value)
-        if key in given and given[key] != plain:
-            both = f"as {given[key]!r} by key=value and as {plain!r} by its flag"
-            raise InputError(f"{key} is given twice, {both}", remedy="give it once")
-        given[key] = plain
-    return given
+def _leaves(known: Known, key: Key, given: Given) -> Iterator[tuple[Key, Given]]:
+    """The values in a mapping of keys, each with the key that its spelling stands for."""
+    for name, value in given.value.items():
+        inner = (*key, str(name))
+        inner = known.aliases.get(inner, inner)
+        member = replace(given, spelt=(*given.spelt, str(name)), value=value)
+        if isinstance(value, Mapping) and known.leads_on(inner):
+            yield from _leaves(known, inner, member)
+        else:
+            yield inner, member
 
 
-def _flatten(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for name, member in value.items():
-            yield from _flatten(f"{key}.{name}", member)
+def _refuse_interpolation(given: Given, source: str | None) -> None:
+    text = repr(given.value)
+    if "${" in text or "'???'" in text:
+        reason = f"interpolation is not allowed: {'.'.join(given.spelt)} = {text}"
+        raise InputError(reason, path=source, row=given.row, remedy="write the value itself")
+
+
+def _check(known: Known, key: Key, given: Given, source: str | None) -> None:
+    """Refuse an unknown key and a value of another type (5 is not text, 1 is not true)."""
+    name, value = ".".join(key if key in known.kinds else given.spelt), given.value
+    if key not in known.kinds:
+        reason = f"unknown key {name!r}"
+        remedy = nearest(name, list(map(".".join, [*known.kinds, *known.aliases])))
+    elif is_dataclass(kind := known.kinds[key]):
+        reason, remedy = f"{name} is a section, got {value!r}", f"set its members: {name}.KEY=..."
     else:
-        yield key, value
+        with contextlib.suppress(ValueError, OverflowError):
+            converted(value, kind)
+            return
+        text = describe_type(kind)
+        reason = f"{name} must be {text}, got {value!r} ({type(value).__name__})"
+        remedy = "quote it if a text is meant" if text.startswith("text") else "give a value of that type"
+    raise InputError(reason, path=source, row=given.row, remedy=remedy)
 
 
-def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for key, value in flat.items():
-        node = nested
-        *parents, leaf = key.split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise InputError(
-                    f"{key} is a member of {parent}, which is given as one value", remedy="give one of the two"
-                )
-        node[leaf] = value
-    return nested
-
-
-def _build(schema: type[T], layers: Sequence[Layer]) -> T:
-    layers = [_renamed(schema, layer) for layer in layers]
-    for layer in layers:
-        _refuse_interpolation(layer.data, layer)
-        _check(schema, layer, list(keys(schema)))
+def _build(schema: type[T], layers: Sequence[Layer], section: str = "") -> T:
     try:
-        return _fill(schema, layers)
+        return _filled(schema(), functools.reduce(_merge, [layer.tree() for layer in layers], {}), section)
     except InputError as error:
         if error.path is not None:
             raise
-        # A check of the dataclass itself. The file is to blame where it fails without the command line too.
+        # A check of the dataclass itself. The last layer is to blame where it does not fail without it too.
         if len(layers) > 1:
-            _build(schema, layers[:-1])
-            raise
-        named = (key for key in sorted(layers[0].lines, key=len, reverse=True) if key in error.reason)
-        row = layers[0].lines.get(next(named, ""))
-        raise InputError(error.reason, path=layers[0].source, row=error.row or row, remedy=error.remedy) from error
+            _build(schema, layers[:-1], section)
+        reason, row = _as_spelt(error.reason, layers[-1])
+        raise InputError(reason, path=layers[-1].source, row=error.row or row, remedy=error.remedy) from error
 
 
-def _renamed(schema: type, layer: Layer) -> Layer:
-    """The layer with every alias turned into the key that it stands for, in its values and in its lines."""
-    lines = dict(layer.lines)
-    return replace(layer, data=_without_aliases(schema, layer, layer.data, lines), lines=lines)
+def _as_spelt(reason: str, layer: Layer) -> tuple[str, int | None]:
+    """A check's reason with the key that it names as the layer spells it, and that key's line."""
+    for key, given in sorted(layer.values.items(), key=lambda entry: -len(".".join(entry[0]))):
+        named = re.compile(rf"\b{re.escape('.'.join(key))}\b")
+        if named.search(reason):
+            return named.sub(".".join(given.spelt), reason), given.row
+    return reason, None
 
 
-def _without_aliases(
-    schema: type, layer: Layer, data: Mapping[Any, Any], lines: dict[str, int], prefix: str = ""
-) -> dict[str, Any]:
-    hints, aliases = typing.get_type_hints(schema), getattr(schema, "aliases", {})
-    found: dict[str, Any] = {}
-    spelt: dict[str, str] = {}
-    for given, value in data.items():
-        key = aliases.get(str(given), str(given))
-        if f"{prefix}{given}" in lines:
-            lines[f"{prefix}{key}"] = lines[f"{prefix}{given}"]
-        if key in found:
-            reason = f"{prefix}{key} is given twice, as {spelt[key]} and as {given}"
-            raise InputError(reason, path=layer.source, row=layer.lines.get(f"{prefix}{given}"), remedy="give it once")
-        inner = hints.get(key)
-        nested = is_dataclass(inner) and isinstance(value, Mapping)
-        found[key], spelt[key] = value, str(given)
-        if nested:
-            found[key] = _without_aliases(typing.cast(type, inner), layer, value, lines, f"{prefix}{key}.")
-    return found
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key for key in above if isinstance(above[key], dict) and isinstance(below.get(key), dict)}
+    return {**below, **above, **{key: _merge(below[key], above[key]) for key in both}}
 
 
-def _fill(schema: type[T], layers: Sequence[Layer]) -> T:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    merged = OmegaConf.structured(schema)
-    for layer in layers:
-        try:
-            merged = OmegaConf.merge(merged, dict(layer.data))
-        except OmegaConfBaseException as error:
-            reason = str(error).split("\n")[0]
-            key = getattr(error, "full_key", None)
-            reason = f"{key}: {reason}" if key else reason
-            row = layer.lines.get(str(key))
-            raise InputError(reason, path=layer.source, row=row, remedy="give a value of that type") from error
+def _filled(default: T, tree: Mapping[str, Any], section: str) -> T:
+    """The dataclass with the values of ``tree`` in the place of its defaults."""
+    hints, changes = typing.get_type_hints(type(default)), {}
+    for name, value in tree.items():
+        before, place = getattr(default, name), f"{section}.{name}".lstrip(".")
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = _merge(before, value)
+        changes[name] = _filled(before, value, place) if is_dataclass(before) else converted(value, hints[name])
     try:
-        return typing.cast(T, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
-        raise InputError(str(error).split("\n")[0], remedy="give a value of that type") from error
-
-
-def _check(
-    schema: type, layer: Layer, known: list[str], data: Mapping[str, Any] | None = None, prefix: str = ""
-) -> None:
-    """Refuse unknown keys and words where OmegaConf would convert in silence (5 -> "5", 1 -> True)."""
-    hints = typing.get_type_hints(schema)
-    for key, value in (layer.data if data is None else data).items():
-        full = f"{prefix}{key}"
-        path, row = layer.source, layer.lines.get(full)
-        if key not in hints:
-            raise InputError(f"unknown key {full!r}", path=path, row=row, remedy=nearest(full, known))
-        kind = hints[key]
-        if is_dataclass(kind):
-            if not isinstance(value, Mapping):
-                remedy = f"set its members: {full}.KEY=..."
-                raise InputError(f"{full} is a section, got {value!r}", path=path, row=row, remedy=remedy)
-            _check(typing.cast(type, kind), layer, known, value, f"{full}.")
-        elif not _fits(value, kind):
-            text = describe_type(kind)
-            remedy = "quote it if a text is meant" if text.startswith("text") else "give a value of that type"
-            reason = f"{full} must be {text}, got {value!r} ({type(value).__name__})"
-            raise InputError(reason, path=path, row=row, remedy=remedy)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, choice) for choice in arguments)
-    if origin is typing.Literal:
-        return value in arguments and type(value) in {type(choice) for choice in arguments}
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            return False
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return all(_fits(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(map(_fits, value, arguments))
-    if origin is dict:
-        return isinstance(value, Mapping) and all(_fits(item, arguments[1]) for item in value.values())
-    if kind is type(None):
-        return value is None
-    if kind is bool:
-        return isinstance(value, bool)
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, (str, Path)) if kind in (str, Path) else True
-
-
-def describe_type(kind: Any) -> str:
-    """A type as errors and the reference call it: ``text or null``, ``one of a, b``."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(describe_type(choice) for choice in arguments)
-    if origin is typing.Literal:
-        return "one of " + ", ".join(str(choice) for choice in arguments)
-    if origin is tuple:
-        if arguments and arguments[-1] is Ellipsis:
-            return f"a list of {describe_type(arguments[0])}"
-        return f"a list of {len(arguments)} values"
-    names = {bool: "true or false", float: "a number", int: "a whole number", str: "text", Path: "text (a path)"}
-    return "null" if kind is type(None) else names.get(kind, str(kind))
+        return replace(default, **changes)  # type: ignore[type-var]
+    except InputError as error:
+        if error.path is not None or not section or re.match(rf"{re.escape(section)}\b", error.reason):
+            raise
+        between = "." if re.split(r"\W", error.reason)[0] in hints else ": "
+        reason = f"{section}{between}{error.reason}"
+        raise InputError(reason, row=error.row, remedy=error.remedy) from error
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """A remedy that names the known words nearest to a mistyped one."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    leaf = name.rsplit(".", 1)[-1]
+    leaf, leaves = name.rsplit(".", 1)[-1], {key: key.rsplit(".", 1)[-1] for key in known}
     close = (
-        close
-        or [key for key in known if key.rsplit(".", 1)[-1] == leaf]
-        or [key for key in known if difflib.SequenceMatcher(None, leaf, key.rsplit(".", 1)[-1]).ratio() > 0.7]
+        difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        or [key for key in known if leaves[key] == leaf]
+        or [key for key in known if difflib.SequenceMatcher(None, leaf, leaves[key]).ratio() > 0.7]
     )
     return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"

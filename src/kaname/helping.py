@@ -1,4 +1,8 @@
-"""Help as plain text. Written here because the library's own help loads a terminal renderer for a third of a second."""
+"""Help as plain text, in columns.
+
+Written here because the library's own help, its plain formatter included, loads a terminal renderer first: measured
+0.50 s against 0.12 s for ``kaname --help``, 0.67 s against 0.39 s for ``kaname gauge train --help``.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,10 @@ def listing(usage: str, summary: str, entries: Mapping[str, str], heading: str =
 
 def command(words: Sequence[str], target: str) -> str:
     """Help of one verb from its function's annotations; ``target`` is its "module:function"."""
-    found = entries(target)
-    positional = [(entry.names[0], entry.line) for entry in found if entry.positional]
-    options = [(", ".join(entry.names), entry.line) for entry in found if not entry.positional]
-    lines = [f"Usage: {usage(words, found)}", "", summary(target), ""]
+    arguments = entries(target)
+    positional = [(entry.names[0], entry.line) for entry in arguments if entry.positional]
+    options = [(", ".join(entry.names), entry.line) for entry in arguments if not entry.positional]
+    lines = [f"Usage: {usage(words, arguments)}", "", summary(target), ""]
     if positional:
         lines += ["Arguments:", *_columns(positional), ""]
     options += [("--traceback", "Show where an error comes from."), ("--help, -h", "Display this message and exit.")]
@@ -68,10 +72,10 @@ def summary(target: str) -> str:
     return (_function(target).__doc__ or "").strip().split("\n")[0]
 
 
-def usage(words: Sequence[str], found: Sequence[Entry]) -> str:
+def usage(words: Sequence[str], arguments: Sequence[Entry]) -> str:
     """How a command is called, in one line."""
-    named = [] if all(entry.positional for entry in found) else ["[OPTIONS]"]
-    places = [f"[{entry.names[0]}...]" if entry.several else entry.names[0] for entry in found if entry.positional]
+    named = [] if all(entry.positional for entry in arguments) else ["[OPTIONS]"]
+    places = [f"[{entry.names[0]}...]" if entry.several else entry.names[0] for entry in arguments if entry.positional]
     return " ".join(["kaname", *words, *named, *places])
 
 

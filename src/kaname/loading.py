@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError
-from kaname.recipes import RECIPES
+from kaname.recipes import RECIPES, recipe_of
 
 if TYPE_CHECKING:
     from kaname.inference.model import Model
@@ -27,10 +27,10 @@ def load(path: str | PathLike[str], *, runtime: str = "auto") -> Model:
     Raises:
         InputError: missing, damaged or foreign file, or a recipe this version does not have.
     """
+    from kaname.pipeline.model import open_model
+
     place = Path(path)
-    card = read_card(place)
-    module = importlib.import_module(f"kaname.recipes.{known_recipe(card, place)}.predict")
-    return module.open_model(place, runtime=runtime)
+    return open_model(recipe_of(known_recipe(read_card(place), place)), place, runtime=runtime)
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -45,6 +45,6 @@ def known_recipe(card: dict[str, Any], path: Path) -> str:
     """The card's recipe, if this version has it."""
     recipe = str(card.get("recipe"))
     if recipe not in RECIPES:
-        raise InputError(f"of the recipe {recipe!r}, which this version does not have", path=path,
-                         remedy=f"update kaname; this version has {', '.join(RECIPES)}")  # fmt: skip
+        remedy = f"update kaname; this version has {', '.join(RECIPES)}"
+        raise InputError(f"of the recipe {recipe!r}, which this version does not have", path=path, remedy=remedy)
     return recipe

@@ -1,4 +1,4 @@
-"""YAML text to plain values by the rules of YAML 1.2, in which ``no`` is a word and ``1:30`` is not ninety."""
+"""YAML text to plain values and back by the rules of YAML 1.2: ``no`` is a word, ``1:30`` is not ninety."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ RESOLVERS = (
     ),
 )
 
+DEPTH_LIMIT = 50
+
 
 def parse_yaml(text: str, *, path: Path | str | None = None, lines: dict[str, int] | None = None) -> Any:
     """YAML text to plain values; errors carry the line, and ``lines`` is filled with each dotted key's line."""
@@ -34,47 +36,54 @@ def parse_yaml(text: str, *, path: Path | str | None = None, lines: dict[str, in
         return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not valid YAML ({error.problem})", path=path, row=line, remedy="mend the line") from error
+        raise InputError(f"not valid YAML ({error.problem})", path=path, row=line, remedy="correct the line") from error
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"not valid YAML ({reason})", path=path, remedy="write plain `key: value` lines") from error
-    except RecursionError as error:
-        raise InputError("nested too deeply", path=path, remedy="write plain `key: value` lines") from error
 
 
 def _key_lines(node: Any, prefix: str = "") -> dict[str, int]:
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for key, value in node.value:
         if isinstance(key.value, str):
-            found[f"{prefix}{key.value}"] = key.start_mark.line + 1
+            lines[f"{prefix}{key.value}"] = key.start_mark.line + 1
             if value.id == "mapping":
-                found |= _key_lines(value, f"{prefix}{key.value}.")
-    return found
+                lines |= _key_lines(value, f"{prefix}{key.value}.")
+    return lines
 
 
 def _strict_loader() -> type:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Scalars as YAML 1.2's core schema has them; doubled keys and keys that are no scalars refused."""
+        """Scalars as YAML 1.2's core schema has them; duplicate keys and keys that are not words are refused."""
 
+        depth = 0
         yaml_implicit_resolvers: typing.ClassVar[dict[str, Any]] = {}
 
+        def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+            if self.flow_level > DEPTH_LIMIT:  # before the scanner has looked a thousand brackets ahead
+                raise yaml.MarkedYAMLError(None, None, "nested too deeply", self.get_mark())
+            super().fetch_flow_collection_start(TokenClass)
+
         def compose_node(self, parent: Any, index: Any) -> Any:
+            mark = self.peek_event().start_mark
             if self.check_event(yaml.AliasEvent):  # they allow endless and exploding files
-                mark = self.peek_event().start_mark
                 raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", mark)
-            return super().compose_node(parent, index)
+            self.depth += 1
+            if self.depth > DEPTH_LIMIT:
+                raise yaml.MarkedYAMLError(None, None, "nested too deeply", mark)
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen: set[str] = set()
             for key, _ in node.value:
                 if not isinstance(key.value, str):
-                    raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
+                    raise yaml.MarkedYAMLError(None, None, "a key must be a word", key.start_mark)
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
+                    raise yaml.MarkedYAMLError(None, None, f"duplicate key {key.value!r}", key.start_mark)
                 seen.add(key.value)
             return super().construct_mapping(node, deep=deep)
 
@@ -86,3 +95,23 @@ def _strict_loader() -> type:
 
     Loader.add_constructor("tag:yaml.org,2002:int", integer)
     return Loader
+
+
+def write_yaml(data: Any) -> str:
+    """Plain values as YAML text that :func:`parse_yaml` reads as equal values."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Quotes a text that YAML 1.1 or YAML 1.2 would read as something else."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def represent_str(self, data: str) -> Any:
+            style = None if data.isprintable() else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    for tag, pattern, first in RESOLVERS:
+        Dumper.add_implicit_resolver(tag, re.compile(pattern), list(first))
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)

@@ -147,7 +147,7 @@ def test_what_cannot_be_compared(labelled: tuple[Path, dict[str, Any]], tmp_path
     compare(a, a, "--data", data, "word").refused("word")
     compare(a).refused("requires an argument")
     stranger = predictions(tmp_path / "s" / "points.json", {"x.png": truth[NAMES[0]]})
-    compare(a, stranger, "--data", data).refused("no labelled image stands in both files")
+    compare(a, stranger, "--data", data).refused("no labelled image is in both files")
     assert not list(tmp_path.rglob("compare.json"))
 
 

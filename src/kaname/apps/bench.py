@@ -1,4 +1,4 @@
-"""``kaname bench``: this machine with this installation, measured now; nothing is stored figures."""
+"""``kaname bench``: this machine with this installation, measured now; no figure is a stored one."""
 
 from __future__ import annotations
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from kaname import config as configuration
+from kaname.config import merged
 from kaname.errors import InputError
 from kaname.pipeline.flags import OUT_NAMES
-from kaname.yaml12 import parse_yaml
-
-if TYPE_CHECKING:
-    from kaname.reporting.compare import Scored
+from kaname.recipes import RECIPES, recipe_of
 
 
 def compare(
@@ -49,12 +44,14 @@ def compare(
     if seed < 0:
         raise InputError(f"--seed must not be negative, got {seed}", remedy="leave it out for 0")
     files = [find_predictions(path, split) for path in (a, b)]
-    recipes = [recipe_of(path) for path in files]
+    recipes = [_recipe_named(path) for path in files]
     if recipes[0] != recipes[1]:
-        raise InputError(f"of the recipe {recipes[1]!r}, but A is of {recipes[0]!r}", path=files[1],
-                         remedy="compare two files of one recipe")  # fmt: skip
-    score = _scorer(recipes[0])
-    labelled, changes = data or _data_beside(files[0]), _values(overrides)
+        reason = f"of the recipe {recipes[1]!r}, but A is of {recipes[0]!r}"
+        raise InputError(reason, path=files[1], remedy="compare two files of one recipe")
+    score = recipe_of(recipes[0]).compare
+    if score is None:
+        raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with its evaluate")
+    labelled, changes = data or _data_beside(files[0]), merged(overrides, {}, "compare")
     first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
     content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
     content["settings"] |= {"a": files[0].as_posix(), "b": files[1].as_posix()}
@@ -68,7 +65,7 @@ def compare(
 def find_predictions(path: Path, split: str | None = None) -> Path:
     """The file of predictions: the path itself, or in a folder (or in a set's folder in it) what a recipe writes.
 
-    Of several sets' folders the one of ``split`` counts, without it the one that the folder's metrics are of.
+    Of several sets' folders it is the one of ``split``, else the one that the folder's metrics belong to.
 
     Raises:
         InputError: nothing there, or several.
@@ -77,38 +74,38 @@ def find_predictions(path: Path, split: str | None = None) -> Path:
         return path
     if not path.is_dir():
         raise InputError("there is no such file or folder", path=path, remedy="check the path")
-    found = _written_by_recipes(path)
-    if not found:
-        found = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _written_by_recipes(folder)]
-    if len(found) > 1:
+    files = _written_by_recipes(path)
+    if not files:
+        files = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _written_by_recipes(folder)]
+    if len(files) > 1:
         content = _read(path / "metrics.json") if (path / "metrics.json").is_file() else {}
         settings = content.get("settings") if isinstance(content, dict) else None
         chosen = split or (settings.get("set") if isinstance(settings, dict) else None)
-        found = [file for file in found if file.parent.name == chosen] or found
-    if len(found) != 1:
-        names = ", ".join(item.relative_to(path).as_posix() for item in found)
-        what = f"several: {names}" if found else "no predictions"
+        files = [file for file in files if file.parent.name == chosen] or files
+    if len(files) != 1:
+        names = ", ".join(item.relative_to(path).as_posix() for item in files)
+        what = f"several: {names}" if files else "no predictions"
         raise InputError(f"{what} in this folder", path=path, remedy=f"name the file ({_listed()})")
-    return found[0]
+    return files[0]
 
 
 def _written_by_recipes(folder: Path) -> list[Path]:
-    """The most telling file of each recipe right in a folder."""
+    """The file of predictions to prefer of each recipe, right in a folder."""
     there = [
         next((folder / file for file in files if (folder / file).is_file()), None) for files in _file_names().values()
     ]
     return list(dict.fromkeys(file for file in there if file is not None))
 
 
-def recipe_of(path: Path) -> str:
+def _recipe_named(path: Path) -> str:
     """The recipe of a file of predictions: what it (or the JSON file of the same name beside it) says, else the one
     that writes such a name.
 
     Raises:
-        InputError: the file says no recipe that this version has.
+        InputError: the file names no recipe that this version has.
     """
-    telling = path.with_suffix(".json")
-    content = _read(telling) if telling.is_file() else None
+    beside = path.with_suffix(".json")
+    content = _read(beside) if beside.is_file() else None
     name: Any = content.get("recipe") if isinstance(content, dict) else None
     if name is None and path.suffix.lower() != ".json":
         writers = [recipe for recipe, files in _file_names().items() if path.name in files]
@@ -119,18 +116,9 @@ def recipe_of(path: Path) -> str:
     return name
 
 
-def _scorer(recipe: str) -> Callable[..., Scored]:
-    """The recipe's ``compare.scored``."""
-    name = f"kaname.recipes.{recipe}.compare"
-    if importlib.util.find_spec(name) is None:
-        raise InputError(f"predictions of {recipe!r} cannot be compared", remedy="score each with its evaluate")
-    return importlib.import_module(name).scored
-
-
-def _file_names() -> dict[str, tuple[str, ...]]:
+def _file_names() -> dict[str, Sequence[str]]:
     """For each recipe the files that hold its predictions."""
-    names: tuple[str, ...] = importlib.import_module("kaname.recipes").RECIPES
-    return {name: importlib.import_module(f"kaname.recipes.{name}").RECIPE.predictions for name in names}
+    return {name: recipe_of(name).predictions for name in RECIPES}
 
 
 def _listed() -> str:
@@ -152,14 +140,3 @@ def _data_beside(predictions: Path) -> Path:
     if not isinstance(named, str):
         raise InputError("labels are needed to compare predictions", path=predictions, remedy="give --data")
     return Path(named)
-
-
-def _values(words: Sequence[str]) -> dict[str, Any]:
-    """``key=value`` words as a dictionary."""
-    found: dict[str, Any] = {}
-    for word in words:
-        if not configuration.is_override(word):
-            raise InputError(f"{word!r} is not key=value", remedy="compare takes two files, then key=value")
-        key, _, value = word.partition("=")
-        found[key] = parse_yaml(value)
-    return found

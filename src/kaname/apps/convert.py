@@ -64,7 +64,7 @@ def losses(samples: list[Any], target: str) -> list[str]:
     if target == "tracknet":
         boxes = sum(len(sample.boxes) for sample in samples)
         others = sum(len(points) for sample in samples for name, points in sample.points.items() if name != "ball")
-        rows += [(boxes, "boxes"), (polygons, "polygons"), (others, "points that are no ball")]
+        rows += [(boxes, "boxes"), (polygons, "polygons"), (others, "points other than the ball")]
     else:
         clips = sum("clip" in sample.meta for sample in samples)
         rows += [(frames, "frame numbers"), (clips, "labels of game, clip, kind of visibility and status")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 import time
@@ -13,13 +12,14 @@ from cyclopts import Parameter
 
 from kaname.config import nearest
 from kaname.errors import InputError
+from kaname.files import write_text
 from kaname.pipeline.flags import OUT_NAMES
+from kaname.recipes import RECIPES, recipe_of
 
 if TYPE_CHECKING:
     from kaname.reporting.page import Section
 
 MARK = ".kaname-demo"
-KNOWN = ("gauge", "tracknet")
 
 
 def demo(
@@ -27,26 +27,26 @@ def demo(
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")] = Path("runs/demo"),
 ) -> None:
     """Every recipe from nothing to an export on rendered data: CPU, offline, no download; writes index.html."""
+    from kaname.pipeline.demo import run
     from kaname.reporting.page import write_page
 
-    chosen = recipes or KNOWN
+    demos = {name: demo for name in RECIPES if (demo := recipe_of(name).demo) is not None}
+    chosen = dict.fromkeys(recipes or demos)
     for name in chosen:
-        if name not in KNOWN:
-            raise InputError(f"there is no demo of {name!r}", remedy=nearest(name, KNOWN))
+        if name not in demos:
+            raise InputError(f"there is no demo of {name!r}", remedy=nearest(name, list(demos)))
     sections: list[Section] = []
     summary: dict[str, Any] = {}
     started = time.monotonic()
-    for name in dict.fromkeys(chosen):
+    for name in chosen:
         folder = out / name
         _make_room(folder)
-        found, figures = importlib.import_module(f"kaname.recipes.{name}.demo").run(folder)
-        sections += found
-        summary[name] = figures
+        shown, summary[name] = run(recipe_of(name), demos[name].value, folder)
+        sections += shown
     seconds = time.monotonic() - started
-    write_page(
-        out / "index.html", "Kaname demo", sections, subtitle=f"{', '.join(summary)}; {seconds:.0f} s on this machine"
-    )
-    (out / "demo.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    subtitle = f"{', '.join(summary)}; {seconds:.0f} s on this machine"
+    write_page(out / "index.html", "Kaname demo", sections, subtitle=subtitle)
+    write_text(out / "demo.json", json.dumps(summary, indent=1, sort_keys=True) + "\n")
     print(f"\n{seconds:.0f} s; open {out / 'index.html'}")
 
 

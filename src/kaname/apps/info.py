@@ -1,4 +1,4 @@
-"""``kaname info``: what a file says of itself."""
+"""``kaname info``: what a file says about itself."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def info(
     as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
 ) -> None:
     """What a checkpoint or an export holds: recipe, configuration, sizes, channels, versions."""
+    from kaname.pipeline.model import backbone_name
+
     card, more = _read(file)
     if as_json:
         sys.stdout.write(json.dumps({**card, "file": more}, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
@@ -29,9 +31,11 @@ def info(
         "recipe": card["recipe"],
         "file": f"{file} ({more['megabytes']} MB, {more['kind']})",
         "input": f"{card['input_size'][0]} x {card['input_size'][1]} (height x width), {card.get('colour', 'RGB')}",
+        "view": _view(card["view"]),
         "heatmap": " x ".join(str(side) for side in card.get("heatmap_size") or []),
         "channels": ", ".join(str(name) for name in card["channels"]),
-        "backbone": f"{_named(backbone)} ({backbone.get('licence', 'licence unknown')})",
+        "outputs": ", ".join(f"{name} ({head['activation']})" for name, head in card["heads"].items()),
+        "backbone": f"{backbone_name(backbone)} ({backbone.get('licence', 'licence unknown')})",
         "weights": "pretrained backbone" if card.get("pretrained") else "from random weights",
         "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
         "parameters": more.get("parameters", ""),
@@ -45,27 +49,29 @@ def info(
         print(f"  {key} = {value}")
 
 
-def _named(backbone: dict[str, Any]) -> str:
-    """The name as it is written after ``--backbone``: a hub name or folder as it is, others behind their kind."""
-    kind, name = backbone.get("kind"), backbone.get("name", "unknown")
-    return str(name) if kind in (None, "vit") else f"{kind}:{name}"
+def _view(view: Mapping[str, Any]) -> str:
+    """How a picture becomes the input, in words."""
+    height, width = view["size"]
+    grown = f", boxes x {view['factor']:g}" if view["fit"] == "crop" else ""
+    canvas = f" on {view['canvas'][0]} x {view['canvas'][1]}" if view.get("canvas") else ""
+    return f"{view['fit']} to {height} x {width}{canvas}{grown}"
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if file.suffix.lower() == ".onnx":
         card = importlib.import_module("kaname.inference.onnx_runner").read_card(file)
         return card, {"kind": "ONNX export", "megabytes": round(file.stat().st_size / 1e6, 1)}
-    found = importlib.import_module("kaname.inference.checkpoint").load(file)
-    return dict(found.card), {
+    checkpoint = importlib.import_module("kaname.inference.checkpoint").load(file)
+    return dict(checkpoint.card), {
         "kind": "checkpoint",
         "megabytes": round(file.stat().st_size / 1e6, 1),
-        "parameters": f"{_parameters(found.model):,}",
-        "resumable": "yes" if found.training is not None else "no (weights only)",
+        "parameters": f"{_parameters(checkpoint.model):,}",
+        "resumable": "yes" if checkpoint.training is not None else "no (weights only)",
     }
 
 
 def _parameters(weights: Mapping[str, Any]) -> int:
-    """How many numbers can be trained: all but the normalisation's and the running statistics of its layers."""
+    """How many numbers can be trained: all but the normalization's and the running statistics of its layers."""
     kept = ("mean", "std", "running_mean", "running_var", "num_batches_tracked")
     return sum(value.numel() for name, value in weights.items() if name.rsplit(".", 1)[-1] not in kept)
 

@@ -1,0 +1,172 @@
+"""Writing files and folders whole: a final name holds all of the new content, or what it held before. No torch.
+
+What is being written lies beside its final name as ``.NAME.PID.partial`` (``.NAME.PID.partial.mp4`` for libraries that
+go by the ending), so that the last step is a rename within one file system. A failure or an interrupt removes it, and
+:func:`sweep` removes what a killed process left. A link at the final name is replaced, never followed.
+
+Own code, because the libraries for it promise less: atomicwrites was given up by its author in favour of
+``os.replace``, and fsspec's transactions write into the system's temporary folder and copy across file systems. Neither
+writes folders, hands a path to libraries that open files themselves, or finds again what a killed process left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from kaname.errors import InputError
+
+REMEDY = "free space or choose another folder"
+LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
+_PARTIAL = re.compile(r"\..+?(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the first group is the process
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, reason: str = "cannot be written", remedy: str = REMEDY) -> Iterator[Path]:
+    """Turn a failed write of ``path`` into one clear line."""
+    try:
+        yield path
+    except OSError as error:
+        raise InputError(f"{reason} ({error.strerror or error})", path=path, remedy=remedy) from error
+
+
+@contextlib.contextmanager
+def whole_path(
+    path: Path, *, ending: str = "", parents: bool = False, durable: bool = False, remedy: str = REMEDY
+) -> Iterator[Path]:
+    """The path to write to so that the file becomes ``path`` at the end, for libraries that open files themselves.
+
+    Args:
+        path: the final name.
+        ending: of the path that is given, such as ``".onnx"``.
+        parents: whether missing folders are made.
+        durable: whether the file is on the disk before it gets its name, so that it survives a power cut; this takes
+            milliseconds.
+        remedy: what to do where it cannot be written.
+
+    Raises:
+        InputError: it cannot be written; ``path`` is what it was before.
+    """
+    partial = path.with_name(partial_name(path.name) + ending)
+    try:
+        with writing(path, remedy=remedy):
+            if parents:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            if durable:
+                _to_disk(partial, os.O_RDWR)
+            os.replace(partial, path)
+        if durable:
+            with contextlib.suppress(OSError):  # not every system synchronises folders
+                _to_disk(path.parent, os.O_RDONLY)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+@contextlib.contextmanager
+def whole_file(
+    path: Path, mode: str = "w", *, parents: bool = False, durable: bool = False, remedy: str = REMEDY
+) -> Iterator[IO[Any]]:
+    """An open file that becomes ``path`` at the end: UTF-8 text with its line ends as they are, or bytes (``"wb"``).
+
+    The arguments and the error are those of :func:`whole_path`.
+    """
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
+    with (
+        whole_path(path, parents=parents, durable=durable, remedy=remedy) as partial,
+        partial.open(mode, encoding=encoding, newline=newline) as file,
+    ):
+        yield file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all; missing folders are made."""
+    with whole_file(path, parents=True) as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """The folder to write into: it becomes ``path`` when everything is in it, and goes away where that fails.
+
+    An empty folder that is there already is written into directly, because it may be a mount or somebody's own place.
+
+    Raises:
+        InputError: ``path`` is a file or holds something, or it cannot be written.
+    """
+    out = Path(os.path.abspath(path))
+    if out.is_symlink() and not out.exists():
+        raise InputError("a link to nowhere", path=out, remedy="name a new folder")
+    there = out.exists()
+    if there and (not out.is_dir() or any(out.iterdir())):
+        kind = "the folder is not empty" if out.is_dir() else "not a folder"
+        raise InputError(kind, path=out, remedy="name a new folder, or empty this one first")
+    folder = out if there else out.with_name(partial_name(out.name))
+    try:
+        with writing(out):
+            if not there:
+                _remove(folder)  # of a killed process that had our number
+            folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+            if not there:
+                folder.rename(out)
+    except BaseException:
+        for item in folder.iterdir() if there else [folder]:
+            _remove(item)
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written right in ``folder``; what another living process writes stays.
+
+    To be called before this process writes there: what carries its own number counts as left behind.
+    """
+    for item in folder.glob(".*.partial*"):
+        if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[1] or 0)):
+            _remove(item)
+
+
+def partial_name(name: str) -> str:
+    """What a file or folder of this name is called while this process writes it."""
+    if len(whole := os.fsencode(name)) > LONGEST:
+        digest = hashlib.blake2b(whole, digest_size=8).hexdigest()
+        name = f"{whole[: LONGEST - 17].decode(errors='ignore')}-{digest}"
+    thread = "" if threading.current_thread() is threading.main_thread() else f"-{threading.get_ident()}"
+    return f".{name}.{os.getpid()}{thread}.partial"
+
+
+def _lives(process: int) -> bool:
+    """Whether another process of this number runs. Kill asks on POSIX alone; elsewhere open files cannot be removed."""
+    if process in (0, os.getpid()) or os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _to_disk(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -1,0 +1,93 @@
+"""What the keys of a configuration are: a dataclass of dataclasses, the types of its fields and other spellings."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a schema knows: the type of each key (sections before their members) and the other spellings of keys."""
+
+    kinds: dict[Key, Any]
+    aliases: dict[Key, Key]
+
+    def leads_on(self, key: Key) -> bool:
+        """Whether a mapping under ``key`` holds further keys and is no value itself."""
+        return is_dataclass(self.kinds.get(key)) or any(alias[: len(key)] == key for alias in self.aliases)
+
+
+def known_keys(schema: type) -> Known:
+    """The keys of ``schema``, a dataclass of dataclasses."""
+    aliases = {tuple(a.split(".")): tuple(key.split(".")) for a, key in getattr(schema, "aliases", {}).items()}
+    known = Known({}, aliases)
+    hints = typing.get_type_hints(schema)
+    for entry in fields(schema):
+        known.kinds[(entry.name,)] = kind = hints[entry.name]
+        if is_dataclass(kind):
+            inner = known_keys(typing.cast(type, kind))
+            known.kinds.update({(entry.name, *key): value for key, value in inner.kinds.items()})
+            known.aliases.update({(entry.name, *a): (entry.name, *key) for a, key in inner.aliases.items()})
+    return known
+
+
+def keys(schema: type) -> Iterator[str]:
+    """All dotted keys of ``schema``, sections before their members."""
+    return map(".".join, known_keys(schema).kinds)
+
+
+def spellings(schema: type) -> dict[str, str]:
+    """The other spellings of keys and sections of ``schema``, each with the key that it stands for, dotted."""
+    return {".".join(alias): ".".join(key) for alias, key in known_keys(schema).aliases.items()}
+
+
+def converted(value: Any, kind: Any) -> Any:
+    """A plain value as the type that a field has; ``ValueError`` where it is of another (5 is not text, 1 not true)."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        for choice in arguments:
+            with contextlib.suppress(ValueError, OverflowError):
+                return converted(value, choice)
+    elif origin is typing.Literal:
+        if any(type(value) is type(choice) and value == choice for choice in arguments):
+            return value
+    elif origin is tuple:
+        if isinstance(value, (list, tuple)):
+            inner = arguments[:1] * len(value) if arguments[1:] == (Ellipsis,) else arguments
+            if len(inner) == len(value):
+                return tuple(map(converted, value, inner))
+    elif origin is dict:
+        if isinstance(value, Mapping):
+            return {str(key): converted(item, arguments[1]) for key, item in value.items()}
+    elif kind is float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    elif kind in (str, Path):
+        if isinstance(value, (str, Path)):
+            return kind(value)
+    elif kind is Any or type(value) is kind:
+        return value
+    raise ValueError(value)
+
+
+def describe_type(kind: Any) -> str:
+    """A type as errors and the reference call it: ``text or null``, ``one of a, b``."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe_type(choice) for choice in arguments)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(choice) for choice in arguments)
+    if origin is tuple:
+        if arguments and arguments[-1] is Ellipsis:
+            return f"a list of {describe_type(arguments[0])}"
+        return f"a list of {len(arguments)} values"
+    names = {bool: "true or false", float: "a number", int: "a whole number", str: "text", Path: "text (a path)"}
+    return "null" if kind is type(None) else names.get(kind, str(kind))

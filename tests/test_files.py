@@ -1,0 +1,125 @@
+"""At a final name stands the whole file or folder, or what stood there before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kaname.errors import InputError
+from kaname.files import partial_name, sweep, whole_file, whole_folder, whole_path, write_text, writing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_at_the_end_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("before")
+    with whole_file(path, durable=True) as file:
+        file.write("ä\r\nb\n")
+        file.flush()
+        assert path.read_text() == "before" and names(tmp_path) == [f".a.csv.{os.getpid()}.partial", "a.csv"]
+    assert path.read_bytes() == "ä\r\nb\n".encode() and names(tmp_path) == ["a.csv"]
+    with whole_file(tmp_path / "deep" / "b", "wb", parents=True) as file:
+        file.write(b"\n")
+    assert (tmp_path / "deep" / "b").read_bytes() == b"\n"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("x"), OSError(28, "No space left on device")])
+def test_a_failure_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
+    write_text(tmp_path / "a", "before")
+    with pytest.raises((KeyboardInterrupt, ValueError)) as caught, whole_path(tmp_path / "a", ending=".x") as partial:
+        partial.write_text("half")
+        raise error
+    assert (tmp_path / "a").read_text() == "before" and names(tmp_path) == ["a"]
+    if isinstance(error, OSError):
+        assert str(caught.value).startswith(f"{tmp_path / 'a'}: cannot be written (No space left on device); free ")
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "none" / "a", tmp_path / "folder", tmp_path / "file" / "a"):
+        wanted = pytest.raises(InputError, match=r"cannot be written \(.+\); try it")
+        with wanted as caught, whole_file(path, remedy="try it") as file:
+            file.write("x")
+        assert caught.value.path == str(path) and "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="cannot be written"), writing(tmp_path):
+        raise OSError("odd")
+    assert names(tmp_path) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("name", ["n" * 250, "ü" * 125, "n" * 240 + ".json"])
+def test_long_names(tmp_path: Path, name: str) -> None:
+    with whole_file(tmp_path / name) as one, whole_file(tmp_path / (name[:-1] + "x")) as other:
+        one.write("1")
+        other.write("2")
+    assert (tmp_path / name).read_text() == "1" and (tmp_path / (name[:-1] + "x")).read_text() == "2"
+
+
+def test_a_link_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("the user's")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_text(tmp_path / "link", "new")
+    assert not (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "the user's"
+
+
+def test_threads_do_not_share_a_partial() -> None:
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(partial_name("a")))
+    thread.start()
+    thread.join()
+    assert found[0] != partial_name("a") and found[0].endswith(".partial")
+
+
+def test_sweep(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    living = os.getppid()
+    dead = [f".a.{gone.pid}.partial", f".a.{gone.pid}-140.partial", f".b.{gone.pid}.partial.mp4", ".log.csv.partial"]
+    kept = [f".a.{living}.partial", f".b.{living}-7.partial.onnx", "mine.partial", ".partial", ".a.partially", "a"]
+    for name in [*dead, *kept, f".own.{os.getpid()}.partial", f".huge.{'9' * 30}.partial"]:
+        (tmp_path / name).touch()
+    (tmp_path / f".folder.{gone.pid}.partial" / "deep").mkdir(parents=True)
+    (tmp_path / f".folder.{gone.pid}.partial" / "deep" / "a").touch()
+    sweep(tmp_path)
+    assert names(tmp_path) == sorted(kept)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_is_whole_or_not_there(tmp_path: Path, there: bool) -> None:
+    out = tmp_path / "deep" / "out"
+    if there:
+        out.mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt), whole_folder(out) as folder:
+        (folder / "a").mkdir()
+        (folder / "a" / "b.txt").touch()
+        (folder / "c.txt").touch()
+        raise KeyboardInterrupt
+    assert out.exists() == there and not [path for path in out.parent.iterdir() if path != out]
+    assert not there or not list(out.iterdir())
+    (out.parent / partial_name("out")).mkdir()
+    (out.parent / partial_name("out") / "stale").touch()
+    with whole_folder(out) as folder:
+        (folder / "c.txt").touch()
+    if there:
+        sweep(out.parent)
+    assert names(out) == ["c.txt"] and names(out.parent) == ["out"]
+
+
+def test_what_is_in_a_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
+    for path, words in (
+        (tmp_path, "not empty"), (tmp_path / "a.txt", "not a folder"), (tmp_path / "nowhere", "link to nowhere"),
+        (tmp_path / "a.txt" / "b", "cannot be written"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=words), whole_folder(path):
+            raise AssertionError("never reached")
+    assert names(tmp_path) == ["a.txt", "nowhere"]
