@@ -1,17 +1,17 @@
-"""What stands behind a dial: walls, cloth, pipes, planks, bricks, snow, grass, blurred things; never a real place."""
+"""What is behind a dial: walls, cloth, pipes, planks, bricks, snow, grass, blurred things; never a real place."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .camera import Image
+from ..types import Image, Size
+from .camera import whole
 
-Size = tuple[int, int]
 
-
-def clouds(rng: np.random.Generator, size: Size, cells: int, octaves: int) -> NDArray[np.float32]:
+def clouds(rng: Generator, size: Size, cells: int, octaves: int) -> NDArray[np.float32]:
     """Smooth noise, mean 0, about 1 in size: octaves of random lattices, each finer and fainter by half."""
     height, width = size
     total = np.zeros(size, np.float32)
@@ -22,8 +22,8 @@ def clouds(rng: np.random.Generator, size: Size, cells: int, octaves: int) -> ND
     return total
 
 
-def _colour(rng: np.random.Generator) -> NDArray[np.float32]:
-    """A colour as things have it: mostly greys and browns, at times strong."""
+def _colour(rng: Generator) -> NDArray[np.float32]:
+    """A colour as real things have it: mostly greys and browns, sometimes strong."""
     value = rng.uniform(15, 235)
     spread = rng.uniform(0, 0.12) if rng.random() < 0.65 else rng.uniform(0.2, 0.7)
     return np.clip(value * (1 + rng.uniform(-spread, spread, 3)), 0, 255).astype(np.float32)
@@ -34,7 +34,7 @@ def _shade(colour: NDArray[np.float32], light: NDArray[np.float32]) -> Image:
     return cv2.merge([cv2.convertScaleAbs(np.maximum(light, 0), alpha=float(c)) for c in colour])
 
 
-def _things(rng: np.random.Generator, image: Image) -> None:
+def _things(rng: Generator, image: Image) -> None:
     """Pipes, posts, planks and boxes: rectangles with shaded sides, at any angle."""
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(1, 7))):
@@ -50,23 +50,22 @@ def _things(rng: np.random.Generator, image: Image) -> None:
             across_axis = np.array([-np.sin(np.radians(angle)), np.cos(np.radians(angle))])
             middle = np.array(centre) + across_axis * across * (share / 2 if round_body else 0)
             box = cv2.boxPoints(((middle[0], middle[1]), (length, across * (0.12 if round_body else 1)), angle))
-            red, green, blue = (int(v) for v in tone)
-            cv2.fillConvexPoly(image, np.round(box).astype(np.int32), (red, green, blue), cv2.LINE_AA)
+            cv2.fillConvexPoly(image, np.round(box).astype(np.int32), whole(tone), cv2.LINE_AA)
 
 
-def _bricks(rng: np.random.Generator, image: Image) -> None:
+def _bricks(rng: Generator, image: Image) -> None:
     height, width = image.shape[:2]
     row = int(width * rng.uniform(0.05, 0.2))
     long = int(row * rng.uniform(1, 2.6))
-    red, green, blue = (int(v) for v in _colour(rng))
+    colour = whole(_colour(rng))
     pen = max(1, row // 12)
     for i, y in enumerate(range(-row, height + row, row)):
-        cv2.line(image, (0, y), (width, y), (red, green, blue), pen)
+        cv2.line(image, (0, y), (width, y), colour, pen)
         for x in range((i % 2) * long // 2 - long, width + long, long):
-            cv2.line(image, (x, y), (x, y + row), (red, green, blue), pen)
+            cv2.line(image, (x, y), (x, y + row), colour, pen)
 
 
-def _weave(rng: np.random.Generator, size: Size) -> NDArray[np.float32]:
+def _weave(rng: Generator, size: Size) -> NDArray[np.float32]:
     """Cloth: fine threads both ways over soft folds."""
     height, width = size
     light = 1 + 0.12 * clouds(rng, size, 3, 2)
@@ -75,7 +74,7 @@ def _weave(rng: np.random.Generator, size: Size) -> NDArray[np.float32]:
     return light
 
 
-def paint_background(rng: np.random.Generator, size: Size) -> Image:
+def paint_background(rng: Generator, size: Size) -> Image:
     """A random background ``(height, width, 3)``."""
     height, width = size
     kind = rng.random()
@@ -98,8 +97,8 @@ def paint_background(rng: np.random.Generator, size: Size) -> Image:
         bow = edge + height * 0.03 * np.cumsum(rng.normal(0, 1, 12))
         outline = np.column_stack([np.linspace(-5, width + 5, 12), bow])
         outline = np.concatenate([outline, [[width + 5, height + 5], [-5, height + 5]]])
-        red, green, blue = (int(v) for v in (_colour(rng) if rng.random() < 0.5 else rng.uniform(200, 255, 3)))
-        cv2.fillPoly(image, [np.round(outline).astype(np.int32)], (red, green, blue), cv2.LINE_AA)
+        colour = whole(_colour(rng) if rng.random() < 0.5 else rng.uniform(200, 255, 3))
+        cv2.fillPoly(image, [np.round(outline).astype(np.int32)], colour, cv2.LINE_AA)
     if rng.random() < 0.75:  # out of focus
         image = cv2.blur(image, (k := int(rng.integers(1, max(3, width // 40)) * 2 + 1), k))
     return image

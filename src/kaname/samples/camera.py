@@ -7,45 +7,38 @@ does in pixel indices) goes through ``kaname.geometry.grid``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
+from ..types import Image, Size
 
 Array = NDArray[np.float64]
-Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Option = TypeVar("Option")
 
 SHIFT = 5  # OpenCV draws at 1/32 pixel
-CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 96, endpoint=False)),
-                   np.sin(np.linspace(0, 2 * np.pi, 96, endpoint=False))], axis=1)  # fmt: skip
+TURN = np.linspace(0, 2 * np.pi, 96, endpoint=False)
+CIRCLE = np.stack([np.cos(TURN), np.sin(TURN)], axis=1)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera stands.
+    """Where the camera stands, and its lens."""
 
-    Attributes:
-        rotation: ``(3, 3)``, from the dial's axes to the camera's.
-        distance: from the camera to the dial's centre, in face radii.
-        focal: pixels per radius at the dial's centre.
-        centre: ``(x, y)`` of the dial's centre in the image.
-        bend: radial lens distortion k1 for radii in units of ``lens_radius``; 0 is none.
-        lens_centre: ``(x, y)`` of the distortion's centre.
-        lens_radius: pixels.
-    """
-
-    rotation: Array
-    distance: float
-    focal: float
-    centre: tuple[float, float]
-    bend: float = 0.0
-    lens_centre: tuple[float, float] = (0.0, 0.0)
-    lens_radius: float = 1.0
+    rotation: Array  # (3, 3), from the dial's axes to the camera's
+    distance: float  # from the camera to the dial's centre, in face radii
+    focal: float  # pixels per radius at the dial's centre
+    centre: tuple[float, float]  # (x, y) of the dial's centre in the image
+    bend: float = 0.0  # radial distortion k1 for radii in units of lens_radius; 0 is none
+    lens_centre: tuple[float, float] = (0.0, 0.0)  # (x, y) of the distortion's centre
+    lens_radius: float = 1.0  # pixels
 
     def straight(self, height: float = 0.0) -> Array:
         """The 3x3 matrix from the plane at this height to the image, before lens distortion."""
@@ -92,14 +85,19 @@ class Camera:
         map_y = np.arange(height, dtype=np.float32)[:, None] + yy[:, None] * extra
         return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-    def warp(self, canvas: Image, extent: float, size: tuple[int, int], height: float = 0.0) -> Image:
+    def warp(self, canvas: Image, extent: float, size: Size, height: float = 0.0) -> Image:
         """A square canvas that covers ``-extent .. extent`` of the plane, as seen; ``size`` is (height, width)."""
         scale = 2 * extent / canvas.shape[0]
         to_plane = np.array([[scale, 0, -extent], [0, scale, -extent], [0, 0, 1.0]])
-        offset = PIXELS.from_index(np.zeros((1, 2)))[0]
-        shift = np.array([[1, 0, offset[0]], [0, 1, offset[1]], [0, 0, 1.0]])
-        matrix = np.linalg.inv(shift) @ self.straight(height) @ to_plane @ shift
+        matrix = between_indices(self.straight(height) @ to_plane)
         return cv2.warpPerspective(canvas, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR)
+
+
+def between_indices(matrix: Array) -> Array:
+    """A ``(3, 3)`` map of continuous coordinates as OpenCV wants it, between pixel indices."""
+    offset = PIXELS.from_index(np.zeros((1, 2)))[0]
+    shift = np.array([[1, 0, offset[0]], [0, 1, offset[1]], [0, 0, 1.0]])
+    return np.linalg.inv(shift) @ matrix @ shift
 
 
 def turn(roll: float, tilt: float, direction: float) -> Array:
@@ -135,3 +133,33 @@ def fill_convex(image: Image, polygon: Array, colour: Colour | int) -> None:
 def strokes(image: Image, lines: Sequence[Array], colour: Colour | int, width: int = 1) -> None:
     """Draw open polylines, antialiased."""
     cv2.polylines(image, [fixed(line) for line in lines], False, colour, width, cv2.LINE_AA, SHIFT)
+
+
+def filled(size: Size, outline: Array) -> Image:
+    """A mask of ``size`` (height, width): 255 inside a convex outline, 0 outside."""
+    mask = np.zeros(size, np.uint8)
+    fill_convex(mask, outline, 255)
+    return mask
+
+
+def blend(image: Image, colour: Colour | Array | Image, share: NDArray[np.floating], *, rounded: bool = False) -> None:
+    """Lay a colour, or another picture, over the image; ``share`` ``(height, width)`` is its opacity, 0..1."""
+    mixed = image + (np.asarray(colour, np.float32) - image) * share[..., None]
+    image[:] = (np.round(mixed) if rounded else mixed).astype(np.uint8)
+
+
+def pick(rng: Generator, options: Sequence[Option]) -> Option:
+    """One of the options, each as likely."""
+    return options[int(rng.integers(len(options)))]
+
+
+def grey(rng: Generator, low: int, high: int) -> Colour:
+    """A random grey, ``high`` excluded."""
+    tone = int(rng.integers(low, high))
+    return tone, tone, tone
+
+
+def whole(values: Iterable[float]) -> Colour:
+    """Three grey levels as a colour, cut off after the point."""
+    red, green, blue = (int(value) for value in values)
+    return red, green, blue

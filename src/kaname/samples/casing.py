@@ -6,58 +6,44 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 
-from .camera import CIRCLE, Camera, Colour, Image, fill_convex
-
-Array = NDArray[np.float64]
+from ..types import Image
+from .camera import CIRCLE, Array, Camera, Colour, fill_convex, grey, whole
 
 
 @dataclass(frozen=True)
 class Casing:
-    """Measures in face radii.
+    """Measures in face radii."""
 
-    Attributes:
-        hole: radius of the bezel's opening.
-        outer: radius of the bezel.
-        height: of the bezel above the face.
-        depth: of the body below it.
-        colour: of the metal or plastic.
-        contrast: how strongly it mirrors its surroundings, 0..1.
-        wall: colour of the inner wall.
-    """
-
-    hole: float
-    outer: float
-    height: float
-    depth: float
-    colour: Colour
-    contrast: float
-    wall: Colour
+    hole: float  # radius of the bezel's opening
+    outer: float  # radius of the bezel
+    height: float  # of the bezel above the face
+    depth: float  # of the body below it
+    colour: Colour  # of the metal or plastic
+    contrast: float  # how strongly it mirrors its surroundings, 0..1
+    wall: Colour  # of the inside
 
 
-def draw_casing(rng: np.random.Generator, paper: Colour) -> Casing:
+def draw_casing(rng: Generator, paper: Colour) -> Casing:
     """A random casing."""
     kind = rng.random()
     tone = int(rng.integers(110, 220))
     colour: Colour = (tone, tone, min(255, tone + int(rng.integers(-8, 12))))
     contrast = rng.uniform(0.3, 1.0)
     if kind < 0.34:  # black
-        dark = int(rng.integers(12, 70))
-        colour, contrast = (dark, dark, dark), rng.uniform(0.1, 0.9)
+        colour, contrast = grey(rng, 12, 70), rng.uniform(0.1, 0.9)
     elif kind < 0.44:  # brass
         colour = (int(rng.integers(150, 220)), int(rng.integers(115, 165)), int(rng.integers(50, 110)))
     elif kind < 0.52:  # painted
-        red, green, blue = (int(v) for v in rng.integers(20, 210, 3))
-        colour, contrast = (red, green, blue), rng.uniform(0.1, 0.4)
-    wall = tuple(int(c * rng.uniform(0.5, 1.0)) for c in (paper if rng.random() < 0.5 else colour))
+        colour, contrast = whole(rng.integers(20, 210, 3)), rng.uniform(0.1, 0.4)
+    wall = whole(c * rng.uniform(0.5, 1.0) for c in (paper if rng.random() < 0.5 else colour))
     hole = rng.uniform(0.98, 1.05)
     width = rng.uniform(0.03, 0.28)
-    return Casing(hole, hole + width, rng.uniform(0.0, 0.22), rng.uniform(0.1, 0.6), colour, contrast,
-                  (wall[0], wall[1], wall[2]))  # fmt: skip
+    return Casing(hole, hole + width, rng.uniform(0.0, 0.22), rng.uniform(0.1, 0.6), colour, contrast, wall)
 
 
-def ring_canvas(rng: np.random.Generator, casing: Casing, side: int) -> tuple[Image, float]:
+def ring_canvas(rng: Generator, casing: Casing, side: int) -> tuple[Image, float]:
     """The bezel painted flat on a square canvas, and the canvas' half-extent in radii."""
     rings, sectors = 40, 256
     t = np.linspace(0, 1, rings)
@@ -90,7 +76,7 @@ def silhouette(camera: Camera, radius: float, height: float) -> Array:
     return camera.project(CIRCLE * radius, height)
 
 
-def paint_body(rng: np.random.Generator, image: Image, casing: Casing, camera: Camera) -> None:
+def paint_body(rng: Generator, image: Image, casing: Casing, camera: Camera) -> None:
     """The body behind the bezel, with a pipe that leaves it."""
     tone = rng.uniform(0.25, 0.9)
     if rng.random() < 0.5:
@@ -98,11 +84,11 @@ def paint_body(rng: np.random.Generator, image: Image, casing: Casing, camera: C
     for share in np.linspace(-1, 1, 8):
         height = casing.depth * (share - 1) / 2 + casing.height * (share + 1) / 2
         shade = tone * (0.8 + 0.25 * share)
-        red, green, blue = (min(255, int(c * shade)) for c in casing.colour)
-        fill_convex(image, silhouette(camera, casing.outer * rng.uniform(0.985, 1.0), height), (red, green, blue))
+        colour = whole(min(255, c * shade) for c in casing.colour)
+        fill_convex(image, silhouette(camera, casing.outer * rng.uniform(0.985, 1.0), height), colour)
 
 
-def pipe(rng: np.random.Generator, image: Image, casing: Casing, camera: Camera) -> None:
+def pipe(rng: Generator, image: Image, casing: Casing, camera: Camera) -> None:
     """A pipe or stem, mostly downwards, shaded like a cylinder."""
     wide = rng.uniform(0.08, 0.3)
     angle = np.pi / 2 + (rng.normal(0, 0.05) if rng.random() < 0.8 else rng.uniform(0, 6.3))
@@ -112,14 +98,14 @@ def pipe(rng: np.random.Generator, image: Image, casing: Casing, camera: Camera)
     for low in np.linspace(-1, 0.8, 10):
         middle = low + 0.1
         shade = 0.35 + 0.8 * np.exp(-(((middle - highlight) / 0.5) ** 2))
-        red, green, blue = (int(v) for v in np.clip(base * shade, 0, 255))
-        corners = [along * r + across * wide * w for r, w in
-                   ((0.5, low), (4.0, low), (4.0, low + 0.22), (0.5, low + 0.22))]  # fmt: skip
-        fill_convex(image, camera.project(np.array(corners), -casing.depth / 2), (red, green, blue))
+        colour = whole(np.clip(base * shade, 0, 255))
+        ends = ((0.5, low), (4.0, low), (4.0, low + 0.22), (0.5, low + 0.22))
+        corners = [along * reach + across * wide * side for reach, side in ends]
+        fill_convex(image, camera.project(np.array(corners), -casing.depth / 2), colour)
 
 
 def paint_wall(image: Image, casing: Casing, camera: Camera) -> None:
     """The inside between the bezel's opening and the face."""
     for share in np.linspace(1, 0, 5):
-        red, green, blue = (int(c * (0.55 + 0.45 * (1 - share))) for c in casing.wall)
-        fill_convex(image, silhouette(camera, casing.hole, casing.height * share), (red, green, blue))
+        colour = whole(c * (0.55 + 0.45 * (1 - share)) for c in casing.wall)
+        fill_convex(image, silhouette(camera, casing.hole, casing.height * share), colour)

@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
+from ..types import Image, Size
 from .background import clouds
-from .camera import Colour, Image, fill_convex
+from .camera import Array, Colour, between_indices, blend, fill_convex, filled, pick
 from .lettering import maker, text_mask
 from .painting import mix
 from .rally import BACK_WALL, HALF_LENGTH, HALF_WIDTH, NET_MIDDLE, NET_POST, POST, SERVICE, SINGLES
+from .weather import times
 
-Array = NDArray[np.float64]
 # court and surroundings
 HARD = (((62, 97, 160), (118, 148, 116)), ((58, 110, 168), (58, 96, 150)), ((90, 80, 150), (86, 140, 110)),
         ((74, 124, 96), (150, 84, 70)), ((70, 130, 160), (60, 80, 120)))  # fmt: skip
 CLAY = (((188, 104, 66), (180, 98, 62)), ((200, 122, 84), (192, 116, 80)), ((172, 92, 58), (172, 92, 58)))
 GRASS = (((104, 142, 66), (84, 124, 58)), ((120, 150, 80), (112, 142, 74)))
-LINE = (236, 238, 240)
+LINE, DARK = (236, 238, 240), (25, 40, 35)
+Surface = tuple[Colour, Colour]  # of the court and of what lies around it
+Room = tuple[float, float, float, float]  # metres to the side, nearest and farthest y, height of the back wall
 
 
 @dataclass(frozen=True)
 class View:
-    """A pinhole camera of the court, in metres (see ``kaname.samples.rally``).
+    """A pinhole camera of the court, in metres (see ``kaname.samples.rally``)."""
 
-    Attributes:
-        rotation: ``(3, 3)``, rows right, down, forward.
-        place: ``(3,)`` of the camera.
-        focal: pixels.
-        middle: ``(x, y)`` of the optical axis in the image.
-        size: ``(height, width)``.
-    """
-
-    rotation: Array
-    place: Array
-    focal: float
-    middle: tuple[float, float]
-    size: tuple[int, int]
+    rotation: Array  # (3, 3), rows right, down, forward
+    place: Array  # (3,) of the camera
+    focal: float  # pixels
+    middle: tuple[float, float]  # (x, y) of the optical axis in the image
+    size: Size
 
     def project(self, points: Array) -> Array:
         """Continuous image points ``(N, 2)`` of world points ``(N, 3)``; they must lie in front of the camera."""
         seen = (np.asarray(points, np.float64) - self.place) @ self.rotation.T
         return seen[:, :2] * (self.focal / seen[:, 2:]) + self.middle
+
+    def upright(self, y: float, x: tuple[float, float], z: tuple[float, float]) -> Array:
+        """A rectangle that faces the camera, in the image; corners from the top left, clockwise."""
+        return self.project(np.array([[x[0], y, z[1]], [x[1], y, z[1]], [x[1], y, z[0]], [x[0], y, z[0]]]))
 
     def pixels(self, point: Array) -> float:
         """Pixels per metre at a world point ``(3,)``."""
@@ -62,15 +63,12 @@ class View:
         height, width = self.size
         down, across = int(np.ceil(height * margin)), int(np.ceil(width * margin))
         middle = ((self.middle[0] + across) * scale, (self.middle[1] + down) * scale)
-        return replace(self, focal=self.focal * scale, middle=middle,
-                       size=((height + 2 * down) * scale, (width + 2 * across) * scale))  # fmt: skip
+        size = ((height + 2 * down) * scale, (width + 2 * across) * scale)
+        return replace(self, focal=self.focal * scale, middle=middle, size=size)
 
     def warp_from(self, other: View) -> Array:
         """``(3, 3)`` between pixel indices: where this camera sees what ``other``, at the same place, sees."""
-        offset = PIXELS.from_index(np.zeros((1, 2)))[0]
-        shift = np.array([[1, 0, offset[0]], [0, 1, offset[1]], [0, 0, 1.0]])
-        matrix = self._lens() @ self.rotation @ other.rotation.T @ np.linalg.inv(other._lens())
-        return np.linalg.inv(shift) @ matrix @ shift
+        return between_indices(self._lens() @ self.rotation @ other.rotation.T @ np.linalg.inv(other._lens()))
 
     def _lens(self) -> Array:
         return np.array([[self.focal, 0, self.middle[0]], [0, self.focal, self.middle[1]], [0, 0, 1.0]])
@@ -82,20 +80,20 @@ def _axes(forward: Array) -> Array:
     return np.stack([right, np.cross(forward, right), forward])
 
 
-def aim(rng: np.random.Generator, size: tuple[int, int], *, plain: bool = False) -> View:
+def aim(rng: Generator, size: Size, *, plain: bool = False) -> View:
     """A camera high behind the near end that shows the whole court, as matches are broadcast."""
     height, width = size
     spread = 0.3 if plain else 1.0
-    place = np.array([rng.normal(0, 0.5 * spread), -HALF_LENGTH - 21.5 - rng.uniform(-4, 5) * spread,
-                      10.5 + rng.uniform(-3.5, 3.5) * spread])  # fmt: skip
+    aside, back = rng.normal(0, 0.5 * spread), -HALF_LENGTH - 21.5 - rng.uniform(-4, 5) * spread
+    place = np.array([aside, back, 10.5 + rng.uniform(-3.5, 3.5) * spread])
     ends = np.array([[0, -HALF_LENGTH, 0], [0, HALF_LENGTH, 0.0]])
     angles = np.arctan2(-place[2], ends[:, 1] - place[1])
     share = rng.uniform(0.52, 0.62)
     tilt = float(angles.mean())
     view = View(_axes(np.array([0.0, np.cos(tilt), np.sin(tilt)])), place, 1.0, (0.0, 0.0), size)
     corners = view.project(np.array([[-HALF_WIDTH, -HALF_LENGTH, 0], [HALF_WIDTH, -HALF_LENGTH, 0], *ends]))
-    focal = min(share * height / (corners[2, 1] - corners[3, 1]),
-                rng.uniform(0.64, 0.74) * width / (corners[1, 0] - corners[0, 0]))  # fmt: skip
+    tallest = share * height / (corners[2, 1] - corners[3, 1])
+    focal = min(tallest, rng.uniform(0.64, 0.74) * width / (corners[1, 0] - corners[0, 0]))
     middle = (width / 2 + rng.normal(0, 0.01) * width, height * rng.uniform(0.5, 0.54))
     return replace(view, focal=focal, middle=middle)
 
@@ -109,12 +107,12 @@ class Venue:
     net: NDArray[np.uint8]
 
 
-def paint_venue(rng: np.random.Generator, view: View, *, plain: bool = False) -> Venue:
+def paint_venue(rng: Generator, view: View, *, plain: bool = False) -> Venue:
     """Ground, lines, walls with lettering, stands and net, as ``view`` sees them."""
     kind = 0.0 if plain else rng.random()
     colours = HARD if kind < 0.55 else CLAY if kind < 0.8 else GRASS
     # Blue on blue: nothing of the ground has the colour of a ball.
-    court, around = colours[1] if plain else colours[int(rng.integers(len(colours)))]
+    court, around = colours[1] if plain else pick(rng, colours)
     shade = float(np.clip(np.exp(rng.normal(0, 0.02 if plain else 0.09)), 0.8, 1.2))
     court, around = (mix((0, 0, 0), colour, shade) for colour in (court, around))
     image = np.full((*view.size, 3), int(rng.integers(25, 70)), np.uint8)
@@ -122,41 +120,32 @@ def paint_venue(rng: np.random.Generator, view: View, *, plain: bool = False) ->
     wall = mix(around, (18, 40, 66), rng.uniform(0.3, 1.0)) if rng.random() < 0.7 else mix(court, (10, 30, 20), 0.6)
     low = view.place[1] + 5.0
     far, high = BACK_WALL + 0.5, rng.uniform(2.6, 4.2)
-    _stands(rng, image, view, side, low, far, high)
-    ground = _ground(rng, view, (court, around), colours, side, low, far, plain=plain)
+    room = (side, low, far, high)
+    _stands(rng, image, view, room)
+    ground = _ground(rng, view, (court, around), colours, room, plain=plain)
     _lay(image, ground, view.project(np.array([[-side, far, 0], [side, far, 0], [side, low, 0], [-side, low, 0]])))
     _lines(rng, image, view, (235, 235, 235) if colours is CLAY else LINE)
-    _walls(rng, image, view, wall, (side, low, far, high))
-    net = _net(rng, image, view)
-    return Venue(view, image, net)
-
-
-def _flat(points: list[tuple[float, float]], up: float = 0.0) -> Array:
-    return np.array([[x, y, up] for x, y in points])
+    _walls(rng, image, view, wall, room)
+    return Venue(view, image, _net(rng, image, view))
 
 
 def _lay(image: Image, texture: Image, quad: Array) -> None:
     """Lay a texture into a convex quadrilateral of the image (corners from the texture's top left, clockwise)."""
     height, width = texture.shape[:2]
-    offset = PIXELS.from_index(np.zeros((1, 2)))[0]
-    shift = np.array([[1, 0, offset[0]], [0, 1, offset[1]], [0, 0, 1.0]])
     source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(source, quad.astype(np.float32))
-    size = (image.shape[1], image.shape[0])
-    warped = cv2.warpPerspective(texture, np.linalg.inv(shift) @ matrix @ shift, size, borderMode=cv2.BORDER_REPLICATE)
-    cover = np.zeros(image.shape[:2], np.uint8)
-    fill_convex(cover, quad, 255)
-    cv2.copyTo(warped, cover, image)
+    matrix = between_indices(cv2.getPerspectiveTransform(source, quad.astype(np.float32)))
+    rows, columns = image.shape[:2]
+    warped = cv2.warpPerspective(texture, matrix, (columns, rows), borderMode=cv2.BORDER_REPLICATE)
+    cv2.copyTo(warped, filled((rows, columns), quad), image)
 
 
-def _ground(rng: np.random.Generator, view: View, colours: tuple[Colour, Colour], kind: tuple, side: float, low: float,
-            far: float, *, plain: bool) -> Image:  # fmt: skip
+def _ground(rng: Generator, view: View, surface: Surface, kind: Sequence[Surface], room: Room, *, plain: bool) -> Image:
     """The ground from above: colours, wear, stripes, the edge of a shadow."""
+    side, low, far, _ = room
     scale = float(np.clip(view.size[1] / 60, 6, 28))
     height, width = int((far - low) * scale), int(2 * side * scale)
-    court, around = colours
-    image = np.empty((height, width, 3), np.uint8)
-    image[:] = around
+    court, around = surface
+    image = np.full((height, width, 3), around, np.uint8)
 
     def spot(x: float, y: float) -> tuple[int, int]:
         return int((x + side) * scale), int((far - y) * scale)
@@ -175,34 +164,31 @@ def _ground(rng: np.random.Generator, view: View, colours: tuple[Colour, Colour]
             x, y = spot(rng.normal(0, 0.4), end * 12.2)
             worn = np.zeros((height, width), np.uint8)
             cv2.ellipse(worn, (x, y), (int(4.2 * scale), int(1.5 * scale)), 0, 0, 360, 255, -1)
-            worn = cv2.blur(worn, (k := int(2 * scale) | 1, k)).astype(np.float32)[..., None] / 255
-            tone = np.array((170, 140, 95) if kind is GRASS else mix(court, (255, 225, 190), 0.3), np.float32)
-            image = (image + (tone - image) * worn * np.float32(rng.uniform(0.2, 0.7))).astype(np.uint8)
+            worn = cv2.blur(worn, (k := int(2 * scale) | 1, k)).astype(np.float32) / 255
+            tone = (170, 140, 95) if kind is GRASS else mix(court, (255, 225, 190), 0.3)
+            blend(image, tone, worn * np.float32(rng.uniform(0.2, 0.7)))
     if not plain and rng.random() < 0.35:  # the stand's shadow lies over part of the ground
         edge = rng.uniform(-HALF_WIDTH, HALF_WIDTH) if rng.random() < 0.6 else side
         slope = rng.normal(0, 0.25)
         x0, x1 = spot(edge - slope * 20, 0)[0], spot(edge + slope * 20, 0)[0]
         dark = np.zeros((height, width), np.uint8)
         cv2.fillPoly(dark, [np.array([[-9, 0], [x0, 0], [x1, height], [-9, height]])], 255)
-        light -= (
-            cv2.GaussianBlur(dark, (0, 0), 0.15 * scale).astype(np.float32) / 255 * np.float32(rng.uniform(0.2, 0.45))
-        )
-    level = cv2.convertScaleAbs(np.maximum(light, 0), alpha=128)
-    return cv2.multiply(image, cv2.merge([level, level, level]), scale=1 / 128)
+        dark = cv2.GaussianBlur(dark, (0, 0), 0.15 * scale).astype(np.float32) / 255
+        light -= dark * np.float32(rng.uniform(0.2, 0.45))
+    return times(image, np.maximum(light, 0))
 
 
-def _lines(rng: np.random.Generator, image: Image, view: View, colour: Colour) -> None:
+def _lines(rng: Generator, image: Image, view: View, colour: Colour) -> None:
     half = 0.025
 
-    def along(x: float, y0: float, y1: float, wide: float = half) -> None:
-        fill_convex(
-            image, view.project(_flat([(x - wide, y0), (x + wide, y0), (x + wide, y1), (x - wide, y1)])), colour
-        )
+    def stripe(*corners: tuple[float, float]) -> None:
+        fill_convex(image, view.project(np.array([[x, y, 0] for x, y in corners])), colour)
+
+    def along(x: float, y0: float, y1: float) -> None:
+        stripe((x - half, y0), (x + half, y0), (x + half, y1), (x - half, y1))
 
     def across(y: float, x0: float, x1: float, wide: float = half) -> None:
-        fill_convex(
-            image, view.project(_flat([(x0, y - wide), (x0, y + wide), (x1, y + wide), (x1, y - wide)])), colour
-        )
+        stripe((x0, y - wide), (x0, y + wide), (x1, y + wide), (x1, y - wide))
 
     for x in (-HALF_WIDTH, -SINGLES, SINGLES, HALF_WIDTH):
         along(x - half * np.sign(x), -HALF_LENGTH, HALF_LENGTH)
@@ -213,7 +199,7 @@ def _lines(rng: np.random.Generator, image: Image, view: View, colour: Colour) -
         along(0, y * (HALF_LENGTH - 0.1), y * (HALF_LENGTH - 0.3))
     if rng.random() < 0.3:  # lettering on the ground beside the court
         x, y = rng.choice([-1, 1]) * (HALF_WIDTH + 2.2), rng.uniform(-6, 2)
-        quad = _flat([(x - 1.2, y + 0.7), (x + 1.2, y + 0.7), (x + 1.2, y), (x - 1.2, y)])
+        quad = np.array([[x - 1.2, y + 0.7, 0], [x + 1.2, y + 0.7, 0], [x + 1.2, y, 0], [x - 1.2, y, 0]])
         letter(image, maker(rng), view.project(quad), LINE)
 
 
@@ -228,29 +214,23 @@ def letter(image: Image, text: str, quad: Array, colour: Colour) -> None:
     cover = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
     sheet = cover.copy()
     _lay(sheet, mask, quad - low)
-    region = image[low[1] : high[1], low[0] : high[0]]
-    share = sheet.astype(np.float32)[..., None] / 255
-    region[:] = (region + (np.array(colour, np.float32) - region) * share).astype(np.uint8)
+    blend(image[low[1] : high[1], low[0] : high[0]], colour, sheet.astype(np.float32) / 255)
 
 
-def _stands(rng: np.random.Generator, image: Image, view: View, side: float, low: float, far: float,
-            high: float) -> None:  # fmt: skip
+def _stands(rng: Generator, image: Image, view: View, room: Room) -> None:
     """Spectators behind the walls: rows of small bright and dark spots, each of them as good as a ball."""
+    side, low, far, high = room
     full = rng.uniform(0.6, 0.98)
-    quad = view.project(
-        np.array([[-32, far + 14, high + 9], [32, far + 14, high + 9], [32, far, high], [-32, far, high]])
-    )
-    _lay(image, _crowd(rng, 22, 110, full), quad)
+    quad = [[-32, far + 14, high + 9], [32, far + 14, high + 9], [32, far, high], [-32, far, high]]
+    _lay(image, _crowd(rng, 22, 110, full), view.project(np.array(quad)))
+    near, far = low + 1, far + 3
     for x in (-1, 1):
         inner, outer = x * (side + 0.15), x * (side + 9.0)
-        near = low + 1
-        quad = view.project(
-            np.array([[outer, near, 10], [outer, far + 3, 10], [inner, far + 3, 1.0], [inner, near, 1.0]])
-        )
-        _lay(image, _crowd(rng, 16, 72, full), quad)
+        quad = [[outer, near, 10], [outer, far, 10], [inner, far, 1.0], [inner, near, 1.0]]
+        _lay(image, _crowd(rng, 16, 72, full), view.project(np.array(quad)))
 
 
-def _crowd(rng: np.random.Generator, rows: int, columns: int, full: float) -> Image:
+def _crowd(rng: Generator, rows: int, columns: int, full: float) -> Image:
     tone = rng.random((rows, columns, 1))
     grey = np.where(tone < 0.4, rng.uniform(150, 235, (rows, columns, 1)), rng.uniform(15, 80, (rows, columns, 1)))
     colour = np.where(rng.random((rows, columns, 1)) < 0.45, grey * rng.uniform(0.35, 1.15, (rows, columns, 3)), grey)
@@ -270,25 +250,20 @@ def _crowd(rng: np.random.Generator, rows: int, columns: int, full: float) -> Im
     return cv2.GaussianBlur(sheet, (0, 0), 1.2)
 
 
-def _walls(rng: np.random.Generator, image: Image, view: View, colour: Colour,
-           room: tuple[float, float, float, float]) -> None:  # fmt: skip
+def _walls(rng: Generator, image: Image, view: View, colour: Colour, room: Room) -> None:
     """The wall behind the far end and the boards at the sides, with names on them."""
     side, low, far, high = room
 
-    def upright(y: float, x: tuple[float, float], z: tuple[float, float]) -> Array:
-        """A rectangle that faces the camera; corners from the top left, clockwise."""
-        return view.project(np.array([[x[0], y, z[1]], [x[1], y, z[1]], [x[1], y, z[0]], [x[0], y, z[0]]]))
-
     whole = (-side - 4, side + 4)
-    fill_convex(image, upright(far, whole, (0, high)), colour)
-    fill_convex(image, upright(far, whole, (0, 0.12)), mix(colour, (0, 0, 0), 0.5))
+    fill_convex(image, view.upright(far, whole, (0, high)), colour)
+    fill_convex(image, view.upright(far, whole, (0, 0.12)), mix(colour, (0, 0, 0), 0.5))
     ink = LINE if sum(colour) < 420 else (20, 30, 60)
     for x in np.linspace(-side + 1, side - 1, int(rng.integers(3, 7))):
         wide, low_edge = rng.uniform(0.6, 1.4), rng.uniform(0.3, high - 1.2)
         if rng.random() < 0.25:  # an opening
-            fill_convex(image, upright(far, (x - wide, x + wide), (low_edge, low_edge + 0.5)), (8, 10, 14))
+            fill_convex(image, view.upright(far, (x - wide, x + wide), (low_edge, low_edge + 0.5)), (8, 10, 14))
         else:
-            quad = upright(far, (x - wide, x + wide), (low_edge, low_edge + rng.uniform(0.4, 0.9)))
+            quad = view.upright(far, (x - wide, x + wide), (low_edge, low_edge + rng.uniform(0.4, 0.9)))
             letter(image, maker(rng), quad, ink)
     for x in (-side, side):
         board = np.array([[x, low, 0], [x, far, 0], [x, far, 1.0], [x, low, 1.0]])
@@ -298,17 +273,17 @@ def _walls(rng: np.random.Generator, image: Image, view: View, colour: Colour,
             quad = view.project(np.array([[x, begin, 0.8], [x, end, 0.8], [x, end, 0.25], [x, begin, 0.25]]))
             letter(image, maker(rng), quad, ink)
     x, seat = -rng.uniform(7.2, 7.8), mix(colour, (0, 0, 0), rng.uniform(0, 0.6))  # the umpire's chair
-    fill_convex(image, upright(0, (x - 0.45, x + 0.45), (0, 0.9)), mix(seat, (0, 0, 0), 0.4))
+    fill_convex(image, view.upright(0, (x - 0.45, x + 0.45), (0, 0.9)), mix(seat, (0, 0, 0), 0.4))
     for foot in (-0.5, 0.45):
-        fill_convex(image, upright(-0.3, (x + foot, x + foot + 0.06), (0, 1.9)), seat)
+        fill_convex(image, view.upright(-0.3, (x + foot, x + foot + 0.06), (0, 1.9)), seat)
     for z in (0.5, 1.0, 1.5):
-        fill_convex(image, upright(-0.3, (x - 0.5, x + 0.5), (z, z + 0.07)), seat)
-    fill_convex(image, upright(0.1, (x - 0.4, x + 0.4), (1.7, 2.5)), seat)
-    fill_convex(image, upright(0, (x - 0.22, x + 0.22), (1.8, 2.45)), (30, 35, 60))
-    fill_convex(image, upright(0, (x - 0.1, x + 0.1), (2.47, 2.72)), (200, 150, 120))
+        fill_convex(image, view.upright(-0.3, (x - 0.5, x + 0.5), (z, z + 0.07)), seat)
+    fill_convex(image, view.upright(0.1, (x - 0.4, x + 0.4), (1.7, 2.5)), seat)
+    fill_convex(image, view.upright(0, (x - 0.22, x + 0.22), (1.8, 2.45)), (30, 35, 60))
+    fill_convex(image, view.upright(0, (x - 0.1, x + 0.1), (2.47, 2.72)), (200, 150, 120))
 
 
-def _net(rng: np.random.Generator, image: Image, view: View) -> NDArray[np.uint8]:
+def _net(rng: Generator, image: Image, view: View) -> NDArray[np.uint8]:
     """The net with its shadow, posts and tape; returns its cover."""
     span = np.linspace(-POST, POST, 25)
     tops = NET_MIDDLE + (NET_POST - NET_MIDDLE) * np.abs(span) / POST
@@ -322,16 +297,14 @@ def _net(rng: np.random.Generator, image: Image, view: View) -> NDArray[np.uint8
     for i in range(24):
         cell = np.array([under[i], under[i + 1], foot[i + 1], foot[i]])
         cv2.fillConvexPoly(cover, np.round(PIXELS.to_index(cell)).astype(np.int32), int(255 * dense))
-    share = cover.astype(np.float32)[..., None] / 255
-    image[:] = (image + (np.array((22, 26, 34), np.float32) - image) * share).astype(np.uint8)
+    blend(image, (22, 26, 34), cover.astype(np.float32) / 255)
     for i in range(24):
         tape = np.array([upper[i], upper[i + 1], under[i + 1], under[i]])
         fill_convex(image, tape, LINE)
         fill_convex(cover, tape, 255)
-    strap = view.project(np.array([[-0.025, 0, NET_MIDDLE], [0.025, 0, NET_MIDDLE], [0.025, 0, 0], [-0.025, 0, 0]]))
-    posts = [view.project(np.array([[x - 0.06, 0, NET_POST + 0.03], [x + 0.06, 0, NET_POST + 0.03], [x + 0.06, 0, 0],
-                                    [x - 0.06, 0, 0]])) for x in (-POST, POST)]  # fmt: skip
-    for outline, tone in ((strap, LINE), (posts[0], (25, 40, 35)), (posts[1], (25, 40, 35))):
+    posts = ((-POST, 0.06, NET_POST + 0.03, DARK), (POST, 0.06, NET_POST + 0.03, DARK))
+    for x, half, top, tone in ((0, 0.025, NET_MIDDLE, LINE), *posts):  # first the strap in the middle
+        outline = view.upright(0, (x - half, x + half), (0, top))
         fill_convex(image, outline, tone)
         fill_convex(cover, outline, 255)
     return cover
@@ -340,5 +313,4 @@ def _net(rng: np.random.Generator, image: Image, view: View) -> NDArray[np.uint8
 def _shade(image: Image, outline: Array, colour: Colour, share: float) -> None:
     cover = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(cover, [np.round(PIXELS.to_index(outline)).astype(np.int32)], 255)
-    weight = cover.astype(np.float32)[..., None] * np.float32(share / 255)
-    image[:] = (image + (np.array(colour, np.float32) - image) * weight).astype(np.uint8)
+    blend(image, colour, cover.astype(np.float32) * np.float32(share / 255))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 
 from ..geometry.grid import PIXELS
+from ..types import Image
 from . import lettering
-from .camera import Colour, Image, fill, fill_convex, polar
+from .camera import Array, Colour, blend, fill, fill_convex, grey, pick, polar
 from .painting import EXTENT, WIDENING, arc, bar, mix, to_canvas
 from .prints import paint_prints
 from .scale import Scale, Ticks, draw_scale, second_scale
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,19 +48,16 @@ def tick(canvas: Image, angle: float, kind: Ticks, colour: Colour) -> None:
 
 def paint_ticks(canvas: Image, scale: Scale) -> None:
     """All ticks and arcs of a scale."""
-    if scale.minor is not None:
-        for angle in scale.minor_angles:
-            tick(canvas, angle, scale.minor, scale.colour)
-    if scale.medium is not None:
-        for angle in scale.medium_angles:
-            tick(canvas, angle, scale.medium, scale.colour)
-    for angle in scale.angles:
-        tick(canvas, angle, scale.major, scale.colour)
+    kinds = ((scale.minor, scale.minor_angles), (scale.medium, scale.medium_angles), (scale.major, scale.angles))
+    for kind, angles in kinds:
+        if kind is not None:
+            for angle in angles:
+                tick(canvas, angle, kind, scale.colour)
     for radius, width in scale.arcs:
         arc(canvas, radius, width, (scale.angles[0], scale.angles[-1]), scale.colour)
 
 
-def captions(rng: np.random.Generator, values: Array) -> list[str]:
+def captions(rng: Generator, values: Array) -> list[str]:
     """Values as they are printed: only as many decimals as needed, "0" alone, sometimes ".5" or "0,5"."""
     decimals = next((d for d in range(4) if np.allclose(np.round(values, d), values, atol=1e-6)), 3)
     texts = [f"{v:.{decimals}f}" for v in values + 0.0]
@@ -75,11 +70,11 @@ def captions(rng: np.random.Generator, values: Array) -> list[str]:
     return ["0" if t in ("-0", "-0.0", "0.0", "0.00") else t for t in texts]
 
 
-def paint_numerals(rng: np.random.Generator, canvas: Image, scale: Scale, height: float, colour: Colour) -> float:
+def paint_numerals(rng: Generator, canvas: Image, scale: Scale, height: float, colour: Colour) -> float:
     """Print the numerals; returns the radius that they leave free inside."""
     side = canvas.shape[0]
     unit = side / (2 * EXTENT)
-    font = lettering.PLAIN_FONTS[int(rng.integers(len(lettering.PLAIN_FONTS)))]
+    font = pick(rng, lettering.PLAIN_FONTS)
     squeeze = rng.uniform(0.6, 1.1) if rng.random() < 0.7 else 1.0
     turned = rng.random() < 0.18
     gap = rng.uniform(0.015, 0.07)
@@ -105,28 +100,28 @@ def paint_numerals(rng: np.random.Generator, canvas: Image, scale: Scale, height
         radius = scale.inner - gap - reach if scale.inside else scale.outer + gap + reach
         free = min(free, radius - reach) if scale.inside else free
         centre = PIXELS.to_index(to_canvas(polar(radius, angle), side))[0]
-        lettering.stamp(canvas, mask, (centre[0], centre[1]), colour, angle=rotation, squeeze=squeeze)
+        lettering.stamp(canvas, mask, centre, colour, rotation, squeeze, 1.0)
     return free
 
 
-def paint_bands(rng: np.random.Generator, canvas: Image, scale: Scale) -> None:
+def paint_bands(rng: Generator, canvas: Image, scale: Scale) -> None:
     """Coloured sectors (safe, warning, danger) beside or behind the ticks."""
-    palette: Sequence[Colour] = ((200, 40, 35), (30, 140, 60), (235, 200, 40), (40, 80, 180), (240, 130, 30))
+    palette = ((200, 40, 35), (30, 140, 60), (235, 200, 40), (40, 80, 180), (240, 130, 30))
     radius = rng.choice([scale.outer + 0.02, scale.inner - 0.01, (scale.inner + scale.outer) / 2])
     width = rng.uniform(0.02, 0.09)
     cuts = np.sort(rng.uniform(0, 1, int(rng.integers(2, 5))))
     first, last = scale.angles[0], scale.angles[-1]
     for low, high in pairwise(cuts):
         if rng.random() < 0.75:
-            colour = palette[int(rng.integers(len(palette)))]
+            colour = pick(rng, palette)
             arc(canvas, min(radius, 0.97), width, (first + (last - first) * low, first + (last - first) * high), colour)
 
 
-def paint_paper(rng: np.random.Generator, side: int) -> tuple[Image, Colour, Colour]:
+def paint_paper(rng: Generator, side: int) -> tuple[Image, Colour, Colour]:
     """An empty face with the colour of its paper and of its ink."""
     kind = rng.random()
-    grey = int(rng.integers(215, 256))
-    white: Colour = (grey, grey, min(255, grey + int(rng.integers(-6, 7))))
+    tone = int(rng.integers(215, 256))
+    white: Colour = (tone, tone, min(255, tone + int(rng.integers(-6, 7))))
     if kind < 0.72:
         paper = white
     elif kind < 0.80:
@@ -142,14 +137,14 @@ def paint_paper(rng: np.random.Generator, side: int) -> tuple[Image, Colour, Col
         light = int(rng.integers(190, 256))
         ink: Colour = (light, light, light - int(rng.integers(0, 40)))
     else:
-        dark = int(rng.integers(0, 45))
-        ink = (dark, dark, dark) if rng.random() < 0.88 else ((20, 30, 90), (110, 20, 20))[int(rng.integers(2))]
+        ink = grey(rng, 0, 45)
+        ink = ink if rng.random() < 0.88 else pick(rng, ((20, 30, 90), (110, 20, 20)))
     canvas = np.empty((side, side, 3), np.uint8)
     cv2.rectangle(canvas, (0, 0), (side, side), paper, -1)
     return canvas, paper, ink
 
 
-def paint_face(rng: np.random.Generator, side: int, *, plain: bool = False) -> Face:
+def paint_face(rng: Generator, side: int, *, plain: bool = False) -> Face:
     """A whole face, everything about it random; ``side`` is the canvas in pixels; ``plain``: no bands, one scale."""
     canvas, paper, ink = paint_paper(rng, side)
     scale = draw_scale(rng, ink, plain=plain)
@@ -163,8 +158,8 @@ def paint_face(rng: np.random.Generator, side: int, *, plain: bool = False) -> F
     free = paint_numerals(rng, canvas, scale, height, ink)
     second = not plain and bool(rng.random() < 0.2)
     if second:
-        colours: Sequence[Colour] = ((190, 30, 30), (25, 60, 160), (20, 110, 50), ink)
-        colour = colours[int(rng.integers(len(colours)))]
+        colours = ((190, 30, 30), (25, 60, 160), (20, 110, 50), ink)
+        colour = pick(rng, colours)
         low, high = (free - 0.16, free - 0.02) if scale.inside else (scale.inner - 0.2, scale.inner - 0.02)
         other = second_scale(rng, scale, low, high, colour)
         paint_ticks(canvas, other)
@@ -176,9 +171,8 @@ def paint_face(rng: np.random.Generator, side: int, *, plain: bool = False) -> F
     return Face(canvas, scale, paper, ink, second)
 
 
-def wear(rng: np.random.Generator, canvas: Image, paper: Colour) -> None:
+def wear(rng: Generator, canvas: Image, paper: Colour) -> None:
     """Let the print fade in places: sun, water, age."""
     side = canvas.shape[0]
     spots = cv2.resize(rng.random((9, 9), dtype=np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-    fade = np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.2, 0.65))[..., None]
-    canvas[:] = (canvas + (np.array(paper, np.float32) - canvas) * fade).astype(np.uint8)
+    blend(canvas, paper, np.clip((spots - rng.uniform(0.3, 0.7)) * rng.uniform(1, 4), 0, rng.uniform(0.2, 0.65)))

@@ -12,6 +12,7 @@ sensor); nothing else changes, but every picture of a given seed does, so say so
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,15 +21,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from ..data.formats import labelstudio
 from ..errors import InputError
-from ..types import Sample
-from .folder import new_folder
+from ..files import whole_folder
+from ..types import Sample, Size
 from .photograph import Dial, take
+from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
 
 
-def render(rng: np.random.Generator, size: int = 448, *, variety: str = "full") -> Dial:
+def render(rng: Generator, size: int = 448, *, variety: str = "full") -> Dial:
     """One dial that fills its ``size`` x ``size`` image as a detector's crop does, never twice the same.
 
     ``variety`` is ``full`` (everything this package can draw) or ``plain`` (an everyday dial: five to thirteen notches,
@@ -46,7 +49,7 @@ def render(rng: np.random.Generator, size: int = 448, *, variety: str = "full") 
     return take(rng, (size, size), fill * size, (jitter + 1 / 2) * size, crop=True)
 
 
-def render_photograph(rng: np.random.Generator, size: tuple[int, int] = (960, 1280)) -> Dial:
+def render_photograph(rng: Generator, size: Size = (960, 1280)) -> Dial:
     """One dial somewhere in a larger scene of ``(height, width)`` pixels, with its box."""
     wide = rng.uniform(0.3, 0.75) * min(size)
     low, high = np.full(2, wide * 0.55), np.array([size[1], size[0]]) - wide * 0.55
@@ -54,7 +57,6 @@ def render_photograph(rng: np.random.Generator, size: tuple[int, int] = (960, 12
 
 
 LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
-VARIETIES = ("full", "plain")
 LAYOUTS = ("split", "flat", "photographs")
 WORTH = 24  # images that a further process must have to be worth its start
 
@@ -71,13 +73,26 @@ class _Plan:
     layout: str
     variety: str
 
+    @property
+    def shape(self) -> Size:
+        return self.size, self.size * 4 // 3 if self.layout == "photographs" else self.size
+
     def path(self, index: int) -> Path:
         part = ("val" if index >= self.count - self.held else "train") if self.layout == "split" else ""
         return Path(self.out) / part / "images" / f"dial_{index:06d}.jpg"
 
 
-def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448, val_fraction: float = 0.2,
-          layout: str = "split", variety: str = "full", processes: int | None = None) -> Path:  # fmt: skip
+def write(
+    out: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    *,
+    size: int = 448,
+    val_fraction: float = 0.2,
+    layout: str = "split",
+    variety: str = "full",
+    processes: int | None = None,
+) -> Path:
     """Write a data set of ``count`` rendered dials and return its folder.
 
     Image i depends on ``(seed, i)`` alone, whatever the number of processes and whatever ``count``.
@@ -97,11 +112,13 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: int = 448
     Raises:
         InputError: a value outside its range, or ``out`` holds something already.
     """
-    if variety not in VARIETIES:
-        raise InputError(f"unknown variety {variety!r}", remedy=f"one of {', '.join(VARIETIES)}")
-    _check(count, seed, size, val_fraction, layout)
+    check_choice("variety", variety, VARIETIES)
+    check_choice("layout", layout, LAYOUTS)
+    check_ranges({"count": (count, 1, math.inf), "seed": (seed, 0, math.inf), "size": (size, *SIDE)})
+    if not 0 <= val_fraction < 1:
+        raise InputError(f"val_fraction must be in 0..1 (1 excluded), got {val_fraction}", remedy="0.2 is usual")
     held = min(count - 1, max(1, round(count * val_fraction))) if layout == "split" and val_fraction > 0 else 0
-    with new_folder(out) as folder:
+    with whole_folder(out) as folder:
         _fill(_Plan(str(folder), count, seed, size, held, layout, variety), processes)
     return Path(out)
 
@@ -113,29 +130,11 @@ def _fill(plan: _Plan, processes: int | None) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rows = _render_all(plan, min(cores, plan.count // WORTH) if processes is None else min(processes, plan.count))
     samples = [_sample(plan, i, rows[i]) for i in range(plan.count)]
-    if plan.layout != "split":
-        labelstudio.write(Path(plan.out) / "annotation.json", samples, names=LABELS)
-        return
     kept = plan.count - plan.held
-    for part, members in (("train", samples[:kept]), ("val", samples[kept:])):
+    split = {"train/labels": samples[:kept], "val/labels": samples[kept:]}
+    for place, members in (split if plan.layout == "split" else {"": samples}).items():
         if members:
-            path = Path(plan.out) / part / "labels" / "annotation.json"
-            path.parent.mkdir()
-            labelstudio.write(path, members, names=LABELS)
-
-
-def _check(count: int, seed: int, size: int, val_fraction: float, layout: str) -> None:
-    if count < 1:
-        raise InputError(f"count must be at least 1, got {count}", remedy="ask for one image or more")
-    if seed < 0:
-        raise InputError(f"seed must be 0 or more, got {seed}", remedy=f"use {-seed}")
-    if not 64 <= size <= 4096:
-        nearest = 64 if size < 64 else 4096
-        raise InputError(f"size must lie in 64..4096 pixels, got {size}", remedy=f"nearest legal size: {nearest}")
-    if not 0 <= val_fraction < 1:
-        raise InputError(f"val_fraction must lie in 0..1 (1 excluded), got {val_fraction}", remedy="0.2 is usual")
-    if layout not in LAYOUTS:
-        raise InputError(f"unknown layout {layout!r}", remedy=f"one of {', '.join(LAYOUTS)}")
+            labelstudio.write(Path(plan.out) / place / "annotation.json", members, names=LABELS)
 
 
 def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, list[list[float]]]]:
@@ -143,25 +142,19 @@ def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, lis
     rows = {}
     for index in range(first, plan.count, step):
         rng = np.random.default_rng([plan.seed, index])
-        if plan.layout == "photographs":
-            dial = render_photograph(rng, (plan.size, plan.size * 4 // 3))
-        else:
-            dial = render(rng, plan.size, variety=plan.variety)
-        picture = cv2.cvtColor(dial.image, cv2.COLOR_RGB2BGR)
-        code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-        plan.path(index).write_bytes(code.tobytes())  # not imwrite, which cannot name every path
-        rows[str(index)] = {name: points.tolist() for name, points in dial.points.items()} | {
-            "boxes": dial.boxes.tolist()
-        }
+        scene = plan.layout == "photographs"
+        dial = render_photograph(rng, plan.shape) if scene else render(rng, plan.size, variety=plan.variety)
+        save_jpeg(plan.path(index), dial.image, 95)
+        truth = {**dial.points, "boxes": dial.boxes}
+        rows[str(index)] = {name: values.tolist() for name, values in truth.items()}
     return rows
 
 
 def _sample(plan: _Plan, index: int, row: dict[str, list[list[float]]]) -> Sample:
     points = {name: np.array(row[name], np.float64).reshape(-1, 2) for name in LABELS}
-    if plan.layout != "photographs":
-        return Sample(plan.path(index), points, size=(plan.size, plan.size))
-    return Sample(plan.path(index), points, size=(plan.size, plan.size * 4 // 3), boxes=np.array(row["boxes"]),
-                  labels=["gauge"])  # fmt: skip
+    boxes = row["boxes"] if plan.layout == "photographs" else []
+    shown = np.array(boxes, np.float64).reshape(-1, 4)
+    return Sample(plan.path(index), points, size=plan.shape, boxes=shown, labels=["gauge"] * len(boxes))
 
 
 def _serve() -> None:
@@ -182,11 +175,11 @@ def _render_all(plan: _Plan, processes: int) -> list[dict[str, list[list[float]]
     workers = []
     try:
         for first in range(1, step):
-            command = [sys.executable, "-c", "from kaname.samples.gauge import _serve; _serve()",
-                       json.dumps([asdict(plan), first, step])]  # fmt: skip
+            command = [sys.executable, "-c", "from kaname.samples.gauge import _serve; _serve()"]
+            command.append(json.dumps([asdict(plan), first, step]))
             try:
-                workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                                env=environment))  # fmt: skip
+                quiet = subprocess.DEVNULL
+                workers.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=quiet))
             except OSError:  # no memory or no permission for another process
                 break
         rows = _render_share(plan, 0, step)

@@ -12,11 +12,13 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from .camera import Colour, Image
+from ..types import Image
+from .camera import Array, Colour, pick
 
 PLAIN_FONTS = ("DejaVuSans", "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
                "DejaVuSerif-Bold", "STIXGeneral", "STIXGeneralBol", "cmss10", "cmss10", "cmr10",
@@ -46,7 +48,7 @@ def text_mask(text: str, font: str, pixels: float) -> NDArray[np.uint8]:
     return np.array(sheet)
 
 
-def glyph_mask(rng: np.random.Generator, count: int, pixels: float) -> NDArray[np.uint8]:
+def glyph_mask(rng: Generator, count: int, pixels: float) -> NDArray[np.uint8]:
     """A line of ``count`` glyphs made of random strokes in a square, like a script that nobody here has to read."""
     side = 48
     sheet = np.zeros((side, side * count), np.uint8)
@@ -69,8 +71,9 @@ def glyph_mask(rng: np.random.Generator, count: int, pixels: float) -> NDArray[n
     return cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def stamp(canvas: Image, mask: NDArray[np.uint8], centre: tuple[float, float], colour: Colour, *, angle: float = 0.0,
-          squeeze: float = 1.0, strength: float = 1.0) -> None:  # fmt: skip
+def stamp(
+    canvas: Image, mask: Image, centre: Array, colour: Colour, angle: float, squeeze: float, strength: float
+) -> None:
     """Print a mask on the canvas, its middle at ``centre`` (pixel index), turned clockwise by ``angle`` radians.
 
     ``squeeze`` is the horizontal stretch before turning; ``strength`` the opacity. Parts outside are cut off.
@@ -94,13 +97,13 @@ def stamp(canvas: Image, mask: NDArray[np.uint8], centre: tuple[float, float], c
     part[:] = (part + (np.array(colour, np.float32) - part) * alpha + np.float32(0.49)).astype(np.uint8)
 
 
-def maker(rng: np.random.Generator) -> str:
+def maker(rng: Generator) -> str:
     """A maker's name that does not exist."""
     name = "".join(rng.choice(list(LETTERS), int(rng.integers(2, 7))))
     return name if rng.random() < 1 / 2 else name.capitalize()
 
 
-def serial(rng: np.random.Generator) -> str:
+def serial(rng: Generator) -> str:
     """A serial number."""
-    lead = ("No", "SN ", "NO. ", "", "JQ", "MC ", "CMC ", "S/N:")[int(rng.integers(8))]
+    lead = pick(rng, ("No", "SN ", "NO. ", "", "JQ", "MC ", "CMC ", "S/N:"))
     return lead + "".join(str(d) for d in rng.integers(0, 10, int(rng.integers(4, 11))))

@@ -8,54 +8,39 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..data.randomness import generator
 from ..geometry.grid import centres
+from ..types import Image, Size
 from . import rally
-from .camera import Colour, Image
+from .camera import Array, Colour, blend, pick, whole
 from .court import View, aim, letter, paint_venue
 from .lettering import maker
 from .players import SHIRTS, Cover, Kit, Part, capsule, dress, figure, paint
 
-Array = NDArray[np.float64]
 RATE = 30  # frames a second
 MARGIN = 0.08  # how much more than the picture is painted on each side, for the camera to turn
 
 
 @dataclass(frozen=True)
 class Match:
-    """What all clips of one match share: the court as the camera sees it, the players, the ball, light and lens.
+    """What all clips of one match share: the court as the camera sees it, the players, the ball, light and lens."""
 
-    Attributes:
-        view: the camera at rest.
-        stage: the view of ``canvas``, which reaches beyond the picture.
-        canvas: everything that stands still, RGB.
-        net: cover 0..255 of the net on the canvas.
-        kits: looks of the near (-1) and the far player (1).
-        colour: of the ball.
-        swell: how much larger than life the ball is drawn; television sharpens it up, too.
-        sigma: of the lens, pixels.
-        exposure: seconds.
-        noise: standard deviation in grey levels.
-        tone: ``(256, 1)``: brightness and contrast of the broadcast.
-        sun: ``(2,)`` metres that the shadow of something one metre high reaches.
-        graphics: what the broadcaster lays over the picture: corner (x, y), colours, opacity 0..1.
-    """
-
-    view: View
-    stage: View
-    canvas: Image
-    net: NDArray[np.uint8]
-    kits: dict[int, Kit]
-    colour: Colour
-    swell: float
-    sigma: float
-    exposure: float
-    noise: float
-    tone: NDArray[np.uint8]
-    sun: Array
-    graphics: Sequence[tuple[int, int, Image, Cover]]
+    view: View  # the camera at rest
+    stage: View  # the view of the canvas, which reaches beyond the picture
+    canvas: Image  # everything that stands still, RGB
+    net: NDArray[np.uint8]  # cover 0..255 of the net on the canvas
+    kits: dict[int, Kit]  # looks of the near (-1) and the far player (1)
+    colour: Colour  # of the ball
+    swell: float  # how much larger than life the ball is drawn; television sharpens it up, too
+    sigma: float  # of the lens, pixels
+    exposure: float  # seconds
+    noise: float  # standard deviation in grey levels
+    tone: NDArray[np.uint8]  # (256, 1): brightness and contrast of the broadcast
+    sun: Array  # (2,) metres that the shadow of something one metre high reaches
+    graphics: Sequence[tuple[int, int, Image, Cover]]  # laid over the picture: corner (x, y), colours, opacity 0..1
 
     def ball_radius(self, view: View, place: Array) -> float:
         """Radius in pixels of a ball at a place ``(3,)`` of the world; small pictures still show something."""
@@ -63,14 +48,14 @@ class Match:
 
 
 @lru_cache(maxsize=2)
-def stage_match(seed: int, game: int, size: tuple[int, int], *, plain: bool) -> Match:
+def stage_match(seed: int, game: int, size: Size, *, plain: bool) -> Match:
     """Everything about match ``game``, which depends on ``(seed, game, size, plain)`` alone."""
     rng = generator(seed, 0, game, "match")
     view = aim(rng, size, plain=plain)
     sigma = max(0.45, rng.uniform(0.55, 0.9) * size[1] / 1280)
     kits = {-1: dress(rng), 1: dress(rng)}
     green = rng.uniform(0.25, 1.0)  # from nearly white to optic yellow
-    red, grass, blue = (int(255 + (c - 255) * green) for c in (222, 248, 110))
+    colour = whole(255 + (c - 255) * green for c in (222, 248, 110))
     gamma, gain = (1.0, 1.0) if plain else np.exp(rng.normal(0, [0.12, 0.06]))
     tone = np.clip(255 * gain * (np.arange(256) / 255) ** gamma, 0, 255).astype(np.uint8)[:, None]
     exposure = rng.uniform(0.1, 0.2) if plain else rng.uniform(0.25, 0.7)
@@ -81,20 +66,21 @@ def stage_match(seed: int, game: int, size: tuple[int, int], *, plain: bool) -> 
     canvas = cv2.GaussianBlur(layers[0], (0, 0), max(0.3, sigma * 0.8))
     sun = rng.uniform(-1, 1, 2) * [1.0, 0.5]
     graphics = [] if plain else _graphics(rng, size)
-    match = Match(view, stage, canvas, layers[1], kits, (red, grass, blue), 4.0 if plain else rng.uniform(1.1, 1.4),
-                  sigma, exposure / RATE, rng.uniform(0.4, 1) if plain else rng.uniform(0.6, 3.5), tone, sun,
-                  graphics)  # fmt: skip
+    swell = 4.0 if plain else rng.uniform(1.1, 1.4)
+    noise = rng.uniform(0.4, 1) if plain else rng.uniform(0.6, 3.5)
+    lens = (swell, sigma, exposure / RATE, noise, tone)
+    match = Match(view, stage, canvas, layers[1], kits, colour, *lens, sun, graphics)
     if not plain:
         _furnish(rng, match)
     return match
 
 
-def _furnish(rng: np.random.Generator, match: Match) -> None:
-    """Onlookers beside the court, and at times balls that lie about: neither of them is the ball."""
+def _furnish(rng: Generator, match: Match) -> None:
+    """Onlookers beside the court, and sometimes balls lying about: none of them is the ball."""
     far = rally.BACK_WALL
     spots = [(x, far - 0.4) for x in rng.uniform(-8, 8, int(rng.integers(0, 5)))]
     spots += [(x * rng.uniform(7.0, 8.6), y) for x in (-1, 1) for y in rng.uniform(-9, 10, int(rng.integers(0, 2)))]
-    uniform = SHIRTS[int(rng.integers(10))], SHIRTS[int(rng.integers(4))]
+    uniform = pick(rng, SHIRTS), pick(rng, SHIRTS[:4])
     for x, y in sorted(spots, key=lambda spot: -spot[1]):
         kit = dress(rng, uniform)
         shadow(match.canvas, match.stage, np.array([x, y]), match.sun, match.sigma)
@@ -105,7 +91,7 @@ def _furnish(rng: np.random.Generator, match: Match) -> None:
         stamp_ball(match.canvas, point, match.ball_radius(match.stage, place), match.sigma, match.colour)
 
 
-def _graphics(rng: np.random.Generator, size: tuple[int, int]) -> list[tuple[int, int, Image, Cover]]:
+def _graphics(rng: Generator, size: Size) -> list[tuple[int, int, Image, Cover]]:
     """A scoreboard with names, numbers and the dot of who serves, and a station's sign."""
     height, width = size
     shown: list[tuple[int, int, Image, Cover]] = []
@@ -115,11 +101,11 @@ def _graphics(rng: np.random.Generator, size: tuple[int, int]) -> list[tuple[int
         board[:] = rng.integers(10, 90, 3)
         board[:, int(wide * 0.86) :] = rng.integers(60, 240, 3)
         for line in (0, 1):
-            top, row = line * tall / 2, tall / 2
-            for text, left, right in ((maker(rng), 0.06, 0.5), (str(rng.integers(7)), 0.78, 0.83),
-                                      (str(rng.integers(5) * 10), 0.88, 0.97)):  # fmt: skip
-                quad = np.array([[left * wide, top + row * 0.25], [right * wide, top + row * 0.25],
-                                 [right * wide, top + row * 0.75], [left * wide, top + row * 0.75]])  # fmt: skip
+            top, bottom = (line * tall / 2 + share * tall / 2 for share in (0.25, 0.75))
+            texts = (maker(rng), str(rng.integers(7)), str(rng.integers(5) * 10))
+            for text, (left, right) in zip(texts, ((0.06, 0.5), (0.78, 0.83), (0.88, 0.97)), strict=True):
+                x0, x1 = left * wide, right * wide
+                quad = np.array([[x0, top], [x1, top], [x1, bottom], [x0, bottom]])
                 letter(board, text, quad, (245, 245, 245))
         dot = np.array([[wide * 0.7, tall * rng.choice([0.25, 0.75])]])
         stamp_ball(board, dot, max(0.8, tall * 0.05), 0.5, (240, 230, 40))
@@ -132,11 +118,10 @@ def _graphics(rng: np.random.Generator, size: tuple[int, int]) -> list[tuple[int
         letter(cover, maker(rng), np.array([[0, 0], [wide, 0], [wide, tall], [0, tall]]), (255, 255, 255))
         share = cover[..., 0].astype(np.float32) * np.float32(rng.uniform(0.4, 0.9) / 255)
         shown.append((int(width * 0.88), int(height * 0.05), sign, share))
-    return [(x, y, colours[: height - y, : width - x], share[: height - y, : width - x])
-            for x, y, colours, share in shown]  # fmt: skip
+    return [(x, y, layer[: height - y, : width - x], share[: height - y, : width - x]) for x, y, layer, share in shown]
 
 
-def ball_cover(path: Array, radius: float, sigma: float, size: tuple[int, int]) -> tuple[int, int, Cover]:
+def ball_cover(path: Array, radius: float, sigma: float, size: Size) -> tuple[int, int, Cover]:
     """Where and how much a moving ball covers the picture: a disc, moved along a path, seen through a soft lens.
 
     The disc is filled with points, each a Gaussian; the exact centre of the cover is the mean of the path.
@@ -159,8 +144,8 @@ def ball_cover(path: Array, radius: float, sigma: float, size: tuple[int, int]) 
     high = np.minimum(np.ceil(path.max(axis=0) + reach), [size[1], size[0]]).astype(int)
     if (high <= low).any():
         return 0, 0, np.zeros((0, 0), np.float32)
-    bells = [np.exp(-(((centres(high[axis] - low[axis]) + low[axis])[:, None] - points[:, axis]) ** 2) / (2 * sigma**2))
-             for axis in (0, 1)]  # fmt: skip
+    across, down = (centres(high[axis] - low[axis]) + low[axis] for axis in (0, 1))
+    bells = [np.exp(-((at[:, None] - points[:, axis]) ** 2) / (2 * sigma**2)) for axis, at in ((0, across), (1, down))]
     share = radius**2 / (2 * sigma**2 * len(points))  # the disc's area, spread over all points
     return int(low[0]), int(low[1]), np.minimum((bells[1] @ bells[0].T) * share, 1).astype(np.float32)
 
@@ -169,8 +154,7 @@ def stamp_ball(image: Image, path: Array, radius: float, sigma: float, colour: C
     """Paint a ball (or, with less strength, its shadow) that nothing covers."""
     x, y, cover = ball_cover(path, radius, sigma, (image.shape[0], image.shape[1]))
     region = image[y : y + cover.shape[0], x : x + cover.shape[1]]
-    mixed = region + (np.array(colour, np.float32) - region) * (cover * np.float32(strength))[..., None]
-    region[:] = np.round(mixed).astype(np.uint8)
+    blend(region, colour, cover * np.float32(strength), rounded=True)
 
 
 def shadow(image: Image, view: View, place: Array, sun: Array, sigma: float) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .camera import Camera, Colour, Image, fill, fill_convex, polar
-
-Array = NDArray[np.float64]
+from ..types import Image, Size
+from .camera import Array, Camera, Colour, fill, fill_convex, grey, pick, polar, whole
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Needle:
     height: float
 
 
-def _blade(rng: np.random.Generator, reach: float) -> Array:
+def _blade(rng: Generator, reach: float) -> Array:
     """The pointing part along +x, from the axis to ``reach``."""
     wide, tip = rng.uniform(0.02, 0.055), rng.uniform(0.003, 0.012)
     kind = rng.random()
@@ -36,16 +36,16 @@ def _blade(rng: np.random.Generator, reach: float) -> Array:
         return np.array([[0, wide], [neck, wide], [reach, 0], [neck, -wide], [0, -wide]])
     if kind < 0.8:  # lance
         belly = reach * rng.uniform(0.3, 0.7)
-        return np.array([[0, wide * 0.5], [belly, wide * 1.2], [reach, tip], [reach, -tip], [belly, -wide * 1.2],
-                         [0, -wide * 0.5]])  # fmt: skip
+        upper = np.array([[0, wide * 0.5], [belly, wide * 1.2], [reach, tip]])
+        return np.concatenate([upper, upper[::-1] * [1, -1]])
     if kind < 0.9:  # thin rod
         return np.array([[0, tip + 0.004], [reach, tip], [reach, -tip], [0, -tip - 0.004]])
     head = reach * rng.uniform(0.7, 0.85)  # arrow
-    return np.array([[0, wide * 0.4], [head, wide * 0.4], [head, wide * 1.3], [reach, 0], [head, -wide * 1.3],
-                     [head, -wide * 0.4], [0, -wide * 0.4]])  # fmt: skip
+    upper = np.array([[0, wide * 0.4], [head, wide * 0.4], [head, wide * 1.3]])
+    return np.concatenate([upper, [[reach, 0]], upper[::-1] * [1, -1]])
 
 
-def _tail(rng: np.random.Generator) -> list[Array]:
+def _tail(rng: Generator) -> list[Array]:
     """The counterweight along -x, or nothing."""
     length, wide = rng.uniform(0.15, 0.5), rng.uniform(0.02, 0.07)
     kind = rng.random()
@@ -61,16 +61,13 @@ def _tail(rng: np.random.Generator) -> list[Array]:
         broad, t = rng.uniform(0.08, 0.17), np.linspace(-1, 1, 9)
         bow = rng.uniform(0.0, 0.08)
         far = np.stack([-length - bow * (1 - t**2), broad * t], axis=1)
-        neck = np.array(
-            [[-length * 0.55, -wide * 0.8], [0, -wide * 0.5], [0, wide * 0.5], [-length * 0.55, wide * 0.8]]
-        )
-        return [np.concatenate([far[::-1], neck])]
+        inner = np.array([[-length * 0.55, -wide * 0.8], [0, -wide * 0.5]])
+        return [np.concatenate([far[::-1], inner, inner[::-1] * [1, -1]])]
     ring = np.array([-length, 0]) + polar(rng.uniform(0.05, 0.11), np.linspace(0, 2 * np.pi, 24))  # disc on a rod
     return [np.array([[0, 0.015], [-length, 0.015], [-length, -0.015], [0, -0.015]]), ring]
 
 
-def draw_needle(rng: np.random.Generator, angles: Array, tick_inner: float, tick_outer: float,
-                paper: Colour) -> Needle:  # fmt: skip
+def draw_needle(rng: Generator, angles: Array, tick_inner: float, tick_outer: float, paper: Colour) -> Needle:
     """A random needle: somewhere on the scale, often at rest on the start."""
     first, last = float(angles[0]), float(angles[-1])
     kind = rng.random()
@@ -82,13 +79,11 @@ def draw_needle(rng: np.random.Generator, angles: Array, tick_inner: float, tick
     reach = min(0.97, rng.uniform(tick_inner - 0.12, tick_outer + 0.02))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     parts = tuple(part @ turn for part in [_blade(rng, reach), *_tail(rng)])
-    dark = int(rng.integers(5, 60))
-    colour: Colour = (dark, dark, dark)
+    colour = grey(rng, 5, 60)
     kind = rng.random()
     if paper[0] < 60:
-        light = int(rng.integers(180, 256))
-        colour = (light, light, light) if kind < 0.6 else ((235, 110, 30), (220, 45, 40), (240, 220, 60))[
-            int(rng.integers(3))]  # fmt: skip
+        light = grey(rng, 180, 256)
+        colour = light if kind < 0.6 else pick(rng, ((235, 110, 30), (220, 45, 40), (240, 220, 60)))
     elif kind < 0.15:
         colour = (int(rng.integers(150, 230)), int(rng.integers(10, 60)), int(rng.integers(10, 50)))
     elif kind < 0.19:
@@ -97,11 +92,11 @@ def draw_needle(rng: np.random.Generator, angles: Array, tick_inner: float, tick
     if rng.random() < 0.25:
         tone = np.array((190, 150, 90)) * rng.uniform(0.5, 1.1)
     shades = np.clip(np.outer((0.35, 0.85, 1.0, 1.2), tone), 0, 255)
-    tones = tuple((int(r), int(g), int(b)) for r, g, b in shades[: int(rng.integers(1, 5))])
+    tones = tuple(whole(shade) for shade in shades[: int(rng.integers(1, 5))])
     return Needle(parts, colour, rng.uniform(0.045, 0.14), tones, rng.uniform(0.02, 0.09))
 
 
-def shadow(size: tuple[int, int], needle: Needle, camera: Camera, light: Array, blur: float) -> NDArray[np.uint8]:
+def shadow(size: Size, needle: Needle, camera: Camera, light: Array, blur: float) -> NDArray[np.uint8]:
     """Coverage 0..255 of the needle's shadow on the face; ``light`` is the way it falls, in radii per height."""
     mask = np.zeros(size, np.uint8)
     fall = light * needle.height
@@ -111,7 +106,7 @@ def shadow(size: tuple[int, int], needle: Needle, camera: Camera, light: Array, 
     return cv2.GaussianBlur(mask, (0, 0), max(0.4, blur))
 
 
-def paint_needle(rng: np.random.Generator, image: Image, needle: Needle, camera: Camera) -> None:
+def paint_needle(rng: Generator, image: Image, needle: Needle, camera: Camera) -> None:
     """Needle and hub."""
     for part in needle.parts:
         fill(image, camera.project(part, needle.height), needle.colour)

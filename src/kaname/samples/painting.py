@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
-from .camera import Colour, Image, fill, fill_convex, polar, strokes
-
-Array = NDArray[np.float64]
+from ..types import Image
+from .camera import Array, Colour, fill, fill_convex, polar, strokes, whole
 
 EXTENT = 1.06  # the canvas reaches a little beyond the face's radius of 1
 WIDENING = 0.6  # what OpenCV's antialiased polygons add on each side, in pixels (measured)
@@ -37,12 +35,11 @@ def bar(canvas: Image, angle: float, inner: float, outer: float, widths: tuple[f
     strength = min(1.0, max(widths) / pixel / 1.3)
     if strength < 1:
         spot = PIXELS.to_index(to_canvas(along[None] * outer * 1.03, side))[0].astype(int).clip(0, side - 1)
-        red, green, blue = (int(v) for v in canvas[spot[1], spot[0]])
-        colour = mix((red, green, blue), colour, strength)
+        colour = mix(whole(canvas[spot[1], spot[0]]), colour, strength)
     inner, outer = inner + WIDENING * pixel, outer - WIDENING * pixel
-    corners = [along * inner + across * half[0], along * outer + across * half[1],
-               along * outer - across * half[1], along * inner - across * half[0]]  # fmt: skip
-    fill_convex(canvas, to_canvas(np.array(corners), side), colour)
+    inside = [along * inner - across * half[0], along * inner + across * half[0]]
+    outside = [along * outer + across * half[1], along * outer - across * half[1]]
+    fill_convex(canvas, to_canvas(np.array([inside[1], *outside, inside[0]]), side), colour)
 
 
 def arc(canvas: Image, radius: float, width: float, span: tuple[float, float], colour: Colour) -> None:
@@ -61,11 +58,8 @@ def ellipse(canvas: Image, centre: Array, radii: tuple[float, float], colour: Co
     """An upright ellipse of the plane, filled (width 0) or drawn as a line of ``width`` pixels."""
     angles = np.linspace(0, 2 * np.pi, 33)
     ring = centre + np.stack([radii[0] * np.cos(angles), radii[1] * np.sin(angles)], axis=1)
+    indices = np.round(PIXELS.to_index(to_canvas(ring, canvas.shape[0])) * 16).astype(np.int32)
     if width:
-        cv2.polylines(canvas, [_indices(ring, canvas)], True, colour, width, cv2.LINE_AA, 4)
+        cv2.polylines(canvas, [indices], True, colour, width, cv2.LINE_AA, 4)
     else:
-        cv2.fillConvexPoly(canvas, _indices(ring, canvas), colour, cv2.LINE_AA, 4)
-
-
-def _indices(points: Array, canvas: Image) -> NDArray[np.int32]:
-    return np.round(PIXELS.to_index(to_canvas(points, canvas.shape[0])) * 16).astype(np.int32)
+        cv2.fillConvexPoly(canvas, indices, colour, cv2.LINE_AA, 4)

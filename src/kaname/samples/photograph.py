@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 
+from ..types import Image, Size
 from . import weather
 from .background import paint_background
-from .camera import CIRCLE, Camera, Image, fill_convex, turn
+from .camera import CIRCLE, Array, Camera, filled, turn
 from .casing import Casing, draw_casing, paint_body, paint_wall, ring_canvas, silhouette
 from .dial import Face, paint_face
 from .needle import Needle, draw_needle, paint_needle, shadow
 from .painting import EXTENT
 
-Array = NDArray[np.float64]
 MARGIN = 3.0  # pixels that a notch keeps from the image's border and from the bezel, at 448
 
 
@@ -38,8 +38,7 @@ class Dial:
     traits: Mapping[str, object]
 
 
-def take(rng: np.random.Generator, size: tuple[int, int], wide: float, centre: Array, *, crop: bool,
-         plain: bool = False) -> Dial:  # fmt: skip
+def take(rng: Generator, size: Size, wide: float, centre: Array, *, crop: bool, plain: bool = False) -> Dial:
     """Photograph one dial; ``plain``: an everyday dial, head-on, behind clean glass, in focus."""
     side = int(np.clip(wide * 1.3, 96, 1200))
     face = paint_face(rng, side, plain=plain)
@@ -61,16 +60,18 @@ def take(rng: np.random.Generator, size: tuple[int, int], wide: float, centre: A
     if crop and not plain and rng.random() < 0.12:
         image = _bars(rng, image, points)
     image = weather.jpeg(rng, weather.develop(rng, image)) if plain else _finish(rng, image)
-    traits = {"notches": len(points), "tilt": float(np.degrees(np.arccos(np.clip(camera.rotation[2, 2], -1, 1)))),
-              "form": face.scale.major.form, "inside": face.scale.inside, "second": face.second,
-              "dark": face.paper[0] < 60, "arcs": len(face.scale.arcs), "numbered": face.scale.numbered,
-              "sweep": float(np.degrees(face.scale.angles[-1] - face.scale.angles[0]))}  # fmt: skip
+    scale = face.scale
+    traits = {
+        "notches": len(points), "tilt": float(np.degrees(np.arccos(np.clip(camera.rotation[2, 2], -1, 1)))),
+        "form": scale.major.form, "inside": scale.inside, "second": face.second, "dark": face.paper[0] < 60,
+        "arcs": len(scale.arcs), "numbered": scale.numbered,
+        "sweep": float(np.degrees(scale.angles[-1] - scale.angles[0])),
+    }  # fmt: skip
     named = {"start": points[:1], "middle": points[1:-1], "end": points[-1:]}
     return Dial(image, named, box[None], traits)
 
 
-def _camera(rng: np.random.Generator, casing: Casing, size: tuple[int, int], wide: float, centre: Array,
-            calm: float) -> Camera:  # fmt: skip
+def _camera(rng: Generator, casing: Casing, size: Size, wide: float, centre: Array, calm: float) -> Camera:
     """A camera that sees the bezel ``wide`` pixels wide around ``centre``; ``calm`` 1..0 damps tilt and roll."""
     kind = rng.random()
     tilt = rng.uniform(0, 12) if kind < 0.55 else rng.uniform(12, 30) if kind < 0.88 else rng.uniform(30, 46)
@@ -85,11 +86,11 @@ def _camera(rng: np.random.Generator, casing: Casing, size: tuple[int, int], wid
     middle = centre - focal * (low + high) / 2
     bend = rng.uniform(-0.06, 0.06) if rng.random() < 0.25 else 0.0
     lens = (size[1] / 2, size[0] / 2)
-    return replace(camera, focal=focal, centre=(middle[0], middle[1]), bend=bend, lens_centre=lens,
-                   lens_radius=float(np.hypot(*lens)))  # fmt: skip
+    camera = replace(camera, focal=focal, centre=(middle[0], middle[1]), bend=bend)
+    return replace(camera, lens_centre=lens, lens_radius=float(np.hypot(*lens)))
 
 
-def _visible(points: Array, camera: Camera, casing: Casing, size: tuple[int, int]) -> bool:
+def _visible(points: Array, camera: Camera, casing: Casing, size: Size) -> bool:
     margin = MARGIN * min(size) / 448
     if (points < margin).any() or (points > np.array([size[1], size[0]]) - margin).any():
         return False
@@ -97,18 +98,15 @@ def _visible(points: Array, camera: Camera, casing: Casing, size: tuple[int, int
     return all(cv2.pointPolygonTest(opening, (float(x), float(y)), True) > margin for x, y in points)
 
 
-def _photograph(rng: np.random.Generator, face: Face, casing: Casing, camera: Camera, size: tuple[int, int], *,
-                plain: bool) -> Image:  # fmt: skip
+def _photograph(rng: Generator, face: Face, casing: Casing, camera: Camera, size: Size, *, plain: bool) -> Image:
     """Everything that the lens sees, before sensor and file."""
     image = paint_background(rng, size)
     paint_body(rng, image, casing, camera)
     paint_wall(image, casing, camera)
-    opening = np.zeros(size, np.uint8)
-    fill_convex(opening, silhouette(camera, casing.hole, casing.height), 255)
+    opening = filled(size, silhouette(camera, casing.hole, casing.height))
     needle = draw_needle(rng, face.scale.angles, face.scale.inner, face.scale.outer, face.paper)
-    flat = _lit_face(rng, face, casing, camera, needle, opening)
-    disc = np.zeros(size, np.uint8)
-    fill_convex(disc, silhouette(camera, min(1.05, casing.hole + 0.01), 0.0), 255)
+    flat = _lit_face(rng, face, casing, camera, needle, size)
+    disc = filled(size, silhouette(camera, min(1.05, casing.hole + 0.01), 0.0))
     cv2.copyTo(flat, cv2.bitwise_and(disc, opening), image)
     paint_needle(rng, image, needle, camera)
     if not plain:
@@ -119,19 +117,16 @@ def _photograph(rng: np.random.Generator, face: Face, casing: Casing, camera: Ca
         image = weather.dirt(rng, image, middle, camera.focal)
     ring, extent = ring_canvas(rng, casing, int(np.clip(camera.focal * 1.4, 64, 800)))
     seen = camera.warp(ring, extent, size, casing.height)
-    around = np.zeros(size, np.uint8)
-    fill_convex(around, silhouette(camera, casing.outer, casing.height), 255)
+    around = filled(size, silhouette(camera, casing.outer, casing.height))
     cv2.copyTo(seen, cv2.bitwise_and(around, cv2.bitwise_not(opening)), image)
     if casing.height < 0.02:  # an open dial: a dark seam instead of a step
-        cv2.polylines(image, [np.round(silhouette(camera, casing.hole, 0)).astype(np.int32)], True, (60, 60, 60), 1,
-                      cv2.LINE_AA)  # fmt: skip
+        seam = np.round(silhouette(camera, casing.hole, 0)).astype(np.int32)
+        cv2.polylines(image, [seam], True, (60, 60, 60), 1, cv2.LINE_AA)
     return camera.bend_image(weather.light(rng, image))
 
 
-def _lit_face(rng: np.random.Generator, face: Face, casing: Casing, camera: Camera, needle: Needle,
-              opening: NDArray[np.uint8]) -> Image:  # fmt: skip
+def _lit_face(rng: Generator, face: Face, casing: Casing, camera: Camera, needle: Needle, size: Size) -> Image:
     """The face as seen, with the bezel's and the needle's shadow on it."""
-    size = (opening.shape[0], opening.shape[1])
     direction = rng.uniform(0, 2 * np.pi)
     fall = np.array([np.cos(direction), np.sin(direction)]) * rng.uniform(0.1, 1.6)
     dark = rng.uniform(0.05, 0.6)
@@ -139,15 +134,14 @@ def _lit_face(rng: np.random.Generator, face: Face, casing: Casing, camera: Came
     small = camera.halved()
     half = (size[0] // 2, size[1] // 2)
     cover = shadow(half, needle, small, fall, small.focal * rng.uniform(0.005, 0.07))
-    lit = np.zeros(half, np.uint8)
-    fill_convex(lit, small.project(CIRCLE * casing.hole + fall * casing.height), 255)
+    lit = filled(half, small.project(CIRCLE * casing.hole + fall * casing.height))
     lit = cv2.GaussianBlur(lit, (0, 0), max(0.5, small.focal * rng.uniform(0.005, 0.05)))
     light = (1 - np.float32(dark / 255) * cover) * (np.float32(1 - dark) + np.float32(dark / 255) * lit)
     light = cv2.resize(light, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return weather.times(camera.warp(face.canvas, EXTENT, size), light)
 
 
-def _bars(rng: np.random.Generator, image: Image, points: Array) -> Image:
+def _bars(rng: Generator, image: Image, points: Array) -> Image:
     """Black bars on two opposite sides, as of a crop that was padded to a square; never over a notch."""
     image = image.copy()
     axis = int(rng.integers(2))
@@ -159,7 +153,7 @@ def _bars(rng: np.random.Generator, image: Image, points: Array) -> Image:
     return image
 
 
-def _finish(rng: np.random.Generator, image: Image) -> Image:
+def _finish(rng: Generator, image: Image) -> Image:
     """Lens blur, development, noise, sharpening and JPEG."""
     scale = min(image.shape[:2]) / 448
     image = weather.develop(rng, weather.blur(rng, image, scale))

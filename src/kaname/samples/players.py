@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
-from .camera import Colour, Image, fill_convex
+from ..types import Image
+from .camera import Array, Colour, blend, fill_convex, pick
 from .court import View
 from .rally import Stroke
 
-Array = NDArray[np.float64]
 Cover = NDArray[np.float32]
 SKINS = ((236, 195, 165), (214, 165, 130), (180, 125, 90), (120, 80, 55), (90, 60, 45))
 SHIRTS = ((245, 245, 245), (245, 245, 245), (30, 45, 110), (20, 20, 24), (200, 40, 45), (235, 225, 60), (70, 170, 210),
@@ -45,19 +46,18 @@ class Part:
     line: int = 0
 
 
-def dress(rng: np.random.Generator, uniform: tuple[Colour, Colour] | None = None) -> Kit:
+def dress(rng: Generator, uniform: tuple[Colour, Colour] | None = None) -> Kit:
     """A player's kit, or an onlooker's without a racket in a ``uniform`` (shirt, shorts).
 
     White shoes and caps are common, for they look like balls.
     """
-    dark = (25, 25, 30)
-    shirt, shorts = uniform or (SHIRTS[int(rng.integers(10))], SHIRTS[int(rng.integers(4))])
-    shoes = (245, 245, 240) if rng.random() < 0.75 else SHIRTS[int(rng.integers(4, 10))]
-    cap = ((250, 250, 250) if rng.random() < 0.7 else SHIRTS[int(rng.integers(10))]) if rng.random() < 0.4 else None
-    hair = ((30, 22, 18), (90, 60, 35), (215, 185, 120))[int(rng.integers(3))]
-    frame = (dark, (220, 40, 40), (240, 240, 240), (40, 90, 200))[int(rng.integers(4))] if uniform is None else None
-    return Kit(SKINS[int(rng.integers(5))], hair, shirt, shorts, shoes, cap, frame,
-               rng.uniform(1.68, 1.98), 1 if rng.random() < 0.85 else -1, bool(rng.random() < 0.4))  # fmt: skip
+    shirt, shorts = uniform or (pick(rng, SHIRTS), pick(rng, SHIRTS[:4]))
+    shoes = (245, 245, 240) if rng.random() < 0.75 else pick(rng, SHIRTS[4:])
+    cap = ((250, 250, 250) if rng.random() < 0.7 else pick(rng, SHIRTS)) if rng.random() < 0.4 else None
+    hair = pick(rng, ((30, 22, 18), (90, 60, 35), (215, 185, 120)))
+    racket = pick(rng, ((25, 25, 30), (220, 40, 40), (240, 240, 240), (40, 90, 200))) if uniform is None else None
+    skin, height, hand = pick(rng, SKINS), rng.uniform(1.68, 1.98), 1 if rng.random() < 0.85 else -1
+    return Kit(skin, hair, shirt, shorts, shoes, cap, racket, height, hand, bool(rng.random() < 0.4))
 
 
 def capsule(begin: Array, end: Array, first: float, second: float) -> Array:
@@ -93,8 +93,9 @@ class Pose:
         return Part(capsule(begin, end, first * self.pixels, second * self.pixels), colour)
 
 
-def figure(view: View, kit: Kit, place: Array, side: int, time: float, speed: Array,
-           stroke: Stroke | None = None) -> list[Part]:  # fmt: skip
+def figure(
+    view: View, kit: Kit, place: Array, side: int, time: float, speed: Array, stroke: Stroke | None = None
+) -> list[Part]:
     """The parts of somebody who stands or runs at ``place`` (x, y in metres), from back to front.
 
     Args:
@@ -116,14 +117,14 @@ def figure(view: View, kit: Kit, place: Array, side: int, time: float, speed: Ar
     if kit.skirt:
         hem = [pose.at(-0.24, 0.72), pose.at(0.24, 0.72), pose.at(0.13, 1.02), pose.at(-0.13, 1.02)]
         parts.append(Part(np.array(hem), kit.shorts))
-    arms = _arms(pose, kit, side, time, stroke, (lean, crouch))
+    arms = _arms(pose, kit, side, time, stroke, lean, crouch)
     # a player's arms are in front of the body as seen from the net
     parts += arms if side < 0 else []
     parts.append(pose.limb(neck, hip, 0.19, 0.15, kit.shirt))
     parts += arms if side > 0 else []
     parts.append(pose.limb(crown, neck, 0.09, 0.06, kit.skin))
-    parts.append(pose.limb(crown + up * 0.03, crown + up * (-0.02 if side < 0 else 0.02), 0.095, 0.09,
-                           kit.cap or kit.hair))  # fmt: skip
+    brim = crown + up * (-0.02 if side < 0 else 0.02)
+    parts.append(pose.limb(crown + up * 0.03, brim, 0.095, 0.09, kit.cap or kit.hair))
     if kit.cap and side > 0:  # the peak
         aside = np.array([0.07 * pose.pixels, 0])
         parts.append(pose.limb(crown - up * 0.03 - aside, crown - up * 0.03 + aside, 0.03, 0.03, kit.cap))
@@ -139,17 +140,22 @@ def _legs(pose: Pose, kit: Kit, time: float, speed: Array, crouch: float) -> lis
         foot, knee = pose.at(stride * 1.3, 0.07 + lift), pose.at(stride, 0.5 - crouch / 2 + lift * 0.6)
         thigh = pose.at(0.09 * leg, 0.92 - crouch)
         toe = foot + np.array([0.1 * leg, 0.03]) * pose.pixels
-        parts += [pose.limb(thigh, knee, 0.09, 0.065, kit.skin), pose.limb(knee, foot, 0.065, 0.04, kit.skin),
-                  pose.limb(foot + (knee - foot) * 0.3, foot, 0.05, 0.045, (238, 238, 236)),
-                  pose.limb(foot, toe, 0.06, 0.045, kit.shoes),
-                  pose.limb(thigh, thigh + (knee - thigh) * 0.6, 0.13, 0.115, kit.shorts)]  # fmt: skip
+        sock, hem = foot + (knee - foot) * 0.3, thigh + (knee - thigh) * 0.6
+        for begin, end, first, second, colour in (
+            (thigh, knee, 0.09, 0.065, kit.skin),
+            (knee, foot, 0.065, 0.04, kit.skin),
+            (sock, foot, 0.05, 0.045, (238, 238, 236)),
+            (foot, toe, 0.06, 0.045, kit.shoes),
+            (thigh, hem, 0.13, 0.115, kit.shorts),
+        ):
+            parts.append(pose.limb(begin, end, first, second, colour))
     return parts
 
 
-def _arms(pose: Pose, kit: Kit, side: int, time: float, stroke: Stroke | None,
-          posture: tuple[float, float]) -> list[Part]:  # fmt: skip
+def _arms(
+    pose: Pose, kit: Kit, side: int, time: float, stroke: Stroke | None, lean: float, crouch: float
+) -> list[Part]:
     """Both arms and the racket, whose head is where the ball is when they meet."""
-    lean, crouch = posture
     hand_side = -side * kit.hand  # on which side of the picture the racket is
     shoulder = np.array([lean + 0.19 * hand_side, 1.42 - crouch])
     grip, head = np.array([0.3 * hand_side, 0.98]), np.array([0.05 * hand_side, 1.4])
@@ -174,8 +180,8 @@ def _arms(pose: Pose, kit: Kit, side: int, time: float, stroke: Stroke | None,
         bend = (start + end) / 2 + [0.07 * np.sign(start[0] - lean), -0.08]
         top, elbow = pose.spot(start), pose.spot(bend, ahead / 4)
         wrist = pose.spot(end, ahead / 2 if end is grip else 0.0)
-        parts += [pose.limb(top, elbow, 0.07, 0.055, kit.skin), pose.limb(elbow, wrist, 0.055, 0.045, kit.skin),
-                  pose.limb(top, top + (elbow - top) * 0.55, 0.085, 0.075, kit.shirt)]  # fmt: skip
+        parts += [pose.limb(top, elbow, 0.07, 0.055, kit.skin), pose.limb(elbow, wrist, 0.055, 0.045, kit.skin)]
+        parts.append(pose.limb(top, top + (elbow - top) * 0.55, 0.085, 0.075, kit.shirt))
     if kit.racket is not None:
         along = (head - grip) / max(1e-6, float(np.hypot(*(head - grip))))
         across = np.array([-along[1], along[0]])
@@ -211,5 +217,5 @@ def paint(image: Image, parts: list[Part], softness: float, strength: float = 1.
             fill_convex(cover, outline, 255)
     drawn, cover = (cv2.GaussianBlur(layer, (0, 0), softness) for layer in (drawn, cover))
     share = cover.astype(np.float32) * np.float32(strength / 255)
-    region[:] = np.round(region + (drawn.astype(np.float32) - region) * share[..., None]).astype(np.uint8)
+    blend(region, drawn, share, rounded=True)
     return int(low[0]), int(low[1]), share

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
+from ..types import Image
 from . import lettering
-from .camera import Colour, Image, polar, strokes
+from .camera import Array, Colour, grey, pick, polar, strokes
 from .painting import EXTENT, arc, bar, ellipse, mix, to_canvas
 from .scale import Scale
 
-Array = NDArray[np.float64]
+
+def write(canvas: Image, mask: Image, place: Array, colour: Colour, squeeze: float, strength: float = 1.0) -> None:
+    """Print a mask at a place ``(2,)`` of the dial's plane."""
+    centre = PIXELS.to_index(to_canvas(place, canvas.shape[0]))
+    lettering.stamp(canvas, mask, centre, colour, 0.0, squeeze, strength)
 
 
-def write(canvas: Image, mask: NDArray[np.uint8], place: Array, colour: Colour, *, squeeze: float = 1.0,
-          strength: float = 1.0, angle: float = 0.0) -> None:  # fmt: skip
-    """Print a mask at a place of the dial's plane."""
-    x, y = PIXELS.to_index(to_canvas(place[None], canvas.shape[0]))[0]
-    lettering.stamp(canvas, mask, (x, y), colour, squeeze=squeeze, strength=strength, angle=angle)
-
-
-def _line(rng: np.random.Generator, pixels: float, free: float, unit: float) -> tuple[NDArray[np.uint8], float]:
+def _line(rng: Generator, pixels: float, free: float, unit: float) -> tuple[NDArray[np.uint8], float]:
     """One line of print as a mask with its stretch, not wider than ``free`` radii."""
     kind = rng.random()
     if kind < 0.25:
         mask = lettering.glyph_mask(rng, int(rng.integers(2, 11)), pixels)
     else:
-        font = lettering.PLAIN_FONTS[int(rng.integers(len(lettering.PLAIN_FONTS)))]
-        words = lettering.WORDS
+        font = pick(rng, lettering.PLAIN_FONTS)
         if kind < 0.55:
-            text = words[int(rng.integers(len(words)))]
+            text = pick(rng, lettering.WORDS)
         elif kind < 0.8:
             text = lettering.maker(rng)
         else:
@@ -46,7 +44,7 @@ def star(centre: Array, radius: float) -> Array:
     return centre + polar(np.where(np.arange(11) % 2 == 0, radius, 0.4 * radius), angles)
 
 
-def logo(rng: np.random.Generator, canvas: Image, place: Array, size: float, colour: Colour) -> None:
+def logo(rng: Generator, canvas: Image, place: Array, size: float, colour: Colour) -> None:
     """A mark of quality: letters or a figure in a ring, a star, a polygon."""
     side = canvas.shape[0]
     kind = int(rng.integers(5))
@@ -63,11 +61,11 @@ def logo(rng: np.random.Generator, canvas: Image, place: Array, size: float, col
     else:
         ellipse(canvas, place, (size * rng.uniform(1.0, 1.9), size), colour, width=pen)
     texts = ("1.6", "1.5", "2.5", "1.0", "CE", "KL", "MC", lettering.maker(rng)[:3])
-    mask = lettering.text_mask(texts[int(rng.integers(len(texts)))], "DejaVuSans", size * side / (2 * EXTENT) / 0.75)
+    mask = lettering.text_mask(pick(rng, texts), "DejaVuSans", size * side / (2 * EXTENT) / 0.75)
     write(canvas, mask, place, colour, squeeze=min(1.0, 1.5 * size * side / (2 * EXTENT) / mask.shape[1]))
 
 
-def screws(rng: np.random.Generator, canvas: Image, paper: Colour) -> None:
+def screws(rng: Generator, canvas: Image, paper: Colour) -> None:
     """Two, three or four screw heads that hold the face."""
     radius = rng.uniform(0.02, 0.07)
     ring = rng.uniform(0.25, 0.75)
@@ -87,29 +85,27 @@ def screws(rng: np.random.Generator, canvas: Image, paper: Colour) -> None:
             strokes(canvas, [to_canvas(centre + reach, canvas.shape[0])], (40, 40, 40), 1)
 
 
-def red_line(rng: np.random.Generator, canvas: Image, scale: Scale) -> None:
-    """A limit mark across the ticks, which is no notch."""
+def red_line(rng: Generator, canvas: Image, scale: Scale) -> None:
+    """A limit mark across the ticks, which is not a notch."""
     angle = rng.uniform(scale.angles.min(), scale.angles.max())
     width = rng.uniform(0.01, 0.025)
     bar(canvas, angle, scale.inner - 0.02, scale.outer + 0.02, (width, width), (205, 30, 30))
 
 
-def stop_pin(rng: np.random.Generator, canvas: Image, scale: Scale) -> None:
+def stop_pin(rng: Generator, canvas: Image, scale: Scale) -> None:
     """The pin on which the needle rests, near the start."""
     sense = np.sign(scale.angles[-1] - scale.angles[0])
     angle = scale.angles[0] - sense * rng.uniform(0.02, 0.12)
     centre = polar(rng.uniform(scale.inner - 0.2, scale.inner), angle)[0]
     radius = rng.uniform(0.015, 0.03)
-    tone = int(rng.integers(60, 200))
-    ellipse(canvas, centre, (radius, radius), (tone, tone, tone))
+    ellipse(canvas, centre, (radius, radius), grey(rng, 60, 200))
     ellipse(canvas, centre - radius * 0.3, (radius * 0.4, radius * 0.4), (235, 235, 235))
 
 
-def paint_prints(rng: np.random.Generator, canvas: Image, scale: Scale, paper: Colour, ink: Colour,
-                 free: float) -> None:  # fmt: skip
+def paint_prints(rng: Generator, canvas: Image, scale: Scale, paper: Colour, ink: Colour, free: float) -> None:
     """Texts above and below the axis, the unit, marks, screws, within the radius that the numerals left free."""
     unit = canvas.shape[0] / (2 * EXTENT)
-    units = lettering.UNITS[int(rng.integers(len(lettering.UNITS)))]
+    units = pick(rng, lettering.UNITS)
     colour = ink if rng.random() < 0.8 else mix(ink, (200, 40, 40), rng.uniform(0.5, 1))
     # below the axis the gap of the scale leaves room almost to the rim
     slots = rng.permutation([-0.62, -0.42, -0.25, 0.25, 0.4, 0.52, 0.64, 0.76, 0.86])[: int(rng.integers(1, 8))]
@@ -123,7 +119,7 @@ def paint_prints(rng: np.random.Generator, canvas: Image, scale: Scale, paper: C
             continue
         height = rng.uniform(0.04, 0.12)
         if i == 0:
-            font = lettering.PLAIN_FONTS[int(rng.integers(len(lettering.PLAIN_FONTS)))]
+            font = pick(rng, lettering.PLAIN_FONTS)
             mask = lettering.text_mask(units, font, max(height, 0.08) * unit / 0.73)
             squeeze = min(1.0, chord * unit / mask.shape[1])
         else:

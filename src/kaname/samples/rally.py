@@ -7,12 +7,13 @@ closed formula (gravity, spin as a change of gravity, linear drag), so places an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.random import Generator
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from .camera import Array
 
 RADIUS = 0.0335  # of the ball
 HALF_LENGTH = 11.885
@@ -26,25 +27,15 @@ FLYING, HIT, BOUNCE = 0, 1, 2
 
 @dataclass(frozen=True)
 class Flight:
-    """One piece of the ball's way.
+    """One piece of the ball's path."""
 
-    Attributes:
-        start: seconds.
-        end: seconds.
-        place: ``(3,)`` at the start, metres.
-        velocity: ``(3,)`` at the start, metres a second.
-        fall: downward acceleration in m/s^2: gravity, more with topspin, 0 for a rolling ball.
-        drag: seconds in which the air takes 63 % of the speed.
-        event: what happens at the end: ``HIT``, ``BOUNCE`` or ``FLYING`` (nothing that is labelled).
-    """
-
-    start: float
+    start: float  # seconds
     end: float
-    place: Array
-    velocity: Array
-    fall: float
-    drag: float
-    event: int = FLYING
+    place: Array  # (3,) at the start, metres
+    velocity: Array  # (3,) at the start, metres a second
+    fall: float  # downward acceleration in m/s^2: gravity, more with topspin, 0 for a rolling ball
+    drag: float  # seconds in which the air takes 63 % of the speed
+    event: int = FLYING  # what happens at the end: HIT, BOUNCE or FLYING (nothing that is labelled)
 
     def at(self, times: ArrayLike) -> Array:
         """Places ``(..., 3)`` at times in seconds."""
@@ -120,7 +111,7 @@ class Rally:
         return near if near is not None and abs(near.time - time) < 0.7 else None
 
 
-def play(rng: np.random.Generator, until: float) -> Rally:
+def play(rng: Generator, until: float) -> Rally:
     """Points one after the other from second 0 to beyond ``until``; what happens before does not depend on it."""
     rally = Rally()
     time = 0.0
@@ -133,7 +124,7 @@ def play(rng: np.random.Generator, until: float) -> Rally:
     return rally
 
 
-def _point(rng: np.random.Generator, rally: Rally, time: float) -> float:
+def _point(rng: Generator, rally: Rally, time: float) -> float:
     """One point from the pause before the serve to the ball's end; returns the time at which it is over."""
     side = -1 if rng.random() < 1 / 2 else 1
     half = 1 if rng.random() < 1 / 2 else -1  # which service court, as x of the server
@@ -168,8 +159,8 @@ def _point(rng: np.random.Generator, rally: Rally, time: float) -> float:
     return time
 
 
-def _run(rng: np.random.Generator, rally: Rally, time: float, contact: Array, side: int, share: float) -> None:
-    """A player's way to the ball, or a ``share`` of it: a racket's reach beside it, at times right behind it."""
+def _run(rng: Generator, rally: Rally, time: float, contact: Array, side: int, share: float) -> None:
+    """A player's way to the ball, or a ``share`` of it: a racket's reach beside it, sometimes right behind it."""
     reach = rng.uniform(0.05, 0.3) if rng.random() < 0.2 else rng.uniform(0.5, 0.95)
     goal = np.array([contact[0] + reach * rng.choice([-1, 1]), contact[1] + side * rng.uniform(0.2, 0.5)])
     goal[1] = side * max(2.0 if side < 0 else 6.0, abs(goal[1]))  # a far player so near the net would stand behind it
@@ -178,7 +169,7 @@ def _run(rng: np.random.Generator, rally: Rally, time: float, contact: Array, si
     rally.keys[side].append((time, x, y))
 
 
-def _shot(rng: np.random.Generator, time: float, place: Array, side: int, serve: int, *, volley: bool) -> Flight:
+def _shot(rng: Generator, time: float, place: Array, side: int, serve: int, *, volley: bool) -> Flight:
     """A flight over the net to its first bounce (or to the volleyer's racket), as flat as the net allows."""
     drag = rng.uniform(2.5, 5)
     fall = rng.uniform(9, 15) if rng.random() < 0.75 else rng.uniform(7, 9)
@@ -206,7 +197,7 @@ def _shot(rng: np.random.Generator, time: float, place: Array, side: int, serve:
     return flight
 
 
-def _bounced(rng: np.random.Generator, flight: Flight, end: float, event: int) -> Flight:
+def _bounced(rng: Generator, flight: Flight, end: float, event: int) -> Flight:
     """The flight after a bounce at the end of another."""
     velocity = flight.velocity_at(flight.end) * [0.72, 0.72, -rng.uniform(0.68, 0.78)]
     place = flight.at(flight.end)
@@ -225,7 +216,7 @@ def _landing(flight: Flight) -> float:
     return high
 
 
-def _bounce_on(rng: np.random.Generator, rally: Rally, flight: Flight, until: float) -> float:
+def _bounce_on(rng: Generator, rally: Rally, flight: Flight, until: float) -> float:
     """Bounce after bounce, back from the wall, then rolling; until somebody picks the ball up."""
     while flight.end < until:
         after = _bounced(rng, flight, until, FLYING)
@@ -240,17 +231,15 @@ def _bounce_on(rng: np.random.Generator, rally: Rally, flight: Flight, until: fl
             knock = float(times[int(np.argmax(beyond)) - 1])
             rally.flights.append(Flight(after.start, knock, after.place, after.velocity, after.fall, after.drag))
             velocity = after.velocity_at(knock) * [0.6, -0.3, 0.6]
-            back = Flight(knock, until, after.at(knock), velocity, 9.81, after.drag)
-            flight = Flight(knock, min(_landing(back), until), back.place, velocity, 9.81, after.drag,
-                            BOUNCE if _landing(back) < until else FLYING)  # fmt: skip
-        else:
-            flight = Flight(after.start, min(lands, until), after.place, after.velocity, after.fall, after.drag,
-                            BOUNCE if lands < until else FLYING)  # fmt: skip
+            after = Flight(knock, until, after.at(knock), velocity, 9.81, after.drag)
+            lands = _landing(after)
+        event = BOUNCE if lands < until else FLYING
+        flight = replace(after, end=min(lands, until), event=event)
         rally.flights.append(flight)
     return until
 
 
-def _into_net(rng: np.random.Generator, rally: Rally, time: float, contact: Array, side: int) -> float:
+def _into_net(rng: Generator, rally: Rally, time: float, contact: Array, side: int) -> float:
     """A ball that stays in the net: it drops on its striker's side and rolls back a little."""
     target = np.array([contact[0] * 0.4 + rng.normal(0, 1), side * 0.06, rng.uniform(0.25, 0.8)])
     lasts = max(0.12, abs(contact[1]) / rng.uniform(22, 38))

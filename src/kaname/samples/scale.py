@@ -5,9 +5,9 @@ Lengths are in radii of the printed face; angles in radians, clockwise as seen, 
 **Which ticks are notches, and where their point lies**, as annotators of real photographs place it (read off enlarged
 crops of real labels):
 
-* The notches are the major ticks, those of the longest or thickest kind, whether a numeral stands beside each of them
-  or beside every second one. Minor and medium ticks, and ticks of a second scale, are not labelled.
-* The point lies on the tick's middle line, half-way along its whole length, also where the tick crosses an arc.
+* The notches are the major ticks, those of the longest or thickest kind, whether each of them has a numeral or every
+  second one. Minor and medium ticks, and ticks of a second scale, are not labelled.
+* The point is on the tick's middle line, half-way along its whole length, even where the tick crosses an arc.
 * Of ticks made of a thin outer and a thick inner part some annotators take the middle of the whole, some the middle
   of the thick part. The samples take the mean of the two.
 * Notches under the needle are labelled like any other.
@@ -18,11 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 
-from .camera import Colour, polar
+from .camera import Array, Colour, pick, polar
 
-Array = NDArray[np.float64]
 TAU = 2 * np.pi
 
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.1, 0.1, 0.2, 0.2, 0.25, 0.5, 0.5, 1, 1, 1, 2, 2, 2.5, 4, 5, 5, 10, 10, 10, 20, 20,
@@ -47,30 +46,19 @@ FORMS = ("plain", "two-part", "wedge", "dot")
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale.
+    """Where the ticks of a scale stand and what they look like; a kind of tick that is absent is None."""
 
-    Attributes:
-        angles: ``(N,)`` of the major notches, from start to end.
-        values: ``(N,)`` their values.
-        major, medium, minor: the ticks' forms; None where a kind is absent.
-        medium_angles, minor_angles: where those stand.
-        arcs: for each arc line its radius and width.
-        colour: of the ticks and arcs.
-        numbered: every how many-th notch carries a numeral.
-        inside: whether the numerals stand inside the ticks.
-    """
-
-    angles: Array
-    values: Array
+    angles: Array  # (N,) of the major notches, from start to end
+    values: Array  # (N,) their values
     major: Ticks
     medium: Ticks | None
     minor: Ticks | None
     medium_angles: Array
     minor_angles: Array
-    arcs: tuple[tuple[float, float], ...]
-    colour: Colour
-    numbered: int = 1
-    inside: bool = True
+    arcs: tuple[tuple[float, float], ...]  # the radius and width of each line
+    colour: Colour  # of ticks and arcs
+    numbered: int = 1  # every how many-th notch carries a numeral
+    inside: bool = True  # whether the numerals stand inside the ticks
 
     @property
     def inner(self) -> float:
@@ -92,7 +80,7 @@ class Scale:
         return polar(middle, self.angles)
 
 
-def spread(rng: np.random.Generator, count: int, divisions: int, start: float, sweep: float) -> tuple[Array, Array]:
+def spread(rng: Generator, count: int, divisions: int, start: float, sweep: float) -> tuple[Array, Array]:
     """Angles of the majors ``(count,)`` and of all subdivisions between them ``(count - 1, divisions - 1)``."""
     power = rng.uniform(0.75, 1.35) if rng.random() < 0.04 else 1.0
     t = np.linspace(0, 1, (count - 1) * divisions + 1) ** power
@@ -101,7 +89,7 @@ def spread(rng: np.random.Generator, count: int, divisions: int, start: float, s
     return np.append(grid[:, 0], angles[-1]), grid[:, 1:]
 
 
-def _span(rng: np.random.Generator) -> tuple[float, float]:
+def _span(rng: Generator) -> tuple[float, float]:
     """Start angle and signed sweep. Most dials open downwards; some are turned, a few run the other way round."""
     kind = rng.random()
     if kind < 0.5:
@@ -121,8 +109,8 @@ def _span(rng: np.random.Generator) -> tuple[float, float]:
     return middle - sweep / 2, sweep
 
 
-def _values(rng: np.random.Generator, count: int) -> Array:
-    step = STEPS[int(rng.integers(len(STEPS)))]
+def _values(rng: Generator, count: int) -> Array:
+    step = pick(rng, STEPS)
     kind = rng.random()
     first = 0.0
     if kind < 0.12:
@@ -132,7 +120,7 @@ def _values(rng: np.random.Generator, count: int) -> Array:
     return first + step * np.arange(count, dtype=np.float64)
 
 
-def _kinds(rng: np.random.Generator, base: float, side: float, narrow: bool) -> tuple[Ticks, Ticks | None, Ticks]:
+def _kinds(rng: Generator, base: float, side: float, narrow: bool) -> tuple[Ticks, Ticks | None, Ticks]:
     """Major, medium and minor ticks on a base radius; ``side`` is -1 for ticks that grow inwards, +1 outwards."""
     minor_length = rng.uniform(0.035, 0.13)
     minor_width = rng.uniform(0.005, 0.013)
@@ -175,7 +163,7 @@ def _kinds(rng: np.random.Generator, base: float, side: float, narrow: bool) -> 
     return major, medium, minor
 
 
-def _arcs(rng: np.random.Generator, base: float, major: Ticks, minor: Ticks) -> tuple[tuple[float, float], ...]:
+def _arcs(rng: Generator, base: float, major: Ticks, minor: Ticks) -> tuple[tuple[float, float], ...]:
     width = rng.uniform(0.005, 0.014)
     kind = rng.random()
     if major.inner < base - 0.01 and major.outer > base + 0.01:  # majors that cross: mostly a ladder for the minors
@@ -195,14 +183,14 @@ def _inwards(kind: Ticks, distance: float) -> Ticks:
     return replace(kind, inner=kind.inner - distance, outer=kind.outer - distance)
 
 
-def draw_scale(rng: np.random.Generator, colour: Colour, *, plain: bool = False) -> Scale:
+def draw_scale(rng: Generator, colour: Colour, *, plain: bool = False) -> Scale:
     """A main scale, everything about it random; ``plain``: of the one everyday kind, only its numbers random."""
     if plain:
         return _plain_scale(rng, colour)
-    count = COUNTS[int(rng.integers(len(COUNTS)))]
+    count = pick(rng, COUNTS)
     start, sweep = _span(rng)
     options = [d for d in (1, 2, 2, 4, 5, 5, 5, 5, 10, 10) if d * (count - 1) <= (130 if d == 10 else 100)]
-    divisions = options[int(rng.integers(len(options)))]
+    divisions = pick(rng, options)
     angles, between = spread(rng, count, divisions, start, sweep)
     inside = rng.random() < 0.85
     side = -1.0 if rng.random() < (0.8 if inside else 0.3) else 1.0
@@ -226,11 +214,12 @@ def draw_scale(rng: np.random.Generator, colour: Colour, *, plain: bool = False)
         numbered = 2
     if count > 20 and small_step and rng.random() < 1 / 3:
         numbered = 5
-    return Scale(angles, _values(rng, count), major, medium, minor if divisions > 1 else None, half, other,
-                 _arcs(rng, base, major, minor), colour, numbered, inside)  # fmt: skip
+    values, arcs = _values(rng, count), _arcs(rng, base, major, minor)
+    small = minor if divisions > 1 else None
+    return Scale(angles, values, major, medium, small, half, other, arcs, colour, numbered, inside)
 
 
-def _plain_scale(rng: np.random.Generator, colour: Colour) -> Scale:
+def _plain_scale(rng: Generator, colour: Colour) -> Scale:
     """Five to thirteen numbered notches over about 270 degrees, open at the bottom, four fine ticks between them."""
     count, divisions = int(rng.integers(5, 14)), 5
     sweep = np.radians(rng.uniform(250, 290))
@@ -241,7 +230,7 @@ def _plain_scale(rng: np.random.Generator, colour: Colour) -> Scale:
     return Scale(angles, _values(rng, count), major, None, minor, np.zeros(0), between.ravel(), (), colour, 1, True)
 
 
-def second_scale(rng: np.random.Generator, main: Scale, low: float, high: float, colour: Colour) -> Scale:
+def second_scale(rng: Generator, main: Scale, low: float, high: float, colour: Colour) -> Scale:
     """A subordinate scale in other units between two radii; its ticks are thin and its notches are not labelled."""
     sweep, start = main.angles[-1] - main.angles[0], main.angles[0]
     share = rng.uniform(0.86, 1.0)
@@ -254,5 +243,5 @@ def second_scale(rng: np.random.Generator, main: Scale, low: float, high: float,
     major = Ticks(base - length * 1.5, base, width * 1.3)
     minor = Ticks(base - length, base, width) if divisions > 1 else None
     arcs = ((base, width),) if rng.random() < 0.7 else ()
-    return Scale(angles, _values(rng, count), major, None, minor, np.zeros(0), between.ravel(), arcs, colour,
-                 1 if count < 9 else 2, inside)  # fmt: skip
+    values, every = _values(rng, count), 1 if count < 9 else 2
+    return Scale(angles, values, major, None, minor, np.zeros(0), between.ravel(), arcs, colour, every, inside)

@@ -14,30 +14,30 @@ changes then, so say so in the change log.
 from __future__ import annotations
 
 import csv
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..data.formats.tracknet_table import COLUMNS, LABELS
 from ..data.randomness import generator
-from ..errors import InputError
+from ..files import whole_folder, whole_path
 from ..geometry.grid import PIXELS, centres
+from ..types import Image, Size
 from . import rally
-from .camera import Image
+from .camera import Array, blend
 from .court import View
-from .folder import new_folder
 from .match import RATE, Match, ball_cover, shadow, stage_match, stamp_ball
 from .players import Cover, figure, paint
-from .weather import NORMAL
+from .weather import bell
+from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
 
-Array = NDArray[np.float64]
-
-HEADER = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
-VARIETIES = ("full", "plain")
+Covers = list[tuple[int, int, Cover]]  # corner (x, y) of a part of the picture, and how much of it is covered
 GAMES = 10
+NOWHERE = np.full(2, np.nan)
 BLUR_STEPS = 24  # moments of the exposure at which the ball is drawn
 HIDDEN = 0.7  # share of the ball that must be covered to call it occluded
 EASY = (15.0, 0.4)  # grey levels, and share of the surroundings' own variation, that an easy ball stands out by
@@ -61,7 +61,7 @@ class Shot:
     image: Image
     visibility: int
     point: Array
-    status: int | None
+    status: int | None = None
     radius: float = np.nan
     streak: float = np.nan
     hidden: float = np.nan
@@ -79,8 +79,15 @@ class Row:
     status: int | None
 
 
-def film(seed: int, index: int, *, size: tuple[int, int] = (720, 1280), game: int | None = None, until: float = 8.0,
-         variety: str = "full") -> Clip:  # fmt: skip
+def film(
+    seed: int,
+    index: int,
+    *,
+    size: Size = (720, 1280),
+    game: int | None = None,
+    until: float = 8.0,
+    variety: str = "full",
+) -> Clip:
     """Plan clip ``index``; frame i of it depends on ``seed, index, i`` (and ``game``) alone.
 
     Args:
@@ -103,25 +110,15 @@ def film(seed: int, index: int, *, size: tuple[int, int] = (720, 1280), game: in
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip, planned; ``shot(i)`` renders its frames, in any order.
+    """One clip, planned; ``shot(i)`` renders its frames, in any order."""
 
-    Attributes:
-        seed: of the data set.
-        index: of the clip.
-        match: what it shares with other clips.
-        play: ball and players at any time.
-        start: second of the play at frame 0.
-        drift: ``(3,)``: how far the camera turns (radians right, up) and zooms (factor less 1); 0 stands still.
-        beat: ``(2, 3)``: radians a second and phase of each of them.
-    """
-
-    seed: int
-    index: int
-    match: Match
-    play: rally.Rally
-    start: float
-    drift: Array
-    beat: Array
+    seed: int  # of the data set
+    index: int  # of the clip
+    match: Match  # what it shares with other clips
+    play: rally.Rally  # ball and players at any time
+    start: float  # second of the play at frame 0
+    drift: Array  # (3,): how far the camera turns (radians right, up) and zooms (factor less 1); 0 stands still
+    beat: Array  # (2, 3): radians a second and phase of each of them
 
     def view(self, frame: int) -> View:
         """The camera at a frame."""
@@ -143,22 +140,20 @@ class Clip:
         centre = self.play.ball([time])[0]
         there = not np.isnan(centre[0])
         if there:
-            spots = places * [1, 1, 0] + places[:, 2:] * [*match.sun, 0]
-            stamp_ball(
-                image, view.project(spots), 0.8 * match.ball_radius(view, centre), match.sigma, (10, 12, 16), 0.45
-            )
+            spots = view.project(places * [1, 1, 0] + places[:, 2:] * [*match.sun, 0])
+            stamp_ball(image, spots, 0.8 * match.ball_radius(view, centre), match.sigma, (10, 12, 16), 0.45)
         covers = self._people(image, view, time, centre)
         for x, y, colours, share in match.graphics:
-            region = image[y : y + share.shape[0], x : x + share.shape[1]]
-            region[:] = np.round(region + (colours.astype(np.float32) - region) * share[..., None]).astype(np.uint8)
+            blend(image[y : y + share.shape[0], x : x + share.shape[1]], colours, share, rounded=True)
             covers.append((x, y, share))
         if there:
             if centre[1] > 0:
                 covers.append(self._net(view, view.project(centre[None])[0]))
-            status = self.play.status(time - 1 / (2 * RATE), time + 1 / (2 * RATE))
-            shot = _expose(image, match, view, (places, centre), covers, status, drawn=ball)
+            shot = _expose(image, match, view, (places, centre), covers, drawn=ball)
+            if shot.visibility:
+                shot = replace(shot, status=self.play.status(time - 1 / (2 * RATE), time + 1 / (2 * RATE)))
         else:
-            shot = Shot(image, 0, np.full(2, np.nan), None)
+            shot = Shot(image, 0, NOWHERE)
         return replace(shot, image=self._develop(image, frame)) if developed else shot
 
     def _stage(self, view: View) -> Image:
@@ -167,8 +162,9 @@ class Clip:
         if view is match.view:
             y, x = ((big - small) // 2 for big, small in zip(match.stage.size, view.size, strict=True))
             return match.canvas[y : y + view.size[0], x : x + view.size[1]].copy()
-        return cv2.warpPerspective(match.canvas, view.warp_from(match.stage), view.size[::-1],
-                                   borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        return cv2.warpPerspective(
+            match.canvas, view.warp_from(match.stage), view.size[::-1], borderMode=cv2.BORDER_REPLICATE
+        )
 
     def _net(self, view: View, point: Array) -> tuple[int, int, Cover]:
         """Cover of the net around a point."""
@@ -178,7 +174,7 @@ class Clip:
         cover = cv2.warpPerspective(self.match.net, move @ view.warp_from(self.match.stage), (side, side))
         return int(corner[0]), int(corner[1]), cover.astype(np.float32) / 255
 
-    def _people(self, image: Image, view: View, time: float, ball: Array) -> list[tuple[int, int, Cover]]:
+    def _people(self, image: Image, view: View, time: float, ball: Array) -> Covers:
         """Draw both players; returns the covers of those who stand between camera and ball."""
         covers = []
         for side in (1, -1):
@@ -195,12 +191,10 @@ class Clip:
         """Broadcast tones and the sensor's noise; random bytes through a table are normal and fast."""
         rng = generator(self.seed, self.index, frame, "noise")
         grain = rng.integers(0, 256, image.shape, dtype=np.uint8)
-        bell = np.clip(np.round(128 + self.match.noise * NORMAL), 0, 255).astype(np.uint8)
-        return cv2.addWeighted(cv2.LUT(image, self.match.tone), 1, cv2.LUT(grain, bell), 1, -128)
+        return cv2.addWeighted(cv2.LUT(image, self.match.tone), 1, cv2.LUT(grain, bell(self.match.noise)), 1, -128)
 
 
-def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], covers: list[tuple[int, int, Cover]],
-            status: int, *, drawn: bool) -> Shot:  # fmt: skip
+def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], covers: Covers, *, drawn: bool) -> Shot:
     """Let the ball leave its trace on the image, and measure how well it is seen.
 
     ``ball``: places ``(K, 3)`` during the exposure and the place ``(3,)`` in its middle; ``covers`` lie before it.
@@ -208,7 +202,7 @@ def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], c
     path, point = view.project(ball[0]), view.project(ball[1][None])[0]
     column, row = PIXELS.to_index(point)
     if not (0 <= column <= view.size[1] - 1 and 0 <= row <= view.size[0] - 1):
-        return Shot(image, 0, np.full(2, np.nan), None)
+        return Shot(image, 0, NOWHERE)
     radius = match.ball_radius(view, ball[1])
     x, y, whole = ball_cover(path, radius, match.sigma, view.size)
     seen = whole.copy()
@@ -228,12 +222,20 @@ def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], c
     least = EASY[0] + EASY[1] * float(before.mean(axis=2).std())
     visibility = 3 if hidden > HIDDEN else 2 if contrast < least else 1
     streak = float(np.linalg.norm(path[-1] - path[0])) if len(path) else 0.0
-    return Shot(image, visibility, point, status, radius, streak, hidden, contrast)
+    return Shot(image, visibility, point, None, radius, streak, hidden, contrast)
 
 
-def write(out: str | os.PathLike[str], count: int, seed: int, *, size: tuple[int, int] = (720, 1280),
-          games: int | None = None, clip_length: int = 48, variety: str = "full",
-          quality: int = 90) -> Path:  # fmt: skip
+def write(
+    out: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    *,
+    size: Size = (720, 1280),
+    games: int | None = None,
+    clip_length: int = 48,
+    variety: str = "full",
+    quality: int = 90,
+) -> Path:
     """Write a data set of ``count`` rendered clips in the TrackNet layout and return its folder.
 
     ``OUT/game<N>/Clip<M>/NNNN.jpg`` and ``Label.csv``; places in the file are pixel indices with two decimals. Clip c
@@ -255,13 +257,8 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: tuple[int
     """
     games = GAMES if games is None else games
     _check(seed, size, clip_length, variety)
-    if count < 1:
-        raise InputError(f"count must be at least 1, got {count}", remedy="ask for one clip or more")
-    if games < 1:
-        raise InputError(f"games must be at least 1, got {games}", remedy="3 or more let a split hold one out")
-    if not 1 <= quality <= 100:
-        raise InputError(f"quality must lie in 1..100, got {quality}", remedy="90 is usual")
-    with new_folder(out) as root:
+    check_ranges({"count": (count, 1, math.inf), "games": (games, 1, math.inf), "quality": (quality, 1, 100)})
+    with whole_folder(out) as root:
         for game in range(min(games, count)):  # game by game, so that each court is painted once
             for number, index in enumerate(range(game, count, games), start=1):
                 clip = film(seed, index, size=size, game=game, until=clip_length / RATE, variety=variety)
@@ -272,33 +269,32 @@ def write(out: str | os.PathLike[str], count: int, seed: int, *, size: tuple[int
 def _write_clip(folder: Path, clip: Clip, length: int, quality: int) -> None:
     """Frames and ``Label.csv`` of one clip."""
     folder.mkdir(parents=True)
-    with (folder / "Label.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(HEADER)
-        for frame in range(length):
-            shot, name = clip.shot(frame), f"{frame:04d}.jpg"
-            picture = cv2.cvtColor(shot.image, cv2.COLOR_RGB2BGR)
-            code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-            (folder / name).write_bytes(code.tobytes())  # not imwrite, which cannot name every path
-            place = [f"{v:.2f}" for v in PIXELS.to_index(shot.point)] if shot.visibility else ["", ""]
-            table.writerow([name, shot.visibility, *place, "" if shot.status is None else shot.status])
+    rows = []
+    for frame in range(length):
+        shot, name = clip.shot(frame), f"{frame:04d}.jpg"
+        save_jpeg(folder / name, shot.image, quality)
+        place = [f"{value:.2f}" for value in PIXELS.to_index(shot.point)] if shot.visibility else ["", ""]
+        rows.append([name, shot.visibility, *place, "" if shot.status is None else shot.status])
+    with (folder / LABELS).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
-def _check(seed: int, size: tuple[int, int], length: int, variety: str) -> None:
-    if seed < 0:
-        raise InputError(f"seed must be 0 or more, got {seed}", remedy=f"use {-seed}")
-    for name, side in zip(("height", "width"), size, strict=True):
-        if not 64 <= side <= 4096:
-            nearest = 64 if side < 64 else 4096
-            raise InputError(f"{name} must lie in 64..4096 pixels, got {side}", remedy=f"nearest legal: {nearest}")
-    if not 1 <= length <= 9999:
-        raise InputError(f"a clip must have 1..9999 frames, got {length}", remedy="48 is usual")
-    if variety not in VARIETIES:
-        raise InputError(f"unknown variety {variety!r}", remedy=f"one of {', '.join(VARIETIES)}")
+def _check(seed: int, size: Size, length: int, variety: str) -> None:
+    check_choice("variety", variety, VARIETIES)
+    sides = {"height": (size[0], *SIDE), "width": (size[1], *SIDE)}
+    check_ranges({"seed": (seed, 0, math.inf), **sides, "frames of a clip": (length, 1, 9999)})
 
 
-def write_video(path: str | os.PathLike[str], seed: int, *, index: int = 0, size: tuple[int, int] = (288, 512),
-                length: int = 60, variety: str = "full", quality: int = 18) -> list[Row]:  # fmt: skip
+def write_video(
+    path: str | os.PathLike[str],
+    seed: int,
+    *,
+    index: int = 0,
+    size: Size = (288, 512),
+    length: int = 60,
+    variety: str = "full",
+    quality: int = 18,
+) -> list[Row]:
     """Write clip ``index`` as one H.264 file (30 frames a second) and return its truth, one row a frame.
 
     Args:
@@ -316,11 +312,11 @@ def write_video(path: str | os.PathLike[str], seed: int, *, index: int = 0, size
     import av
 
     _check(seed, size, length, variety)
-    if not 0 <= quality <= 51:
-        raise InputError(f"quality must lie in 0..51, got {quality}", remedy="18 is good, 28 is small")
+    check_ranges({"quality": (quality, 0, 51)})
     clip = film(seed, index, size=size, until=length / RATE, variety=variety)
     rows = []
-    with av.open(os.fspath(path), "w") as container:
+    path = Path(path)
+    with whole_path(path, ending=path.suffix) as partial, av.open(os.fspath(partial), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": str(quality), "preset": "veryfast"})
         stream.height, stream.width = size
         stream.pix_fmt = "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"

@@ -6,12 +6,13 @@ from statistics import NormalDist
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ..types import Image, Size
 from .background import clouds
-from .camera import Image
+from .camera import Array, grey, pick
 
-Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 NORMAL = np.array([NormalDist().inv_cdf((i + 1) / 257) for i in range(256)])
 
@@ -27,13 +28,13 @@ def add(image: Image, light: Map, colour: tuple[float, float, float]) -> Image:
     return cv2.add(image, cv2.merge([cv2.convertScaleAbs(light, alpha=c) for c in colour]))
 
 
-def small_grid(size: tuple[int, int], step: int = 4) -> tuple[Map, Map]:
+def small_grid(size: Size, step: int = 4) -> tuple[Map, Map]:
     """Coarse coordinates x, y of an image, for smooth maps that are resized up afterwards."""
     ys, xs = np.mgrid[0 : size[0] : step, 0 : size[1] : step].astype(np.float32)
     return xs, ys
 
 
-def reflections(rng: np.random.Generator, size: tuple[int, int], centre: Array, radius: float) -> Map:
+def reflections(rng: Generator, size: Size, centre: Array, radius: float) -> Map:
     """Light that the glass mirrors, 0..255: lamps, windows, a veil, bright crescents along the rim."""
     xs, ys = small_grid(size)
     light = np.zeros(xs.shape, np.float32)
@@ -52,10 +53,10 @@ def reflections(rng: np.random.Generator, size: tuple[int, int], centre: Array, 
         cv2.fillConvexPoly(mask, np.round(box).astype(np.int32), 255, cv2.LINE_AA)
         if rng.random() < 0.6:
             middle = box.mean(0)
+            pen = max(1, int(np.linalg.norm(box[0] - middle) / 10))
             for a, b in ((box[0] + box[1], box[2] + box[3]), (box[1] + box[2], box[3] + box[0])):
-                for start, end in ((a / 2, b / 2),):
-                    cv2.line(mask, tuple(int(v) for v in np.round(start)), tuple(int(v) for v in np.round(end)), 0,
-                             max(1, int(np.linalg.norm(box[0] - middle) / 10)))  # fmt: skip
+                start, end = (tuple(int(v) for v in np.round(corners / 2)) for corners in (a, b))
+                cv2.line(mask, start, end, 0, pen)
         light += cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 3)).astype(np.float32) * rng.uniform(0.1, 0.6)
     if rng.random() < 0.3:  # a veil, brighter to one side
         turn = rng.uniform(0, 6.3)
@@ -69,7 +70,7 @@ def reflections(rng: np.random.Generator, size: tuple[int, int], centre: Array, 
     return cv2.resize(light, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def dirt(rng: np.random.Generator, image: Image, centre: Array, radius: float) -> Image:
+def dirt(rng: Generator, image: Image, centre: Array, radius: float) -> Image:
     """Dust, scratches, drops, stains on the glass."""
 
     def place(spread: float = 0.6) -> tuple[int, int]:
@@ -78,23 +79,23 @@ def dirt(rng: np.random.Generator, image: Image, centre: Array, radius: float) -
 
     if rng.random() < 0.35:
         for _ in range(int(rng.integers(3, 40))):
-            tone = int(rng.integers(20, 130)) if rng.random() < 0.7 else int(rng.integers(180, 256))
+            tone = grey(rng, 20, 130) if rng.random() < 0.7 else grey(rng, 180, 256)
             x, y = place()
             step = rng.normal(0, radius * 0.012, 2)
-            cv2.line(image, (x, y), (int(x + step[0]), int(y + step[1])), (tone, tone, tone), 1, cv2.LINE_AA)
+            cv2.line(image, (x, y), (int(x + step[0]), int(y + step[1])), tone, 1, cv2.LINE_AA)
     if rng.random() < 0.2:
         for _ in range(int(rng.integers(1, 7))):
-            tone = int(rng.integers(30, 240))
+            tone = grey(rng, 30, 240)
             steps = np.cumsum(rng.normal(0, radius * 0.05, (6, 2)) + rng.normal(0, radius * 0.08, 2), axis=0)
             line = np.round(np.array(place()) + steps).astype(np.int32)
-            cv2.polylines(image, [line], False, (tone, tone, tone), 1, cv2.LINE_AA)
+            cv2.polylines(image, [line], False, tone, 1, cv2.LINE_AA)
     if rng.random() < 0.1:
         for _ in range(int(rng.integers(2, 25))):
             x, y = place()
             a = max(1, int(radius * rng.uniform(0.008, 0.045)))
-            dark, light = int(rng.integers(60, 140)), int(rng.integers(190, 256))
-            cv2.ellipse(image, (x, y), (a, int(a * rng.uniform(1, 1.6))), 0, 0, 360, (dark, dark, dark), 1, cv2.LINE_AA)
-            cv2.circle(image, (x - a // 3, y - a // 3), max(1, a // 4), (light, light, light), -1, cv2.LINE_AA)
+            dark, light = grey(rng, 60, 140), grey(rng, 190, 256)
+            cv2.ellipse(image, (x, y), (a, int(a * rng.uniform(1, 1.6))), 0, 0, 360, dark, 1, cv2.LINE_AA)
+            cv2.circle(image, (x - a // 3, y - a // 3), max(1, a // 4), light, -1, cv2.LINE_AA)
     if rng.random() < 0.2:  # stains and yellowing
         stain = clouds(rng, (image.shape[0] // 4, image.shape[1] // 4), int(rng.integers(2, 12)), 3)
         stain = 1 - np.clip(stain - rng.uniform(0.2, 1.2), 0, 1) * np.float32(rng.uniform(0.1, 0.6))
@@ -102,7 +103,7 @@ def dirt(rng: np.random.Generator, image: Image, centre: Array, radius: float) -
     return image
 
 
-def light(rng: np.random.Generator, image: Image) -> Image:
+def light(rng: Generator, image: Image) -> Image:
     """Uneven light: a slope, vignetting, the shadow of something."""
     size = image.shape[:2]
     xs, ys = small_grid((size[0], size[1]), 8)
@@ -120,34 +121,32 @@ def light(rng: np.random.Generator, image: Image) -> Image:
     return times(image, cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR))
 
 
-def blur(rng: np.random.Generator, image: Image, scale: float) -> Image:
+def blur(rng: Generator, image: Image, scale: float) -> Image:
     """Focus, motion, and the enlargement of a small crop; ``scale`` is the image's size over 448."""
     kind = rng.random()
     sigma = rng.uniform(0.35, 0.9) if kind < 0.55 else rng.uniform(0.6, 2.4)
     if rng.random() < 0.3:  # a small crop, enlarged
         height, width = image.shape[:2]
         factor = rng.uniform(0.3, 0.8)
-        small = cv2.resize(image, (max(8, int(width * factor)), max(8, int(height * factor))),
-                           interpolation=cv2.INTER_AREA)  # fmt: skip
+        smaller = (max(8, int(width * factor)), max(8, int(height * factor)))
+        small = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
         if rng.random() < 1 / 2:
             small = jpeg(rng, small)
-        image = cv2.resize(small, (width, height), interpolation=(cv2.INTER_LINEAR, cv2.INTER_CUBIC)[
-            int(rng.integers(2))])  # fmt: skip
+        image = cv2.resize(small, (width, height), interpolation=pick(rng, (cv2.INTER_LINEAR, cv2.INTER_CUBIC)))
         sigma *= 0.6
     if rng.random() < 0.12:  # motion; an odd kernel, symmetrical, so that nothing is moved
         length = int(rng.integers(1, max(2, round(5 * scale)))) * 2 + 1
         kernel = np.zeros((length, length), np.float32)
         turn = rng.uniform(0, np.pi)
-        reach = np.array([np.cos(turn), np.sin(turn)]) * (length // 2)
         middle = length // 2
-        ends = np.round(reach).astype(int)
+        ends = np.round(np.array([np.cos(turn), np.sin(turn)]) * middle).astype(int)
         cv2.line(kernel, (middle - ends[0], middle - ends[1]), (middle + ends[0], middle + ends[1]), 1.0)
         kernel = kernel + kernel[::-1, ::-1]
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
     return cv2.GaussianBlur(image, (0, 0), max(0.3, sigma * scale))
 
 
-def develop(rng: np.random.Generator, image: Image) -> Image:
+def develop(rng: Generator, image: Image) -> Image:
     """Exposure, white balance, contrast, gamma and saturation, as one table a channel.
 
     Exposure aims the brightest parts at a level, as cameras do: blown out past its contrast, a dial has no notches.
@@ -172,12 +171,12 @@ def develop(rng: np.random.Generator, image: Image) -> Image:
     return image
 
 
-def noise(rng: np.random.Generator, image: Image) -> Image:
+def noise(rng: Generator, image: Image) -> Image:
     """The sensor's noise: fine in brightness, coarser in colour. Random bytes through a table: normal and fast."""
     strength = rng.uniform(0.5, 4) if rng.random() < 0.8 else rng.uniform(4, 16)
     height, width = image.shape[:2]
-    grain = cv2.LUT(rng.integers(0, 256, (height, width), dtype=np.uint8), _bell(strength))
-    stain = cv2.LUT(rng.integers(0, 256, (height // 2, width // 2, 3), dtype=np.uint8), _bell(strength * 0.8))
+    grain = cv2.LUT(rng.integers(0, 256, (height, width), dtype=np.uint8), bell(strength))
+    stain = cv2.LUT(rng.integers(0, 256, (height // 2, width // 2, 3), dtype=np.uint8), bell(strength * 0.8))
     if rng.random() < 0.4:
         grain = cv2.GaussianBlur(grain, (3, 3), 0.8)
     total = cv2.resize(stain, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -185,19 +184,19 @@ def noise(rng: np.random.Generator, image: Image) -> Image:
     return cv2.addWeighted(image, 1, total, 1, -128)
 
 
-def _bell(strength: float) -> NDArray[np.uint8]:
+def bell(strength: float) -> NDArray[np.uint8]:
     """A table from even bytes to a normal distribution around 128."""
     return np.clip(np.round(128 + strength * NORMAL), 0, 255).astype(np.uint8)
 
 
-def sharpen(rng: np.random.Generator, image: Image) -> Image:
+def sharpen(rng: Generator, image: Image) -> Image:
     """A camera's own sharpening, with its light seams."""
     soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 2.2))
     share = rng.uniform(0.2, 1.3)
     return cv2.addWeighted(image, 1 + share, soft, -share, 0)
 
 
-def jpeg(rng: np.random.Generator, image: Image) -> Image:
+def jpeg(rng: Generator, image: Image) -> Image:
     """Once through JPEG."""
     quality = int(rng.integers(55, 97)) if rng.random() < 0.8 else int(rng.integers(20, 55))
     code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

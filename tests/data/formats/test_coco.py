@@ -204,13 +204,13 @@ ENTRIES = [
     ("annotations", {"keypoints": [1, 2, 2]}, "annotation 11", "of 2 names of its category, got 3 numbers"),
     ("annotations", {"keypoints": "x"}, "annotation 11", "keypoints"),
     ("annotations", {"keypoints": [1, 2, 5, 1, 2, 2]}, "annotation 11", "visibility"),
-    ("annotations", {"id": 12}, "annotation 12", "stands twice"),
+    ("annotations", {"id": 12}, "annotation 12", "duplicate"),
     ("annotations", {"id": None}, "annotation at position 1", "no id"),
-    ("images", {"id": 6}, "image 6", "stands twice"),
+    ("images", {"id": 6}, "image 6", "duplicate"),
     ("images", {"id": None}, None, "image at position 1 has no id"),
     ("images", {"file_name": None}, "image 5", "no file_name"),
     ("images", {"file_name": "b.png"}, "image 6", "also belongs to image 5"),
-    ("categories", {"id": 3}, "category 3", "stands twice"),
+    ("categories", {"id": 3}, "category 3", "duplicate"),
     ("categories", {"name": ""}, "category 1", "no name"),
 ]
 

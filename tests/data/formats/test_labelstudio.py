@@ -298,15 +298,21 @@ def test_a_key_point_is_known_by_what_it_holds(tmp_path: Path, value: dict, kind
     """Projects with shapes and labels apart, and other programs' files, do not say ``keypointlabels``."""
     bare = result_of({"x": 30, "y": 50, "width": 0.4}, "keypoint")
     other = result_of({"x": 3, "y": 5, "radiusX": 2, "radiusY": 2, "ellipselabels": ["Notch"]}, "ellipselabels")
-    task = {"id": 7, "data": {"img": "a.png"}, "annotations": [
-        {"id": 1, "was_cancelled": True, "result": []}, {"id": 2, "result": [result_of(value, kind), bare, other]},
-    ]}  # fmt: skip
+    task = {
+        "id": 7,
+        "data": {"img": "a.png"},
+        "annotations": [
+            {"id": 1, "was_cancelled": True, "result": []},
+            {"id": 2, "result": [result_of(value, kind), bare, other]},
+        ],
+    }
     (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
     (sample,) = labelstudio.read(tmp_path / "a.json")
     assert sample.points["Notch"].tolist() == [[30.0, 40.0]]
     assert labelstudio.left_out([sample]) == [
-        "cancelled annotations left out of task 7", "results of type 'ellipselabels' left out of task 7",
-    ]  # fmt: skip
+        "cancelled annotations left out of task 7",
+        "results of type 'ellipselabels' left out of task 7",
+    ]
 
 
 def test_a_shape_without_any_label_is_named(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_all_problems_are_listed(folder):
     found = labelstudio.problems(save(folder, tasks), folder / "images", names={"start": "start"})
     assert [problem.row for problem in found] == ["task 1"] * 3 + ["task 3"] + ["task 2"] * 2
     assert "also belongs to task 2" in found[3].reason
-    assert "stands twice" in found[4].reason
+    assert "duplicate" in found[4].reason
     assert "missing" in found[5].reason
 
 

@@ -163,8 +163,10 @@ def test_real_data(shared_data, tmp_path):
     assert len(samples) == 175
     assert {sample.size for sample in samples} == {(720, 1280)}
     assert [(clip.game, clip.name) for clip in tracknet.clips(root)] == [
-        ("game1", "Clip1"), ("game1", "Clip2"), ("game2", "Clip1")
-    ]  # fmt: skip
+        ("game1", "Clip1"),
+        ("game1", "Clip2"),
+        ("game2", "Clip1"),
+    ]
     np.testing.assert_array_equal(samples[0].points["ball"], [[652.5, 289.5]])
     assert tracknet.problems(root) == []
     tracknet.write(tmp_path / "copy", samples)
@@ -202,8 +204,14 @@ def test_write_one_clip_without_meta(root, tmp_path):
     assert (tmp_path / "one.csv").read_text() == f"{HEADER}\n9.jpg,1,3,4,\n10.jpg,3,3,4,\n11.jpg,0,,,\n12.jpg,0,,,\n"
 
 
-SOUND = Sample(Path("0.jpg"), {"ball": np.array([[3.0, 4.0]])}, {"ball": np.array([2])}, (36, 64), frame=0,
-               meta={"game": "game1", "clip": "Clip1"})  # fmt: skip
+SOUND = Sample(
+    Path("0.jpg"),
+    {"ball": np.array([[3.0, 4.0]])},
+    {"ball": np.array([2])},
+    (36, 64),
+    frame=0,
+    meta={"game": "game1", "clip": "Clip1"},
+)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +219,14 @@ SOUND = Sample(Path("0.jpg"), {"ball": np.array([[3.0, 4.0]])}, {"ball": np.arra
     [
         ([], "no samples"),
         ([replace(SOUND, meta={"game": "game1"})], "no clip in its meta"),
-        ([replace(SOUND, meta={"game": "..", "clip": "Clip1"})], "is no name of a folder"),
-        ([replace(SOUND, meta={"game": "a/b", "clip": "Clip1"})], "is no name of a folder"),
-        ([replace(SOUND, meta={"game": True, "clip": "Clip1"})], "is no name of a folder"),
+        ([replace(SOUND, meta={"game": "..", "clip": "Clip1"})], "cannot name a folder"),
+        ([replace(SOUND, meta={"game": "a/b", "clip": "Clip1"})], "cannot name a folder"),
+        ([replace(SOUND, meta={"game": True, "clip": "Clip1"})], "cannot name a folder"),
         ([SOUND, replace(SOUND, image=Path("elsewhere", "0.jpg"))], "two samples are named '0.jpg'"),
         ([SOUND, replace(SOUND, image=Path("1.jpg"))], "0.jpg is frame 0 and 1.jpg is frame 0"),
         ([replace(SOUND, points={"nose": np.zeros((1, 2))})], "no point named 'ball', only nose"),
         ([replace(SOUND, points={"ball": np.ones((2, 2))})], "2 balls"),
-        ([replace(SOUND, visible={"ball": np.array([3])})], "the visibility 3 is none of"),
+        ([replace(SOUND, visible={"ball": np.array([3])})], "the visibility 3 is not one of"),
         ([replace(SOUND, points={"ball": np.full((1, 2), np.nan)})], "a ball at (nan, nan)"),
         ([replace(SOUND, points={"ball": np.array([[65.0, 4.0]])})], "outside its frame of 64 x 36"),
         ([replace(SOUND, meta={**SOUND.meta, "status": 9})], "the status 9"),
@@ -248,9 +256,10 @@ COORDINATES = st.one_of(st.integers(0, 63).map(float), st.floats(-0.499, 35.499)
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 3), COORDINATES, st.floats(-0.499, 35.499), st.sampled_from([None, 0, 1, 2])),
-        min_size=1, max_size=4,
+        min_size=1,
+        max_size=4,
     )
-)  # fmt: skip
+)
 def test_round_trip(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("round") / "game3" / "Clip4"
     names = frames(folder, len(rows))

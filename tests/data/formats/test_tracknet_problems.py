@@ -39,7 +39,7 @@ def only(path, **options):
         ([*GOOD[:2], "0002.jpg,2,-1,-1,0"], 4, "lies outside"),
         ([*GOOD, "0002.jpg,2,30,5,2"], 5, "0002.jpg is also labelled in line 4"),
         ([*GOOD, "2,2,30,5,2"], 5, "0002.jpg is also labelled in line 4"),
-        ([GOOD[1], GOOD[0], GOOD[2]], 3, "0000.jpg stands after 0001.jpg"),
+        ([GOOD[1], GOOD[0], GOOD[2]], 3, "0000.jpg comes after 0001.jpg"),
         ([*GOOD, "0003.jpg,0,,,"], 5, "no frame '0003.jpg'"),
         ([*GOOD, "0000.png,0,,,"], 5, "no frame '0000.png'"),
         ([*GOOD, "../Clip2/0000.jpg,0,,,"], 5, "no frame"),
@@ -47,7 +47,7 @@ def only(path, **options):
         ([*GOOD[:2], "0002.jpg,7,30,5,2"], 4, "the visibility is 7"),
         ([*GOOD[:2], "0002.jpg,0,30,5,2"], 4, "no ball (visibility 0), but a place"),
         ([*GOOD[:2], "0002.jpg,1,,,2"], 4, "without coordinates"),
-        ([*GOOD[:2], "0002.jpg,1,nan,5,2"], 4, "x-coordinate is no number"),
+        ([*GOOD[:2], "0002.jpg,1,nan,5,2"], 4, "x-coordinate is not a number"),
         ([], None, "no row after the header"),
     ],
 )

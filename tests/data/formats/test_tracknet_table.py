@@ -13,7 +13,8 @@ from kaname.errors import InputError
 ROWS = [Row(2, "0000.jpg", 1, (599.0, 423.5), 0), Row(3, "0001.jpg", 0, None, None), Row(4, "0002.jpg", 3, (1, 2), 2)]
 PLAIN = f"{HEADER}\n0000.jpg,1,599,423.5,0\n0001.jpg,0,,,\n0002.jpg,3,1,2,2\n"
 V2 = "Frame,Visibility,X,Y\n0,1,599,423.5\n1,0,0,0\n2,3,1,2\n"
-MIXED = "y, X_Coordinate,VIS,FileName\n423.5,599,1,0000.jpg\n,,0,0001.jpg\n2,1,3,0002.jpg\n"
+MIXED = "Frame,X,Y,Visibility\n0,599,423.5,1\n1,-1,-1,0\n2,1,2,3\n"
+WASB = "file name,visibility,x-coordinate,y-coordinate\n0000.jpg,1,599,423.5\n0001.jpg,0,,\n0002.jpg,3,1,2\n"
 
 
 def save(folder, text):
@@ -40,11 +41,7 @@ def test_doctests():
         (PLAIN.replace("0,,,", "0,-1,-1,"), "tracknet"),
         (PLAIN + ",,,,\n", "tracknet"),
         ('"' + PLAIN.replace(",", '","').replace("\n", '"\n"').removesuffix('"'), "tracknet"),
-        (PLAIN.replace(",", ";"), "tracknet+semicolon"),
-        (PLAIN.replace(",", "\t"), "tracknet+tab"),
-        (PLAIN.replace("file name", "File_Name"), "respelled"),
-        (PLAIN.replace("file name", "FRAME").replace("visibility", "Visibility Class"), "respelled"),
-        (PLAIN.replace("x-coordinate", "x_coordinate").replace("y-coordinate", "Y Coord"), "respelled"),
+        (PLAIN.replace("file name", "File Name"), "tracknet"),
     ],
 )
 def test_dialects_of_the_original(tmp_path, text, dialect):
@@ -58,9 +55,8 @@ def test_dialects_of_the_original(tmp_path, text, dialect):
     [
         (V2, "tracknet-v2"),
         (V2.replace("Frame,Visibility", "frame,visibility"), "tracknet-v2"),
-        (V2.replace(",", "\t"), "tracknet-v2+tab"),
-        (MIXED, "respelled"),
-        (MIXED.replace(",", ";"), "respelled+semicolon"),
+        (MIXED, "tracknet-v2"),
+        (WASB, "wasb"),
     ],
 )
 def test_dialects_without_status(tmp_path, text, dialect):
@@ -85,15 +81,15 @@ def test_empty_lines_count_as_lines(tmp_path):
         (HEADER, "no row after the header", None),
         (HEADER + "\n,,,,\n", "no row after the header", None),
         ("0000.jpg,1,599,423,0\n", "no header: the first line is '0000.jpg,1,599,423,0'", 1),
-        ("0000.jpg\n0001.jpg\n", "no separator", 1),
-        ("file name visibility x y\n0000.jpg 1 2 3\n", "no separator", 1),
-        ("file name,visibility;x,y\n", "several separators", 1),
-        (PLAIN.replace("status", "mood"), "unknown columns 'mood'", 1),
-        (PLAIN.replace("status", "status,score"), "unknown columns 'score'", 1),
-        (PLAIN.replace("status", "status,"), "unknown columns ''", 1),
-        (PLAIN.replace("status", "X"), "'x-coordinate' and 'X' are both 'x-coordinate'", 1),
-        (PLAIN.replace("status", "visibility"), "'visibility' and 'visibility' are both", 1),
-        ("Frame,X,Y\n0,1,2\n", "no column 'visibility'", 1),
+        ("0000.jpg\n0001.jpg\n", "unknown header '0000.jpg'", 1),
+        (PLAIN.replace(",", ";"), "unknown header 'file name;visibility;x-coordinate", 1),
+        (PLAIN.replace(",", "\t"), "unknown header", 1),
+        (PLAIN.replace("status", "mood"), "unknown header", 1),
+        (PLAIN.replace("status", "status,score"), "unknown header", 1),
+        (PLAIN.replace("status", "status,"), "unknown header", 1),
+        (PLAIN.replace("status", "visibility"), "unknown header", 1),
+        ("Frame,X,Y\n0,1,2\n", "unknown header 'Frame,X,Y'", 1),
+        ("frame_num,visible,x,y\n0,1,0.5,0.4\n", "unknown header", 1),
         (PLAIN.encode("utf-16"), "not UTF-8", None),
         (HEADER.encode() + b"\n\xff\xfe,1,2,3,0\n", "not UTF-8", None),
         (PLAIN + "0003.jpg,1,2,\0,0\n", "zero bytes", None),
@@ -122,21 +118,21 @@ def test_a_missing_file(tmp_path):
     [
         ("0009.jpg,1,2,3", "4 fields, but the header has 5"),
         ("0009.jpg,1,2,5,3,5,0", "7 fields, but the header has 5"),
-        ('0009.jpg,1,"2,5",3,0', "x-coordinate has a decimal comma: '2,5'"),
+        ('0009.jpg,1,"2,5",3,0', "x-coordinate is not a number: '2,5'"),
         (",1,2,3,0", "no file name"),
         ("0009.jpg,,2,3,0", "the visibility is blank"),
         ("0009.jpg,4,2,3,0", "the visibility is 4"),
         ("0009.jpg,-1,2,3,0", "the visibility is -1"),
         ("0009.jpg,1.5,2,3,0", "the visibility is 1.5"),
-        ("0009.jpg,yes,2,3,0", "visibility is no number: 'yes'"),
+        ("0009.jpg,yes,2,3,0", "visibility is not a number: 'yes'"),
         ("0009.jpg,1,2,3,3", "the status is 3"),
-        ("0009.jpg,1,2,3,flying", "status is no number"),
-        ("0009.jpg,1,nan,3,0", "x-coordinate is no number: 'nan'"),
-        ("0009.jpg,1,2,inf,0", "y-coordinate is no number: 'inf'"),
-        ("0009.jpg,1,2,1e99,0", "y-coordinate is no number"),
-        ("0009.jpg,1,1_000,3,0", "x-coordinate is no number"),
-        ("0009.jpg,1,２,3,0", "x-coordinate is no number"),
-        ("0009.jpg,1,0x10,3,0", "x-coordinate is no number"),
+        ("0009.jpg,1,2,3,flying", "status is not a number"),
+        ("0009.jpg,1,nan,3,0", "x-coordinate is not a number: 'nan'"),
+        ("0009.jpg,1,2,inf,0", "y-coordinate is not a number: 'inf'"),
+        ("0009.jpg,1,2,1e99,0", "y-coordinate is not a number"),
+        ("0009.jpg,1,1_000,3,0", "x-coordinate is not a number"),
+        ("0009.jpg,1,２,3,0", "x-coordinate is not a number"),
+        ("0009.jpg,1,0x10,3,0", "x-coordinate is not a number"),
         ("0009.jpg,1,,,0", "visibility 1 without coordinates"),
         ("0009.jpg,3,,,", "visibility 3 without coordinates"),
         ("0009.jpg,1,2,,0", "only x is given"),

@@ -1,8 +1,7 @@
 """COCO's annotation files: boxes, polygons and key points of instances (cocodataset.org/#format-data).
 
-Boxes and polygons are continuous coordinates. Key points are pixel indices: they pass through ``PIXELS``, so that the
-index 10 becomes the middle of that pixel. ``problems`` lists everything that is wrong with a file; ``read`` raises
-the first of it.
+Boxes and polygons are continuous coordinates. Key points are pixel indices, which ``PIXELS`` turns into the
+middles of their pixels. ``problems`` lists everything that is wrong with a file; ``read`` raises the first problem.
 """
 
 from __future__ import annotations
@@ -15,7 +14,17 @@ from typing import Any
 import numpy as np
 
 from kaname.data.formats.coco_writing import EXTENT, document
-from kaname.data.formats.files import Folder, image_size, is_number, read_json, tails, write_json
+from kaname.data.formats.files import (
+    Folder,
+    faults,
+    image_size,
+    is_number,
+    read_json,
+    shortened,
+    sound,
+    tails,
+    write_json,
+)
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.types import FloatArray, Sample
@@ -43,17 +52,12 @@ def read(
         ``polygons`` have one entry an instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row an
         instance (0 missing with NaN, 1 hidden, 2 visible), for the key point names of the categories present.
         ``meta``: ``image_id``, ``crowd`` (the number of crowd instances left out) and ``rle`` (instance id to the
-        run-length encoding of an instance whose mask is no polygon).
+        run-length encoding of an instance whose mask is not a polygon).
 
     Raises:
         InputError: the first of ``problems``.
     """
-    samples: list[Sample] = []
-    for found in walk(Path(path), images, category, only):
-        if isinstance(found, InputError):
-            raise found
-        samples.append(found)
-    return samples
+    return sound(walk(Path(path), images, category, only))
 
 
 def problems(
@@ -61,8 +65,8 @@ def problems(
     images: str | PathLike[str] | None = None,
     category: str | None = None,
 ) -> list[InputError]:
-    """Everything that is wrong with a COCO file; the arguments are those of ``read``."""
-    return [found for found in walk(Path(path), images, category) if isinstance(found, InputError)]
+    """Everything that is wrong with a COCO file; takes the arguments of ``read``."""
+    return faults(walk(Path(path), images, category))
 
 
 def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
@@ -82,7 +86,7 @@ def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
 def walk(
     path: Path, images: str | PathLike[str] | None, category: str | None, only: Collection[Path] | None = None
 ) -> Iterator[Sample | InputError]:
-    """Every image's sample or what is wrong; no samples where an annotation is. The arguments are those of ``read``."""
+    """Every image's sample, or what is wrong; no samples if any annotation is wrong. The arguments are ``read``'s."""
     try:
         data = read_json(path)
         folder = None if images is None else Folder(Path(images))
@@ -90,8 +94,8 @@ def walk(
     except InputError as error:
         yield error
         return
-    instances, faults = reader.instances()
-    yield from faults
+    instances, wrong = reader.instances()
+    yield from wrong
     wanted = None if only is None else {file.resolve() for file in only}
     seen: dict[str, Any] = {}
     for entry in reader.images.values():
@@ -102,11 +106,11 @@ def walk(
         if name in seen:
             yield reader.fault("image", entry["id"], f"{name!r} also belongs to image {seen[name]}", "keep one of them")
         elif image is None:
-            remedy = f"it is not in {folder.path}" if folder is not None else None
+            remedy = None if folder is None else f"it is not in {folder.path}"
             yield reader.fault("image", entry["id"], f"{name!r} is missing", remedy)
-        elif folder is not None and (reason := reader.other_size(image, entry)):
+        elif folder is not None and (reason := _other_size(image, entry)):
             yield reader.fault("image", entry["id"], reason, "put the image that was annotated there")
-        elif not faults:
+        elif not wrong:
             yield reader.sample(image, entry, instances.get(entry["id"], []))
         seen.setdefault(name, entry["id"])
 
@@ -130,9 +134,9 @@ class _Reader:
         for number, entry in self.categories.items():
             names = entry.get("keypoints") or []
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                raise self.fault("category", number, f"its keypoints must be a list of names, got {_short(names)}")
+                raise self.fault("category", number, f"its keypoints must be a list of names, got {shortened(names)}")
         self.category = category
-        known = [str(entry["name"]) for entry in self.categories.values()]
+        known = [entry["name"] for entry in self.categories.values()]
         if category is not None and category not in known:
             raise InputError(f"no category {category!r}", path=path, remedy=f"it has: {', '.join(known) or 'none'}")
 
@@ -140,58 +144,58 @@ class _Reader:
         return InputError(reason, path=self.path, row=f"{kind} {number}", remedy=remedy or _REMEDY)
 
     def _by_id(self, table: list[Any], kind: str, name: str) -> dict[Any, dict[str, Any]]:
-        found: dict[Any, dict[str, Any]] = {}
+        entries: dict[Any, dict[str, Any]] = {}
         for position, entry in enumerate(table, start=1):
-            if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
+            if not _has_id(entry):
                 raise InputError(f"{kind} at position {position} has no id", path=self.path, remedy=_REMEDY)
             if not isinstance(entry.get(name), str) or not entry[name]:
                 raise self.fault(kind, entry["id"], f"it has no {name}")
-            if entry["id"] in found:
-                raise self.fault(kind, entry["id"], f"this {kind} id stands twice")
-            found[entry["id"]] = entry
-        return found
+            if entry["id"] in entries:
+                raise self.fault(kind, entry["id"], f"duplicate {kind} id")
+            entries[entry["id"]] = entry
+        return entries
 
     def instances(self) -> tuple[dict[Any, list[dict[str, Any]]], list[InputError]]:
         """The instances wanted, by image, and what is wrong with any."""
-        found: dict[Any, list[dict[str, Any]]] = {}
-        faults: list[InputError] = []
+        instances: dict[Any, list[dict[str, Any]]] = {}
+        wrong: list[InputError] = []
         seen: set[Any] = set()
         for position, entry in enumerate(self.annotations, start=1):
-            if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
-                faults.append(self.fault("annotation at position", position, "it has no id"))
+            if not _has_id(entry):
+                wrong.append(self.fault("annotation at position", position, "it has no id"))
                 continue
-            wrong = "this annotation id stands twice" if entry["id"] in seen else self._wrong(entry)
+            reason = "duplicate annotation id" if entry["id"] in seen else self._wrong(entry)
             seen.add(entry["id"])
-            if wrong is not None:
-                faults.append(self.fault("annotation", entry["id"], wrong))
+            if reason is not None:
+                wrong.append(self.fault("annotation", entry["id"], reason))
             elif self.category in (None, self.categories[entry["category_id"]]["name"]):
-                found.setdefault(entry["image_id"], []).append(entry)
-        return found, faults
+                instances.setdefault(entry["image_id"], []).append(entry)
+        return instances, wrong
 
     def _wrong(self, entry: dict[str, Any]) -> str | None:
         """What is wrong with one annotation."""
-        if not _listed(entry.get("image_id"), self.images):
-            return f"its image {entry.get('image_id')!r} is not in the list of images"
-        if not _listed(entry.get("category_id"), self.categories):
-            return f"its category {entry.get('category_id')!r} is not in the list of categories"
+        for key, table in (("image", self.images), ("category", self.categories)):
+            number = entry.get(f"{key}_id")
+            if not isinstance(number, (int, str)) or number not in table:
+                return f"its {key} {number!r} is not in the list of {'images' if key == 'image' else 'categories'}"
         box: Any = entry.get("bbox")
         if not _numbers(box) or len(box) != 4:
-            return f"its bbox must be four numbers (x, y, width, height), got {_short(box)}"
+            return f"its bbox must be four numbers (x, y, width, height), got {shortened(box)}"
         if box[2] < 0 or box[3] < 0:
             return f"its bbox has a negative size: {box[2]:g} x {box[3]:g}"
         shape = entry.get("segmentation")
         if isinstance(shape, list):
             for polygon in shape:
                 if not _numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
-                    return f"a polygon must be x, y of at least 3 corners, got {_short(polygon)}"
+                    return f"a polygon must be x, y of at least 3 corners, got {shortened(polygon)}"
         elif not (shape is None or isinstance(shape, dict)):
-            return f"its segmentation must be polygons or a run-length encoding, got {_short(shape)}"
+            return f"its segmentation must be polygons or a run-length encoding, got {shortened(shape)}"
         names = self._names(entry)
         points: Any = entry.get("keypoints")
         if points is None or (not names and points == []):
             return None
         if not _numbers(points) or len(points) != 3 * len(names):
-            count = f"{len(points)} numbers" if isinstance(points, list) else _short(points)
+            count = f"{len(points)} numbers" if isinstance(points, list) else shortened(points)
             return f"its keypoints must be x, y, v of {len(names)} names of its category, got {count}"
         if any(value not in (0, 1, 2) for value in points[2::3]):
             return "the visibility of a key point must be 0, 1 or 2"
@@ -200,18 +204,6 @@ class _Reader:
     def _names(self, entry: dict[str, Any]) -> list[str]:
         """The key point names of an instance's category."""
         return list(self.categories[entry["category_id"]].get("keypoints") or ())
-
-    @staticmethod
-    def other_size(image: Path, entry: dict[str, Any]) -> str | None:
-        """What is wrong where the image has not the size that the file states."""
-        stated: tuple[Any, Any] = (entry.get("height"), entry.get("width"))
-        try:
-            true = image_size(image)
-        except InputError:  # whoever reads the image says why it cannot be read
-            return None
-        if not all(is_number(side) and side > 0 for side in stated) or true == stated:  # 0: not known
-            return None
-        return f"{image.name!r} has {true[1]} x {true[0]} pixels, the file says {stated[1]} x {stated[0]}"
 
     def sample(self, image: Path, entry: dict[str, Any], instances: list[dict[str, Any]]) -> Sample:
         """One image with its instances."""
@@ -245,13 +237,29 @@ class _Reader:
         visible = {name: np.zeros(len(single), dtype=np.int64) for name in names}
         for row, one in enumerate(single):
             if not one.get("keypoints"):
-                continue  # an instance without key points has none of its category's
+                continue  # an instance need not have its category's key points
             values = np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3)
             for name, (x, y, seen) in zip(self._names(one), values, strict=True):
                 if seen > 0:
                     points[name][row] = PIXELS.from_index(np.array([[x, y]]))[0]
                     visible[name][row] = int(seen)
         return points, visible
+
+
+def _other_size(image: Path, entry: dict[str, Any]) -> str | None:
+    """What is wrong where the image does not have the size that the file states."""
+    stated: tuple[Any, Any] = (entry.get("height"), entry.get("width"))
+    try:
+        true = image_size(image)
+    except InputError:  # whoever reads the image says why it cannot be read
+        return None
+    if not all(is_number(side) and side > 0 for side in stated) or true == stated:  # 0: not known
+        return None
+    return f"{image.name!r} has {true[1]} x {true[0]} pixels, the file says {stated[1]} x {stated[0]}"
+
+
+def _has_id(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), (int, str))
 
 
 def _polygons(shape: Any) -> list[FloatArray]:
@@ -261,19 +269,10 @@ def _polygons(shape: Any) -> list[FloatArray]:
 
 
 def _is_extent(entry: Mapping[str, Any]) -> bool:
-    """Whether the box is one that nobody has drawn."""
+    """Whether nobody drew the box."""
     attributes = entry.get("attributes")
     return isinstance(attributes, dict) and attributes.get(EXTENT) is True
 
 
 def _numbers(values: Any) -> bool:
     return isinstance(values, list) and all(map(is_number, values))
-
-
-def _listed(number: Any, table: Mapping[Any, Any]) -> bool:
-    return isinstance(number, (int, str)) and number in table
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,7 +1,7 @@
 """Any number of points of one name in COCO, which holds one point of a name for each instance.
 
-A name that stands several times in an instance becomes several key points: ``middle`` becomes ``middle#1``,
-``middle#2``, ..., as many as the fullest instance has; the others miss the last of them. :func:`joined` undoes it.
+Several points of one name in an instance become several key points: ``middle`` becomes ``middle#1``, ``middle#2``, ...,
+as many as the fullest instance has; the others lack the last ones. :func:`joined` undoes it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.formats.files import visibility
 from kaname.types import FloatArray, Sample
 
 _NUMBERED = re.compile(r"^(.+)#([1-9][0-9]*)$")
-Rows = tuple[dict[str, FloatArray], dict[str, NDArray[np.int64]]]
+Share = tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]  # owners, points and visibility of one name
 
 
 def numbered(samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, int], int]:
@@ -41,33 +42,28 @@ def numbered(samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, int], i
 def joined(samples: Iterable[Sample]) -> list[Sample]:
     """Samples in which ``middle#1``, ``middle#2``, ... are again points of one name, missing ones left out.
 
-    Boxes that the writer had to put round points without any are gone.
+    Boxes that nobody drew (the writer's, around points without a box) are dropped.
     """
     return [_joined(sample) for sample in samples]
 
 
-def _shares(sample: Sample) -> dict[str, tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]]:
+def _shares(sample: Sample) -> dict[str, Share]:
     """For each name the box of every point that is there (-1: none), the points and their visibility."""
     boxes = np.asarray(sample.boxes, dtype=np.float64).reshape(-1, 4)
     sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    found: dict[str, tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]] = {}
+    shares: dict[str, Share] = {}
     for name, points in sample.points.items():
-        visible = np.asarray(sample.visible.get(name, np.full(len(points), 2)), dtype=np.int64)
-        there = (visible > 0) & ~np.isnan(points).any(axis=1)
-        xy, visible = points[there], visible[there]
+        visible = visibility(sample, name)
+        xy, visible = points[visible > 0], visible[visible > 0]
         owners = np.zeros(len(xy), dtype=np.int64)
         if len(boxes) > 1:
             inside = (xy[:, None] >= boxes[None, :, :2]).all(axis=2) & (xy[:, None] <= boxes[None, :, 2:]).all(axis=2)
             owners = np.where(np.any(inside, axis=1), np.where(inside, sizes, np.inf).argmin(axis=1), -1)
-        found[name] = (owners, xy, visible)
-    return found
+        shares[name] = (owners, xy, visible)
+    return shares
 
 
-def _by_row(
-    sample: Sample,
-    share: Mapping[str, tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]],
-    most: Mapping[str, int],
-) -> Sample:
+def _by_row(sample: Sample, share: Mapping[str, Share], most: Mapping[str, int]) -> Sample:
     rows = len(sample.boxes) or int(any(map(len, sample.points.values())))  # COCO's writer gives lone points a box
     points: dict[str, FloatArray] = {}
     visible: dict[str, NDArray[np.int64]] = {}
@@ -98,4 +94,4 @@ def _joined(sample: Sample) -> Sample:
     sample = replace(sample, points=points, visible=visible)
     if not sample.meta.get("extents") or len(sample.meta["extents"]) < len(sample.boxes):
         return sample
-    return replace(sample, boxes=np.zeros((0, 4)), polygons=[], ids=[], labels=[])  # boxes that nobody has drawn
+    return replace(sample, boxes=np.zeros((0, 4)), polygons=[], ids=[], labels=[])  # boxes that nobody drew

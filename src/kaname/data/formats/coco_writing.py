@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.files import distinct_names
+from kaname.data.formats.files import distinct_names, labels_of_boxes, visibility
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample
 
-UNNAMED = "object"  # the category of boxes without labels
-EXTENT = "extent_of_points"  # attribute of a box that nobody has drawn
+EXTENT = "extent_of_points"  # attribute of a box that nobody drew
 
 
 def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
@@ -51,21 +51,19 @@ def _with_box(sample: Sample, path: Path) -> Sample:
     boxes, meta = sample.boxes, dict(sample.meta)
     if not len(boxes) and any(len(points) for points in sample.points.values()):
         present = np.concatenate([points[~np.isnan(points).any(axis=1)] for points in sample.points.values()])
-        extent = [*present.min(axis=0), *present.max(axis=0)] if len(present) else [0.0] * 4
-        boxes = np.array([extent])
-        meta = {**meta, EXTENT: True}
-    labels = list(sample.labels) or [UNNAMED] * len(boxes)
-    if len(labels) != len(boxes):
-        counts = f"{len(boxes)} boxes and {len(labels)} labels"
-        raise InputError(f"{sample.image.name!r} has {counts}", path=path, remedy="give each box one label")
-    return Sample(**{**vars(sample), "boxes": boxes, "labels": labels, "meta": meta})
+        boxes = np.array([[*present.min(axis=0), *present.max(axis=0)] if len(present) else [0.0] * 4])
+        meta[EXTENT] = True
+    sample = replace(sample, boxes=boxes, meta=meta)
+    return replace(sample, labels=labels_of_boxes(sample, path))
 
 
 def _check(samples: Sequence[Sample], path: Path) -> None:
     for sample in samples:
         name = sample.image.name
         if not np.isfinite(sample.boxes).all() or bool((sample.boxes[:, 2:] < sample.boxes[:, :2]).any()):
-            raise InputError(f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="mend its boxes")
+            raise InputError(
+                f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="correct its boxes"
+            )
         rows = len(sample.boxes) or int(any(map(len, sample.points.values())))
         for point, xy in sample.points.items():
             if len(xy) != rows:
@@ -81,15 +79,9 @@ def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
     for sample in samples:
         for row, label in enumerate(sample.labels):
             mine = shown.setdefault(label, set())
-            mine.update(name for name, xy in sample.points.items() if _visibility(sample, name, xy)[row] > 0)
+            mine.update(name for name in sample.points if visibility(sample, name)[row] > 0)
     nowhere = set(every).difference(*shown.values()) if shown else set()
     return {label: [name for name in every if name in mine or name in nowhere] for label, mine in shown.items()}
-
-
-def _visibility(sample: Sample, name: str, xy: FloatArray) -> np.ndarray:
-    """0, 1 or 2 for each row; 2 where the sample does not say, 0 where a coordinate is missing."""
-    visible = np.asarray(sample.visible.get(name, np.full(len(xy), 2)))
-    return np.where(np.isnan(xy).any(axis=1), 0, visible)
 
 
 def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
@@ -106,9 +98,8 @@ def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
     if names:
         values: list[float] = []
         for name in names:
-            xy = sample.points.get(name)
-            seen = 0 if xy is None else int(_visibility(sample, name, xy)[row])
-            x, y = PIXELS.to_index(xy[row : row + 1])[0] if xy is not None and seen else (0, 0)
+            seen = int(visibility(sample, name)[row]) if name in sample.points else 0
+            x, y = PIXELS.to_index(sample.points[name][row]) if seen else (0, 0)
             values += [float(x), float(y), seen]
         entry |= {"keypoints": values, "num_keypoints": sum(seen > 0 for seen in values[2::3])}
     return entry

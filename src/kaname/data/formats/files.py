@@ -1,4 +1,4 @@
-"""The files that formats deal with: JSON that is whole or not there, and images found by the names in labels."""
+"""What the formats share: files that are whole or not there, images found by the names in labels, samples checked."""
 
 from __future__ import annotations
 
@@ -9,13 +9,34 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kaname.errors import InputError
-from kaname.geometry.image import image_size  # noqa: F401 (formats find it beside what else they need of files)
+from kaname.files import write_text, writing
+from kaname.geometry.image import image_size  # noqa: F401 (for the formats)
+from kaname.types import Sample
+
+Found = TypeVar("Found")
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _GREATEST = 1e12
+
+
+def read_text(path: Path) -> str:
+    """The content of a UTF-8 file, without a byte order mark and with every line end as LF.
+
+    Raises:
+        InputError: no such file, or not UTF-8 (with the byte).
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
 
 
 def read_json(path: Path) -> Any:
@@ -24,21 +45,18 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: no such file, not UTF-8, or not JSON (with the line).
     """
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        reason = "the file is empty" if not error.doc.strip() else f"not JSON: {error.msg} (column {error.colno})"
+        reason = f"not JSON: {error.msg} (column {error.colno})" if text.strip() else "the file is empty"
         raise InputError(reason, path=path, row=error.lineno, remedy="write it again as JSON") from error
     except (RecursionError, ValueError) as error:  # brackets without end, numbers of thousands of digits
         raise InputError("not a label file", path=path, remedy="export the labels again") from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write UTF-8 JSON; under its final name the file is whole or not there."""
+    """Write UTF-8 JSON, whole or not at all; missing folders are made."""
     try:
         text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     except ValueError as error:
@@ -46,33 +64,31 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, text + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text; under its final name the file is whole or not there."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
-
-
 def make_folder(folder: Path) -> None:
     """A folder to write into, or an :class:`InputError` that says why it cannot be made."""
-    try:
+    with writing(folder, reason="cannot be made", remedy="choose another folder"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", path=folder, remedy="choose another folder") from error
 
 
 def images_in(folder: Path) -> tuple[list[Path], list[str]]:
-    """The images right in a folder by their endings, sorted, and the names of the other files; hidden ones are none."""
+    """The images right in a folder, sorted, and the names of its other files; hidden files are skipped."""
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
     return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images right in a folder, sorted by name.
+
+    Raises:
+        InputError: the folder is missing or holds no image.
+    """
+    if not folder.is_dir():
+        raise InputError("the image folder does not exist", path=folder, remedy="check the path")
+    files = images_in(folder)[0]
+    if not files:
+        raise InputError("no image in this folder", path=folder, remedy=f"put {', '.join(IMAGE_ENDINGS)} files there")
+    return files
 
 
 def distinct_names(images: Sequence[Path], path: Path) -> list[str]:
@@ -84,7 +100,7 @@ def distinct_names(images: Sequence[Path], path: Path) -> list[str]:
     ['a/1.jpg', 'b/1.jpg']
 
     Raises:
-        InputError: one image stands twice; ``path`` is the file that would say so.
+        InputError: an image appears twice; ``path`` is the file that would say so.
     """
     names = [image.name for image in images]
     if len(set(names)) < len(names):
@@ -111,7 +127,7 @@ class Folder:
         self._written: dict[str, set[Path]] | None = None  # from how a file may be written to the file
 
     def find(self, names: Iterable[str]) -> Path | None:
-        """The first of these names, each relative to the folder, that is a file; None where none is."""
+        """The first of these names, each relative to the folder, that is a file; None if there is none."""
         tried = [name for name in names if name and ".." not in name.split("/")]
         for name in tried:
             if self._is_file(self.path / name):
@@ -122,16 +138,16 @@ class Folder:
                 for written in (_composed(path.name), _uploaded(path.name)):
                     self._written.setdefault(written, set()).add(path)
         for name in tried:
-            found = self._written.get(_composed(name.rsplit("/", 1)[-1]), set())
-            if len(found) == 1:
-                return next(iter(found))
+            written_so = self._written.get(_composed(name.rsplit("/", 1)[-1]), set())
+            if len(written_so) == 1:
+                return next(iter(written_so))
         return None
 
     @staticmethod
     def _is_file(path: Path) -> bool:
         try:
             return path.is_file()
-        except (OSError, ValueError):  # a name too long for the disk, or with a zero byte, is no file
+        except (OSError, ValueError):  # a name that is too long for the disk or holds a zero byte
             return False
 
 
@@ -152,5 +168,42 @@ def tails(name: str) -> list[str]:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of JSON is a number that can be a coordinate (``true``, ``NaN`` and ``Infinity`` are none)."""
+    """Whether a value of JSON is a number that can be a coordinate; ``true``, ``NaN`` and ``Infinity`` cannot."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _GREATEST
+
+
+def shortened(value: object) -> str:
+    """A value as Python shows it, for messages: at most 80 signs."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def sound(read: Iterable[Found | InputError]) -> list[Found]:
+    """What was read; the first fault in it is raised."""
+    kept: list[Found] = []
+    for item in read:
+        if isinstance(item, InputError):
+            raise item
+        kept.append(item)
+    return kept
+
+
+def faults(read: Iterable[object]) -> list[InputError]:
+    """Every fault in what was read."""
+    return [item for item in read if isinstance(item, InputError)]
+
+
+def visibility(sample: Sample, name: str) -> NDArray[np.int64]:
+    """Of each point of a name: 0, 1 or 2; 2 where the sample does not say, 0 where a coordinate is NaN."""
+    xy = np.asarray(sample.points[name])
+    visible = np.asarray(sample.visible.get(name, np.full(len(xy), 2)), dtype=np.int64)
+    return np.where(np.isnan(xy).any(axis=1), 0, visible)
+
+
+def labels_of_boxes(sample: Sample, path: Path) -> list[str]:
+    """A label for each box, ``object`` where the sample has none; ``path`` is for the message."""
+    labels = list(sample.labels) or ["object"] * len(sample.boxes)
+    if len(labels) != len(sample.boxes):
+        counts = f"{len(sample.boxes)} boxes and {len(labels)} labels"
+        raise InputError(f"{sample.image.name!r} has {counts}", path=path, remedy="give each box one label")
+    return labels

@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
-from kaname.data.formats.files import Folder, distinct_names, read_json, write_json
+from kaname.data.formats.files import (
+    Folder,
+    distinct_names,
+    faults,
+    labels_of_boxes,
+    read_json,
+    sound,
+    visibility,
+    write_json,
+)
 from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -38,8 +45,8 @@ def read(
     Args:
         path: the JSON file.
         images: the folder of the images. Then every image must exist there and have the size that was annotated.
-            Without it, images are looked for beside the file (``.``, ``images``, ``../images``), and one that is
-            nowhere keeps its bare name.
+            Without it, images are looked for next to the file (``.``, ``images``, ``../images``), and one that is
+            not there keeps its bare name.
         names: from a key point's label in lower case to the name wanted (``{"start notch": "start"}``); any other
             label is an error. None keeps the labels of the file.
         annotator: whose annotation to take (id or e-mail), where there are several.
@@ -54,12 +61,7 @@ def read(
     Raises:
         InputError: the first of ``problems``.
     """
-    samples: list[Sample] = []
-    for found in walk(Path(path), images, names, annotator, only):
-        if isinstance(found, InputError):
-            raise found
-        samples.append(found)
-    return samples
+    return sound(walk(Path(path), images, names, annotator, only))
 
 
 def problems(
@@ -69,12 +71,12 @@ def problems(
     names: Mapping[str, str] | None = None,
     annotator: int | str | None = None,
 ) -> list[InputError]:
-    """Everything that is wrong with an export, in the order of its tasks; the arguments are those of ``read``."""
-    return [found for found in walk(Path(path), images, names, annotator) if isinstance(found, InputError)]
+    """Everything that is wrong with an export, in the order of its tasks; takes the arguments of ``read``."""
+    return faults(walk(Path(path), images, names, annotator))
 
 
 def left_out(samples: Sequence[Sample]) -> list[str]:
-    """What an export holds beside the points and boxes that were read, by task id; a line for each kind.
+    """What an export holds besides the points and boxes that were read, by task id; a line for each kind.
 
     >>> sample = Sample(Path("a.png"), meta={"task": 7, "cancelled": 1, "ignored": {"choices": 2}})
     >>> left_out([sample])
@@ -106,10 +108,8 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mappin
     if len(set(ids)) < len(samples):
         ids = list(range(1, len(samples) + 1))
     files = distinct_names([sample.image for sample in samples], path)
-    write_json(path, [
-        _task_of(sample, number, file, names or {}, path)
-        for number, file, sample in zip(ids, files, samples, strict=True)
-    ])  # fmt: skip
+    tasks = [_task_of(*known, names or {}, path) for known in zip(samples, ids, files, strict=True)]
+    write_json(path, tasks)
 
 
 def walk(
@@ -119,18 +119,15 @@ def walk(
     annotator: int | str | None,
     only: Collection[Path] | None = None,
 ) -> Iterator[Sample | InputError]:
-    """Every task's sample or what is wrong with it; the arguments are those of ``read``."""
+    """Every task's sample or what is wrong with it; takes the arguments of ``read``."""
     try:
-        tasks = read_json(path)
-        folders = _folders(path, images)
+        tasks, folders = read_json(path), _folders(path, images)
+        if not isinstance(tasks, list):
+            raise InputError(f"not a list of tasks but {kind_of(tasks)}", path=path, remedy=EXPORT)
+        if not tasks:
+            raise InputError("the list of tasks is empty", path=path, remedy=EXPORT)
     except InputError as error:
         yield error
-        return
-    if not isinstance(tasks, list):
-        yield InputError(f"not a list of tasks but {kind_of(tasks)}", path=path, remedy=EXPORT)
-        return
-    if not tasks:
-        yield InputError("the list of tasks is empty", path=path, remedy=EXPORT)
         return
     wanted = None if only is None else {file.resolve() for file in only}
     taken: dict[Path, str] = {}
@@ -141,16 +138,14 @@ def walk(
         if wanted is not None and reader.source and (reader.image is None or reader.image.resolve() not in wanted):
             continue
         if reader.row in numbers:
-            yield reader.fault("this task id stands twice", "export the project again")
+            yield reader.fault("duplicate task id", "export the project again")
         numbers.add(reader.row)
         yield from reader.faults
         if sample is None:
             continue
         if sample.image in taken:
-            yield reader.fault(
-                f"the image {sample.image.name!r} also belongs to {taken[sample.image]}",
-                "keep one of the two tasks, or rename one image",
-            )
+            reason = f"the image {sample.image.name!r} also belongs to {taken[sample.image]}"
+            yield reader.fault(reason, "keep one of the two tasks, or rename one image")
             continue
         taken[sample.image] = reader.row
         if not reader.faults:
@@ -172,21 +167,19 @@ def _task_of(sample: Sample, number: int, file: str, names: Mapping[str, str], p
     size = image_size(sample.image) if sample.size is None else sample.size
     results: list[dict[str, Any]] = []
     for label, points in sample.points.items():
-        seen = sample.visible.get(label, np.full(len(points), 2)) > 0
-        for x, y in points[seen & ~np.isnan(points).any(axis=1)]:
+        for x, y in points[visibility(sample, label) > 0]:
             value = {**_percent((x, y), size, sample, path), "width": 0.5, "keypointlabels": [names.get(label, label)]}
             results.append(_result(value, size, number, len(results)))
-    for label, box in zip(_box_labels(sample, path), sample.boxes, strict=True):
+    for label, box in zip(labels_of_boxes(sample, path), sample.boxes, strict=True):
         corner, end = _percent(box[:2], size, sample, path), _percent(box[2:], size, sample, path)
         extent = {"width": end["x"] - corner["x"], "height": end["y"] - corner["y"]}
         value = {**corner, **extent, "rotation": 0, "rectanglelabels": [label]}
         results.append(_result(value, size, number, len(results)))
     annotation = {"id": number, "completed_by": 1, "result": results, "was_cancelled": False, "ground_truth": False}
+    task: dict[str, Any] = {"id": number, "annotations": [annotation]}
     if "/" in file:
-        place = f"/data/local-files/?d={quote(file)}"
-        return {"id": number, "annotations": [annotation], "data": {"img": place}}
-    image = f"/data/upload/1/{upload}"
-    return {"id": number, "annotations": [annotation], "file_upload": upload, "data": {"img": image}}
+        return task | {"data": {"img": f"/data/local-files/?d={quote(file)}"}}
+    return task | {"file_upload": upload, "data": {"img": f"/data/upload/1/{upload}"}}
 
 
 def _result(value: dict[str, Any], size: Size, number: int, position: int) -> dict[str, Any]:
@@ -205,22 +198,11 @@ def _result(value: dict[str, Any], size: Size, number: int, position: int) -> di
 
 
 def _percent(xy: FloatArray | tuple[float, float], size: Size, sample: Sample, path: Path) -> dict[str, float]:
-    """A place in percent of the image; outside of it there is none."""
+    """A place in percent of the image, which it must lie in."""
     x, y = float(xy[0]), float(xy[1])
     height, width = size
     if not (0 <= x <= width and 0 <= y <= height):
-        raise InputError(
-            f"({x:g}, {y:g}) of {sample.image.name!r} lies outside its {width} x {height} pixels",
-            path=path,
-            remedy="clip boxes and drop points outside before writing Label Studio's format",
-        )
+        reason = f"({x:g}, {y:g}) of {sample.image.name!r} lies outside its {width} x {height} pixels"
+        remedy = "clip boxes and drop points outside before writing Label Studio's format"
+        raise InputError(reason, path=path, remedy=remedy)
     return {"x": 100 * x / width, "y": 100 * y / height}
-
-
-def _box_labels(sample: Sample, path: Path) -> Sequence[str]:
-    if not sample.labels:
-        return ["object"] * len(sample.boxes)
-    if len(sample.labels) != len(sample.boxes):
-        counts = f"{len(sample.boxes)} boxes and {len(sample.labels)} labels"
-        raise InputError(f"{sample.image.name!r} has {counts}", path=path, remedy="give each box one label")
-    return sample.labels

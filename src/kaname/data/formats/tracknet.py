@@ -1,13 +1,14 @@
 """TrackNet's data sets: ``game1/Clip1/0000.jpg`` and a ``Label.csv`` for each clip, one ball a frame.
 
-The files hold pixel indices: they pass through ``PIXELS``. What a label file may look like stands in
-``tracknet_table``. Games and clips are told by what folders hold, not by their names: a folder with frames or a label
-file is a clip, a folder of clips is a game, a folder of games is a data set. ``problems`` lists everything that is
-wrong; ``read`` raises the first of it.
+The files hold pixel indices: they pass through ``PIXELS``. ``tracknet_table`` says what a label file may look like.
+What a folder holds makes it a game or a clip, not its name: a folder with frames or a label file is a clip, a folder
+of clips is a game, a folder of games is a data set. ``problems`` lists everything that is wrong; ``read`` raises the
+first of it.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaname.data.formats.files import IMAGE_ENDINGS, image_size
+from kaname.data.formats.files import IMAGE_ENDINGS, faults, image_size, sound
 from kaname.data.formats.tracknet_table import BALL, LABELS, VISIBLE, Row, Table, holes, order, read_table
 from kaname.data.formats.tracknet_writing import write_clips
 from kaname.errors import InputError
@@ -28,7 +29,7 @@ from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image
 from kaname.types import Sample, Size
 
-_FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what systems leave behind
+_FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what operating systems leave there
 _LISTED = 5  # names in a message
 _READERS = 8  # threads that decode at a time
 _LAYOUT = "a data set is game1/Clip1/0000.jpg and game1/Clip1/Label.csv"
@@ -49,7 +50,7 @@ def read(path: str | PathLike[str], images: str | PathLike[str] | None = None, *
 
     Args:
         path: a label file, or the folder of a clip, of a game or of the games.
-        images: where the frames are, if not beside the labels: the clip's folder of frames for a label file or a
+        images: where the frames are, if not next to the labels: the clip's folder of frames for a label file or a
             clip, otherwise a folder with the same games and clips.
         check: also decode every frame. Otherwise only the header of each clip's first frame is read.
 
@@ -60,19 +61,14 @@ def read(path: str | PathLike[str], images: str | PathLike[str] | None = None, *
         flying, 1 hit, 2 bounce, None where blank) of the file, ``dialect``.
 
     Raises:
-        InputError: the first of ``problems``; without ``check`` the frames' content is not looked at.
+        InputError: the first of ``problems``; without ``check`` the frames are not decoded.
     """
-    samples: list[Sample] = []
-    for found in _walk(Path(path), images, check=check):
-        if isinstance(found, InputError):
-            raise found
-        samples += found
-    return samples
+    return sound(_walk(Path(path), images, check=check))
 
 
 def problems(path: str | PathLike[str], images: str | PathLike[str] | None = None) -> list[InputError]:
-    """Everything that is wrong with a data set; decodes every frame. The arguments are those of ``read``."""
-    return [found for found in _walk(Path(path), images, check=True) if isinstance(found, InputError)]
+    """Everything that is wrong with a data set; decodes every frame. Takes the arguments of ``read``."""
+    return faults(_walk(Path(path), images, check=True))
 
 
 def write(path: str | PathLike[str], samples: Sequence[Sample], *, copy_frames: bool = False) -> None:
@@ -88,7 +84,7 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, copy_frames: 
         copy_frames: also put the image files beside the labels. Without them, ``read`` needs ``images``.
 
     Raises:
-        InputError: no samples, no game or clip, several balls in a frame, points of other names and none of a ball,
+        InputError: no samples, no game or clip, several balls in a frame, points but no ball,
             a ball outside its frame, two samples of one name in a clip, frame numbers against the order of names, a
             frame that cannot be copied.
     """
@@ -99,16 +95,12 @@ def clips(path: str | PathLike[str], images: str | PathLike[str] | None = None) 
     """The clips of a data set, in the order of names (``Clip2`` before ``Clip10``); arguments as for ``read``.
 
     Raises:
-        InputError: the first folder that is no clip, no game and no data set, or has no label file or two.
+        InputError: the first folder that is neither a clip nor a game nor a data set, or has no label file or two.
     """
-    found = list(_clips(Path(path), None if images is None else Path(images)))
-    for one in found:
-        if isinstance(one, InputError):
-            raise one
-    return [one for one in found if isinstance(one, Clip)]
+    return sound(_clips(Path(path), None if images is None else Path(images)))
 
 
-def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Iterator[list[Sample] | InputError]:
+def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Iterator[Sample | InputError]:
     """The samples of every clip, or what is wrong with it."""
     for clip in _clips(path, None if images is None else Path(images)):
         if isinstance(clip, InputError):
@@ -122,10 +114,7 @@ def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Ite
         samples = reader.samples()
         if check:
             reader.check_frames()
-        if reader.faults:
-            yield from reader.faults
-        else:
-            yield samples
+        yield from reader.faults or samples
 
 
 def _clips(path: Path, images: Path | None) -> Iterator[Clip | InputError]:
@@ -157,14 +146,15 @@ def _clips(path: Path, images: Path | None) -> Iterator[Clip | InputError]:
 
 
 def _clip(folder: Path, frames: Path, game: str) -> Clip | InputError:
-    """A folder as a clip, or why it is none."""
-    found = _label_files(folder)
-    if len(found) == 1:
-        return Clip(game, _name(folder), found[0], frames)
-    if found:
-        names = ", ".join(path.name for path in found)
-        return InputError(f"{len(found)} label files: {names}", path=folder, remedy="keep one of them")
-    others = [path.name for path in _inside(folder) if path.suffix.lower() == ".csv"]
+    """A folder as a clip, or why it is not one."""
+    tables = [path for path in _inside(folder) if path.suffix.lower() == ".csv"]
+    labels = [path for path in tables if path.name.lower() == LABELS.lower()]
+    if len(labels) == 1:
+        return Clip(game, _name(folder), labels[0], frames)
+    if labels:
+        names = ", ".join(path.name for path in labels)
+        return InputError(f"{len(labels)} label files: {names}", path=folder, remedy="keep one of them")
+    others = [path.name for path in tables]
     if others:
         return InputError(f"no {LABELS}, only {_some(others)}", path=folder, remedy=f"rename it to {LABELS}")
     if _frames(folder):
@@ -183,10 +173,6 @@ def _is_clip(folder: Path) -> bool:
     return any(path.suffix.lower() in (".csv", *IMAGE_ENDINGS) for path in _inside(folder))
 
 
-def _label_files(folder: Path) -> list[Path]:
-    return [path for path in _inside(folder) if path.name.lower() == LABELS.lower()]
-
-
 def _folders(folder: Path) -> list[Path]:
     return [path for path in _inside(folder) if path.is_dir()]
 
@@ -196,12 +182,12 @@ def _frames(folder: Path) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What lies in a folder, in the order of names, without what systems leave behind."""
+    """What lies in a folder, in the order of names, without what operating systems leave there."""
     try:
-        found = [path for path in folder.iterdir() if not _FOREIGN.match(path.name)]
+        inside = [path for path in folder.iterdir() if not _FOREIGN.match(path.name)]
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=folder, remedy="check its rights") from error
-    return sorted(found, key=lambda path: order(path.name))
+    return sorted(inside, key=lambda path: order(path.name))
 
 
 class _ClipReader:
@@ -237,14 +223,13 @@ class _ClipReader:
             if frame is None:
                 continue
             if frame in taken:
-                reason = f"{frame.name} is also labelled in line {taken[frame]}"
-                self._fault(row.line, reason, "keep one of the rows")
+                self._fault(row.line, f"{frame.name} is also labelled in line {taken[frame]}", "keep one of the rows")
                 continue
             taken[frame] = row.line
             self._check_place(row)
             samples.append(self._sample(row, frame, len(samples)))
-        self._check_order(samples, list(taken.values()))
-        # A row that is damaged may be the label that a frame lacks.
+        self._check_order([sample.image.name for sample in samples], list(taken.values()))
+        # A damaged row may be the label that a frame lacks.
         bare = [frame.name for frame in self.frames if frame not in taken]
         if len(bare) > len(self.table.faults):
             reason = f"{len(bare)} of {len(self.frames)} frames have no sound label: {_some(bare)}"
@@ -270,21 +255,20 @@ class _ClipReader:
         self.faults.append(InputError(reason, path=self.clip.labels, row=line, remedy=remedy))
 
     def _frame(self, row: Row, by_name: Mapping[str, list[Path]]) -> Path | None:
-        """The frame that a row names."""
-        found = by_name.get(_key(row.name), [])
-        if len(found) > 1:
-            exact = [frame for frame in found if frame.name == row.name]
-            if len(exact) != 1:
-                names = ", ".join(frame.name for frame in found)
-                self._fault(row.line, f"{row.name!r} may be {names}", "write the whole file name")
-                return None
-            return exact[0]
-        if not found:
-            first, last = self.frames[0].name, self.frames[-1].name
-            remedy = f"the {len(self.frames)} frames there are {first} to {last}; extract them again, or drop the row"
-            self._fault(row.line, f"no frame {row.name!r} in {self.clip.frames}", remedy)
+        """The frame that a row names; None (and noted) where none or several may be meant."""
+        frames = by_name.get(_key(row.name), [])
+        if len(frames) > 1:
+            frames = [frame for frame in frames if frame.name == row.name] or frames
+        if len(frames) == 1:
+            return frames[0]
+        if frames:
+            names = ", ".join(frame.name for frame in frames)
+            self._fault(row.line, f"{row.name!r} may be {names}", "write the whole file name")
             return None
-        return found[0]
+        there = f"the {len(self.frames)} frames there are {self.frames[0].name} to {self.frames[-1].name}"
+        reason = f"no frame {row.name!r} in {self.clip.frames}"
+        self._fault(row.line, reason, f"{there}; extract them again, or drop the row")
+        return None
 
     def _check_place(self, row: Row) -> None:
         if row.index is None or self.size is None:
@@ -295,19 +279,18 @@ class _ClipReader:
             reason = f"the ball at ({row.index[0]:g}, {row.index[1]:g}) lies outside the frame of {width} x {height}"
             self._fault(row.line, reason, "coordinates are pixels of the frame, from 0")
 
-    def _check_order(self, samples: Sequence[Sample], lines: Sequence[int]) -> None:
-        keys = [order(sample.image.name) for sample in samples]
-        for before, (key, line) in enumerate(zip(keys[1:], lines[1:], strict=True)):
-            if key < keys[before]:
-                reason = f"{samples[before + 1].image.name} stands after {samples[before].image.name}"
+    def _check_order(self, names: Sequence[str], lines: Sequence[int]) -> None:
+        for (before, name), line in zip(itertools.pairwise(names), lines[1:], strict=True):
+            if order(name) < order(before):
+                reason = f"{name} comes after {before}"
                 self._fault(line, reason, "sort the rows by file name: their order is the clip's time")
                 return
-        names = [sample.image.name for sample in samples]
-        if not self.faults and (found := holes(names)):
-            between = f"{names[found[0] - 1]} and {names[found[0]]}"
-            where = f"in {len(found)} places, the first between {between}" if len(found) > 1 else f"between {between}"
+        if not self.faults and (missing := holes(names)):
+            between = f"{names[missing[0] - 1]} and {names[missing[0]]}"
+            several = f"in {len(missing)} places, the first between {between}"
+            where = several if len(missing) > 1 else f"between {between}"
             reason = f"frames are missing {where}: rows are taken as consecutive"
-            warnings.warn(f"{self.clip.labels}:{lines[found[0]]}: {reason}", stacklevel=2)
+            warnings.warn(f"{self.clip.labels}:{lines[missing[0]]}: {reason}", stacklevel=2)
 
     def _sample(self, row: Row, frame: Path, number: int) -> Sample:
         missing = np.full((1, 2), np.nan)
@@ -337,11 +320,11 @@ def _decoded(frame: Path) -> Size | InputError:
 
 def _by_name(frames: Sequence[Path]) -> dict[str, list[Path]]:
     """Frames by what a row may call them: the file's name, without its ending, the number in place of it."""
-    found: dict[str, list[Path]] = {}
+    by_name: dict[str, list[Path]] = {}
     for frame in frames:
         for key in {_key(frame.name), _key(frame.stem)}:
-            found.setdefault(key, []).append(frame)
-    return found
+            by_name.setdefault(key, []).append(frame)
+    return by_name
 
 
 def _key(name: str) -> str:

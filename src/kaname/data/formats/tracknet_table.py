@@ -1,17 +1,14 @@
 """One label file of a TrackNet clip: its dialect, its rows as numbers, and the text of a new one.
 
-The original (nol.cs.nctu.edu.tw, WASB-SBDT) is comma-separated under the header ``HEADER``. A dialect is either named
-here and read, or refused; the name has a stem and a tail:
+Every dialect is comma-separated under a header, in any capitals and with its columns in any order:
 
-- ``tracknet``: the original header.
+- ``tracknet``: ``HEADER``, the original (nol.cs.nctu.edu.tw).
+- ``wasb``: the same without the status, which WASB-SBDT does not read and sets converted for it leave out.
 - ``tracknet-v2``: ``Frame,Visibility,X,Y`` of TrackNetV2 and V3, frames by number, no status.
-- ``respelled``: the columns in other words (``WORDS``; capitals, ``_``, ``-`` and spaces make no difference), in any
-  order, the status may be absent.
-- ``+semicolon`` or ``+tab`` where that separates the fields.
 
-Everywhere a byte order mark, CRLF, spaces around fields, empty lines and ``599.0`` for ``599`` are accepted.
+A byte order mark, CRLF, spaces around fields, empty lines and ``599.0`` for ``599`` are accepted everywhere.
 
-Adding a new dialect: its words in ``WORDS``, its name in ``_dialect``, its line above, a row in the tests.
+Adding a new dialect: its header in ``DIALECTS``, its line above, a row in the tests.
 """
 
 from __future__ import annotations
@@ -25,23 +22,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaname.data.formats.files import read_text, shortened
 from kaname.errors import InputError
 
 LABELS = "Label.csv"  # a clip's label file, in any capitals
 BALL = "ball"  # the point's name in samples
 COLUMNS = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
 HEADER = ",".join(COLUMNS)
-NEEDED = COLUMNS[:4]
-WORDS = {
-    "file name": "file name", "filename": "file name", "file": "file name", "image": "file name",
-    "image name": "file name", "frame": "file name", "frame name": "file name", "frame number": "file name",
-    "visibility": "visibility", "visibility class": "visibility", "vis": "visibility",
-    "x coordinate": "x-coordinate", "x coord": "x-coordinate", "x": "x-coordinate",
-    "y coordinate": "y-coordinate", "y coord": "y-coordinate", "y": "y-coordinate",
-    "status": "status",
-}  # fmt: skip
-V2 = ("frame", "visibility", "x", "y")
-SEPARATORS = {",": "", ";": "+semicolon", "\t": "+tab"}
+# The columns of each dialect, in the order of COLUMNS.
+DIALECTS = {"tracknet": COLUMNS, "wasb": COLUMNS[:4], "tracknet-v2": ("frame", "visibility", "x", "y")}
 VISIBILITIES = {0: "no ball in the frame", 1: "easy", 2: "hard to see", 3: "occluded"}
 # From the file's visibility to that of a sample: missing, visible, visible, hidden.
 VISIBLE = {0: 0, 1: 2, 2: 2, 3: 1}
@@ -49,10 +38,10 @@ STATUSES = {0: "flying", 1: "hit", 2: "bounce"}
 # What tools write where there is no ball; any other place in such a row contradicts its visibility.
 PLACEHOLDERS = ((0.0, 0.0), (-1.0, -1.0))
 DECIMALS = 7  # one more than round trips need
-GREATEST = 1e9  # pixels; more is no image
+GREATEST = 1e9  # pixels; no image is larger
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,2})?")
-_ACCEPTED = f"accepted: {HEADER} (or with ; or tabs), Frame,Visibility,X,Y, and known spellings of these columns"
+_ACCEPTED = f"the first line must be {HEADER} (the status may be missing) or Frame,Visibility,X,Y"
 
 
 @dataclass(frozen=True)
@@ -89,19 +78,22 @@ def read_table(path: Path) -> Table:
     Raises:
         InputError: what concerns the whole file: unreadable, not UTF-8, empty, without a known header.
     """
-    lines = _lines(path)
-    separator, words, columns = _header(path, *lines[0])
+    lines = [(number, line) for number, line in enumerate(io.StringIO(read_text(path)), start=1) if line.strip()]
+    if not lines:
+        raise InputError("the file is empty", path=path, remedy=_ACCEPTED)
+    if any("\0" in line for _, line in lines):
+        raise InputError("the file holds zero bytes", path=path, remedy="write it again as UTF-8 text")
+    dialect, columns = _header(path, *lines[0])
     rows: list[Row] = []
     faults: list[InputError] = []
-    reader = csv.reader((text for _, text in lines[1:]), delimiter=separator, strict=True)
+    reader = csv.reader((text for _, text in lines[1:]), strict=True)
     try:
         for fields in reader:
-            number = lines[reader.line_num][0]
             fields = [field.strip() for field in fields]
             if not any(fields):
                 continue
             try:
-                rows.append(_row(path, number, fields, columns))
+                rows.append(_row(path, lines[reader.line_num][0], fields, columns))
             except InputError as error:
                 faults.append(error)
     except csv.Error as error:
@@ -109,7 +101,7 @@ def read_table(path: Path) -> Table:
         raise InputError(f"not a table: {error}", path=path, row=row, remedy="write it again as CSV") from error
     if not rows and not faults:
         raise InputError("no row after the header", path=path, remedy="label the clip, or move it out of the data set")
-    return Table(_dialect(separator, words), rows, faults)
+    return Table(dialect, rows, faults)
 
 
 def table_text(rows: Iterable[Row]) -> str:
@@ -164,58 +156,14 @@ def number_text(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """The lines that are not empty, each with its number."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # also turns CRLF and CR into LF
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
-    lines = [(number, line) for number, line in enumerate(io.StringIO(text), start=1) if line.strip()]
-    if not lines:
-        raise InputError("the file is empty", path=path, remedy=f"its first line must be {HEADER}")
-    if "\0" in text:
-        raise InputError("the file holds zero bytes", path=path, remedy="write it again as UTF-8 text")
-    return lines
-
-
-def _header(path: Path, number: int, line: str) -> tuple[str, list[str], dict[str, int]]:
-    """The separator, the header's words, and the position of each column."""
-
-    def fault(reason: str) -> InputError:
-        return InputError(reason, path=path, row=number, remedy=_ACCEPTED)
-
-    line = line.rstrip("\n")
-    present = [separator for separator in SEPARATORS if separator in line]
-    if len(present) != 1:
-        kind = "several separators" if present else "no separator that is known"
-        raise fault(f"{kind} in the header {_short(line)}")
-    words = [word.strip() for word in next(csv.reader([line], delimiter=present[0]))]
-    if any(_NUMBER.fullmatch(word) for word in words):
-        raise fault(f"no header: the first line is {_short(line)}")
-    keys = [re.sub(r"[-_\s]+", " ", word).lower() for word in words]
-    unknown = [word for word, key in zip(words, keys, strict=True) if key not in WORDS]
-    if unknown:
-        raise fault(f"unknown columns {', '.join(map(repr, unknown))} in the header {_short(line)}")
-    columns: dict[str, int] = {}
-    for position, (word, key) in enumerate(zip(words, keys, strict=True)):
-        if WORDS[key] in columns:
-            raise fault(f"the columns {words[columns[WORDS[key]]]!r} and {word!r} are both {WORDS[key]!r}")
-        columns[WORDS[key]] = position
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
-        raise fault(f"no column {', '.join(map(repr, missing))} in the header {_short(line)}")
-    return present[0], words, columns
-
-
-def _dialect(separator: str, words: Sequence[str]) -> str:
-    """The dialect's name from the separator and the header's words."""
-    if tuple(words) == COLUMNS:
-        stem = "tracknet"
-    else:
-        stem = "tracknet-v2" if tuple(word.lower() for word in words) == V2 else "respelled"
-    return stem + SEPARATORS[separator]
+def _header(path: Path, number: int, line: str) -> tuple[str, dict[str, int]]:
+    """The dialect's name, and the position of each of its columns by the name in ``COLUMNS``."""
+    words = [word.strip().casefold() for word in next(csv.reader([line.rstrip("\n")]))]
+    for dialect, names in DIALECTS.items():
+        if sorted(words) == sorted(names):
+            return dialect, {COLUMNS[i]: words.index(name) for i, name in enumerate(names)}
+    kind = "no header: the first line is" if any(map(_NUMBER.fullmatch, words)) else "unknown header"
+    raise InputError(f"{kind} {shortened(line.rstrip())}", path=path, row=number, remedy=_ACCEPTED)
 
 
 def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) -> Row:
@@ -226,9 +174,7 @@ def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) 
 
     if len(fields) != len(columns):
         reason = f"{len(fields)} fields, but the header has {len(columns)}"
-        bare = len(fields) > len(columns) and not any(fields[len(columns) :])
-        end = "drop the separators at the end of the row"
-        raise fault(reason, end if bare else "write decimals with a point, and no separator within a field")
+        raise fault(reason, "write one value for each column, and decimals with a point")
     field = {name: fields[position] for name, position in columns.items()}
     if not field["file name"]:
         raise fault("no file name", "name the frame of this row")
@@ -248,7 +194,8 @@ def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) 
         raise fault(reason, "leave the coordinates blank, or set the visibility to 1, 2 or 3")
     if visibility != 0 and index is None:
         raise fault(f"visibility {visibility:g} without coordinates", "give the ball's place, or visibility 0")
-    return Row(line, field["file name"], int(visibility), index if visibility else None, _whole(status))
+    seen, event = int(visibility), None if status is None else int(status)
+    return Row(line, field["file name"], seen, index if visibility else None, event)
 
 
 def _number(text: str, name: str, fault: Callable[[str, str], InputError]) -> float | None:
@@ -257,19 +204,8 @@ def _number(text: str, name: str, fault: Callable[[str, str], InputError]) -> fl
         return None
     if _NUMBER.fullmatch(text) and abs(float(text)) < GREATEST:
         return float(text)
-    if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
-        raise fault(f"{name} has a decimal comma: {text!r}", "write decimals with a point")
-    raise fault(f"{name} is no number: {_short(text)}", "write digits with a decimal point; leave unknown ones blank")
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
+    raise fault(f"{name} is not a number: {shortened(text)}", "write digits with a decimal point, or leave it blank")
 
 
 def _choices(name: str, meanings: dict[int, str]) -> str:
     return f"{name} is " + ", ".join(f"{number} ({meaning})" for number, meaning in meanings.items())
-
-
-def _short(text: str) -> str:
-    shown = repr(text)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.files import write_text
-from kaname.data.formats.tracknet_table import (
-    BALL,
-    GREATEST,
-    LABELS,
-    STATUSES,
-    VISIBLE,
-    Row,
-    order,
-    table_text,
-)
+from kaname.data.formats.files import visibility
+from kaname.data.formats.tracknet_table import BALL, GREATEST, LABELS, STATUSES, VISIBLE, Row, order, table_text
 from kaname.errors import InputError
+from kaname.files import write_text
 from kaname.geometry.grid import PIXELS
 from kaname.types import Sample
 
@@ -32,14 +23,13 @@ def write_clips(path: Path, samples: Sequence[Sample], *, copy_frames: bool) -> 
     """What ``tracknet.write`` does; everything is checked before anything is written."""
     if not samples:
         raise InputError("no samples to write", path=path, remedy="a label file has at least one row")
-    if path.suffix.lower() == ".csv":
-        found = {path: list(samples)}
-    else:
-        found = {}
-        for sample in samples:
-            found.setdefault(path / _folder(sample, "game") / _folder(sample, "clip") / LABELS, []).append(sample)
-    texts = {labels: table_text(_rows(clip, labels)) for labels, clip in found.items()}
-    for labels, clip in found.items():
+    clips: dict[Path, list[Sample]] = {}
+    for sample in samples:
+        one = path.suffix.lower() == ".csv"
+        labels = path if one else path / _folder(sample, "game") / _folder(sample, "clip") / LABELS
+        clips.setdefault(labels, []).append(sample)
+    texts = {labels: table_text(_rows(clip, labels)) for labels, clip in clips.items()}
+    for labels, clip in clips.items():
         if copy_frames:
             _copy(clip, labels.parent)
         write_text(labels, texts[labels])
@@ -52,7 +42,7 @@ def _folder(sample: Sample, key: str) -> str:
         return f"{'game' if key == 'game' else 'Clip'}{name}"
     if isinstance(name, str) and name.strip(". ") and not set(name) & set('/\\:*?"<>|\0'):
         return name
-    reason = f"no {key} in its meta" if name is None else f"its {key} {name!r} is no name of a folder"
+    reason = f"no {key} in its meta" if name is None else f"its {key} {name!r} cannot name a folder"
     remedy = f"set meta[{key!r}] as in game1 and Clip1, or write one clip to a file that ends in .csv"
     raise InputError(reason, path=sample.image, remedy=remedy)
 
@@ -61,55 +51,50 @@ def _rows(clip: Sequence[Sample], labels: Path) -> list[Row]:
     """A clip's rows in the order of its frames' names."""
     ordered = sorted(clip, key=lambda sample: order(sample.image.name))
     for before, after in itertools.pairwise(ordered):
-        if before.image.name == after.image.name:
-            raise InputError(f"two samples are named {after.image.name!r}", path=labels, remedy="rename an image")
+        one, other = before.image.name, after.image.name
+        if one == other:
+            raise InputError(f"two samples are named {one!r}", path=labels, remedy="rename an image")
         if before.frame is not None and after.frame is not None and before.frame >= after.frame:
-            reason = (
-                f"{before.image.name} is frame {before.frame} and {after.image.name} is frame {after.frame}, "
-                "but rows go by file name"
-            )
+            reason = f"{one} is frame {before.frame} and {other} is frame {after.frame}, but rows go by file name"
             raise InputError(reason, path=labels, remedy="name the images in the order of frames")
     return [_row(sample, line) for line, sample in enumerate(ordered, start=2)]
 
 
 def _row(sample: Sample, line: int) -> Row:
     """One sample's row."""
-    visible, xy = _ball(sample)
-    visibility = sample.meta.get("visibility")
-    if visibility not in VISIBLE or VISIBLE[visibility] != visible:
-        visibility = WRITTEN[visible]
-    status = sample.meta.get("status")
+    visible, index = _ball(sample)
+    stated, status = sample.meta.get("visibility"), sample.meta.get("status")
+    if stated not in VISIBLE or VISIBLE[stated] != visible:
+        stated = WRITTEN[visible]
     if status is not None and status not in STATUSES:
-        raise InputError(f"the status {status!r} is none of {[*STATUSES]}", path=sample.image, remedy="leave it out")
-    index = None
-    if visible:
-        x, y = (float(value) for value in PIXELS.to_index(xy))
-        index = (x, y)
-    return Row(line, sample.image.name, int(visibility), index, None if status is None else int(status))
+        raise InputError(f"the status {status!r} is not one of {[*STATUSES]}", path=sample.image, remedy="leave it out")
+    return Row(line, sample.image.name, int(stated), index, None if status is None else int(status))
 
 
-def _ball(sample: Sample) -> tuple[int, np.ndarray]:
-    """The visibility (0..2) and the place (2,) of a sample's ball."""
+def _ball(sample: Sample) -> tuple[int, tuple[float, float] | None]:
+    """The visibility (0..2) and the pixel indices of a sample's ball, None at 0."""
 
     def fault(reason: str, remedy: str) -> InputError:
         return InputError(reason, path=sample.image, remedy=remedy)
 
-    points: Mapping[str, Any] = sample.points
-    if points and BALL not in points:
-        raise fault(f"no point named {BALL!r}, only {', '.join(points)}", f"rename the point to {BALL!r}")
-    xy = np.asarray(points.get(BALL, np.zeros((0, 2))), dtype=np.float64).reshape(-1, 2)
-    visible = np.asarray(sample.visible.get(BALL, np.where(np.isnan(xy).any(axis=1), 0, 2)))
+    if not sample.points:
+        return 0, None
+    if BALL not in sample.points:
+        raise fault(f"no point named {BALL!r}, only {', '.join(sample.points)}", f"rename the point to {BALL!r}")
+    xy = np.asarray(sample.points[BALL], dtype=np.float64).reshape(-1, 2)
+    visible = np.asarray(sample.visible.get(BALL, visibility(sample, BALL)))
     if len(xy) > 1 or len(visible) != len(xy):
         raise fault(f"{len(xy)} balls with {len(visible)} visibilities", "the format holds one ball a frame")
     if not len(xy) or visible[0] == 0:
-        return 0, np.full(2, np.nan)
+        return 0, None
     if visible[0] not in WRITTEN:
-        raise fault(f"the visibility {visible[0]} is none of 0, 1, 2", "0 is missing, 1 hidden, 2 visible")
+        raise fault(f"the visibility {visible[0]} is not one of 0, 1, 2", "0 is missing, 1 hidden, 2 visible")
     height, width = sample.size or (GREATEST, GREATEST)
     if not ((xy >= 0) & (xy <= (width, height))).all():
         where = "" if sample.size is None else f" outside its frame of {width} x {height}"
         raise fault(f"a ball at ({xy[0, 0]:g}, {xy[0, 1]:g}){where}", "mark a missing ball with visibility 0")
-    return int(visible[0]), xy[0]
+    x, y = PIXELS.to_index(xy[0]).tolist()
+    return int(visible[0]), (x, y)
 
 
 def _copy(clip: Sequence[Sample], folder: Path) -> None:

@@ -1,0 +1,224 @@
+"""Predicted masks on disk, ``masks.json``: a COCO results list that other programs read, with more in it. No torch.
+
+Each entry is one box: ``image_id``, ``category_id``, ``bbox`` (``[x, y, width, height]`` in continuous pixels),
+``score`` (the mean probability inside the mask) and ``segmentation`` (the first class after the background, as RLE of
+the image's size). Kaname adds ``image`` (the name), ``grid`` (by class the RLE on the grid of the box, of the cells
+where it is the most probable), and where they are known ``instance``, ``frame``, ``seconds`` and ``file``. The first
+entry also holds ``kaname``: ``recipe``, ``model``, ``settings`` and further fields.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.codecs.roi_mask import TARGET, patch
+from kaname.data.formats import rle
+from kaname.data.formats.files import is_number, read_json, write_json
+from kaname.data.formats.points import row_name
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.types import FloatArray, Masks, Prediction, Size
+
+VERSION = 1
+HEAD = "kaname"
+GRID: Size = (56, 56)  # of masks of other programs, whose boxes have no grid
+
+
+@dataclass(frozen=True)
+class Result:
+    """One entry.
+
+    Attributes:
+        image_id: of the image in its label file.
+        image: its name; of other programs' files the ``image_id`` as text.
+        category_id: of the object.
+        box: ``(4,)`` in pixels.
+        score: in 0..1.
+        segmentation: the mask's encoding; `kaname.data.formats.rle` decodes it.
+        grid: ``(h, w)`` the class of each cell of the box, where the file has it.
+        classes: names of the grid's classes, from 1.
+        more: ``instance``, ``frame``, ``seconds``, ``file``.
+    """
+
+    image_id: int | str
+    image: str
+    category_id: int
+    box: FloatArray
+    score: float
+    segmentation: Mapping[str, Any]
+    grid: NDArray[np.uint8] | None
+    classes: Sequence[str]
+    more: Mapping[str, Any]
+
+    @property
+    def size(self) -> Size:
+        """``(height, width)`` of the image."""
+        height, width = self.segmentation["size"]
+        return int(height), int(width)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask on the image."""
+        return rle.decode(self.segmentation)
+
+
+def write(
+    path: Path,
+    rows: Iterable[Prediction],
+    *,
+    recipe: str,
+    model: str,
+    settings: Mapping[str, Any],
+    image_ids: Mapping[str, int | str] | None = None,
+    category_id: int = 1,
+    threshold: float | None = None,
+    **fields: Any,
+) -> None:
+    """Write a file of masks; under its final name it is whole or not there.
+
+    Args:
+        path: usually ``masks.json``.
+        rows: predictions whose answers are ``Masks``; they are pasted one box at a time.
+        recipe, model, settings, fields: as in `kaname.data.formats.points.write`.
+        image_ids: from an image's name to its id in a label file; by default the name is the id (of a video's frame
+            ``SOURCE#FRAME``).
+        category_id: of every entry.
+        threshold: of the first class after the background: a pixel belongs to the mask where its probability is above;
+            by default where it is the most probable class.
+    """
+    entries = [
+        {"image_id": (image_ids or {}).get(row_name(row), row_name(row)), "category_id": category_id, **entry}
+        for row in rows
+        for entry in _entries(row, threshold)
+    ]
+    if entries:
+        entries[0][HEAD] = {"version": VERSION, "recipe": recipe, "model": model, "settings": dict(settings), **fields}
+    write_json(path, entries)
+
+
+def read(path: Path, *, recipe: str | None = None) -> list[Prediction]:
+    """The masks of a file by image (and frame), in its order: on the grid of each box, 1 for the class of a cell.
+
+    Boxes without a grid, of other programs, get one of ``GRID`` cells. What has the image's resolution is in
+    :func:`read_results`.
+
+    Raises:
+        InputError: what :func:`read_results` raises, or boxes of one image with grids of different sizes.
+    """
+    groups: dict[tuple[str, Any], list[Result]] = {}
+    for result in read_results(path, recipe=recipe):
+        groups.setdefault((result.image, result.more.get("frame")), []).append(result)
+    predictions: list[Prediction] = []
+    for (source, frame), results in groups.items():
+        first = results[0]
+        grids = [_grid_of(one) for one in results]
+        if {one.shape for one in grids} != {grids[0].shape} or {one.size for one in results} != {first.size}:
+            raise InputError("boxes of one image differ in their grids or sizes", path=path, row=source)
+        classes = first.classes or ("target",)
+        cells = np.stack(grids)[:, None] == np.arange(len(classes) + 1)[:, None, None]
+        answer = Masks(
+            probabilities=cells.astype(np.float32),
+            boxes=np.stack([one.box for one in results]),
+            classes=("background", *classes),
+            size=first.size,
+            ids=[one.more["instance"] for one in results] if "instance" in first.more else (),
+        )
+        seconds, file = float(first.more.get("seconds", 0.0)), str(first.more.get("file", ""))
+        predictions.append(Prediction(source=source, answer=answer, frame=frame, seconds=seconds, file=file))
+    return predictions
+
+
+def read_results(path: Path, *, recipe: str | None = None) -> list[Result]:
+    """The entries of a file of masks, Kaname's or any COCO results list with masks.
+
+    Raises:
+        InputError: no such list, another recipe's, or a malformed entry, with its number.
+    """
+    data = read_json(path)
+    if not isinstance(data, list):
+        raise InputError("not a COCO results list", path=path, remedy="it is a list with an entry for each mask")
+    results: list[Result] = []
+    for number, entry in enumerate(data, 1):
+        try:
+            results.append(_result(entry))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError) as error:
+            text = f"no {error}" if isinstance(error, KeyError) else str(error)
+            reason = f"not a mask ({text[:100]})"
+            raise InputError(reason, path=path, row=f"result {number}", remedy="predict again") from error
+    theirs = read_head(data).get("recipe", recipe)
+    if recipe is not None and theirs != recipe:
+        reason = f"predictions of the recipe {theirs!r}, not of {recipe!r}"
+        raise InputError(reason, path=path, remedy="score them with its evaluate")
+    return results
+
+
+def read_head(content: Any) -> dict[str, Any]:
+    """What a file's content says of its making: ``recipe``, ``model``, ``settings``; empty for other programs'."""
+    first = content[0] if isinstance(content, list) and content else None
+    head = first.get(HEAD) if isinstance(first, dict) else None
+    return head if isinstance(head, dict) else {}
+
+
+def _entries(row: Prediction, threshold: float | None) -> Iterable[dict[str, Any]]:
+    masks = row.answer
+    assert isinstance(masks, Masks), "masks.json holds masks; points go to points.json"
+    for number, (cells, box) in enumerate(zip(masks.probabilities, masks.boxes, strict=True)):
+        grid = cells.argmax(axis=0)
+        rows, columns, values = patch(cells, box, masks.size)
+        whole = np.zeros(masks.size, bool)
+        whole[rows, columns] = values.argmax(axis=0) == TARGET if threshold is None else values[TARGET] > threshold
+        inside = cells[TARGET][grid == TARGET]
+        x1, y1, x2, y2 = box.tolist()
+        entry: dict[str, Any] = {
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": float(inside.mean()) if inside.size else 0.0,
+            "segmentation": rle.encode(whole),
+            "image": row.source,
+            "grid": {name: rle.encode(grid == one) for one, name in enumerate(masks.classes) if one},
+        }
+        if len(masks.ids):
+            entry["instance"] = masks.ids[number]
+        if row.frame is not None:
+            entry |= {"frame": row.frame, "seconds": row.seconds}
+        yield entry | ({"file": row.file} if row.file else {})
+
+
+def _result(entry: Any) -> Result:
+    x, y, width, height = (float(value) for value in entry["bbox"])
+    if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
+        raise ValueError("its bbox is not x, y, width, height")
+    if not isinstance(entry["image_id"], (int, str)) or not is_number(entry.get("score", 1.0)):
+        raise ValueError("its image_id or its score")
+    rle.decode(entry["segmentation"])  # a broken one is found here, with its number
+    cells = {str(name): rle.decode(one) for name, one in entry.get("grid", {}).items()}
+    grid = None
+    for number, cell in enumerate(cells.values(), 1):
+        grid = np.zeros(cell.shape, np.uint8) if grid is None else grid
+        grid[cell] = number
+    return Result(
+        image_id=entry["image_id"],
+        image=str(entry.get("image", entry["image_id"])),
+        category_id=int(entry["category_id"]),
+        box=np.array([x, y, x + width, y + height]),
+        score=float(entry.get("score", 1.0)),
+        segmentation=entry["segmentation"],
+        grid=grid,
+        classes=tuple(cells),
+        more={name: entry[name] for name in ("instance", "frame", "seconds", "file") if name in entry},
+    )
+
+
+def _grid_of(result: Result) -> NDArray[np.uint8]:
+    if result.grid is not None:
+        return result.grid
+    x1, y1, x2, y2 = result.box.tolist()
+    if x2 <= x1 or y2 <= y1:
+        return np.zeros(GRID, np.uint8)
+    return Affine.crop(result.box, GRID).mask(result.mask.astype(np.uint8), GRID)
