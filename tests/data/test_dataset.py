@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from kaname.data.dataset import Batches, Position, choose_workers, collate, loader, to_batch
+from kaname.data.dataset import Addressed, Batches, stacked, to_batch
+from kaname.data.loader import choose_workers, loader
 from kaname.data.randomness import generator, order
 from kaname.errors import InputError
 
@@ -32,11 +34,11 @@ class Draws:
         if index == 99:
             raise InputError("the image is damaged", path="x.png", remedy="replace it")
         noise = generator(7, epoch, index, "noise").integers(0, 256, (9, 11, 3), dtype=np.uint8)
-        return {"image": cv2.GaussianBlur(noise, (3, 3), 0), "value": np.float32(index)}
+        return {"images": cv2.GaussianBlur(noise, (3, 3), 0), "value": np.float32(index)}
 
 
 def batches(count: int = 10, size: int = 4, **changes: Any) -> Batches:
-    return Batches(count, size, **{"seed": 3, "start": Position(), **changes})
+    return Batches(count, size, **{"seed": 3, **changes})
 
 
 def first(stream: Batches, count: int) -> list[list[tuple[int, int, bool]]]:
@@ -57,7 +59,7 @@ def test_every_epoch_has_every_sample_once() -> None:
 def test_a_stream_starts_anywhere(position: tuple[int, int]) -> None:
     whole = first(batches(), 30)
     start = 3 * position[0] + position[1]
-    assert first(batches(start=Position(*position)), 6) == whole[start : start + 6]
+    assert first(batches(start=position), 6) == whole[start : start + 6]
 
 
 @pytest.mark.parametrize("world", [2, 3, 5, 7])
@@ -92,7 +94,9 @@ def test_workers_give_the_same_bytes() -> None:
     streams = [iter(loader(Draws(10), batches(), num_workers=workers)) for workers in (0, 2)]
     for _ in range(7):
         one, other = (next(stream) for stream in streams)
-        assert set(one) == {"image", "value", "index"} and all(torch.equal(one[name], other[name]) for name in one)
+        assert set(one) == {"inputs", "targets", "index"} and torch.equal(one["index"], other["index"])
+        assert torch.equal(one["inputs"]["images"], other["inputs"]["images"])
+        assert torch.equal(one["targets"]["value"], other["targets"]["value"])
 
 
 def test_errors_of_workers_keep_their_place() -> None:
@@ -104,13 +108,37 @@ def test_errors_of_workers_keep_their_place() -> None:
 
 
 def test_batches_of_tensors() -> None:
-    rows = [{**Draws(4).sample(index, 0), "index": np.int64(index)} for index in (2, 1)]
-    batch = to_batch(collate(list(rows)), torch.device("cpu"))
-    assert batch.images.shape == (2, 3, 9, 11) and batch.images.dtype == torch.uint8
-    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+    addressed = Addressed(Draws(4))
+    batch = to_batch(addressed.collate([addressed[0, index, True] for index in (2, 1)]), torch.device("cpu"))
+    images = batch.inputs["images"]
+    assert images.shape == (2, 3, 9, 11) and images.dtype == torch.uint8
+    assert images.is_contiguous(memory_format=torch.channels_last)
     assert batch.index.tolist() == [2, 1] and batch.targets["value"].tolist() == [2.0, 1.0]
-    flipped = collate([{"image": np.zeros((2, 2, 3), np.uint8), "x": np.arange(4.0)[::-1]}])
-    assert isinstance(flipped, dict) and flipped["x"].tolist() == [[3.0, 2.0, 1.0, 0.0]]
+    flipped = stacked([{"images": np.zeros((2, 2, 3), np.uint8), "x": np.arange(4.0)[::-1]}])
+    assert flipped["x"].tolist() == [[3.0, 2.0, 1.0, 0.0]]
+
+
+class Uneven(Draws):
+    """Further inputs, and rows whose sizes differ."""
+
+    inputs = ("images", "boxes", "flow")
+
+    def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
+        return {**super().sample(index, epoch), "boxes": np.full((index, 4), index, np.float32)}
+
+    def collate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        even = [{key: value for key, value in row.items() if key != "boxes"} for row in rows]
+        boxes = np.concatenate([row["boxes"] for row in rows])
+        return {**stacked(even), "boxes": torch.from_numpy(boxes)}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_inputs_by_name_and_sizes_that_differ(workers: int) -> None:
+    stream = iter(loader(Uneven(10), batches(shuffle=False), num_workers=workers))
+    batch = to_batch(next(stream), torch.device("cpu"))
+    assert set(batch.inputs) == {"images", "boxes"} and set(batch.targets) == {"value"}
+    assert batch.inputs["boxes"][:, 0].tolist() == [1, 2, 2, 3, 3, 3] and batch.index.tolist() == [0, 1, 2, 3]
+    assert batch.inputs["images"].shape == (4, 3, 9, 11)
 
 
 def test_workers_that_pay() -> None:
@@ -122,7 +150,7 @@ def test_workers_outlive_a_group_s_sigterm_and_end_with_their_parent() -> None:
     program = (
         "import os, signal, sys, torch\n"
         f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader, open_stream\n"
+        "from data.test_dataset import Draws, batches\nfrom kaname.data.loader import loader, open_stream\n"
         "signal.signal(signal.SIGTERM, lambda *_: None)\n"
         "stream = open_stream(loader(Draws(10), batches(), num_workers=2))\n"
         "next(stream)\nos.killpg(0, signal.SIGTERM)\n"
@@ -141,7 +169,7 @@ def test_a_killed_parent_takes_its_workers_along() -> None:
     program = (
         "import os, signal, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-        "from data.test_dataset import Draws, batches\nfrom kaname.data.dataset import loader, open_stream\n"
+        "from data.test_dataset import Draws, batches\nfrom kaname.data.loader import loader, open_stream\n"
         "for _ in range(4):\n"
         "    if not os.fork():\n"
         "        stream = open_stream(loader(Draws(10), batches(), num_workers=2))\n"

@@ -100,10 +100,10 @@ def test_where_there_is_no_ball_its_place_is_not_looked_at():
         ({"score": [[0.5]]}, "one entry a frame"),
         ({"truth": []}, "one entry a frame"),
         ({"visible": [1, 1]}, "one entry a frame"),
-        ({"visible": [4]}, "visibility is one of 0, 1, 2, 3, got"),
-        ({"visible": [-1]}, "visibility is one of"),
-        ({"visible": [0.5]}, "visibility is one of"),
-        ({"visible": [NAN]}, "visibility is one of"),
+        ({"visible": [4]}, "visibility must be one of 0, 1, 2, 3, got"),
+        ({"visible": [-1]}, "visibility must be one of"),
+        ({"visible": [0.5]}, "visibility must be one of"),
+        ({"visible": [NAN]}, "visibility must be one of"),
         ({"truth": [[INFINITE, 0]]}, "frame 0 is visible"),
         ({"tolerance": -1}, "tolerance"),
         ({"tolerance": NAN}, "tolerance"),
@@ -111,8 +111,14 @@ def test_where_there_is_no_ball_its_place_is_not_looked_at():
     ],
 )
 def test_refusals(change, words):
-    good = {"predicted": [[0, 0]], "score": [1], "truth": [[0, 0]], "visible": [1], "tolerance": 4,
-            "score_threshold": 0.5}  # fmt: skip
+    good = {
+        "predicted": [[0, 0]],
+        "score": [1],
+        "truth": [[0, 0]],
+        "visible": [1],
+        "tolerance": 4,
+        "score_threshold": 0.5,
+    }
     with pytest.raises(InputError, match=words):
         ball_counts(**(good | change))
 

@@ -64,9 +64,17 @@ def test_few_samples_have_honest_intervals_too(count, least):
 
 @pytest.mark.parametrize(
     ("name", "prefix"),
-    [("psi_0001.jpg", "psi"), ("a/b/clip 12.png", "clip"), ("x(2).png", "x"), ("2024.jpg", "2024"),
-     ("計器-3.jpg", "計器"), ("a1b.jpg", "a1b"), ("_1.jpg", "_1"), ("no number", "no number")],
-)  # fmt: skip
+    [
+        ("psi_0001.jpg", "psi"),
+        ("a/b/clip 12.png", "clip"),
+        ("x(2).png", "x"),
+        ("2024.jpg", "2024"),
+        ("計器-3.jpg", "計器"),
+        ("a1b.jpg", "a1b"),
+        ("_1.jpg", "_1"),
+        ("no number", "no number"),
+    ],
+)
 def test_name_prefix(name, prefix):
     assert name_prefix(name) == prefix
 

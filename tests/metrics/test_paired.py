@@ -45,9 +45,13 @@ def test_the_exact_test_is_scipys(count, seed):
     if seed == 3:  # with many ties
         first, second = np.round(first), np.round(second)
     theirs = stats.permutation_test(
-        (first, second), lambda a, b, axis: b.mean(axis=axis) - a.mean(axis=axis), permutation_type="samples",
-        vectorized=True, n_resamples=np.inf, alternative="two-sided",
-    )  # fmt: skip
+        (first, second),
+        lambda a, b, axis: b.mean(axis=axis) - a.mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+        alternative="two-sided",
+    )
     assert permutation_p_value(first, second) == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
@@ -188,10 +192,16 @@ def test_sums_give_the_answer_of_their_rows(seed, clusters):
 
     found, expected = (
         paired_difference(
-            [None, *first], [(1, 0, 0), *second], None if names is None else [0, *names], statistic=statistic, n=100,
-            flips=300, seed=seed,
-        ) for statistic in (quick, slow)
-    )  # fmt: skip
+            [None, *first],
+            [(1, 0, 0), *second],
+            None if names is None else [0, *names],
+            statistic=statistic,
+            n=100,
+            flips=300,
+            seed=seed,
+        )
+        for statistic in (quick, slow)
+    )
     assert found["excluded"] == expected["excluded"] == 1
     for key in ("a", "b", "difference", "low", "high", "p_value"):
         assert found[key] == pytest.approx(expected[key]), key

@@ -218,9 +218,14 @@ def rendered() -> list[np.ndarray]:
     clips = [film(11, index, size=(144, 256), until=4.0, variety="plain") for index in range(4)]
     scale = 1280 / 256
     return [
-        np.array([clip.match.view.project(place[None])[0] * scale if np.isfinite(place).all() else [np.nan] * 2
-                  for place in clip.play.ball(clip.start + np.arange(110) / 30)]) for clip in clips
-    ]  # fmt: skip
+        np.array(
+            [
+                clip.match.view.project(place[None])[0] * scale if np.isfinite(place).all() else [np.nan] * 2
+                for place in clip.play.ball(clip.start + np.arange(110) / 30)
+            ]
+        )
+        for clip in clips
+    ]
 
 
 def test_gaps_of_rendered_rallies() -> None:

@@ -1,1 +1,1 @@
-"""Between what a network speaks (heatmaps, masks of regions) and what people mean (points, polygons); NumPy alone."""
+"""Between a network's outputs (heatmaps, masks of regions) and points and polygons; NumPy and SciPy alone."""

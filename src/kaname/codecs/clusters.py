@@ -3,7 +3,7 @@
 ``mean_shift`` is the flat-kernel mean shift of scikit-learn's ``MeanShift(bandwidth=...)`` (every point a seed, the
 same stopping rule, the same removal of near duplicates), written for cells of a heatmap: on the points of a lattice
 the sum over a disc is, row by row, a difference of two prefix sums, so that one step of one trajectory costs as many
-look-ups as the disc has rows. Points that are no lattice go through a k-d tree. Both give the same clusters.
+look-ups as the disc has rows. Points off a lattice go through a k-d tree. Both give the same clusters.
 
 ``peaks`` goes from a heatmap to points in input pixels.
 """
@@ -47,7 +47,7 @@ def mean_shift(
         points: ``(N, 2)``, in any unit; repeated points count repeatedly.
         bandwidth: radius of the kernel, in the unit of the points; a point at exactly this distance is inside.
         weights: ``(N,)``, non-negative; the means are weighted and the mass replaces the number of points. Points of
-            weight 0 count as absent. Whole-number weights equal repetitions.
+            weight 0 are ignored. Whole-number weights equal repetitions.
 
     Returns:
         ``(K, 2)`` centres, the heaviest first; ``(0, 2)`` without points.
@@ -81,19 +81,19 @@ def peaks(
 ) -> tuple[Float64[np.ndarray, "points 2"], Float64[np.ndarray, "points"]]:
     """The points that a heatmap shows: any number of them, or the one that it shows most clearly.
 
-    The map is normalised to 0..1 by its minimum and maximum, the cells strictly above ``threshold`` are clustered by
+    The map is normalized to 0..1 by its minimum and maximum, the cells strictly above ``threshold`` are clustered by
     mean shift in input pixels, and each cell belongs to the nearest centre.
 
     Args:
         heatmap: ``(height, width)``, in 0..1 (probabilities, not logits).
         stride: input pixels in a cell (a number, or ``(x, y)``), or the map's ``Grid``.
         bandwidth: radius of the kernel in input pixels.
-        threshold: in 0..1, on the normalised map.
-        min_score: a map whose raw maximum lies below has no point: dividing by its own maximum would turn noise into
+        threshold: in 0..1, on the normalized map.
+        min_score: a map whose raw maximum is lower has no point: dividing by its own maximum would turn noise into
             points.
-        weighted: weigh the cells by their normalised value; without, the centres equal scikit-learn's on the same
+        weighted: weigh the cells by their normalized value; without, the centres equal scikit-learn's on the same
             cells.
-        single: at most one point: the mean, weighted by the normalised values, of the heaviest cluster's cells.
+        single: at most one point: the mean, weighted by the normalized values, of the heaviest cluster's cells.
 
     Returns:
         ``(points (K, 2), scores (K,))`` in continuous input pixels; a score is the raw maximum of the cluster's cells.
@@ -113,12 +113,12 @@ def peaks(
     low, high = float(values.min()), float(values.max())
     if high < min_score or high <= 0 or high <= low:
         return nothing
-    normalised = (values - low) / (high - low)
-    rows, columns = np.nonzero(normalised > threshold)
+    normalized = (values - low) / (high - low)
+    rows, columns = np.nonzero(normalized > threshold)
     if len(rows) == 0:
         return nothing
     cells = grid.from_index(np.column_stack([columns, rows]).astype(np.float64))
-    weight, raw = normalised[rows, columns], values[rows, columns]
+    weight, raw = normalized[rows, columns], values[rows, columns]
     centres = mean_shift(cells, bandwidth, weight if weighted else None)
     owner = np.asarray(cKDTree(centres).query(cells)[1], dtype=np.int64)
     if single:
@@ -138,9 +138,9 @@ def _scores(
     """For each centre the greatest value among the cells that it owns."""
     scores = np.full(len(centres), -np.inf)
     np.maximum.at(scores, owner, raw)
-    # A centre between other clusters' cells may be nearest to none: it scores as the cell nearest to it.
-    bare = ~np.isfinite(scores)
-    scores[bare] = raw[np.asarray(cKDTree(cells).query(centres[bare])[1], dtype=np.int64)]
+    # A centre between other clusters' cells may own no cell: it scores as the cell nearest to it.
+    empty = ~np.isfinite(scores)
+    scores[empty] = raw[np.asarray(cKDTree(cells).query(centres[empty])[1], dtype=np.int64)]
     return scores
 
 
@@ -170,9 +170,9 @@ def _checked(
 def _climb(
     seeds: Float64[np.ndarray, "seeds 2"], step: _Step, bandwidth: float
 ) -> tuple[Float64[np.ndarray, "centres 2"], Float64[np.ndarray, "centres"]]:
-    """Let every seed climb; return the distinct places of arrival and the mass found there.
+    """Let every seed climb; return the distinct places of arrival and the mass there.
 
-    All trajectories advance together. Two that stand at the same place have the same future, so they go on as one.
+    All trajectories advance together. Two that meet have the same future, so they go on as one.
     """
     arrived: list[np.ndarray] = []
     masses: list[np.ndarray] = []
@@ -199,7 +199,7 @@ def _climb(
 def _merged(
     means: Float64[np.ndarray, "means 2"], seed: Int64[np.ndarray, "means"]
 ) -> tuple[Float64[np.ndarray, "distinct 2"], Int64[np.ndarray, "distinct"]]:
-    """The distinct means, each with the greatest index of the seeds that stand there."""
+    """The distinct means, each with the greatest index of the seeds that arrived there."""
     order = np.lexsort((seed, means[:, 1], means[:, 0]))
     means, seed = means[order], seed[order]
     last = np.append((means[1:] != means[:-1]).any(axis=1), True)
@@ -228,7 +228,7 @@ class _Lattice:
     Attributes:
         x, y: positions of the columns and of the rows.
         step_x, step_y: their distances.
-        deviation: how far, in steps, the columns stand from their regular places.
+        deviation: how far, in steps, the columns are from their regular places.
         prefix: the mass left of a column as the real part, mass times x as the imaginary part. One complex array, so
             that one look-up fetches both.
     """
@@ -244,7 +244,7 @@ class _Lattice:
     def of(
         cls, xy: Float64[np.ndarray, "points 2"], mass: Float64[np.ndarray, "points"] | None, bandwidth: float
     ) -> _Lattice | None:
-        """The lattice of the points; None where they lie on none, or where it would be no gain."""
+        """The lattice of the points; None where there is no lattice, or where it would not pay."""
         if mass is not None and mass.sum() > _WEIGHT_RANGE * mass.min():
             return None
         across, down = _Axis.of(xy[:, 0]), _Axis.of(xy[:, 1])
@@ -344,9 +344,9 @@ def _lattice_step(lattice: _Lattice, bandwidth: float) -> _Step:
         behind = ends(x, dy, half, +1) + 1
         behind = np.where(rest < 0, first, np.maximum(behind, first))
         start = row * (columns + 1)
-        found = lattice.prefix[start + behind] - lattice.prefix[start + first]
-        mass = found.real.sum(axis=1)
-        sums = np.stack([found.imag.sum(axis=1), (found.real * lattice.y[row]).sum(axis=1)], axis=1)
+        inside = lattice.prefix[start + behind] - lattice.prefix[start + first]
+        mass = inside.real.sum(axis=1)
+        sums = np.stack([inside.imag.sum(axis=1), (inside.real * lattice.y[row]).sum(axis=1)], axis=1)
         return sums / mass[:, None], mass
 
     return _in_blocks(part, block)

@@ -1,7 +1,7 @@
 """Points to Gaussian heatmaps and back, without a shift at any stride, size or origin.
 
-A heatmap is ``(height, width)`` cells, a stack of them ``(K, height, width)``. Where a cell lies in the image is the
-business of its ``Grid``; a number or ``(x, y)`` as ``stride`` means a grid of centred cells. Points are ``(x, y)`` in
+A heatmap is ``(height, width)`` cells, a stack of them ``(K, height, width)``. A ``Grid`` says where a cell lies in
+the image; a number or ``(x, y)`` as ``stride`` means a grid of centred cells. Points are ``(x, y)`` in
 continuous coordinates of the network's input image.
 
 Adding a new way of decoding
@@ -116,21 +116,21 @@ def decode(
     grid = Grid.of(stride)
     refine = METHODS.get(method)
     if refine is None:
-        raise InputError(f"there is no decoding method {method!r}", remedy=f"one of: {', '.join(METHODS)}")
+        raise InputError(f"unknown decoding method {method!r}", remedy=f"one of: {', '.join(METHODS)}")
     maps = np.asarray(heatmaps)
     if maps.ndim != 3 or 0 in maps.shape[1:] or maps.dtype.kind not in "fiub":
         raise InputError(f"heatmaps must be numbers of shape (K, height, width), got {maps.dtype} {maps.shape}")
     number, height, width = maps.shape
     flat = maps.reshape(number, height * width)
     highest, lowest = flat.max(axis=1).astype(np.float64), flat.min(axis=1).astype(np.float64)
-    found = np.isfinite(highest) & np.isfinite(lowest) & (highest > 0)
+    peaked = np.isfinite(highest) & np.isfinite(lowest) & (highest > 0)
     peaks = np.stack(np.divmod(flat.argmax(axis=1), width), axis=1).astype(np.int64)
     index = peaks[:, ::-1].astype(np.float64)
-    if found.any():
-        index[found] += refine(maps[found], peaks[found])
+    if peaked.any():
+        index[peaked] += refine(maps[peaked], peaks[peaked])
     points = grid.from_index(index)
-    points[~found] = np.nan
-    return points, np.where(found, highest, 0.0)
+    points[~peaked] = np.nan
+    return points, np.where(peaked, highest, 0.0)
 
 
 def _points(points: ArrayLike) -> Float64[np.ndarray, "points 2"]:
@@ -185,8 +185,8 @@ def _soft_argmax(
     """The centre of mass under a Gaussian window around the peak, freed of the window's pull.
 
     A window of sigma t at p sees of a Gaussian of sigma s at c a blob with mean m = p + (c - p) t^2 / (s^2 + t^2) and
-    variance v = s^2 t^2 / (s^2 + t^2), so c = p + (m - p) / (1 - v / t^2). Where the blob is no Gaussian, a few rounds
-    still end where the window is centred on it.
+    variance v = s^2 t^2 / (s^2 + t^2), so c = p + (m - p) / (1 - v / t^2). Where the blob is not a Gaussian, a few
+    rounds still end with the window centred on it.
     """
     values = _windows(maps, peaks, REACH)
     values /= values.max(axis=(1, 2), keepdims=True)
@@ -206,7 +206,7 @@ def _soft_argmax(
             pull = np.clip(1 - spread / variance, 0.05, 1)
             offset[:, axis] += (mean - offset[:, axis]) / pull
         offset = offset.clip(-FARTHEST, FARTHEST)
-    return _mend_at_borders(offset, maps, peaks, REACH)
+    return _refit_at_borders(offset, maps, peaks, REACH)
 
 
 def _dark(
@@ -229,10 +229,10 @@ def _dark(
     safe = np.where(peaked, det, 1)
     step = np.stack([-(dyy * dx - dxy * dy) / safe, -(dxx * dy - dxy * dx) / safe], axis=1)
     offset = np.where(peaked[:, None], step, 0).clip(-FARTHEST, FARTHEST)
-    return _mend_at_borders(offset, maps, peaks, BLUR_REACH + 2)
+    return _refit_at_borders(offset, maps, peaks, BLUR_REACH + 2)
 
 
-def _mend_at_borders(
+def _refit_at_borders(
     offset: Float64[np.ndarray, "points 2"],
     maps: Shaped[np.ndarray, "points height width"],
     peaks: Int64[np.ndarray, "points 2"],
@@ -253,14 +253,14 @@ def _mend_at_borders(
     terms = np.stack([np.ones(x.size), x, y, x**2 + y**2], axis=1)
     weighted = values[:, :, None] ** 2 * terms
     right = np.einsum("knt,kn->kt", weighted, np.log(np.maximum(values, EPSILON)))
-    # The ridge decides where too few cells have a value: no bend, so no offset.
+    # The ridge decides where too few cells have a value: no curvature, so no offset.
     normal = np.einsum("knt,nu->ktu", weighted, terms) + 1e-12 * np.eye(4)
     parabola = cast("np.ndarray", np.linalg.solve(normal, right[:, :, None]))[:, :, 0]
     peaked = parabola[:, 3] < 0
     fitted = -parabola[:, 1:3] / np.where(peaked, 2 * parabola[:, 3], 1)[:, None]
-    mended = np.array(offset)
-    mended[cut] = np.where(peaked[:, None], fitted, 0).clip(-FARTHEST, FARTHEST)
-    return mended
+    refitted = np.array(offset)
+    refitted[cut] = np.where(peaked[:, None], fitted, 0).clip(-FARTHEST, FARTHEST)
+    return refitted
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {

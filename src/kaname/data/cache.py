@@ -16,12 +16,13 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError
+from kaname.files import whole_file, writing
 
 ENDING = ".features"
 PARTIAL = ".partial"
@@ -49,14 +50,8 @@ class ArrayCache:
     def __init__(self, folder: Path, *, budget: int) -> None:
         self.folder, self.budget = folder, budget
         self.hits = self.misses = self.refused = 0
-        try:
+        with writing(folder, reason="the cache folder cannot be made", remedy="set KANAME_CACHE or --cache-budget 0"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"the cache folder cannot be made ({error.strerror})",
-                path=folder,
-                remedy="set KANAME_CACHE or --cache-budget 0",
-            ) from error
         self._written = 0  # bytes since the folder was counted
         self._sound: set[str] = set()  # keys whose checksum this process has compared
         if budget:
@@ -66,7 +61,7 @@ class ArrayCache:
         """The arrays stored under ``key``, memory-mapped and read-only; ``None`` where there are none."""
         path = self._path(key)
         try:
-            found = _read(path, check=key not in self._sound)
+            entry = _read(path, check=key not in self._sound)
         except Exception:  # absent, removed by another process, or damaged in any way: compute it again
             self.misses += 1
             return None
@@ -74,7 +69,7 @@ class ArrayCache:
         with contextlib.suppress(OSError):
             os.utime(path)
         self.hits += 1
-        return found
+        return entry
 
     def put(self, key: str, arrays: Mapping[str, Array]) -> bool:
         """Store arrays under ``key``; ``False`` where the budget or the disk has no room for them."""
@@ -86,14 +81,10 @@ class ArrayCache:
         if self._written >= self.budget * COUNTED:
             self._make_room(size)
         path = self._path(key)
-        partial = path.with_name(f".{key}.{os.getpid()}{PARTIAL}")
         try:
-            path.parent.mkdir(exist_ok=True)
-            _write(partial, arrays)
-            partial.replace(path)
-        except OSError:  # a full disk must not stop a training that can go on without the cache
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            with whole_file(path, "wb", parents=True) as file:
+                _write(file, arrays)
+        except InputError:  # a full disk must not stop a training that can go on without the cache
             self.refused += 1
             return False
         return True
@@ -103,7 +94,7 @@ class ArrayCache:
 
     def _entries(self) -> list[tuple[float, Path, int]]:
         """Time of last use, path and size of every entry, and of what is being written; what was abandoned goes."""
-        found, now = [], time.time()
+        entries, now = [], time.time()
         for ending in (ENDING, PARTIAL):
             for path in self.folder.glob(f"??/*{ending}"):
                 with contextlib.suppress(OSError):
@@ -111,8 +102,8 @@ class ArrayCache:
                     if ending == PARTIAL and now - status.st_mtime > ABANDONED:
                         path.unlink()
                     else:
-                        found.append((status.st_mtime, path, status.st_size))
-        return found
+                        entries.append((status.st_mtime, path, status.st_size))
+        return entries
 
     def _make_room(self, more: int = 0) -> None:
         """Count, and where it is too much with ``more`` to come remove the entries used longest ago."""
@@ -152,7 +143,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaname"
 
 
-def _write(path: Path, arrays: Mapping[str, Array]) -> None:
+def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     """Magic, length and checksum of the header, JSON header, then each array's bytes at an aligned place."""
     header: dict[str, Any] = {}
     place = 0
@@ -163,11 +154,10 @@ def _write(path: Path, arrays: Mapping[str, Array]) -> None:
         place += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
     text = json.dumps(header).encode()
     text += b" " * (-(len(MAGIC) + 12 + len(text)) % ALIGNMENT)
-    with path.open("wb") as file:
-        file.write(MAGIC + len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(4, "little") + text)
-        for array in whole.values():
-            file.write(_bytes(array))
-            file.write(bytes(-array.nbytes % ALIGNMENT))
+    file.write(MAGIC + len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(4, "little") + text)
+    for array in whole.values():
+        file.write(_bytes(array))
+        file.write(bytes(-array.nbytes % ALIGNMENT))
 
 
 def _bytes(array: Array) -> memoryview | bytes:

@@ -1,4 +1,4 @@
-"""Splits by whole groups (games, videos), and the search for frames that stand on both sides of a split.
+"""Splits by whole groups (games, videos), and the search for frames that are on both sides of a split.
 
 Neighbouring frames of a video are nearly equal: a split frame by frame measures memory instead of skill, so there is
 none here. What a split by group cannot see is a clip that was copied into another group; ``near_duplicates`` finds it.
@@ -29,10 +29,11 @@ more apart. What neither print finds are copies that are cropped (85 bits at 2 %
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,7 @@ from kaname.errors import InputError
 from kaname.types import Sample
 
 HASH_BITS = 40  # of 512; copies reach 25, other games begin at 77
-CELL_LEVELS = (
-    20.0  # of the greatest cell difference, where the contrast is 50; copies reach 16, other games begin at 91
-)
+CELL_LEVELS = 20.0  # greatest cell difference at a contrast of 50; copies reach 16, other games begin at 91
 
 _SIDE = 16  # cells of the hash
 _CELLS = (18, 32)  # rows and columns of the second print
@@ -144,6 +143,14 @@ def by_group(
     return Split(**sets, groups=groups, unused=[group for group in members if group not in owner])
 
 
+def named(wanted: Iterable[str | int], groups: Iterable[str]) -> set[str]:
+    """The groups that names and numbers mean, as in `by_group`; what means none is passed over."""
+    groups = set(groups)
+    words = {str(word) for word in wanted}
+    numbers = {int(word) for word in words - groups if re.fullmatch("[0-9]+", word)}
+    return {group for group in groups if group in words or _number(group) in numbers}
+
+
 def near_duplicates(first: Sequence[Sample] | Prints, second: Sequence[Sample] | Prints) -> list[NearDuplicate]:
     """The frames of one set that are near copies of frames of another: re-encoded, resized, or of a copied clip.
 
@@ -159,7 +166,7 @@ def near_duplicates(first: Sequence[Sample] | Prints, second: Sequence[Sample] |
     """
     one, other = (given if isinstance(given, Prints) else prints([s.image for s in given]) for given in (first, second))
     rows, columns = np.flatnonzero(one.telling), np.flatnonzero(other.telling)
-    found: list[NearDuplicate] = []
+    pairs: list[NearDuplicate] = []
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         candidates, bits = _candidates(one.signs[block], other.signs[columns])
@@ -168,14 +175,31 @@ def near_duplicates(first: Sequence[Sample] | Prints, second: Sequence[Sample] |
             apart = np.abs(other.cells[near] - one.cells[row]).max(axis=1)
             best = int(apart.argmin()) if len(apart) else 0
             if len(apart) and apart[best] <= CELL_LEVELS:
-                found.append(NearDuplicate(one.paths[int(row)], other.paths[int(near[best])], int(distance[best])))
-    return found
+                pairs.append(NearDuplicate(one.paths[int(row)], other.paths[int(near[best])], int(distance[best])))
+    return pairs
 
 
-def by_folder(found: Sequence[NearDuplicate]) -> list[tuple[Path, Path, int]]:
+def by_folder(duplicates: Sequence[NearDuplicate]) -> list[tuple[Path, Path, int]]:
     """Near duplicates summed up by the folders (clips) of both sides, the most first: (first, second, count)."""
-    counts = Counter((one.first.parent, one.second.parent) for one in found)
+    counts = Counter((one.first.parent, one.second.parent) for one in duplicates)
     return [(*folders, count) for folders, count in counts.most_common()]
+
+
+def copies(sets: Mapping[str, Sequence[Path]]) -> list[InputError]:
+    """A problem for each pair of folders of different sets with frames that are near copies of each other.
+
+    Args:
+        sets: the image files of each set.
+    """
+    known = {name: prints(paths) for name, paths in sets.items()}
+    duplicates = {pair: near_duplicates(*(known[name] for name in pair)) for pair in itertools.combinations(known, 2)}
+    return [
+        InputError(
+            f"{count} frames ({first}) are near copies of frames of {other} ({second}): scores would be too good",
+            path=one, remedy="move the clips into one set",
+        )
+        for (first, second), near in duplicates.items() for one, other, count in by_folder(near)
+    ]  # fmt: skip
 
 
 def prints(paths: Sequence[Path]) -> Prints:
@@ -185,13 +209,13 @@ def prints(paths: Sequence[Path]) -> Prints:
         InputError: the first image that is missing or cannot be decoded.
     """
     with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(_print, paths))
+        each = list(pool.map(_print, paths))
     rows, columns = _CELLS
     return Prints(
         paths=list(paths),
-        signs=np.array([signs for signs, _, _ in found], np.float32).reshape(-1, 2 * _SIDE**2),
-        cells=np.array([cells for _, cells, _ in found], np.float32).reshape(-1, rows * columns),
-        telling=np.array([telling for _, _, telling in found], bool),
+        signs=np.array([signs for signs, _, _ in each], np.float32).reshape(-1, 2 * _SIDE**2),
+        cells=np.array([cells for _, cells, _ in each], np.float32).reshape(-1, rows * columns),
+        telling=np.array([telling for _, _, telling in each], bool),
     )
 
 

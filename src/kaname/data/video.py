@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaname.data.formats.files import IMAGE_ENDINGS
 from kaname.data.formats.tracknet_table import holes, order
 from kaname.errors import InputError
+from kaname.files import REMEDY, whole_path
 from kaname.geometry.image import read_image
+from kaname.types import Frame, Image
 
 FOLDER_RATE = 25.0  # frames a second where nothing says how many
 TICKS = 90000  # of a written file's clock in a second
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame: its number from 0, its time in seconds from the stream's time stamps, RGB uint8 ``(h, w, 3)``, and of
-    a folder the name of its file."""
-
-    index: int
-    seconds: float
-    image: NDArray[np.uint8]
-    name: str = ""
 
 
 def folder_images(folder: Path) -> list[Path]:
@@ -43,18 +32,18 @@ def folder_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError("the folder of frames does not exist", path=folder, remedy="check the path")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
-    if not found:
+    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
+    if not files:
         raise InputError("the folder holds no image", path=folder, remedy="give a folder of frames")
-    return sorted(found, key=lambda path: order(path.name))
+    return sorted(files, key=lambda path: order(path.name))
 
 
 def folder_frames(folder: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
     """The images of a folder as frames, ``rate`` of them a second."""
     paths = folder_images(folder)
-    if found := holes([path.name for path in paths]):
-        between = f"{paths[found[0] - 1].name} and {paths[found[0]].name}"
-        where = f"in {len(found)} places, the first between {between}" if len(found) > 1 else f"between {between}"
+    if gaps := holes([path.name for path in paths]):
+        between = f"{paths[gaps[0] - 1].name} and {paths[gaps[0]].name}"
+        where = f"in {len(gaps)} places, the first between {between}" if len(gaps) > 1 else f"between {between}"
         warnings.warn(f"{folder}: frames are missing {where}: they are taken as consecutive", stacklevel=2)
     for number, path in enumerate(paths):
         yield Frame(number, number / rate, read_image(path), path.name)
@@ -97,38 +86,33 @@ def frames(path: Path) -> Iterator[Frame]:
                     count += 1
     except av.FFmpegError as error:
         place = f"after frame {count - 1}" if count else "at its beginning"
-        raise InputError(
-            f"the video is damaged {place} ({error.strerror})", path=path, remedy="encode it again"
-        ) from error
+        reason = f"the video is damaged {place} ({error.strerror})"
+        raise InputError(reason, path=path, remedy="encode it again") from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
-    if promised and (cut or (count < promised and _is_cut(path, promised))):
-        raise InputError(
-            f"the video is truncated: it promises {promised} frames and ends after {count}", path=path,
-            remedy="copy it again, or cut it anew",
-        )  # fmt: skip
+    if promised:
+        cut = cut or (count < promised and _is_cut(path, promised))
+        ending = f"it promises {promised} frames and ends after {count}"
+    else:  # only these containers state lengths
+        cut = any(name in kind for name in ("mp4", "matroska", "webm", "avi")) and (cut or _lacks_its_end(path))
+        ending = f"it ends after {count} frames, in the middle of its data"
+    if cut:
+        raise InputError(f"the video is truncated: {ending}", path=path, remedy="copy it again, or cut it anew")
     if count < promised and kind == "avi":
         warnings.warn(f"{path}: the header promises {promised} frames, {count} can be read", stacklevel=2)
-    parted = any(name in kind for name in ("mp4", "matroska", "webm", "avi"))  # the others state no lengths
-    if not promised and parted and (cut or _lacks_its_end(path)):
-        raise InputError(
-            f"the video is truncated: it ends after {count} frames, in the middle of its data", path=path,
-            remedy="copy it again, or cut it anew",
-        )  # fmt: skip
 
 
 def _is_cut(path: Path, promised: int) -> bool:
     """Whether a file that gave fewer frames than its header promises lacks its end.
 
-    An edit list may hide frames on purpose, and a recorder may have left some out: then the file is whole all the same.
+    An edit list may hide frames on purpose, and a recorder may have left some out: such a file is whole.
     """
     import av
 
-    with path.open("rb") as file:
-        if file.read(4) == b"RIFF":
-            return _lacks_its_end(path)
     try:
         with av.open(str(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
+            if container.format.name == "avi":
+                return _lacks_its_end(path)
             packets = container.demux(container.streams.video[0])
             return sum(1 for packet in packets if packet.size and not packet.is_corrupt) < promised
     except av.FFmpegError:
@@ -139,22 +123,20 @@ def _lacks_its_end(path: Path) -> bool:
     """Whether the outermost parts of the file, by the lengths that they state, reach beyond its end.
 
     AVI is one RIFF part, Matroska and WebM an EBML head and a segment (RFC 8794, RFC 9559), mp4 and mov a row of boxes
-    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, tells nothing.
+    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, tells nothing. FFmpeg does not tell it:
+    it ends quietly where a file was cut between two packets or inside a table of them.
     """
-    total = path.stat().st_size
+    total, place, name = path.stat().st_size, 0, b""
     with path.open("rb") as file:
-        head = file.read(4)
-        if head == b"RIFF":
+        if (head := file.read(4)) == b"RIFF":
             return int.from_bytes(file.read(4), "little") + 8 > total
-        file.seek(0)
         if head == b"\x1a\x45\xdf\xa3":
             for _ in ("head", "segment"):
-                end = _end_of_element(file)
-                if end is None:
+                file.seek(place)
+                if (end := _end_of_element(file)) is None:
                     return False
-                file.seek(end)
-            return end > total
-        place, name = 0, b""
+                place = end
+            return place > total
         while place + 8 <= total:
             file.seek(place)
             head = file.read(16)
@@ -201,11 +183,13 @@ class VideoWriter:
     Args:
         path: ends in ``.mp4``.
         quality: constant rate factor, 0 (lossless) .. 51.
+
+    Raises:
+        InputError: it cannot be written.
     """
 
     def __init__(self, path: Path, *, quality: int = 20) -> None:
         self.path, self.quality = path, quality
-        self.partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
         self._container: Any = None
         self._stream: Any = None
         self._last = -1
@@ -213,50 +197,49 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         import av
 
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self.partial), "w")
-        except (OSError, av.FFmpegError) as error:
-            raise InputError(
-                f"cannot be written ({error.strerror})", path=self.path, remedy="check folder and disk"
-            ) from error
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_reported(self.path))
+            partial = stack.enter_context(whole_path(self.path, ending=".mp4", parents=True))
+            self._container = av.open(str(partial), "w")
+            stack.push(self._finish)
+            self._whole = stack.pop_all()
         return self
 
-    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
+    def write(self, image: Image, seconds: float) -> None:
         """One RGB frame ``(h, w, 3)``, shown from ``seconds`` on; stamps must rise (a repeated one is moved on)."""
         import av
 
         height, width = image.shape[:2]
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        try:
-            if self._stream is None:
-                self._stream = self._container.add_stream("libx264", options={"crf": str(self.quality)})
-                self._stream.height, self._stream.width = image.shape[:2]
-                self._stream.pix_fmt = "yuv420p"
-                self._stream.codec_context.time_base = Fraction(1, TICKS)
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            self._last = max(self._last + 1, round(seconds * TICKS))
-            frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
-            self._container.mux(self._stream.encode(frame))
-        except (OSError, av.FFmpegError) as error:
-            raise InputError(
-                f"cannot be written ({error.strerror})", path=self.path, remedy="check folder and disk"
-            ) from error
+        if self._stream is None:
+            self._stream = self._container.add_stream("libx264", options={"crf": str(self.quality)})
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = Fraction(1, TICKS)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        self._last = max(self._last + 1, round(seconds * TICKS))
+        frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
+        self._container.mux(self._stream.encode(frame))
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        import av
+    def __exit__(self, *raised: Any) -> None:
+        self._whole.__exit__(*raised)
 
+    def _finish(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
             if kind is None and self._stream is not None:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
-            if kind is None:
-                os.replace(self.partial, self.path)
-        except (OSError, av.FFmpegError) as failed:
-            if kind is not None:  # what stopped the work says more
-                return
-            raise InputError(
-                f"cannot be written ({failed.strerror})", path=self.path, remedy="check folder and disk"
-            ) from failed
-        finally:
-            self.partial.unlink(missing_ok=True)
+        except Exception:
+            if kind is None:  # otherwise what stopped the work says more
+                raise
+
+
+@contextlib.contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Turn what the encoder complains of into one clear line; those of its errors that the system made already are."""
+    import av
+
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise InputError(f"cannot be written ({error.strerror})", path=path, remedy=REMEDY) from error

@@ -1,4 +1,4 @@
-"""Whether a score means what it seems to say: of the points that score 0.9, are nine in ten right?
+"""Whether a score means what it says: of the points that score 0.9, are nine in ten right?
 
 Points are sorted into bins by their score; each bin says how many there are, what share of them is right and how far
 off they are (reliability diagram; Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599).
@@ -50,7 +50,7 @@ def calibration(scores: ArrayLike, errors: ArrayLike, tolerance: float, *, bins:
     Raises:
         InputError: scores and errors of different lengths, scores outside 0..1, an error that is NaN or negative.
 
-    >>> [(found.count, found.correct) for found in calibration([0.2, 0.3, 0.9, 0.8], [9, 1, 1, 2], 5, bins=2)]
+    >>> [(one.count, one.correct) for one in calibration([0.2, 0.3, 0.9, 0.8], [9, 1, 1, 2], 5, bins=2)]
     [(2, 0.5), (2, 1.0)]
     """
     score, error = np.asarray(scores, dtype=np.float64), np.asarray(errors, dtype=np.float64)
@@ -59,7 +59,7 @@ def calibration(scores: ArrayLike, errors: ArrayLike, tolerance: float, *, bins:
     if bins < 1:
         raise InputError(f"bins must be at least 1, got {bins}")
     if not ((score >= 0) & (score <= 1)).all():
-        raise InputError("a score lies outside 0..1")
+        raise InputError("a score is outside 0..1")
     if not (error >= 0).all():
         raise InputError("an error is NaN or negative")
     place = np.minimum((score * bins).astype(np.int64), bins - 1)
@@ -72,11 +72,9 @@ def expected_calibration_error(bins: Sequence[Bin]) -> float | None:
     >>> expected_calibration_error(calibration([0.9, 0.9], [1, 9], 5))
     0.4
     """
-    filled = [found for found in bins if found.score is not None and found.correct is not None]
-    total = sum(found.count for found in filled)
-    if not total:
-        return None
-    return sum(found.count * abs((found.correct or 0.0) - (found.score or 0.0)) for found in filled) / total
+    filled = [(one.count, one.correct, one.score) for one in bins if one.score is not None and one.correct is not None]
+    total = sum(count for count, _, _ in filled)
+    return sum(count * abs(correct - score) for count, correct, score in filled) / total if total else None
 
 
 def _bin(

@@ -6,8 +6,8 @@ none: ``tn``. "Within" means distance <= tolerance; an answer counts where its s
 are finite.
 
 Points are (x, y) in continuous pixels of the original image, one a frame. Visibility is the label file's: 0 no ball
-in the frame, 1 easy, 2 hard to see, 3 occluded. For intervals, hand ``outcomes`` (or any of their columns' sums) to
-``intervals.summary`` with the frames' clips:
+in the frame, 1 easy, 2 hard to see, 3 occluded. For intervals, pass ``outcomes`` (or sums of them) and the
+frames' clips to ``intervals.summary``:
 
 >>> rows = outcomes([[3, 4], [0, 0]], [0.9, 0.2], [[0, 0], [9, 9]], [1, 2], tolerance=5, score_threshold=0.5)
 >>> rows.tolist()
@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.metrics.intervals import OfSums, ratio
-from kaname.metrics.points import precision_recall_f1
+from kaname.metrics.points import as_points, precision_recall_f1
 
 OUTCOMES = ("tp", "fp1", "fp2", "fn", "tn")
 RATES = ("precision", "recall", "f1", "accuracy")
@@ -58,10 +58,10 @@ def ball_counts(
     Args:
         predicted: ``(N, 2)`` pixels; NaN or infinite where nothing was found.
         score: ``(N,)``; NaN counts as no answer.
-        truth: ``(N, 2)`` pixels; not looked at where the ball is not visible.
+        truth: ``(N, 2)`` pixels; ignored where the ball is not visible.
         visible: ``(N,)`` integers 0..3.
         tolerance: pixels, >= 0; a distance equal to it is within.
-        score_threshold: a score equal to it is no answer.
+        score_threshold: a score equal to it does not count as an answer.
         occluded_absent: count visibility 3 as not visible, like 0.
 
     Returns:
@@ -69,7 +69,7 @@ def ball_counts(
 
     Raises:
         InputError: shapes that do not fit, another visibility, a visible ball without a place, a tolerance that is
-            negative or no number, a threshold that is no number.
+            negative, or a tolerance or threshold that is not finite.
 
     >>> ball_counts([[3, 4], [30, 4]], [0.9, 0.9], [[0, 0], [0, 0]], [1, 1], tolerance=5, score_threshold=0.5)
     {'tp': 1, 'fp1': 1, 'fp2': 0, 'fn': 0, 'tn': 0}
@@ -189,10 +189,10 @@ def localisation(distance: ArrayLike, thresholds: Sequence[float] = PCK_PX) -> d
     {'l2_mean_px': None, 'l2_median_px': None, 'pck_2px': 0.0}
     """
     values = np.asarray(distance, dtype=np.float64)
-    found = values[np.isfinite(values)]
+    answered = values[np.isfinite(values)]
     result: dict[str, float | None] = {
-        "l2_mean_px": float(found.mean()) if len(found) else None,
-        "l2_median_px": float(np.median(found)) if len(found) else None,
+        "l2_mean_px": float(answered.mean()) if len(answered) else None,
+        "l2_median_px": float(np.median(answered)) if len(answered) else None,
     }
     for threshold in thresholds:
         hits = within(values, threshold)
@@ -212,34 +212,22 @@ def _answers(
     """The distances as ``distances`` gives them, and which frames have an answer."""
     if not np.isfinite(score_threshold):
         raise InputError(f"the score threshold must be a number, got {score_threshold}")
-    found, true = _pairs(predicted, "predicted"), _pairs(truth, "truth")
+    answer, ball = as_points(predicted, "predicted"), as_points(truth, "truth")
     scores, seen = np.asarray(score, dtype=np.float64), _visibilities(visible)
-    sizes = {"predicted": len(found), "score": scores.shape, "truth": len(true), "visible": seen.shape}
-    if len(found) != len(true) or scores.shape != (len(true),) or seen.shape != (len(true),):
-        shown = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    if len(answer) != len(ball) or scores.shape != (len(ball),) or seen.shape != (len(ball),):
+        shown = f"predicted {len(answer)}, score {scores.shape}, truth {len(ball)}, visible {seen.shape}"
         raise InputError(f"predicted, score, truth and visible must have one entry a frame, got {shown}")
     present = (seen != 0) & ~((seen == OCCLUDED) & occluded_absent)
-    lost = np.flatnonzero(present & ~np.isfinite(true).all(axis=1))
+    lost = np.flatnonzero(present & ~np.isfinite(ball).all(axis=1))
     if len(lost):
-        raise InputError(
-            f"the ball of frame {lost[0]} is visible, but its place is {true[lost[0]].tolist()}",
-            remedy="give it visibility 0, or a place",
-        )
-    answered = (scores > score_threshold) & np.isfinite(found).all(axis=1)
+        reason = f"the ball of frame {lost[0]} is visible, but its place is {ball[lost[0]].tolist()}"
+        raise InputError(reason, remedy="give it visibility 0, or a place")
+    answered = (scores > score_threshold) & np.isfinite(answer).all(axis=1)
     distance = np.where(present, np.inf, np.nan)
     both = present & answered
-    step = found[both] - true[both]
+    step = answer[both] - ball[both]
     distance[both] = np.hypot(step[:, 0], step[:, 1])
     return distance, answered
-
-
-def _pairs(points: ArrayLike, name: str) -> Float64[np.ndarray, "frames 2"]:
-    xy = np.asarray(points, dtype=np.float64)
-    if xy.size == 0:
-        return np.zeros((0, 2))
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise InputError(f"{name} must have the shape (N, 2), got {xy.shape}")
-    return xy
 
 
 def _visibilities(visible: ArrayLike) -> Int64[np.ndarray, "frames"]:
@@ -247,6 +235,6 @@ def _visibilities(visible: ArrayLike) -> Int64[np.ndarray, "frames"]:
     if values.size == 0:
         return np.zeros(0, dtype=np.int64)
     if not np.isin(values, VISIBILITIES).all():
-        strange = values[~np.isin(values, VISIBILITIES)].ravel()[0]
-        raise InputError(f"visibility is one of {', '.join(map(str, VISIBILITIES))}, got {strange!r}")
+        other = values[~np.isin(values, VISIBILITIES)].ravel()[0]
+        raise InputError(f"visibility must be one of {', '.join(map(str, VISIBILITIES))}, got {other}")
     return values.astype(np.int64)

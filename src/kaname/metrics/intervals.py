@@ -102,23 +102,21 @@ def bootstrap(
         raise InputError("values must have one entry a sample, got a single number")
     if n < 1 or not 0 < level < 1:
         raise InputError(f"n must be at least 1 and level inside 0..1, got n {n} and level {level}")
-    groups = _groups(clusters, len(entries))
-    if len(groups) < LEAST:
+    members = groups(clusters, len(entries))
+    if len(members) < LEAST:
         return None
     generator = np.random.default_rng(seed)
-    if statistic is mean and entries.ndim == 1:
-        sums = _resampled_sums(np.column_stack([entries, np.ones(len(entries))]), groups, n, generator)
-        results = sums[:, 0] / sums[:, 1]
-    elif isinstance(statistic, OfSums):
-        results = statistic.of_sums(_resampled_sums(entries, groups, n, generator))
+    entries, statistic = by_sums(entries, statistic)
+    if isinstance(statistic, OfSums):
+        results = statistic.of_sums(_resampled_sums(entries, members, n, generator))
     else:
-        drawn: list[list[int]] = generator.integers(0, len(groups), (n, len(groups))).tolist()
-        resamples = (statistic(entries[np.concatenate([groups[group] for group in row])]) for row in drawn)
+        drawn: list[list[int]] = generator.integers(0, len(members), (n, len(members))).tolist()
+        resamples = (statistic(entries[np.concatenate([members[group] for group in row])]) for row in drawn)
         results = np.array([np.nan if result is None else result for result in resamples], dtype=np.float64)
     results = results[np.isfinite(results)]
     if len(results) < (n + 1) // 2:
         return None
-    tail = 100 * _tail(len(groups), level)
+    tail = 100 * _tail(len(members), level)
     low, high = np.percentile(results, [tail, 100 - tail])
     return float(low), float(high)
 
@@ -186,7 +184,16 @@ def _tail(count: int, level: float) -> float:
     return float(ndtr(-quantile * np.sqrt(count / (count - 1))))
 
 
-def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[Int64[np.ndarray, "_members"]]:
+def by_sums(
+    entries: Float64[np.ndarray, "samples *values"], statistic: Statistic
+) -> tuple[Float64[np.ndarray, "samples *_rows"], Statistic]:
+    """The mean as a statistic of sums, with the entries that it needs; others stay as they are."""
+    if statistic is not mean or entries.ndim != 1:
+        return entries, statistic
+    return np.column_stack([entries, np.ones(len(entries))]), ratio((1, 0), (0, 1))
+
+
+def groups(clusters: Sequence[Hashable] | None, count: int) -> list[Int64[np.ndarray, "_members"]]:
     """For each cluster the indices of its samples; without clusters each sample is its own."""
     if clusters is None:
         return list(np.arange(count, dtype=np.int64)[:, None])
@@ -200,16 +207,16 @@ def _groups(clusters: Sequence[Hashable] | None, count: int) -> list[Int64[np.nd
 
 def _resampled_sums(
     rows: Float64[np.ndarray, "samples columns"],
-    groups: list[Int64[np.ndarray, "_members"]],
+    members: list[Int64[np.ndarray, "_members"]],
     n: int,
     generator: np.random.Generator,
 ) -> Float64[np.ndarray, "{n} columns"]:
     """The sums of the rows of resampled clusters, from each cluster's own sums alone."""
-    sums = np.array([rows[group].sum(axis=0) for group in groups])
+    sums = np.array([rows[group].sum(axis=0) for group in members])
     results = np.empty((n, rows.shape[1]))
     block = max(1, (1 << 20) // sums.size)  # some megabytes at a time, however many samples there are
     for start in range(0, n, block):
-        drawn = generator.integers(0, len(groups), (min(block, n - start), len(groups)))
+        drawn = generator.integers(0, len(members), (min(block, n - start), len(members)))
         results[start : start + block] = sums[drawn].sum(axis=1)
     return results
 

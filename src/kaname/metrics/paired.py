@@ -3,6 +3,10 @@
 The samples are paired, so everything is about differences: the bootstrap draws the same samples (or clusters of them)
 for both systems, and the permutation test asks how often swapping the two systems' answers at random, sample by sample
 (or cluster by cluster), gives a difference as large (Pitman, 1937; sign flips where the statistic is a mean).
+
+``scipy.stats.permutation_test`` gives the same exact p-values (the tests compare them) and is not used: on values with
+ties, as of one decimal, it takes differences that are equal but for rounding for different ones (4 of 300 cases of 8
+pairs, p off by up to 0.19), and it takes 3 to 20 times as long.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
-from kaname.metrics.intervals import LEAST, OfSums, Statistic, bootstrap, mean, usable
+from kaname.metrics.intervals import LEAST, OfSums, Statistic, bootstrap, by_sums, groups, mean, usable
 
 EXACT = 12  # up to so many clusters all 2 ** clusters swaps are counted, beyond that random ones
 BLOCK = 1 << 20  # signs held in memory at a time
@@ -60,8 +64,8 @@ def paired_difference(
     a, b, names, count = _pairs(first, second, clusters)
     values = [statistic(part) if len(part) else None for part in (a, b)]
     known = [None if value is None or not np.isfinite(value) else float(value) for value in values]
-    entry: dict[str, Any] = {"a": known[0], "b": known[1], "difference": None, "low": None, "high": None,
-                             "p_value": None, "n": len(a)}  # fmt: skip
+    entry: dict[str, Any] = dict.fromkeys(("a", "b", "difference", "low", "high", "p_value"))
+    entry |= {"a": known[0], "b": known[1], "n": len(a)}
     if len(a) < count:
         entry["excluded"] = count - len(a)
     independent = len(a)
@@ -118,28 +122,25 @@ def permutation_p_value(
         raise InputError(f"first and second must have the same shape, got {a.shape} and {b.shape}")
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")
-    member = _members(clusters, len(a))
-    count = int(member.max()) + 1 if len(member) else 0
-    if count < LEAST:
+    members = groups(clusters, len(a))
+    if len(members) < LEAST:
         return None
-    exact = count <= EXACT
-    signs: Iterable[np.ndarray] = _all_signs(count) if exact else _random_signs(count, n, seed)
-    if statistic is mean and a.ndim == 1:
-        sums = np.bincount(member, weights=b - a, minlength=count)
-        observed, scale = float(sums.sum()), float(np.abs(sums).sum())
-        swapped = np.concatenate([block @ sums for block in signs])
+    exact = len(members) <= EXACT
+    signs = _all_signs(len(members)) if exact else _random_signs(len(members), n, seed)
+    (a, swift), (b, _) = by_sums(a, statistic), by_sums(b, statistic)
+    observed = _apart(a, b, swift, np.zeros(len(a), dtype=np.bool_))
+    if observed is None:
+        return None
+    if isinstance(swift, OfSums):
+        swapped = np.abs(np.concatenate(list(_swapped_sums(a, b, swift, members, signs))))
     else:
-        whole = _apart(a, b, statistic, np.zeros(len(a), dtype=np.bool_))
-        if whole is None:
-            return None
-        observed, scale = whole, abs(whole)
-        if isinstance(statistic, OfSums) and a.ndim == 2:
-            swapped = np.concatenate(list(_swapped_sums(a, b, statistic, member, signs)))
-        else:
-            found = [_apart(a, b, statistic, row[member] < 0) for block in signs for row in block]
-            swapped = np.array([np.nan if value is None else value for value in found])
+        member = np.empty(len(a), dtype=np.int64)
+        for number, group in enumerate(members):
+            member[group] = number
+        values = (_apart(a, b, swift, row[member] < 0) for block in signs for row in block)
+        swapped = np.abs(np.array([np.nan if value is None else value for value in values]))
     # Differences that are equal but for rounding count as equal.
-    as_large = int((np.abs(swapped) >= abs(observed) - 1e-9 * scale).sum())
+    as_large = int((swapped >= abs(observed) - 1e-9 * np.nanmax(swapped, initial=0)).sum())
     return as_large / len(swapped) if exact else (as_large + 1) / (len(swapped) + 1)
 
 
@@ -198,19 +199,19 @@ def _swapped_sums(
     a: Float64[np.ndarray, "pairs columns"],
     b: Float64[np.ndarray, "pairs columns"],
     statistic: OfSums,
-    member: Int64[np.ndarray, "pairs"],
+    members: Sequence[Int64[np.ndarray, "_members"]],
     signs: Iterable[Float64[np.ndarray, "_swaps _clusters"]],
 ) -> Iterator[Float64[np.ndarray, "_swaps"]]:
     """For each block of signs the differences of the statistics, from the clusters' sums alone."""
-    moved = np.zeros((int(member.max()) + 1, a.shape[1]))
-    np.add.at(moved, member, b - a)
+    difference = b - a
+    moved = np.array([difference[group].sum(axis=0) for group in members])
     both = (a + b).sum(axis=0)
     for block in signs:
         change = block @ moved
         yield statistic.of_sums((both + change) / 2) - statistic.of_sums((both - change) / 2)
 
 
-def _all_signs(count: int) -> list[Float64[np.ndarray, "{2**count} {count}"]]:
+def _all_signs(count: int) -> Iterable[Float64[np.ndarray, "{2**count} {count}"]]:
     """Every way of giving ``count`` clusters a sign: one block of 1 and -1."""
     numbers = np.arange(2**count, dtype=np.int64)[:, None]
     bits = numbers // 2 ** np.arange(count, dtype=np.int64) % 2
@@ -223,13 +224,3 @@ def _random_signs(count: int, n: int, seed: int) -> Iterator[Float64[np.ndarray,
     block = max(1, BLOCK // count)
     for start in range(0, n, block):
         yield 1 - 2 * generator.integers(0, 2, (min(block, n - start), count)).astype(np.float64)
-
-
-def _members(clusters: Sequence[Hashable] | None, count: int) -> Int64[np.ndarray, "{count}"]:
-    """For each sample the number of its cluster, in the order of their first appearance."""
-    if clusters is None:
-        return np.arange(count, dtype=np.int64)
-    if len(clusters) != count:
-        raise InputError(f"there are {count} pairs and {len(clusters)} cluster names; each pair needs one")
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.int64)

@@ -34,10 +34,10 @@ def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | Non
     >>> mean_nearest_distance([[0, 0], [10, 1]], [[0, 3], [10, 0]])
     2.0
     """
-    found, true = _present(predicted, "predicted"), _present(truth, "truth")
-    if len(found) == 0 or len(true) == 0:
+    predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
+    if len(predicted) == 0 or len(truth) == 0:
         return None
-    return float(_nearest(found, true).mean())
+    return float(_nearest(predicted, truth).mean())
 
 
 def nearest_distances(predicted: ArrayLike, truth: ArrayLike) -> Float64[np.ndarray, "present"]:
@@ -71,10 +71,10 @@ def pck(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | Non
     0.5
     """
     _check_threshold(threshold)
-    found, true = _present(predicted, "predicted"), _present(truth, "truth")
-    if len(true) == 0:
+    predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
+    if len(truth) == 0:
         return None
-    return float((_nearest(true, found) <= threshold).mean())
+    return float((_nearest(truth, predicted) <= threshold).mean())
 
 
 def non_assigned(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | None:
@@ -92,10 +92,10 @@ def non_assigned(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> fl
     0.5
     """
     _check_threshold(threshold)
-    found, true = _present(predicted, "predicted"), _present(truth, "truth")
-    if len(found) == 0:
+    predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
+    if len(predicted) == 0:
         return 0.0
-    return float((_nearest(found, true) > threshold).mean())
+    return float((_nearest(predicted, truth) > threshold).mean())
 
 
 def matched(
@@ -113,15 +113,15 @@ def matched(
 
     Returns:
         ``(tp, fp, fn, pairs)``: the number of pairs, of predictions and of true points left over, and ``(tp, 2)``
-        rows (index into predicted, index into truth) in the order of the predictions. Missing points count nowhere.
+        rows (index into predicted, index into truth) in the order of the predictions. Missing points do not count.
 
     >>> matched([[0, 0], [1, 0]], [[0, 2]], threshold=3)
     (1, 1, 0, array([[0, 0]]))
     """
     _check_threshold(threshold)
-    found, true = _rows(predicted, "predicted"), _rows(truth, "truth")
-    here, there = _finite_rows(found), _finite_rows(true)
-    pairs = _assign(found[here], true[there], threshold)
+    predicted, truth = _rows(predicted, "predicted"), _rows(truth, "truth")
+    here, there = _finite_rows(predicted), _finite_rows(truth)
+    pairs = _assign(predicted[here], truth[there], threshold)
     pairs = np.column_stack([here[pairs[:, 0]], there[pairs[:, 1]]])
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     return len(pairs), len(here) - len(pairs), len(there) - len(pairs), pairs
@@ -143,8 +143,34 @@ def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float | None, float 
     return _share(tp, tp + fp), _share(tp, tp + fn), _share(2 * tp, 2 * tp + fp + fn)
 
 
+def set_figures(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> dict[str, float | None]:
+    """Every figure of two sets of points ``(N, 2)`` and ``(M, 2)`` by name.
+
+    | figure | meaning | without predictions | without truth |
+    |---|---|---|---|
+    | ``mean_distance_px`` | mean over predicted points of the distance to the nearest true one | null | null |
+    | ``pck`` | share of true points with a predicted one within the threshold | 0 | null |
+    | ``non_assigned`` | share of predicted points farther than the threshold from every true one | 0 | 1 |
+    | ``precision`` | share of predicted points matched one to one within the threshold | null | 0 |
+    | ``recall`` | share of true points matched one to one | 0 | null |
+    | ``f1`` | harmonic mean of both, from the counts | 0 | 0 |
+
+    Without either ``non_assigned`` is 0 and the others are null.
+    """
+    tp, fp, fn = matched(predicted, truth, threshold)[:3]
+    precision, recall, f1 = precision_recall_f1(tp, fp, fn)
+    return {
+        "mean_distance_px": mean_nearest_distance(predicted, truth),
+        "pck": pck(predicted, truth, threshold),
+        "non_assigned": non_assigned(predicted, truth, threshold),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+    }
+
+
 def nme(predicted: ArrayLike, truth: ArrayLike, visible: ArrayLike, normaliser: float | None) -> float | None:
-    """Normalised mean error: mean over the visible points of distance / normaliser.
+    """Normalized mean error: mean over the visible points of distance / normaliser.
 
     Args:
         predicted: ``(K, 2)``, in the order of the truth.
@@ -159,17 +185,31 @@ def nme(predicted: ArrayLike, truth: ArrayLike, visible: ArrayLike, normaliser: 
     >>> nme([[0, 0], [3, 4]], [[0, 0], [0, 0]], visible=[1, 1], normaliser=10)
     0.25
     """
-    found, true = _rows(predicted, "predicted"), _rows(truth, "truth")
+    predicted, truth = _rows(predicted, "predicted"), _rows(truth, "truth")
     seen = np.asarray(visible)
-    if found.shape != true.shape or seen.shape != (len(true),):
+    if predicted.shape != truth.shape or seen.shape != (len(truth),):
         raise InputError(
-            "predicted, truth and visible must speak of the same points, "
-            f"got {len(found)}, {len(true)} and {seen.shape} of them"
+            "predicted, truth and visible must be about the same points, "
+            f"got {len(predicted)}, {len(truth)} and {seen.shape} of them"
         )
-    counts = (seen > 0) & ~np.isnan(found).any(axis=1) & ~np.isnan(true).any(axis=1)
+    counts = (seen > 0) & ~np.isnan(predicted).any(axis=1) & ~np.isnan(truth).any(axis=1)
     if not counts.any() or normaliser is None or not np.isfinite(normaliser) or normaliser <= 0:
         return None
-    return float(_lengths(found[counts] - true[counts]).mean() / normaliser)
+    return float(_lengths(predicted[counts] - truth[counts]).mean() / normaliser)
+
+
+def as_points(points: ArrayLike, name: str) -> Float64[np.ndarray, "points 2"]:
+    """Points as an array; ``(0, 2)`` for anything empty. ``name`` is for the message.
+
+    Raises:
+        InputError: another shape than (N, 2).
+    """
+    xy = np.asarray(points, dtype=np.float64)
+    if xy.size == 0:
+        return np.zeros((0, 2))
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        raise InputError(f"{name} must have the shape (N, 2), got {xy.shape}")
+    return xy
 
 
 def _lengths(vectors: Float64[np.ndarray, "vectors 2"]) -> Float64[np.ndarray, "vectors"]:
@@ -187,11 +227,7 @@ def _check_threshold(threshold: float) -> None:
 
 def _rows(points: ArrayLike, name: str) -> Float64[np.ndarray, "points 2"]:
     """The points, NaN where missing."""
-    xy = np.asarray(points, dtype=np.float64)
-    if xy.size == 0:
-        return np.zeros((0, 2))
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise InputError(f"{name} must have the shape (N, 2), got {xy.shape}")
+    xy = as_points(points, name)
     if np.isinf(xy).any():
         raise InputError(f"{name} holds infinite coordinates", remedy="write NaN for a missing point")
     return xy
@@ -221,32 +257,32 @@ def _nearest(
 
 
 def _assign(
-    found: Float64[np.ndarray, "predicted 2"], true: Float64[np.ndarray, "truth 2"], threshold: float
+    predicted: Float64[np.ndarray, "predicted 2"], truth: Float64[np.ndarray, "truth 2"], threshold: float
 ) -> Int64[np.ndarray, "pairs 2"]:
     """Pairs of indices within the threshold: the most, then the shortest.
 
-    Only points within the threshold of each other can be paired, so the table of costs falls apart into small
+    Only points within the threshold of each other can be paired, so the table of costs splits into small
     independent ones.
     """
     nothing = np.zeros((0, 2), dtype=np.int64)
-    if len(found) == 0 or len(true) == 0:
+    if len(predicted) == 0 or len(truth) == 0:
         return nothing
     # A hair more than the threshold, then the same distance as everywhere else in this module.
-    near = cKDTree(found).query_ball_point(true, threshold * (1 + 1e-9), return_sorted=True)
-    column = np.repeat(np.arange(len(true)), [len(rows) for rows in near])
+    near = cKDTree(predicted).query_ball_point(truth, threshold * (1 + 1e-9), return_sorted=True)
+    column = np.repeat(np.arange(len(truth)), [len(rows) for rows in near])
     row = np.array([index for rows in near for index in rows], dtype=np.int64)
-    within = _lengths(found[row] - true[column]) <= threshold
+    within = _lengths(predicted[row] - truth[column]) <= threshold
     row, column = row[within], column[within]
     if len(row) == 0:
         return nothing
     group = _groups(row, column)
     order = np.argsort(group, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    return np.concatenate([_assign_group(found, true, row[part], column[part], threshold) for part in parts])
+    return np.concatenate([_assign_group(predicted, truth, row[part], column[part], threshold) for part in parts])
 
 
 def _groups(row: Int64[np.ndarray, "links"], column: Int64[np.ndarray, "links"]) -> Int64[np.ndarray, "links"]:
-    """For each link (row, column) a number that it shares with all links it hangs together with."""
+    """For each link (row, column) a number that it shares with all links that it is connected to."""
     group = np.arange(len(row))
     while True:
         # The least number at each end spreads over that end's links, until nothing changes.
@@ -261,19 +297,19 @@ def _groups(row: Int64[np.ndarray, "links"], column: Int64[np.ndarray, "links"])
 
 
 def _assign_group(
-    found: Float64[np.ndarray, "predicted 2"],
-    true: Float64[np.ndarray, "truth 2"],
+    predicted: Float64[np.ndarray, "predicted 2"],
+    truth: Float64[np.ndarray, "truth 2"],
     row: Int64[np.ndarray, "links"],
     column: Int64[np.ndarray, "links"],
     threshold: float,
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs of one connected group, given the links (row of found, column of true) that are allowed."""
+    """Pairs of one connected group, given the links (row of predicted, column of truth) that are allowed."""
     rows, i = np.unique(row, return_inverse=True)
     columns, j = np.unique(column, return_inverse=True)
     # A pair that is not allowed costs more than all allowed ones together, so that as few as possible are taken.
     forbidden = (min(len(rows), len(columns)) + 1) * max(threshold, 1.0)
     cost = np.full((len(rows), len(columns)), forbidden)
-    cost[i, j] = _lengths(found[row] - true[column])
+    cost[i, j] = _lengths(predicted[row] - truth[column])
     a, b = linear_sum_assignment(cost)
     real = cost[a, b] < forbidden
     return np.column_stack([rows[a[real]], columns[b[real]]]).astype(np.int64)

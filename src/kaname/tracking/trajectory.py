@@ -1,8 +1,8 @@
 """One object's places along a video: jumps are gated, gaps filled with a marked, lower confidence.
 
-Every smoother takes rows as they come and gives the same number of rows in the same order, holding at most a bounded
-number of them, so that memory stays flat. A place that is judged a jump loses its coordinates and keeps its score; one
-that is filled has the source ``filled``.
+Every smoother takes rows as they come and gives as many back in the same order. It holds a bounded number of them, so
+memory stays flat. A place judged to be a jump loses its coordinates and keeps its score; a filled one has the source
+``filled``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from kaname.types import FloatArray, Size
 DETECTED, FILLED = "detected", "filled"
 DECAY = 0.8  # a filled place's score falls by this for every frame from the nearest detection
 GATE_SIGMAS = 5.0
-NOISE_PX = 1.0  # of a detection, at a frame of REFERENCE_PX
+NOISE_PX = 1.0  # of a detection, in a frame REFERENCE_PX wide
 REFERENCE_PX = 1280.0
-ACCELERATION = 12.0  # px / frame^2 at REFERENCE_PX: what gravity, drag and the camera change from frame to frame
+ACCELERATION = 12.0  # px / frame^2 at REFERENCE_PX: from gravity, drag and the camera
 LOST_AFTER = 3  # gated detections in a row that agree with each other start a new track (a hit, a cut)
 
 
@@ -35,7 +35,7 @@ class Row:
         x, y: continuous pixels of the frame; NaN without an answer.
         score: 0..1.
         source: ``detected``, ``filled`` or empty.
-        clip, file: where the frame comes from, where that matters.
+        clip, file: the clip and the file that the frame comes from; empty where there is only one.
     """
 
     frame: int
@@ -72,8 +72,8 @@ def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> It
     Args:
         rows: in the order of frames.
         size: ``(height, width)`` of the frame in pixels.
-        longest: frames that a filled gap has at most.
-        fastest: widths that the object moves in a frame at most.
+        longest: most frames of a gap that is filled.
+        fastest: most that the object moves in a frame, in widths of the frame.
     """
     reach = longest + 1
     limit = fastest * size[1]
@@ -125,8 +125,8 @@ def _kept(rows: list[Row], before: deque[Row], limit: float, longest: int) -> li
 
 def _is_jump(row: Row, before: Iterable[Row], waiting: Iterable[Row], limit: float, longest: int) -> bool:
     near = [earlier for earlier in before if row.frame - earlier.frame <= longest + 1]
-    later = [next_row for next_row in waiting if next_row.there and next_row.clip == row.clip]
-    later = [next_row for next_row in later if next_row.frame - row.frame <= longest + 1]
+    later = [other for other in waiting if other.there and other.clip == row.clip]
+    later = [other for other in later if other.frame - row.frame <= longest + 1]
     if not near or not later:
         return False
     one, other = near[-1], later[0]
@@ -147,8 +147,7 @@ def _filled(row: Row, before: list[Row], after: list[Row]) -> Row:
     place = straight
     if len(known) == 4 and frames[1] - frames[0] <= 2 and frames[3] - frames[2] <= 2:
         curved = _lagrange(frames, places, row.frame)
-        way = math.hypot(other.x - one.x, other.y - one.y)
-        if math.dist(curved, straight) <= way / 2:
+        if math.dist(curved, straight) <= math.hypot(other.x - one.x, other.y - one.y) / 2:
             place = curved
     distance = min(row.frame - one.frame, other.frame - row.frame)
     score = min(one.score, other.score) * DECAY**distance
@@ -165,7 +164,7 @@ def _lagrange(frames: FloatArray, places: FloatArray, at: float) -> FloatArray:
 
 
 class _Filter:
-    """Constant velocity with random acceleration; both axes share the uncertainty."""
+    """A Kalman filter of constant velocity with random acceleration; both axes share the uncertainty."""
 
     def __init__(self, row: Row, scale: float) -> None:
         self.state = np.array([[row.x, row.y], [0.0, 0.0]])
@@ -194,7 +193,7 @@ def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Ite
     """A constant-velocity Kalman filter that looks only back: detections are gated and smoothed, gaps predicted.
 
     A detection farther than five deviations, or than ``fastest`` a frame, from where it should be is a jump, unless
-    three in a row agree with each other: then the track begins anew there. What would lie outside the frame is not
+    three in a row agree with each other: then the track starts again there. What would lie outside the frame is not
     filled. The arguments are those of ``inpaint``.
     """
     scale = size[1] / REFERENCE_PX

@@ -1,0 +1,194 @@
+"""Masks inside boxes: from polygons to the classes on a box's grid, and from that grid back onto the image.
+
+The grid of a box is stretched over it: ``size`` = ``(height, width)`` cells whose centres lie as those of an image's
+pixels do. Boxes are ``(x1, y1, x2, y2)`` and polygons ``(K, 2)``, in continuous pixels of the image.
+
+>>> square = [np.array([[2.0, 2.0], [6.0, 2.0], [6.0, 6.0], [2.0, 6.0]])]
+>>> targets([square], [[0, 0, 8, 8]], 0, (4, 4))
+array([[0, 0, 0, 0],
+       [0, 1, 1, 0],
+       [0, 1, 1, 0],
+       [0, 0, 0, 0]], dtype=uint8)
+"""
+
+# NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Real, UInt8
+from numpy.typing import ArrayLike
+
+from kaname.errors import InputError
+from kaname.geometry import boxes as box_arithmetic
+from kaname.geometry.affine import Affine
+from kaname.geometry.grid import PIXELS, centres, whole_size
+
+Shape: TypeAlias = "Sequence[ArrayLike] | np.ndarray[Any, Any]"
+
+BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
+
+
+def targets(
+    polygons: Sequence[Shape], boxes: ArrayLike, target_index: int, size: tuple[int, int]
+) -> UInt8[np.ndarray, "{size[0]} {size[1]}"]:
+    """The classes inside ``boxes[target_index]``: 0 background, 1 the target, 2 another instance.
+
+    A cell has the class of its centre; where instances overlap the target wins.
+
+    Args:
+        polygons: for each instance its polygons, a list of ``(K, 2)``, or its mask, an array ``(h, w)`` of the image's
+            size in which everything but 0 belongs to it. Where a polygon crosses itself it is filled by even and odd.
+        boxes: ``(M, 4)``, the region of each instance as it is, without padding; may reach outside the image.
+        target_index: which instance is the target.
+        size: ``(height, width)`` of the result in cells.
+
+    Raises:
+        InputError: an empty box, numbers of instances that differ, an index out of range, a corner that is not finite.
+    """
+    height, width = whole_size(size, "the grid of a box")
+    regions = box_arithmetic.check(boxes).reshape(-1, 4)
+    if len(regions) != len(polygons):
+        raise InputError(f"{len(polygons)} instances and {len(regions)} boxes", remedy="give each instance its box")
+    if not 0 <= target_index < len(polygons):
+        raise InputError(f"there is no instance {target_index} among {len(polygons)}")
+    into = Affine.crop(regions[target_index], (height, width))
+    classes = np.zeros((height, width), np.uint8)
+    for number, shape in enumerate(polygons):
+        if number != target_index:
+            classes[inside(shape, into, (height, width))] = NON_TARGET
+    classes[inside(polygons[target_index], into, (height, width))] = TARGET
+    return classes
+
+
+def inside(shape: Shape, into: Affine, size: tuple[int, int]) -> Bool[np.ndarray, "{size[0]} {size[1]}"]:
+    """Which cells of a grid have their centre in an instance.
+
+    Args:
+        shape: its polygons, or its mask, as in :func:`targets`.
+        into: from pixels of the image to cells of the grid.
+        size: ``(height, width)`` in cells.
+    """
+    if isinstance(shape, np.ndarray) and shape.ndim == 2:
+        return into.mask(shape != 0, size)
+    filled = np.zeros(size, bool)
+    for polygon in shape:
+        filled |= _filled(into.points(polygon), size)
+    return filled
+
+
+def _filled(corners: Float64[np.ndarray, "corners 2"], size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+    """The cells whose centre lies in a polygon: from each place where an edge crosses a row on, the inside changes."""
+    if not np.isfinite(corners).all():
+        raise InputError("a corner of a polygon is NaN or infinite")
+    height, width = size
+    rows, columns = centres(height), centres(width)
+    ends = np.roll(corners, -1, axis=0)
+    first, last = (np.searchsorted(rows, fold(corners[:, 1], ends[:, 1])) for fold in (np.minimum, np.maximum))
+    count = last - first  # rows whose centre each edge crosses; an edge owns its upper end and not its lower one
+    edge = np.repeat(np.arange(len(corners)), count)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count - first, count)
+    begin, step = corners[edge], (ends - corners)[edge]
+    column = np.searchsorted(columns, begin[:, 0] + step[:, 0] * (rows[row] - begin[:, 1]) / step[:, 1])
+    crossings = np.zeros((height, width + 1), np.int64)
+    np.add.at(crossings, (row, column), 1)
+    return (np.cumsum(crossings, axis=1)[:, :width] & 1).astype(bool)
+
+
+def paste(
+    logits: Real[np.ndarray, "boxes classes rows columns"], boxes: ArrayLike, height: int, width: int
+) -> Float32[np.ndarray, "boxes classes {height} {width}"]:
+    """Probabilities on the image from logits on the grid of each box: the softmax over classes, then pasted.
+
+    Args:
+        logits: ``(N, C, h, w)``.
+        boxes: ``(N, 4)`` in pixels of the image.
+        height, width: of the image.
+
+    Returns:
+        float32 ``(N, C, height, width)``; see :func:`paste_probabilities`.
+    """
+    return paste_probabilities(softmax(logits), boxes, (height, width))
+
+
+def softmax(
+    logits: Real[np.ndarray, "boxes classes rows columns"],
+) -> Float32[np.ndarray, "boxes classes rows columns"]:
+    """The softmax over the classes of ``(N, C, h, w)``."""
+    raw = np.asarray(logits, np.float32)
+    shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def paste_probabilities(
+    probabilities: Real[np.ndarray, "boxes classes rows columns"], boxes: ArrayLike, size: tuple[int, int]
+) -> Float32[np.ndarray, "boxes classes {size[0]} {size[1]}"]:
+    """Probabilities on the image from those on the grid of each box.
+
+    Between the centres of cells they are bilinear, beyond the outermost ones they are held; a pixel whose centre lies
+    outside the box is background: 1 for class 0 and 0 for the others. All boxes at once take ``N * C`` images of
+    memory; :func:`patch` gives one box alone.
+
+    Args:
+        probabilities: ``(N, C, h, w)``.
+        boxes: ``(N, 4)`` in pixels of the image; may reach outside it.
+        size: ``(height, width)`` of the image.
+
+    Raises:
+        InputError: numbers of boxes that differ, or a box that is not finite.
+    """
+    height, width = whole_size(size, "the image")
+    regions = box_arithmetic.check(boxes).reshape(-1, 4)
+    if len(regions) != len(probabilities):
+        raise InputError(f"{len(probabilities)} masks and {len(regions)} boxes", remedy="give each mask its box")
+    pasted = np.zeros((len(regions), probabilities.shape[1], height, width), np.float32)
+    pasted[:, BACKGROUND] = 1
+    for image, mask, box in zip(pasted, probabilities, regions, strict=True):
+        rows, columns, values = patch(mask, box, (height, width))
+        image[:, rows, columns] = values
+    return pasted
+
+
+def patch(
+    probabilities: Real[np.ndarray, "classes rows columns"], box: ArrayLike, size: tuple[int, int]
+) -> tuple[slice, slice, Float32[np.ndarray, "classes _height _width"]]:
+    """The part of the image whose pixels have their centre in the box: its rows, its columns and its pixels.
+
+    Args:
+        probabilities: ``(C, h, w)`` on the grid of the box.
+        box: ``(4,)`` in pixels of the image.
+        size: ``(height, width)`` of the image.
+
+    Returns:
+        Two slices of the image, and float32 ``(C, rows, columns)``; empty where the box holds no centre.
+    """
+    x1, y1, x2, y2 = box_arithmetic.check(box).reshape(4).tolist()
+    if not np.isfinite([x1, y1, x2, y2]).all():
+        raise InputError(f"a box is four finite numbers (x1, y1, x2, y2), got {[x1, y1, x2, y2]}")
+    down, across = _within(size[0], y1, y2), _within(size[1], x1, x2)
+    if down.start == down.stop or across.start == across.stop or x1 == x2 or y1 == y2:
+        return slice(0, 0), slice(0, 0), np.zeros((len(probabilities), 0, 0), np.float32)
+    grid = (probabilities.shape[1], probabilities.shape[2])
+    into = Affine.crop([x1, y1, x2, y2], grid)
+    ys, xs = centres(size[0])[down], centres(size[1])[across]
+    row = PIXELS.to_index(into.points(np.column_stack([np.full_like(ys, x1), ys])))[:, 1]
+    column = PIXELS.to_index(into.points(np.column_stack([xs, np.full_like(xs, y1)])))[:, 0]
+    cells = np.asarray(probabilities, np.float32)
+    tall = np.matmul(_weights(row, grid[0]), cells)
+    return down, across, np.matmul(tall, np.transpose(_weights(column, grid[1])))
+
+
+def _within(count: int, low: float, high: float) -> slice:
+    """The pixels whose centre lies in ``low..high``."""
+    places = centres(count)
+    return slice(int(np.searchsorted(places, low)), int(np.searchsorted(places, high, side="right")))
+
+
+def _weights(index: Float64[np.ndarray, "n"], count: int) -> Float32[np.ndarray, "n {count}"]:
+    """The matrix of linear interpolation at fractional cell indices; the outermost cells are held."""
+    distance = np.clip(index, 0, count - 1)[:, None] - np.arange(count)
+    return np.clip(1 - np.abs(distance), 0, None).astype(np.float32)
