@@ -4,8 +4,8 @@ All have one signature, ``loss(logits, targets, mask=None, **options) -> (loss_s
 
 - ``targets`` lie in 0..1; where ``mask`` is 0 they may be anything, NaN included.
 - ``mask`` holds a weight >= 0 for each sample, channel or cell (any dimension may be 1); None counts everything.
-- ``loss_sum`` and ``weight`` are scalars (at least float32); the mean loss is their quotient, taken by the training
-  loop after it has added both up. A batch that is masked altogether has weight 0.
+- ``loss_sum`` and ``weight`` are scalars (at least float32), whose quotient is the mean loss; the loop adds both up
+  first. A batch that is masked altogether has weight 0.
 
 Adding a new loss: write the function with this signature here, add it to `LOSSES`, and two lines to
 ``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the function.
@@ -102,11 +102,11 @@ def _prepare(logits: Maps, targets: Maps, mask: Mask | None) -> tuple[Maps, Maps
     # Millions of cells are added up: never in half precision.
     dtype = torch.promote_types(logits.dtype, torch.float32)
     logits, targets = logits.to(dtype), targets.to(dtype)
-    if mask is None:
-        return logits, targets, None
-    mask = mask.to(dtype).reshape(*mask.shape, *[1] * (logits.ndim - mask.ndim))
-    # NaN * 0 is NaN, forwards and backwards: what does not count is replaced, not multiplied away.
-    return logits, torch.where(mask > 0, targets, torch.zeros_like(targets)), mask
+    if mask is not None:
+        mask = mask.to(dtype).reshape(*mask.shape, *[1] * (logits.ndim - mask.ndim))
+        # NaN * 0 is NaN, forwards and backwards: what does not count is replaced, not multiplied away.
+        targets = torch.where(mask > 0, targets, torch.zeros_like(targets))
+    return logits, targets, mask
 
 
 def _sums(cells: Maps, mask: Mask | None) -> Sums:

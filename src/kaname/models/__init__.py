@@ -2,12 +2,12 @@
 
 The map::
 
-    preprocess.py   Letterbox: uint8 images of any size -> one fixed size, inside the graph: an export carries it
-    network.py      Network: normalisation + backbone + decoder + upsampling -> logits at the input size
+    preprocess.py   Preprocess: a View of uint8 images of any size, inside the graph: an export carries it
+    network.py      Network: normalization + backbone + decoder + upsampling, tensors by name in and out
     backbones/      image -> feature maps, fine to coarse: small U-Net, Hugging Face ViTs, everything of timm
     decoders/       feature maps -> logits on a coarser grid: linear, upsample
 
-Sizes are ``(height, width)``. Images enter a `Network` as ``(B, C, H, W)`` with colours in 0..255: the normalisation is
+Sizes are ``(height, width)``. ``images`` enter a `Network` as ``(B, C, H, W)``, colours in 0..255: the normalization is
 part of the model, so that a checkpoint or an export cannot be fed wrongly. Nothing here knows of points or files.
 
 Adding a new backbone: see ``backbones/__init__.py`` (a new file, a line in ``BACKBONES``, one in the tests).

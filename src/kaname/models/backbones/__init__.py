@@ -34,17 +34,28 @@ from kaname.models.backbones.backbone import (
     checkpoint_gradients,
     freeze,
     hold,
+    release,
     unfreeze,
 )
 from kaname.models.backbones.lora import add_lora
 from kaname.models.backbones.small import build_small
 from kaname.models.backbones.timm import build_timm, timm_names
 from kaname.models.backbones.vit import build_vit
+from kaname.models.settings import LoraSettings
 
 __all__ = [
-    "BACKBONES", "Backbone", "add_lora", "build_backbone", "check_size", "checkpoint_gradients", "freeze", "hold",
+    "BACKBONES",
+    "Backbone",
+    "adapt",
+    "add_lora",
+    "build_backbone",
+    "check_size",
+    "checkpoint_gradients",
+    "freeze",
+    "hold",
+    "release",
     "unfreeze",
-]  # fmt: skip
+]
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {"small": build_small, "timm": build_timm, "vit": build_vit}
 
@@ -68,7 +79,8 @@ def build_backbone(
         in_channels: channels of the input; the first layer of pretrained weights is adapted.
         description: ``Backbone.description`` of an earlier one, instead of a name: the same modules, random weights
             (load a state dict, strictly), no network and no other file needed. The other arguments are ignored.
-        options: arguments of the builder's own (``small``: ``width``, ``stride``; ``timm``: of ``timm.create_model``).
+        options: arguments of the builder's own (``small``: ``width``, ``stride``; ``timm``: of ``timm.create_model``; a
+            ViT: ``new_channels``, ``"repeat"`` or ``"zero"``, what the kernels of further channels start as).
         notice: takes one line before a download; by default it is printed on stderr.
 
     Raises:
@@ -77,17 +89,17 @@ def build_backbone(
     if in_channels < 1:
         raise InputError(f"in_channels must be at least 1, got {in_channels}")
     if description is not None:
-        kind, rest = description.get("kind"), str(description.get("name"))
+        kind, own = description.get("kind"), str(description.get("name"))
         if kind not in BACKBONES:
             raise InputError(f"unknown kind of backbone {kind!r}", remedy=f"known: {', '.join(BACKBONES)}")
         in_channels = int(description["in_channels"])
     elif name is None:
         raise InputError("a backbone needs a name or a description")
     else:
-        kind, rest = _resolve(name)
+        kind, own = _resolve(name)
     adapters = None if description is None else description.get("lora")
     backbone = BACKBONES[kind](
-        rest,
+        own,
         pretrained=pretrained and description is None,
         in_channels=in_channels,
         description=description,
@@ -97,6 +109,20 @@ def build_backbone(
     if adapters:
         add_lora(backbone, rank=int(adapters["rank"]), alpha=float(adapters["alpha"]))
     return backbone
+
+
+def adapt(backbone: Backbone, lora: LoraSettings, *, frozen: bool, checkpoint: bool) -> None:
+    """Prepare a backbone for training: adapters, or frozen where its weights are pretrained; less memory for more time.
+
+    Raises:
+        InputError: the backbone has no attention for adapters, or nothing whose gradients could be computed again.
+    """
+    if lora.rank:
+        add_lora(backbone, rank=lora.rank, alpha=lora.alpha)
+    elif frozen and backbone.pretrained:
+        freeze(backbone)
+    if checkpoint:
+        checkpoint_gradients(backbone)
 
 
 def _resolve(name: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ class Backbone(nn.Module):
         channels: for each map its number of channels.
         strides: for each map the input pixels in one of its cells; cell *i* covers ``[i, i + 1] * stride``.
         multiple: H and W must divide by this (1: any size).
-        mean, std: of three colours in 0..1, the normalisation that the weights were trained with.
+        mean, std: of three colours in 0..1, the normalization that the weights were trained with.
         description: plain JSON values, enough for ``build_backbone(description=...)`` to build it again without a
             network and without the original folder; the weights come from a state dict.
     """
@@ -58,6 +59,11 @@ class Backbone(nn.Module):
         return int(self.description["in_channels"])
 
     @property
+    def pretrained(self) -> bool:
+        """Whether it began with weights that were trained before."""
+        return bool(self.description["pretrained"])
+
+    @property
     def licence(self) -> str:
         """The licence of the weights where it is known, else where to look."""
         return str(self.description["licence"])
@@ -65,7 +71,7 @@ class Backbone(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> list[Float[Tensor, "batch _channels _height _width"]]:
-        """Normalised images ``(B, C, H, W)`` to feature maps ``(B, channels[i], H / strides[i], W / strides[i])``.
+        """Normalized images ``(B, C, H, W)`` to feature maps ``(B, channels[i], H / strides[i], W / strides[i])``.
 
         Raises:
             InputError: another number of channels, or a size that does not divide by `multiple`.
@@ -94,12 +100,17 @@ def unfreeze(backbone: Backbone) -> None:
     backbone.requires_grad_(True)
 
 
-def hold(backbone: Backbone, *, held: bool) -> None:
-    """Keep the weights as they are for a while, or let them go on: `Network` gives a held backbone no gradients.
+def hold(backbone: Backbone) -> None:
+    """Keep the weights as they are for a while: `Network` passes no gradients to such a backbone.
 
     Unlike a frozen backbone's, its parameters belong to the optimiser from the start.
     """
-    backbone.held = held
+    backbone.held = True
+
+
+def release(backbone: Backbone) -> None:
+    """The opposite of `hold`: from now on every weight is trained."""
+    backbone.held = False
 
 
 def checkpoint_gradients(backbone: Backbone) -> None:
@@ -129,13 +140,16 @@ def check_size(size: tuple[int, int], multiple: int) -> None:
 
 
 def widen(
-    weight: Float[Tensor, "out known kernel_height kernel_width"], channels: int
+    weight: Float[Tensor, "out known kernel_height kernel_width"], channels: int, *, start_at_zero: bool = False
 ) -> Float[Tensor, "out {channels} kernel_height kernel_width"]:
     """Weights of a first layer for another number of input channels.
 
     The kernels are repeated over the channels and scaled by known / channels, so that the answer to an input whose
-    channels are all alike stays what it was (as timm does it).
+    channels are all alike stays what it was (as timm does it). With ``start_at_zero`` the known kernels are kept and
+    the new ones are 0, so that the first answers are those to the known channels alone.
     """
     known = weight.shape[1]
+    if start_at_zero:
+        return torch.cat([weight, weight.new_zeros(len(weight), channels, *weight.shape[2:])], dim=1)[:, :channels]
     repeats = -(-channels // known)
     return weight.repeat(1, repeats, 1, 1)[:, :channels] * (known / channels)

@@ -99,8 +99,11 @@ def build_vit(
     Raises:
         InputError: see `kaname.models.backbones.build_backbone`.
     """
-    if options:
-        raise InputError(f"a Hugging Face ViT takes no options, got {', '.join(options)}")
+    new = dict(options or {})
+    start = new.pop("new_channels", "repeat")
+    if new or start not in ("repeat", "zero"):
+        reason = f"a Hugging Face ViT has no option {', '.join(new)}" if new else f"unknown new_channels {start!r}"
+        raise InputError(reason, remedy="it takes new_channels, repeat or zero")
     if description is not None:
         config = _config_of(description["config"])
         model = _fresh(config)
@@ -115,7 +118,7 @@ def build_vit(
         described |= {"pretrained": pretrained, "revision": source.revision}
     patch = _patch_size(config, name)
     if description is None:
-        _adapt_channels(model, config, in_channels)
+        _adapt_channels(model, config, in_channels, start_at_zero=start == "zero")
         described |= {"in_channels": in_channels, "mean": list(mean), "std": list(std), "config": _plain(config)}
     _drop_mask_token(model)
     layout = LAYOUTS[config.model_type]
@@ -139,7 +142,7 @@ class _Folder:
         self.name = folder.resolve().name  # the path itself is the user's own business
         self.revision: str | None = None
         self.config = _read_config(folder)
-        self.mean, self.std = _normalisation(folder / "preprocessor_config.json")
+        self.mean, self.std = _normalization(folder / "preprocessor_config.json")
 
 
 class _Hub:
@@ -161,7 +164,7 @@ class _Hub:
         self.config = _read_config(Path(self.path))
         processor = Path(self.path) / "preprocessor_config.json"
         if processor.is_file():
-            self.mean, self.std = _normalisation(processor)
+            self.mean, self.std = _normalization(processor)
 
 
 def _snapshot(name: str, *, weights: bool) -> str:
@@ -274,14 +277,14 @@ def _patch_size(config: Any, name: str) -> int:
     return sizes.pop()
 
 
-def _adapt_channels(model: nn.Module, config: Any, in_channels: int) -> None:
+def _adapt_channels(model: nn.Module, config: Any, in_channels: int, *, start_at_zero: bool) -> None:
     """Give the patch embedding another number of input channels."""
     if in_channels == config.num_channels:
         return
     embeddings: Any = model.get_submodule("embeddings.patch_embeddings")
     first: Any = getattr(embeddings, "projection", embeddings)  # DINOv3's is the convolution itself
     with torch.no_grad():
-        first.weight = nn.Parameter(widen(first.weight, in_channels))
+        first.weight = nn.Parameter(widen(first.weight, in_channels, start_at_zero=start_at_zero))
     first.in_channels = in_channels
     if first is not embeddings:
         embeddings.num_channels = in_channels
@@ -294,7 +297,7 @@ def _drop_mask_token(model: nn.Module) -> None:
         embeddings.mask_token = None
 
 
-def _normalisation(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of preprocessor_config.json, ImageNet's without the file.
 
     Its sizes and crops are not used: they would move points.

@@ -3,13 +3,14 @@
 A decoder is an ``nn.Module`` with
 
 - ``forward(features) -> logits``: the list of maps ``(B, C_i, h_i, w_i)``, fine to coarse, as the backbone gives it;
-  logits ``(B, out_channels, h, w)``;
-- ``stride``: input pixels in one cell of the logits, a number that need not be whole (14 / 8 = 1.75);
+  logits ``(B, out_channels, h, w)``, or a dict of several outputs by name, maps ``(B, C, h, w)`` or vectors ``(B, C)``;
+- ``stride``: input pixels in one cell of its finest maps, a number that need not be whole (14 / 8 = 1.75);
   `kaname.models.network.Network` upsamples the rest.
 
 Adding a new decoder
     1. Write ``build_NAME(channels, strides, out_channels, **options) -> nn.Module`` in a new file of this folder;
-       ``channels`` and ``strides`` are the backbone's. Options are keyword-only plain JSON values, so that a checkpoint
+       ``channels`` and ``strides`` are the backbone's. One of several outputs takes ``outputs`` in the third place: the
+       number of channels of each by name. Options are keyword-only plain JSON values, so that a checkpoint
        can keep them.
     2. Add one line to `DECODERS` below.
     3. Add it to the parametrised tests in ``tests/models/test_decoders.py``.
@@ -18,7 +19,7 @@ Adding a new decoder
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -33,19 +34,26 @@ DECODERS: dict[str, Callable[..., nn.Module]] = {"linear": build_linear, "upsamp
 
 
 def build_decoder(
-    name: str, channels: Sequence[int], strides: Sequence[int], out_channels: int, **options: Any
+    name: str, channels: Sequence[int], strides: Sequence[int], outputs: int | Mapping[str, int], **options: Any
 ) -> nn.Module:
     """Build a decoder for a backbone with these channels and strides.
 
+    Args:
+        outputs: how many channels it gives, or of each output by name.
+
     Raises:
-        InputError: an unknown name or option, or options that do not fit the backbone.
+        InputError: an unknown name or option, options that do not fit the backbone, several outputs of a decoder that
+            has one.
     """
     if name not in DECODERS:
         raise InputError(f"unknown decoder {name!r}", remedy=f"known: {', '.join(DECODERS)}")
-    known = list(inspect.signature(DECODERS[name]).parameters)[3:]
+    kind, *known = list(inspect.signature(DECODERS[name]).parameters)[2:]
     for key in options:
         if key not in known:
             raise InputError(f"the decoder {name} has no option {key!r}", remedy=f"known: {', '.join(known)}")
-    if out_channels < 1:
-        raise InputError(f"a decoder needs at least 1 output channel, got {out_channels}")
-    return DECODERS[name](tuple(channels), tuple(strides), out_channels, **options)
+    counts = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
+    if min(counts, default=0) < 1:
+        raise InputError(f"a decoder needs at least 1 output channel, got {min(counts, default=0)}")
+    if kind != "outputs" and len(counts) > 1:
+        raise InputError(f"the decoder {name} has one output, asked for were {', '.join(dict(outputs))}")  # type: ignore[call-overload]
+    return DECODERS[name](tuple(channels), tuple(strides), outputs if kind == "outputs" else counts[0], **options)

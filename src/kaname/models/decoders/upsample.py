@@ -16,7 +16,7 @@ WIDTHS = (256, 128, 64)
 
 
 class Upsample(nn.Module):
-    """Stages of upsampling + normalisation + ReLU, then a 1x1 convolution to ``out_channels``."""
+    """Stages of upsampling + normalization + ReLU, then a 1x1 convolution to ``out_channels``."""
 
     def __init__(self, stages: Sequence[nn.Module], channels: int, out_channels: int, *, stride: float) -> None:
         super().__init__()
