@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from kaname.types import Batch, StepOutput
-from training.tiny_task import step
+from training.tiny_task import scaled, step
 
 
 def at(
@@ -22,7 +22,7 @@ def at(
         output = step(model, batch)
         if torch.is_grad_enabled() == training and next(calls) == number:
             act()
-            return StepOutput(output.loss_sum * scale, output.weight, output.logs)
+            return scaled(output, scale)
         return output
 
     return stepped

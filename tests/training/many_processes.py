@@ -15,13 +15,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 import torch
-from tiny_task import Squares, make_settings, make_task
+from tiny_task import Squares, make_settings, make_task, names_of, three_terms
 from torch import nn
 
 from kaname.losses.heatmap import LOSSES
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
-from kaname.types import Batch, StepOutput
+from kaname.types import Batch, StepOutput, Term
 
 torch.set_num_threads(1)
 # One group of processes for all runs of this script: building it again at once is what gloo does not like.
@@ -40,13 +40,28 @@ class Peaks(Squares):
         return {**row, "target": peak[None], "mask": mask.astype(np.float32)}
 
 
+def figures(model: nn.Module, epoch: int) -> dict[str, float]:
+    """A forward pass by the first process alone, whatever the weights are spread over."""
+    assert not (torch.distributed.is_initialized() and torch.distributed.get_rank())
+    assert not model.training
+    with torch.no_grad():
+        return {"val_mean": model(torch.zeros(1, 3, 12, 12, dtype=torch.uint8)).mean().item()}
+
+
+def draw(model: nn.Module, epoch: int, folder: Path) -> None:
+    assert len(list((folder / "checkpoints").iterdir())) == epoch
+    (folder / f"picture_{epoch}.txt").write_text(str(figures(model, epoch)))
+
+
 def train(folder: Path, loss: str, epochs: int) -> None:
     """One run; every process writes what it believes of it."""
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
-        logits = model(batch.images).float()
-        loss_sum, weight = LOSSES[loss](logits, batch.targets["target"], batch.targets["mask"])
-        return StepOutput(loss_sum, weight, {"cells": batch.targets["mask"].sum()})
+        logits = model(batch.inputs["images"]).float()
+        if loss == "three":
+            return three_terms(logits, batch.targets)
+        term = Term(*LOSSES[loss](logits, batch.targets["target"], batch.targets["mask"]))
+        return StepOutput({loss: term}, {"cells": batch.targets["mask"].sum()})
 
     # 21 samples in batches of 4: the last batch has one sample, so that some processes have no share of it.
     settings = make_settings(
@@ -55,6 +70,8 @@ def train(folder: Path, loss: str, epochs: int) -> None:
     )  # fmt: skip
     task = make_task(settings, train=21, val=5, noise=False)
     task = replace(task, step=step, train=Peaks(21), val=Peaks(5, seed=1))
+    if loss == "three":
+        task = replace(task, figures=figures, figures_every=2, pictures=draw, files=names_of)
     work = Run(task, settings, RunOptions(folder, resume="auto"))
     if epochs < settings.epochs:
         work.settings = replace(settings, epochs=epochs)  # the schedule stays that of all of them

@@ -22,7 +22,7 @@ from kaname.training.loop import Run
 from kaname.training.settings import RunOptions, TrainSettings
 from kaname.types import Batch, StepOutput
 from training.faulty import at, memory_runs_out
-from training.tiny_task import Squares, make_settings, make_task, run, same_runs, step
+from training.tiny_task import Squares, make_settings, make_task, run, same_runs, scaled, step
 
 EIGHT = TrainSettings(batch_size=8, num_workers=3, precision="fp32")
 CPU = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: not enough memory: you tried to allocate {}."
@@ -31,19 +31,19 @@ WORKERS = "lower --num-workers (now 3) or --batch-size (now 8)"
 
 LINES: list[tuple[BaseException, TrainSettings | None, str]] = [
     (MemoryError(), EIGHT, f"out of memory in main memory with --batch-size 8; {HALF}"),
-    (RuntimeError(CPU.format("4294967296 bytes")), EIGHT, "--batch-size 8, 4.0 GiB more were wanted; lower"),
+    (RuntimeError(CPU.format("4294967296 bytes")), EIGHT, "--batch-size 8, while asking for 4.0 GiB more; lower"),
     (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79 GiB"),
-     EIGHT, "out of memory on the device with --batch-size 8, 2.50 GiB more were wanted; lower --batch-size"),
+     EIGHT, "out of memory on the device with --batch-size 8, while asking for 2.50 GiB more; lower --batch-size"),
     (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), EIGHT, "device"),
     (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), replace(EIGHT, batch_size=1, precision="bf16"),
      "with --batch-size 1; take a smaller input or backbone"),
     (MemoryError(), replace(EIGHT, batch_size=5, accumulate=3), "lower --batch-size (--batch-size 2), take"),
     (OSError(errno.ENOMEM, "Cannot allocate memory"), EIGHT, "out of memory in main memory"),
     (MemoryError("Caught MemoryError in DataLoader worker process 0.\nOriginal ...\nUnable to allocate 7.28 TiB for"),
-     EIGHT, f"out of memory in a loader process, 7.28 TiB more were wanted; {WORKERS}"),
-    (MemoryError("Unable to allocate 7.28 TiB for an array"), None, "7.28 TiB more were wanted; use smaller images"),
+     EIGHT, f"out of memory in a loader process, while asking for 7.28 TiB more; {WORKERS}"),
+    (MemoryError("Unable to allocate 7.28 TiB for an array"), None, "asking for 7.28 TiB more; use smaller images"),
     (RuntimeError("DataLoader worker (pid(s) 12, 13) exited unexpectedly"), EIGHT,
-     f"a loader process ended without a word; mostly memory ran out: {WORKERS}"),
+     f"a loader process ended without an error message; most likely memory ran out: {WORKERS}"),
     (RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. "), EIGHT, "killed by a signal (Killed);"),
     (RuntimeError("DataLoader worker (pid 12) is killed by signal: Bus error. It is possible that dataloader's workers "
                   "are out of shared memory."), EIGHT, "shared memory; lower --num-workers (now 3), or give /dev"),
@@ -64,7 +64,7 @@ def test_real_errors_are_known() -> None:
     for provoke in (lambda: torch.empty(10**15), lambda: np.empty(10**15)):
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             provoke()
-        assert "more were wanted" in str(explain(caught.value, EIGHT))
+        assert "while asking for" in str(explain(caught.value, EIGHT))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes (2, 3) and (4, 5)"), ValueError("x"), OSError("odd")])
@@ -102,7 +102,9 @@ def test_the_state_before_the_fault_is_saved(
     log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8").splitlines()[-1]
     assert kept in log and "stopped" in log
     if fault is memory_runs_out:
-        assert str(caught.value).startswith("out of memory on the device with --batch-size 4, 2.00 GiB more")
+        assert str(caught.value).startswith(
+            "out of memory on the device with --batch-size 4, while asking for 2.00 GiB"
+        )
         assert str(caught.value).endswith(kept)
     run(tmp_path / "run", settings, noise=False, resume="auto")
     assert not same_runs(whole(settings, noise=False), tmp_path / "run")
@@ -186,10 +188,13 @@ class Deadly(Squares):
     [
         (
             "killed",
-            r"a loader process (was killed by a signal \(Killed\)|ended without a word); mostly memory ran out: lower",
+            r"a loader process (was killed by a signal \(Killed\)|ended without an error message); most likely memory",
         ),
-        ("exit", r"a loader process ended without a word; mostly memory ran out: lower --num-workers \(now 1\)"),
-        ("memory", r"out of memory in a loader process, .* more were wanted; lower --num-workers \(now 1\)"),
+        (
+            "exit",
+            r"process ended without an error message; most likely memory ran out: lower --num-workers \(now 1\)",
+        ),
+        ("memory", r"out of memory in a loader process, while asking for .* more; lower --num-workers \(now 1\)"),
         ("input", r"13\.png: the image has vanished; put it back"),
         ("bug", "13 is not lucky"),
     ],
@@ -221,9 +226,10 @@ def bad_step(kind: str, number: int) -> Any:
         if next(calls) < number or (kind == "validation" and torch.is_grad_enabled()):
             return output
         if kind == "gradient":  # a finite loss with an infinite slope
-            zero = (model(batch.images) * 0).sum()
-            return StepOutput(output.loss_sum + torch.sqrt(zero.abs()), output.weight)
-        return StepOutput(output.loss_sum * float("nan"), output.weight, output.logs)
+            zero = (model(batch.inputs["images"]) * 0).sum()
+            term = output.terms["squared"]
+            return StepOutput({**output.terms, "squared": term._replace(sum=term.sum + torch.sqrt(zero.abs()))})
+        return scaled(output, float("nan"))
 
     return stepped
 
@@ -262,7 +268,7 @@ class Poisoned(Squares):
 
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         row = super().sample(index, epoch)
-        row["image"] = row["image"].astype(np.float32)
+        row["images"] = row["images"].astype(np.float32)
         row["flow"] = np.zeros((1, 4), np.float32)
         if index == 13:
             row[self.key] = np.where(
@@ -271,7 +277,7 @@ class Poisoned(Squares):
         return row
 
 
-@pytest.mark.parametrize("key", ["image", "target", "mask"])
+@pytest.mark.parametrize("key", ["images", "target", "mask"])
 def test_nan_in_a_sample_is_found(tmp_path: Path, key: str) -> None:
     settings = make_settings(epochs=1, batch_size=2, accumulate=4)
     with pytest.raises(InputError, match=rf"\(NaN or infinity in {key} of sample 13\).*nothing was saved yet"):
@@ -303,7 +309,7 @@ def test_gradients_whose_squares_are_not_finite(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
-    def poison(model: Any) -> dict[str, float]:
+    def poison(model: Any, epoch: int) -> dict[str, float]:
         with torch.no_grad():
             model.norm.running_mean[0] = float("nan")
         return {"hits": 1.0}

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from kaname.data.cache import ArrayCache, content_key
-from kaname.data.dataset import collate, to_batch
+from kaname.data.dataset import Addressed, Samples, to_batch
 from kaname.errors import InputError
 from kaname.losses.heatmap import bce_with_logits
 from kaname.models.backbones import build_backbone, freeze
 from kaname.models.network import Network
-from kaname.training.features import CachedFeatures, backbone_key, features_of, with_cached_features
+from kaname.training.features import CachedFeatures, backbone_key, with_cached_features
 from kaname.training.settings import TrainSettings
 
 
@@ -33,7 +33,7 @@ class Pictures:
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         self.drawn += 1
         image = np.roll(self.images[index], epoch + 1, axis=1)
-        return {"image": image, "heatmaps": image[..., :1].transpose(2, 0, 1).copy()}
+        return {"images": image, "heatmaps": image[..., :1].transpose(2, 0, 1).copy()}
 
 
 def make_network() -> Network:
@@ -47,10 +47,13 @@ def cached(tmp_path: Path, pictures: Pictures, network: Network, **options: obje
     return CachedFeatures(pictures, network, ArrayCache(tmp_path / "cache", budget=10**8), **options)  # type: ignore[arg-type]
 
 
-def loss_of(network: Network, rows: list[dict[str, np.ndarray]]) -> float:
-    batch = to_batch(collate([{**row, "index": np.int64(0)} for row in rows]), torch.device("cpu"))
+def loss_of(network: Network, samples: Samples) -> float:
+    """Over all samples without augmentation."""
+    addressed = Addressed(samples)
+    collated = addressed.collate([addressed[-1, index, True] for index in range(len(samples))])
+    batch = to_batch(collated, torch.device("cpu"))
     with torch.no_grad():
-        logits = network(batch.images, features_of(batch.targets))
+        logits = network(batch.inputs)["heatmaps"]
     total, weight = bce_with_logits(logits, batch.targets["heatmaps"].float() / 255)
     return float(total / weight)
 
@@ -58,12 +61,12 @@ def loss_of(network: Network, rows: list[dict[str, np.ndarray]]) -> float:
 def test_losses_equal_those_of_images(tmp_path: Path) -> None:
     pictures, network = Pictures(6), make_network()
     store = cached(tmp_path, pictures, network)
-    live = loss_of(network, [pictures.sample(index, -1) for index in range(6)])
+    live = loss_of(network, pictures)
     for _ in range(2):  # computed, then read
-        assert loss_of(network, [store.sample(index, -1) for index in range(6)]) == pytest.approx(live, abs=1e-5)
-    assert store.cache.hits >= 6
+        assert loss_of(network, store) == pytest.approx(live, abs=1e-5)
+    assert store.cache.hits >= 12 and store.inputs == ("features_0",)
     half = cached(tmp_path, pictures, network, half=True)
-    assert loss_of(network, [half.sample(index, -1) for index in range(6)]) == pytest.approx(live, abs=1e-3)
+    assert loss_of(network, half) == pytest.approx(live, abs=1e-3)
 
 
 def test_later_epochs_draw_nothing_and_run_no_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,21 +93,66 @@ def test_views_are_drawn_statelessly(tmp_path: Path) -> None:
     assert len({first.sample(0, epoch)["heatmaps"].tobytes() for epoch in range(30)}) == 4
 
 
-def test_a_change_of_image_target_or_weight_finds_nothing(tmp_path: Path) -> None:
+def test_a_change_of_image_or_weight_finds_no_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, network = Pictures(1), make_network()
+    calls, original = [0], network.features
+    monkeypatch.setattr(network, "features", lambda images: (calls.__setitem__(0, calls[0] + 1), original(images))[1])
     cached(tmp_path, pictures, network).sample(0, -1)
     again = cached(tmp_path, pictures, network)
     again.sample(0, -1)
-    assert (again.cache.hits, again.cache.misses) == (1, 0)
+    assert calls == [1] and again.cache.misses == 0
     pictures.images[0, 5, 5, 0] ^= 1
-    changed = cached(tmp_path, pictures, network)
-    changed.sample(0, -1)
-    assert changed.cache.hits == 0
+    cached(tmp_path, pictures, network).sample(0, -1)
+    assert calls == [2]
     with torch.no_grad():
         next(network.backbone.parameters()).view(-1)[0] += 1e-3
-    other = cached(tmp_path, pictures, network)
-    other.sample(0, -1)
-    assert other.cache.hits == 0
+    cached(tmp_path, pictures, network).sample(0, -1)
+    assert calls == [3]
+
+
+class Blurred(Pictures):
+    """Their targets depend on a sigma."""
+
+    sigma = 1.0
+
+    def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
+        row = super().sample(index, epoch)
+        return {**row, "heatmaps": (row["heatmaps"] / self.sigma).astype(np.float32)}
+
+
+def test_another_sigma_runs_no_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, network = Blurred(3), make_network()
+    first = [cached(tmp_path, pictures, network, views=2).sample(index, 4) for index in range(3)]
+    monkeypatch.setattr(network, "features", None)
+    pictures.sigma = 2.0
+    changed = cached(tmp_path, pictures, network, views=2)
+    for epoch in (4, 4):  # made from pixels, then read
+        for index, before in enumerate(first):
+            row = changed.sample(index, epoch)
+            np.testing.assert_array_equal(row["features_0"], before["features_0"])
+            np.testing.assert_array_equal(row["heatmaps"], before["heatmaps"] / 2)
+
+
+def test_whatever_the_backbone_sees_is_in_the_key(tmp_path: Path) -> None:
+    """Flow behind the images: features take the place of both, and another flow has features of its own."""
+
+    class Moving(Pictures):
+        inputs = ("images", "flow")
+        flow = 0.0
+
+        def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
+            return {**super().sample(index, epoch), "flow": np.full((2, 64, 64), self.flow, np.float32)}
+
+    torch.manual_seed(0)
+    network = Network(build_backbone("small:8", in_channels=5), size=(64, 64), further={"flow": 2}).eval()
+    freeze(network.backbone)
+    pictures, live = Moving(2), []
+    for pictures.flow in (0.0, 3.0):
+        store = cached(tmp_path, pictures, network)
+        assert store.inputs == ("features_0",) and set(store.sample(0, -1)) == {"features_0", "heatmaps"}
+        live.append(loss_of(network, pictures))
+        assert loss_of(network, store) == pytest.approx(live[-1], abs=1e-5)
+    assert live[0] != live[1]
 
 
 def test_a_thousand_changed_keys_are_all_different() -> None:
@@ -120,7 +168,7 @@ def test_a_thousand_changed_keys_are_all_different() -> None:
     assert content_key(["ab", "c"]) != content_key(["a", "bc"])
 
 
-def test_the_backbone_key_knows_size_and_normalisation() -> None:
+def test_the_backbone_key_knows_size_and_normalization() -> None:
     torch.manual_seed(0)
     one = Network(build_backbone("small:8"), size=(64, 64), out_channels=1)
     other = Network(one.backbone, size=(64, 96), out_channels=1)

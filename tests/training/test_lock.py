@@ -103,15 +103,15 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 def test_a_run_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = make_settings(epochs=1)
     seen: list[str] = []
-    monkeypatch.setattr("kaname.training.run_folder.announce", lambda run: seen.append(take(tmp_path)))
+    monkeypatch.setattr("kaname.training.run_folder.introduction", lambda *_: seen.append(take(tmp_path)) or [])
     run(tmp_path, settings)
     assert "another run" in seen[0] and f"process {os.getpid()}" in seen[0]
     assert take(tmp_path) == "held" and not (tmp_path / NAME).exists()
 
-    def broken(self: Run) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("kaname.training.run_folder.announce", broken)
+    monkeypatch.setattr("kaname.training.run_folder.RunFolder.open", broken)
     with pytest.raises(RuntimeError, match="broken"):
         run(tmp_path / "b", settings)
     assert take(tmp_path / "b") == "held"
@@ -121,25 +121,15 @@ def test_a_run_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_other_processes_of_a_run_raise_what_the_first_raises(tmp_path: Path) -> None:
-    class Runtime:
-        def __init__(self, *, first: bool, word: InputError | None = None) -> None:
-            self.is_first, self.word = first, word
-
-        def of_first(self, value: InputError | None) -> InputError | None:
-            return value if self.is_first else self.word
-
-    with lock.locked_by_first(tmp_path / "a", Runtime(first=False)):  # type: ignore[arg-type]
+    with lock.locked_by_first(tmp_path / "a", first=False, of_first=lambda refused: None):
         assert not (tmp_path / "a").exists()
     word = InputError("another run")
     with (
         pytest.raises(InputError, match="another run"),
-        lock.locked_by_first(
-            tmp_path / "a",
-            Runtime(first=False, word=word),  # type: ignore[arg-type]
-        ),
+        lock.locked_by_first(tmp_path / "a", first=False, of_first=lambda refused: word),
     ):
         pass
-    with lock.locked_by_first(tmp_path / "a", Runtime(first=True)):  # type: ignore[arg-type]
+    with lock.locked_by_first(tmp_path / "a", first=True, of_first=lambda refused: refused):
         assert "another run" in take(tmp_path / "a")
 
 

@@ -18,6 +18,7 @@ from kaname.samples.gauge import write
 from models.tiny_vits import save_tiny
 from training.tiny_task import content
 
+EVERY = (*LOSSES, "three")  # the last one has three terms of three weights
 SCRIPT = Path(__file__).with_name("many_processes.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 
@@ -29,7 +30,7 @@ def clean() -> dict[str, str]:
 
 def trained(
     folder: Path, *launcher: str, devices: int = 1, workers: int = 0, strategy: str = "ddp", epochs: int = 3,
-    losses: tuple[str, ...] = tuple(LOSSES),
+    losses: tuple[str, ...] = EVERY,
 ) -> Path:  # fmt: skip
     done = subprocess.run(
         [sys.executable, *launcher, str(SCRIPT), str(folder), str(devices), str(workers), strategy, str(epochs),
@@ -46,13 +47,16 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("alone"))
 
 
-def check_equal(alone: Path, folder: Path, processes: int, losses: tuple[str, ...] = tuple(LOSSES)) -> None:
+def check_equal(alone: Path, folder: Path, processes: int, losses: tuple[str, ...] = EVERY) -> None:
     """Weights within 1e-6 of each tensor's norm, logs and every rank's belief of the run equal."""
     for loss in losses:
         for name in ("model.pt", "last.pt"):
             expected, found = content(alone / loss / name)["model"], content(folder / loss / name)["model"]
             for key, value in expected.items():
                 assert (found[key] - value).norm() <= 1e-6 * value.norm(), (folder, loss, name, key)
+        if loss == "three":
+            assert len(list((folder / loss / "checkpoints").iterdir())) == 3
+            assert (folder / loss / "picture_3.txt").is_file()
         for one, other in zip(read_rows(alone / loss / "log.csv"), read_rows(folder / loss / "log.csv"), strict=True):
             del one["seconds"], other["seconds"]
             assert other == pytest.approx(one, rel=1e-5)
@@ -79,7 +83,9 @@ def test_devices_need_no_launcher(alone: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sharded_weights_are_whole_in_files(alone: Path, tmp_path: Path) -> None:
     """FSDP; its checkpoint is resumed by one process, and one process's by FSDP."""
-    check_equal(alone, trained(tmp_path / "a", *TORCHRUN, "2", strategy="fsdp", losses=("bce",)), 2, ("bce",))
+    check_equal(
+        alone, trained(tmp_path / "a", *TORCHRUN, "2", strategy="fsdp", losses=("bce", "three")), 2, ("bce", "three")
+    )
     half = trained(tmp_path / "b", *TORCHRUN, "2", strategy="fsdp", epochs=2, losses=("mse",))
     trained(half, losses=("mse",))
     other = trained(tmp_path / "c", epochs=1, losses=("mse",))

@@ -9,8 +9,9 @@ from pathlib import Path
 from torch import nn
 
 from kaname import __version__, config
+from kaname.training.run_folder import write_parameters
 from kaname.training.settings import RunOptions
-from kaname.training.task import Task, write_parameters
+from kaname.training.task import Task
 from kaname.types import StepOutput
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from kaname.data.randomness import generator
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions, TrainSettings
 from kaname.training.task import Task
-from kaname.types import Batch, StepOutput
+from kaname.types import Batch, StepOutput, Term
 
 SIDE = 12
 
@@ -36,7 +37,7 @@ class Squares:
         target = (image.mean(axis=2, dtype=np.float32)[None] / 255).astype(np.float32)
         if epoch >= 0 and generator(self.seed, epoch, index, "augment").random() < 0.5:
             image, mask, target = image[:, ::-1], mask[..., ::-1], target[..., ::-1]
-        return {"image": image, "target": target, "mask": mask}
+        return {"images": image, "target": target, "mask": mask}
 
 
 class Net(nn.Module):
@@ -56,10 +57,41 @@ class Net(nn.Module):
 
 
 def step(model: nn.Module, batch: Batch) -> StepOutput:
-    """Squared error summed over the mask."""
-    error = (model(batch.images).float() - batch.targets["target"]) ** 2
+    """Squared error summed over the mask; the absolute one beside it for the log."""
+    error = (model(batch.inputs["images"]).float() - batch.targets["target"]) ** 2
     mask = batch.targets["mask"]
-    return StepOutput((error * mask).sum(), mask.sum(), {"absolute": (error.detach().sqrt() * mask).sum()})
+    weight = mask.sum()
+    absolute = Term((error.detach().sqrt() * mask).sum(), weight, factor=0.0)
+    return StepOutput({"squared": Term((error * mask).sum(), weight), "absolute": absolute})
+
+
+def three_terms(logits: torch.Tensor, targets: Mapping[str, torch.Tensor]) -> StepOutput:
+    """Three terms that count three different things: masked cells, bright cells, well-lit samples."""
+    target, mask = targets["target"], targets["mask"]
+    bright, lit = (target > 0.7).float(), (mask.mean(dim=(1, 2, 3)) > 0.5).float()
+    samples = (logits.mean(dim=(1, 2, 3)) - target.mean(dim=(1, 2, 3))) ** 2
+    return StepOutput(
+        {
+            "squared": Term(((logits - target) ** 2 * mask).sum(), mask.sum()),
+            "bright": Term((nn.functional.softplus(-logits) * bright).sum(), bright.sum(), factor=0.25),
+            "samples": Term((samples * lit).sum(), lit.sum(), factor=3.0),
+        }
+    )
+
+
+def three(model: nn.Module, batch: Batch) -> StepOutput:
+    """A step with three terms of three weights."""
+    return three_terms(model(batch.inputs["images"]).float(), batch.targets)
+
+
+def names_of(row: Mapping[str, float]) -> list[str]:
+    """A further file an epoch, with its score in the name."""
+    return [f"checkpoints/epoch_{int(row['epoch']):04d}_{round(row['val_loss'] * 1e4):04d}.pth"]
+
+
+def scaled(output: StepOutput, factor: float) -> StepOutput:
+    """The same with every sum multiplied."""
+    return StepOutput({name: term._replace(sum=term.sum * factor) for name, term in output.terms.items()})
 
 
 def make_task(settings: TrainSettings, *, train: int = 22, val: int = 5, noise: bool = True, **changes: Any) -> Task:
@@ -117,6 +149,10 @@ def content(path: Path) -> dict[str, Any]:
 
 def same_runs(one: Path, other: Path) -> list[str]:
     """What differs between two finished runs: tensors, position, log without its times."""
-    differing = [name for name in ("model.pt", "last.pt") if not same(content(one / name), content(other / name))]
+    further = sorted({str(path.relative_to(folder)) for folder in (one, other) for path in folder.rglob("*.pth")})
+    names = ("model.pt", "last.pt", *further)
+    differing = [
+        name for name in names if not ((other / name).is_file() and same(content(one / name), content(other / name)))
+    ]
     logs = [[line.rsplit(",", 1)[0] for line in (folder / "log.csv").read_text().split()] for folder in (one, other)]
     return differing if logs[0] == logs[1] else [*differing, "log.csv"]

@@ -24,12 +24,12 @@ import lightning_fabric  # noqa: F401
 import torch
 import torch._dynamo
 import torch.utils.tensorboard
-from tiny_task import make_settings, run, same_runs
+from tiny_task import make_settings, names_of, run, same_runs, three
 
 from contracts.kills import at_call, die, kill_while_saving
 from kaname import cli
 from kaname.inference import checkpoint
-from kaname.training import loop
+from kaname.training import journal, loop
 from kaname.training.runtime import Runtime
 
 SETTINGS = {
@@ -43,7 +43,7 @@ PLACES: dict[str, Callable[[int], None]] = {
     "saving": lambda number: kill_while_saving(1 + number % 30),
     "saved": lambda number: at_call(checkpoint, "save", 1 + number % 30, die, after=True),
     "validation": lambda number: at_call(loop.Run, "_validate", 1 + number % 6, die),
-    "log": lambda number: at_call(loop.Journal, "record", 1 + number % 6, die, after=True),
+    "log": lambda number: at_call(journal.Journal, "record", 1 + number % 6, die, after=True),
 }
 
 EVERYWHERE = [*PLACES, "time"]
@@ -76,7 +76,8 @@ def forked(work: Callable[[], object], *, kill_after: float | None = None) -> in
 
 def train(folder: Path, *, workers: int, resume: bool) -> None:
     torch.set_num_threads(1)
-    run(folder, make_settings(**SETTINGS, num_workers=workers), resume="auto" if resume else None)
+    settings = make_settings(**SETTINGS, num_workers=workers)
+    run(folder, settings, resume="auto" if resume else None, step=three, files=names_of)
 
 
 def finished(folder: Path) -> bool:

@@ -1,7 +1,7 @@
-"""What stops a run from outside, as one clear line: memory, loader processes, open files, numbers that are none.
+"""What stops a run from outside, as one clear line: memory, loader processes, open files, NaN and infinity.
 
-``explain`` knows the errors of torch, NumPy, OpenCV, onnxruntime and the system by their words; ``explained`` wraps a
-training run: it saves the state where that is whole and adds to every line where the last good state is. No torch.
+``explain`` knows the errors of torch, NumPy, OpenCV, onnxruntime and the system by their messages; ``explained`` wraps
+a training run: it saves the state where that is whole and adds to every line where the last good state is. No torch.
 
 Adding a fault: a pattern and a function below, one line in `KNOWN`.
 """
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kaname.data.dataset import Samples
-    from kaname.training.loop import Run
 
 IN_A_WORKER = re.compile(r"^Caught \w+ in DataLoader worker process")
 WORKER_DEATH = re.compile(
@@ -64,48 +63,50 @@ def explain(error: BaseException, settings: TrainSettings | None = None) -> Inpu
 
 
 @contextlib.contextmanager
-def explained(run: Run) -> Iterator[None]:
-    """Turn what stops ``run`` into one line that names the last good state, which is saved first where it is whole.
+def explained(settings: TrainSettings, keep: Callable[[], str], note: Callable[[str], None]) -> Iterator[None]:
+    """Turn what stops a run into one line that names the last good state, which is saved first where it is whole.
+
+    Args:
+        settings: of the run.
+        keep: saves what the fault has left whole, and says where the last good state is.
+        note: writes a line into ``run.log`` alone: the screen shows the error itself.
 
     Raises:
         InputError: instead of everything that `explain` knows, and of any other error of the user's. Faults of our own
             pass as they are.
     """
+
+    def line_of(error: Exception) -> InputError | None:
+        known = error if isinstance(error, InputError) else explain(error, settings)
+        kept = keep()
+        if known is None:
+            note(f"stopped by {type(error).__name__}; {kept}")
+            return None
+        remedy = "; ".join(part for part in (known.remedy, kept) if part)
+        line = InputError(known.reason, path=known.path, row=known.row, remedy=remedy)
+        note(f"stopped: {line}")
+        return line
+
     try:
         yield
     except Interrupted:
         raise
     except Exception as error:
         try:
-            line = _told(run, error)
+            line = line_of(error)
         except RuntimeError as late:  # torch's handler of the signal that a loader process ended may come only now
             if not WORKER_DEATH.search(str(late)):
                 raise
-            line = _told(run, error)
+            line = line_of(error)
         if line is None:
             raise
         raise line from error
 
 
-def _told(run: Run, error: Exception) -> InputError | None:
-    """The line for what stopped a run, after its state was saved; None for a fault of our own."""
-    known = error if isinstance(error, InputError) else explain(error, run.settings)
-    kept = _keep(run)
-    if known is None:
-        _note(run, f"stopped by {type(error).__name__}; {kept}")
-        return None
-    remedy = "; ".join(part for part in (known.remedy, kept) if part)
-    line = InputError(known.reason, path=known.path, row=known.row, remedy=remedy)
-    _note(run, f"stopped: {line}")
-    return line
-
-
-def refuse(run: Run, what: str, why: str = "") -> NoReturn:
-    """Stop a run because ``what`` is not finite; its weights, which may be on their way to infinity, are not saved."""
-    run.whole = False
-    place = f"in epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
+def refuse(what: str, epoch: int, step: int, why: str = "") -> NoReturn:
+    """Stop a run because ``what`` is not finite in an epoch and step, both from 1."""
     raise InputError(
-        f"{what} is not finite {place}{f' ({why})' if why else ''}",
+        f"{what} is not finite in epoch {epoch}, step {step}{f' ({why})' if why else ''}",
         remedy="lower --lr, clip the gradients or check the data",
     )
 
@@ -118,7 +119,7 @@ def moves_in_forward(model: nn.Module) -> bool:
 def not_finite(samples: Samples, indices: Sequence[int], epoch: int) -> str:
     """Which samples of a bad batch hold NaN or infinity, and in which array; else just which samples they were.
 
-    The data set's ``name`` and ``missing`` are heeded where it has them (`kaname.data.dataset`).
+    The data set's ``name`` and ``missing`` are used where it has them (`kaname.data.dataset`).
     """
     names: Callable[[int], Any] = getattr(samples, "name", str)
     missing = getattr(samples, "missing", ())
@@ -134,34 +135,11 @@ def not_finite(samples: Samples, indices: Sequence[int], epoch: int) -> str:
     return f"samples [{', '.join(str(names(index)) for index in indices[:8])}]"
 
 
-def _keep(run: Run) -> str:
-    """Save what a fault has left whole; says where the last good state is."""
-    last = run.options.out_dir / run.task.last_name
-    if run.options.dry_run or not run.runtime.is_first:
-        return ""
-    # Spread weights are gathered by all processes together, and the others may never come.
-    if run.whole and not run.runtime.sharded and run.progress.step > run.saved_step:
-        with contextlib.suppress(Exception):  # the disk or the memory may be what failed
-            run.save_last()
-    if last.is_file():
-        return f"the last good state is {last}, step {run.saved_step}" if run.saved_step else f"{last} is as it was"
-    return "nothing was saved yet" if last.parent.is_dir() else f"the folder {last.parent} is gone"
-
-
-def _note(run: Run, text: str) -> None:
-    """Into ``run.log`` alone: the screen shows the error itself."""
-    journal = getattr(run, "journal", None)
-    if journal is not None:
-        journal.speak = False
-        with contextlib.suppress(InputError):
-            journal.say(text)
-
-
 def _dead_worker(text: str, settings: TrainSettings | None) -> InputError:
-    found = WORKER_DEATH.search(text)
-    signal = found[1] if found else None
-    how = f"was killed by a signal ({signal.strip()})" if signal else "ended without a word"
-    remedy = f"mostly memory ran out: lower {_workers(settings)}{_batch(settings, ' or ')}"
+    match = WORKER_DEATH.search(text)
+    signal = match[1] if match else None
+    how = f"was killed by a signal ({signal.strip()})" if signal else "ended without an error message"
+    remedy = f"most likely memory ran out: lower {_workers(settings)}{_batch(settings, ' or ')}"
     return InputError(f"a loader process {how}", remedy=remedy)
 
 
@@ -181,7 +159,7 @@ def _open_files(text: str, settings: TrainSettings | None) -> InputError:
 def _memory(text: str, settings: TrainSettings | None) -> InputError:
     wanted = WANTED.search(text)
     value, unit = [part for part in wanted.groups() if part] if wanted else ("", "")
-    amount = f", {_readable(value, unit)} more were wanted" if wanted else ""
+    amount = f", while asking for {_readable(value, unit)} more" if wanted else ""
     where = "on the device" if ON_A_DEVICE.search(text) else "in main memory"
     if settings is None:
         return InputError(
@@ -223,7 +201,7 @@ def _is(number: int) -> Callable[[BaseException], bool]:
 
 
 def _lost_worker(error: BaseException) -> bool:
-    """Whether a batch could not be taken over because the process that held it is gone."""
+    """Whether a batch could not be taken over because the process that had it is gone."""
     if not isinstance(error, (ConnectionError, EOFError, FileNotFoundError)):
         return False
     frames = traceback.walk_tb(error.__traceback__)

@@ -1,9 +1,10 @@
 """Features of a frozen backbone, computed once: a data set that yields them instead of images.
 
-The first time a view of a sample is asked for in a run, its pixels and targets are made and hashed together with the
-backbone's weights; the entry of that hash is read or computed. From then on the run reads the entry alone. ``views``
-augmented views of each sample are kept and drawn from by (seed, epoch, index); without views only the unaugmented
-sample is. Misses (a budget too small, an entry removed) are computed again, so the answers never depend on the cache.
+The first time a view of a sample is asked for in a run, its pixels and targets are made. The features have an entry in
+the cache under a hash of the pixels and the backbone, the targets one under a hash of themselves: another sigma or
+another box computes no features anew. From then on the run reads the two entries alone. ``views`` augmented views of
+each sample are kept and drawn from by (seed, epoch, index); without views only the unaugmented sample is. Misses (a
+budget too small, an entry removed) are computed again, so the answers never depend on the cache.
 """
 
 from __future__ import annotations
@@ -15,18 +16,16 @@ import numpy as np
 import torch
 
 from kaname.data.cache import ArrayCache, content_key, default_folder
-from kaname.data.dataset import Samples
+from kaname.data.dataset import Samples, stacked
 from kaname.data.randomness import generator
 from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
-from kaname.models.network import Network
+from kaname.models.network import FEATURES, Network
 from kaname.training.settings import TrainSettings
-
-PREFIX = "features_"
 
 
 class CachedFeatures:
-    """Samples with ``features_0``, ``features_1``, ... (the backbone's maps) in the place of ``image``.
+    """Samples with ``features_0``, ``features_1``, ... (the backbone's maps) in place of what it was fed.
 
     Args:
         samples: what to draw views of.
@@ -54,7 +53,8 @@ class CachedFeatures:
         self.backbone_key = backbone_key(network)
         self.name: Callable[[int], str] = getattr(samples, "name", str)
         self.missing: tuple[str, ...] = getattr(samples, "missing", ())
-        self._keys: dict[tuple[int, int], str] = {}
+        self.inputs = tuple(f"{FEATURES}{level}" for level in range(len(network.backbone.channels)))
+        self._keys: dict[tuple[int, int], tuple[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -64,30 +64,38 @@ class CachedFeatures:
         view = -1
         if epoch >= 0 and self.views:
             view = int(generator(self.seed, epoch, index, "view").integers(self.views))
-        key = self._keys.get((index, view))
-        found = None if key is None else self.cache.get(key)
-        return found if found is not None else self._from_pixels(index, view)
+        entries = [self.cache.get(key) for key in self._keys.get((index, view), ())]
+        if not entries or any(entry is None for entry in entries):
+            entries = self._from_pixels(index, view)
+        return {name: array for entry in entries if entry is not None for name, array in entry.items()}
 
-    def _from_pixels(self, index: int, view: int) -> dict[str, Any]:
-        row = dict(self.samples.sample(index, view))
+    def _from_pixels(self, index: int, view: int) -> list[dict[str, np.ndarray] | None]:
+        """The entries of a view, read or made."""
+        targets = {name: np.asarray(array) for name, array in self.samples.sample(index, view).items()}
+        inputs = {name: targets.pop(name) for name in getattr(self.samples, "inputs", ("images",))}
         kind = "16" if self.half else "32"
-        key = content_key(
-            [self.backbone_key, kind, *(part for name in sorted(row) for part in (name, np.asarray(row[name])))]
-        )
-        self._keys[index, view] = key
-        found = self.cache.get(key)
-        if found is None:
-            found = {**self._features(row.pop("image")), **row}
-            self.cache.put(key, found)
-        return found
+        keys = content_key([self.backbone_key, kind, *_named(inputs)]), content_key(["targets", *_named(targets)])
+        self._keys[index, view] = keys
+        features = self.cache.get(keys[0])
+        if features is None:
+            features = self._features(inputs)
+            self.cache.put(keys[0], features)
+        if self.cache.get(keys[1]) is None:
+            self.cache.put(keys[1], targets)
+        return [features, targets]
 
-    def _features(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    def _features(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         device = self.network.mean.device
-        batch = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
+        batch = {name: tensor.to(device) for name, tensor in stacked([inputs]).items()}
         with torch.no_grad():
-            maps = self.network.features(batch)
+            maps = self.network.features(self.network.joined(batch))
         kind = np.float16 if self.half else np.float32
-        return {f"{PREFIX}{level}": value[0].float().cpu().numpy().astype(kind) for level, value in enumerate(maps)}
+        return {f"{FEATURES}{level}": value[0].float().cpu().numpy().astype(kind) for level, value in enumerate(maps)}
+
+
+def _named(arrays: Mapping[str, np.ndarray]) -> list[str | np.ndarray]:
+    """What the hash of such arrays is made of."""
+    return [part for name in sorted(arrays) for part in (name, arrays[name])]
 
 
 def with_cached_features(
@@ -103,12 +111,12 @@ def with_cached_features(
     Raises:
         InputError: views of a backbone that trains.
     """
-    if settings.cache_views and not network.backbone.frozen:
-        raise InputError(
-            "--cache-views keeps features of a frozen backbone, and this one trains",
-            remedy="leave it out, or freeze it",
-        )
-    if not network.backbone.frozen or not (settings.cache_budget or settings.cache_views):
+    backbone = getattr(network, "backbone", None)  # a network may be fed features of somebody else
+    frozen = backbone is not None and backbone.frozen
+    if settings.cache_views and not frozen:
+        reason = "--cache-views keeps features of a frozen backbone, and this network has none"
+        raise InputError(reason, remedy="leave it out, or freeze it")
+    if not frozen or not (settings.cache_budget or settings.cache_views):
         return train, val
     cache = ArrayCache(default_folder() / "features", budget=int(settings.cache_budget * 1e9))
     half = choose_precision(settings.precision, choose_device(settings.device)) != "fp32"
@@ -119,14 +127,8 @@ def with_cached_features(
     return train, val
 
 
-def features_of(targets: Mapping[str, torch.Tensor]) -> list[torch.Tensor] | None:
-    """The cached maps of a batch, finest first, or ``None`` where it holds images."""
-    names = sorted((name for name in targets if name.startswith(PREFIX)), key=lambda name: int(name[len(PREFIX) :]))
-    return [targets[name].float() for name in names] or None
-
-
 def backbone_key(network: Network) -> str:
-    """A hash of everything between pixels and features: weights, normalisation, input size, description."""
+    """A hash of everything between pixels and features: weights, normalization, input size, description."""
     weights = {**network.backbone.state_dict(), "mean": network.mean, "std": network.std}
     parts: list[Any] = [str(network.size), str(sorted(network.backbone.description.items(), key=lambda item: item[0]))]
     for name, value in sorted(weights.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import secrets
 import time
@@ -9,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kaname.data.files import writing
 from kaname.data.log import read_rows
 from kaname.errors import InputError
+from kaname.files import whole_file, write_text, writing
+from kaname.training.update import means, sums_of
 from kaname.types import Batch, StepOutput
 
 
@@ -32,9 +34,16 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path | None, *, speak: bool = True, kept_epochs: int = 0, fresh: bool = True,
-        logger: str = "tensorboard", log_dir: Path | None = None, title: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path | None,
+        *,
+        speak: bool = True,
+        kept_epochs: int = 0,
+        fresh: bool = True,
+        logger: str = "tensorboard",
+        log_dir: Path | None = None,
+        title: str = "",
+    ) -> None:
         self.folder, self.speak, self.logger, self.title = folder, speak, logger, title
         self.log_dir = log_dir if log_dir is not None or folder is None else folder / "tb"
         self.rows: list[dict[str, float | int]] = []
@@ -54,19 +63,22 @@ class Journal:
             with writing(self.folder / "run.log") as path, path.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
+    def note(self, text: str) -> None:
+        """One line to the file alone, if the folder is still there."""
+        self.speak = False
+        with contextlib.suppress(InputError):
+            self.say(text)
+
     def record(self, row: Mapping[str, float | int]) -> None:
-        """One epoch's figures; ``log.csv`` is rewritten whole, so a resumed run has no doubled rows."""
+        """One epoch's figures; ``log.csv`` is rewritten whole, so that a resumed run repeats no row."""
         self.rows.append(dict(row))
         if self.folder is None:
             return
-        names = list(dict.fromkeys(name for entry in self.rows for name in entry))
-        with writing(self.folder / "log.csv") as path:
-            partial = path.with_name(".log.csv.partial")
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, names)
-                writer.writeheader()
-                writer.writerows(self.rows)
-            partial.replace(path)
+        names = sorted(dict.fromkeys(name for entry in self.rows for name in entry), key=lambda name: name == "seconds")
+        with whole_file(self.folder / "log.csv", durable=True) as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.rows)
         if self.log_dir is not None and self.logger != "none":
             self._open_board(int(row["epoch"]))
             with writing(self.log_dir):
@@ -107,14 +119,12 @@ class _WeightsAndBiases:
         folder.mkdir(parents=True, exist_ok=True)
         name = folder / "wandb_id"
         if not name.is_file():
-            name.write_text(secrets.token_hex(4), encoding="utf-8")
+            write_text(name, secrets.token_hex(4))
         try:
-            self.run = wandb.init(
-                project=f"kaname-{title}", dir=str(folder), id=name.read_text(encoding="utf-8"), name=run.name,
-                resume="allow",
-            )  # fmt: skip
+            known = name.read_text(encoding="utf-8")
+            self.run = wandb.init(project=f"kaname-{title}", dir=str(folder), id=known, name=run.name, resume="allow")
         except (wandb.Error, OSError) as error:
-            reason = f"Weights & Biases does not begin a run ({(str(error).splitlines() or [type(error).__name__])[0]})"
+            reason = f"Weights & Biases did not start a run ({(str(error).splitlines() or [type(error).__name__])[0]})"
             raise InputError(reason, remedy="`wandb login`, WANDB_MODE=offline, or another --logger") from error
 
     def write(self, row: Mapping[str, float | int]) -> None:
@@ -146,8 +156,11 @@ def describe_row(row: Mapping[str, float | int], epochs: int, *, better: bool) -
 
 def describe_batch(batch: Batch, output: StepOutput) -> str:
     """The shapes of a batch and the loss it gave, for a dry run."""
-    lines = [f"images {tuple(batch.images.shape)} {batch.images.dtype}"]
-    lines += [f"{name} {tuple(value.shape)} {value.dtype}" for name, value in batch.targets.items()]
-    weight = output.weight.item()
-    lines.append(f"loss {output.loss_sum.item() / max(weight, 1e-12):.6g} over weight {weight:g}")
+    given = {**batch.inputs, **batch.targets}
+    lines = [f"{name} {tuple(value.shape)} {value.dtype}" for name, value in given.items()]
+    figures, alone = means({name: value.item() for name, value in sums_of(output).items()}), len(output.terms) == 1
+    for name, term in output.terms.items():
+        title, value = ("loss", figures["loss"]) if alone else (f"{name} (factor {term.factor:g})", figures[name])
+        lines.append(f"{title} {value:.6g} over weight {term.weight.item():g}")
+    lines += [] if alone else [f"loss {figures['loss']:.6g}"]
     return "\n".join([*lines, "dry run: one batch forward and backward, nothing written"])

@@ -3,6 +3,9 @@
 The lock is a POSIX record lock on ``<folder>/.lock``. It belongs to the process: forked or spawned loader processes
 do not inherit it, and the system takes it away however the process ends, so that a killed run resumes at once. The
 file itself means nothing and may be left behind.
+
+The library filelock is not used: it leaves its file behind in every run's folder, cannot say which process holds the
+folder, and where a file system knows no locks it falls back to a file that outlives a killed process.
 """
 
 from __future__ import annotations
@@ -10,15 +13,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kaname.data.files import writing
 from kaname.errors import InputError
-
-if TYPE_CHECKING:
-    from kaname.training.runtime import Runtime
+from kaname.files import writing
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -42,9 +42,9 @@ def locked(folder: Path) -> Iterator[bool]:
         folder.mkdir(parents=True, exist_ok=True)
     place = folder.resolve()
     try:
-        found = _take(place, folder)
+        taken = _take(place, folder)
         try:
-            yield found
+            yield taken
         finally:
             _release(place)
     finally:
@@ -54,16 +54,19 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def locked_by_first(folder: Path, runtime: Runtime) -> Iterator[None]:
-    """Hold ``folder`` by the first process of a run; where it is refused, all of them raise the same."""
+def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]) -> Iterator[None]:
+    """Hold ``folder`` by the ``first`` process of a run; where it is refused, all of them raise the same.
+
+    ``of_first`` gives every process the first one's value.
+    """
     with contextlib.ExitStack() as held:
         refused: InputError | None = None
-        if runtime.is_first:
+        if first:
             try:
                 held.enter_context(locked(folder))
             except InputError as error:
                 refused = error
-        refused = runtime.of_first(refused)
+        refused = of_first(refused)
         if refused is not None:
             raise refused
         yield
@@ -87,10 +90,8 @@ def _take(place: Path, folder: Path) -> bool:
             if error.errno in NO_LOCKS:
                 return False
             whose = f" (process {other})" if other else ""
-            raise InputError(
-                f"another run trains into this folder{whose}", path=folder,
-                remedy="wait for its end, or choose another --out-dir",
-            ) from error  # fmt: skip
+            reason = f"another run trains into this folder{whose}"
+            raise InputError(reason, path=folder, remedy="wait for its end, or choose another --out-dir") from error
         if _is_at(handle, place / NAME):
             break
         os.close(handle)  # its holder removed the file between our opening and our locking it

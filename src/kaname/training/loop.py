@@ -1,40 +1,41 @@
 """The training loop: one for every recipe, on any number of processes, resumable at every optimiser step.
 
-Order of an optimiser step: backward passes on sums over ``accumulate`` batches, one division by the weight summed
-over batches and processes, clipping, the optimiser, the moving average. All randomness inside a step comes from
-(seed, stage, step), so position and the tensors of the checkpoint are the whole state.
+Order of an optimiser step: forward and backward passes over ``accumulate`` batches, division by the weights summed over
+batches and processes (`kaname.training.update`), clipping, the optimiser, the moving average. All randomness inside a
+step comes from (seed, stage, step), so position and the tensors of the checkpoint are the whole state.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import NoReturn
 
 import torch
 
-from kaname.data.dataset import Batches, Position, close_stream, loader, open_stream, to_batch
-from kaname.data.files import writing
+from kaname.data.dataset import Batches, Samples, to_batch
+from kaname.data.loader import close_stream, loader, open_stream
 from kaname.data.randomness import generator
 from kaname.errors import InputError
+from kaname.files import writing
 from kaname.inference import checkpoint
 from kaname.progress import Bar
-from kaname.training import faults, resume, sharding
-from kaname.training import run_folder as keeping
-from kaname.training.journal import describe_batch, describe_row
+from kaname.training import faults, resume, run_folder
+from kaname.training.journal import Journal, describe_batch, describe_row
 from kaname.training.lock import locked_by_first
-from kaname.training.optim import MovingAverage, Schedule, build_optimizer
-from kaname.training.resume import Progress, starting_point
+from kaname.training.optim import MovingAverage, Schedule, averaged, build_optimizer
+from kaname.training.resume import Progress
 from kaname.training.runtime import Runtime
 from kaname.training.settings import RunOptions, TrainSettings
 from kaname.training.signals import Interrupted, Signals
 from kaname.training.task import Task
-from kaname.types import StepOutput
-
-STAGE_EPOCHS = 1_000_000  # a stage's first epoch in the stream of samples, so that no stage repeats another's draws
+from kaname.training.update import Update, means, scaled
+from kaname.training.validation import Validation
+from kaname.types import Batch
 
 
 class Run:
@@ -44,127 +45,108 @@ class Run:
         self.task, self.settings, self.options = task, settings, options
         if len(task.train) == 0:
             raise InputError("the training set is empty", remedy="check --data and --limit")
-        self.runtime = Runtime(settings, held_parts=task.before_epoch is not None)
+        self.runtime = Runtime(settings, partly_frozen=task.before_epoch is not None)
         self.raw = task.model.to(self.runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as resources:
             if not options.dry_run:
-                held.enter_context(locked_by_first(options.out_dir, self.runtime))
+                first, of_first = self.runtime.is_first, self.runtime.of_first
+                resources.enter_context(locked_by_first(options.out_dir, first=first, of_first=of_first))
             self._prepare()
-            self.held = held.pop_all()
+            self.resources = resources.pop_all()
 
     def _prepare(self) -> None:
-        task, settings = self.task, self.settings
-        self.start = starting_point(task, self.options, settings)
+        task, settings, runtime = self.task, self.settings, self.runtime
+        self.start = resume.starting_point(task, self.options, settings)
         if self.start.weights is not None:
             checkpoint.load_weights(self.raw, self.start.weights)
-        self.model = self.runtime.setup_model(self.raw)
+        where = f"{runtime.device} in {runtime.precision}, {runtime.world} process(es), into {self.options.out_dir}"
+        self.introduction = run_folder.introduction(task, settings, where)
+        self.validation = Validation(task, self.raw, runtime, settings.epochs)
+        self.model = runtime.setup_model(self.raw)
         optimizer = build_optimizer(self.raw.parameters(), settings)
-        batches = Batches(len(task.train), settings.batch_size, seed=settings.seed, start=Position())
-        self.per_epoch = batches.per_epoch
+        self.per_epoch = math.ceil(len(task.train) / settings.batch_size)
         self.schedule = Schedule(settings, math.ceil(self.per_epoch / settings.accumulate))
         self.average = MovingAverage(self.raw, settings.ema) if settings.ema > 0 else None
-        self.progress = resume.restore(
-            self.start, optimizer, self.schedule, self.average, task=task, settings=settings
-        )  # fmt: skip
-        self.optimizer = self.runtime.setup_optimizer(optimizer)
+        parts = (optimizer, self.schedule, self.average)
+        self.progress = resume.restore(self.start, *parts, task=task, settings=settings)
+        self.optimizer = runtime.setup_optimizer(optimizer)
         if self.start.exact and self.start.training is not None:
-            self.runtime.load_scaler(self.start.training["scaler"])
-        self.saved_at, self.saved_step, self.stop = time.monotonic(), self.progress.step, 0
-        # Whether weights, optimiser and position belong together: then a fault may save them.
-        self.whole, self.whole_in_forward = True, not faults.moves_in_forward(self.raw)
-        self.val_stream: Iterator[Any] | None = None
+            runtime.load_scaler(self.start.training["scaler"])
+        self.update = Update(task.step, self.model, self.raw, runtime, settings.clip)
+        parts = (self.progress, self.optimizer, self.schedule, self.average)
+        state = functools.partial(resume.state, *parts, task=task, settings=settings, scaler=runtime.scaler)
+        place = (self.options.out_dir, task, self.raw, self.progress, state)
+        self.folder = run_folder.RunFolder(*place, first=runtime.is_first, sharded=runtime.sharded)
+        self.whole_in_forward, self.stop = not faults.moves_in_forward(self.raw), 0
+        self.journal = Journal(None, speak=False)
+        self.val_batches: Iterator[Batch] | None = None
 
     def fit(self) -> Progress:
         """Train to the end, to an early stop or to a signal; returns where the run stands."""
-        if self.options.dry_run or self.start.finished:
-            with self.held, faults.explained(self):
-                self._dry_run() if self.options.dry_run else keeping.say_finished(self)
-            return self.progress
-        with self.held, Signals() as signals, faults.explained(self):
-            self.journal = keeping.open_folder(self)
-            keeping.announce(self)
-            stream = self._stream(Position(self.progress.epoch, self.progress.batch))
-            while self.progress.epoch < self.settings.epochs and not self._stopped_early():
-                self._train_epoch(stream, signals)
-                self._finish_epoch(signals)
-            self.progress.finished = True
-            self.save_last()
-            self.journal.close()
+        dry = self.options.dry_run
+        keep = (lambda: "") if dry else self.folder.keep
+        explained = faults.explained(self.settings, keep, lambda text: self.journal.note(text))  # noqa: PLW0108
+        trains = not (dry or self.start.finished)
+        with self.resources, Signals() if trains else contextlib.nullcontext() as signals, explained:
+            if signals is not None:
+                self._train(signals)
+            elif dry:
+                self._dry_run()
+            elif self.runtime.is_first:
+                print("\n".join(self.start.notes))
             self.runtime.close()
         return self.progress
 
-    def _train_epoch(self, stream: Iterator[Any], signals: Signals) -> None:
+    def _train(self, signals: Signals) -> None:
+        self.journal = self.folder.open(self.start, self.settings)
+        for line in (*self.start.notes, *self.introduction):
+            self.journal.say(line)
+        stream = self._stream(self.task.train, self.progress.batch)
+        while self.progress.epoch < self.settings.epochs and not self._stopped_early():
+            self._train_epoch(stream, signals)
+            self._finish_epoch(signals)
+        self.progress.finished = True
+        self.folder.save_last()
+        self.journal.close()
+
+    def _train_epoch(self, stream: Iterator[Batch], signals: Signals) -> None:
         progress, self.started = self.progress, time.monotonic()
         if self.task.before_epoch is not None:
-            self.task.before_epoch(progress.epoch + (progress.stage - 1) * STAGE_EPOCHS)
+            self.task.before_epoch(progress.drawn)
         self.model.train()
         title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
         with Bar(title, self.per_epoch - progress.batch, speak=self.runtime.is_first) as bar:
             while progress.batch < self.per_epoch:
                 count = min(self.settings.accumulate, self.per_epoch - progress.batch)
                 sums = self._optimise(stream, count, signals)
-                for name, value in sums.items():
-                    progress.sums[name] = progress.sums.get(name, 0.0) + value
-                progress.batch += count
-                progress.step += 1
-                self.whole = True
-                bar.advance(count, f"loss {sums['loss'] / max(sums['weight'], 1e-12):.4g}")
+                progress.advance(sums, count)
+                self.folder.whole = True
+                bar.advance(count, f"loss {means(sums)['loss']:.4g}")
                 if self.stop:
                     self._interrupt()
-                self._save_if_due()
+                self.folder.save_if_due(*self.settings.saving())
 
-    def _optimise(self, stream: Iterator[Any], count: int, signals: Signals) -> dict[str, float]:
+    def _optimise(self, stream: Iterator[Batch], count: int, signals: Signals) -> dict[str, float]:
         """One optimiser step over ``count`` batches; returns the sums over all processes."""
         progress, seed = self.progress, self.settings.seed
         self.schedule.apply(self.optimizer, progress.step)
         draw = generator(seed, progress.stage, progress.step, f"step of process {self.runtime.rank}")
         torch.manual_seed(int(draw.integers(2**62)))
         self.optimizer.zero_grad(set_to_none=True)
-        total: dict[str, torch.Tensor] = {}
-        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-        scale = 1.0
-        for position in range(count):
-            batch = to_batch(next(stream), self.runtime.device)
-            self.whole = self.whole_in_forward
-            output = self._counted(self.task.step(self.model, batch), batch.index)
-            scale = self.runtime.loss_scale(output.weight) if position == 0 else scale
-            self.runtime.backward(output.loss_sum * scale, self.model, last=position == count - 1)
-            self._add(total, output)
-            seen.append((output.loss_sum.detach(), batch.index))
-        sums = self._agree(total, signals)
-        if not math.isfinite(sums["loss"]):
-            bad = [number for loss, index in seen if not torch.isfinite(loss) for number in index.tolist()]
-            epoch = progress.epoch + (progress.stage - 1) * STAGE_EPOCHS
-            faults.refuse(self, "the loss", faults.not_finite(self.task.train, bad, epoch))
-        self.whole = False
-        self._apply_gradients(sums["weight"] * scale)
-        return sums
-
-    def _apply_gradients(self, weight: float) -> None:
-        gradients = [value.grad for value in self.raw.parameters() if value.grad is not None]
-        if weight > 0 and gradients:
-            # Processes averaged their gradients of sums; world / weight turns that into the mean over everything.
-            torch._foreach_mul_(gradients, self.runtime.world / weight)
-            if self.settings.clip > 0:
-                self.runtime.clip(self.model, self.optimizer, self.settings.clip)
-            norms = torch.stack(sharding.gathered(torch._foreach_norm(gradients)))
-            if self.runtime.precision != "fp16" and not torch.isfinite(norms).all():
-                faults.refuse(self, "a gradient")  # the scaler of fp16 skips such steps itself
-            self.optimizer.step()
+        sums = self._agree(self.update.backward(self._batches(stream), count), signals)
+        if not math.isfinite(means(sums)["loss"]):
+            self._refuse("the loss", faults.not_finite(self.task.train, self.update.not_finite(), progress.drawn))
+        self.folder.whole = False
+        if not self.update.apply(self.optimizer, sums):
+            self._refuse("a gradient")
         if self.average is not None:
             self.average.update()
+        return sums
 
-    def _counted(self, output: StepOutput, index: torch.Tensor) -> StepOutput:
-        """A process without a share of the batch runs one sample along that weighs nothing."""
-        if self.runtime.world == 1 or int(index[0]) >= 0:
-            return output
-        logs = {name: value * 0 for name, value in output.logs.items()}
-        return StepOutput(output.loss_sum * 0, output.weight * 0, logs)
-
-    def _add(self, total: dict[str, torch.Tensor], output: StepOutput) -> None:
-        for name, value in {"loss": output.loss_sum, "weight": output.weight, **output.logs}.items():
-            value = value.detach().to(self.runtime.wide)
-            total[name] = total[name] + value if name in total else value
+    def _batches(self, stream: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in stream:
+            self.folder.whole = self.whole_in_forward
+            yield batch
 
     def _agree(self, total: dict[str, torch.Tensor], signals: Signals) -> dict[str, float]:
         """Sums over all processes; a signal that one of them caught stops them all at the same place."""
@@ -173,112 +155,77 @@ class Run:
         return sums
 
     def _finish_epoch(self, signals: Signals) -> None:
-        progress, weight = self.progress, max(self.progress.sums.get("weight", 0.0), 1e-12)
+        progress, task = self.progress, self.task
         row: dict[str, float | int] = {"epoch": progress.epoch + 1, "step": progress.step}
         row["lr"] = self.schedule.rate(progress.step - 1)
-        row |= {f"train_{name}": value / weight for name, value in progress.sums.items() if name != "weight"}
-        self._swap()
-        self.whole = self.average is None
-        figures = self._validate(signals)
-        self.whole = False
-        if figures is not None:
-            row |= figures
-            better = progress.judge(row.get(self.task.score[0]), self.task.score[1], row.get("val_loss"))
-            if better:
-                self._save(self.task.best_name, training=False)
-        self._swap()
-        if figures is None:
+        row |= {f"train_{name}": value for name, value in means(progress.sums).items()}
+        with averaged(self.average):
+            self.folder.whole = self.average is None
+            validated = self._validate(signals)
+            self.folder.whole = False
+            better = validated is not None and self.validation.keep(row := row | validated, progress, self.folder)
+        if validated is None:
             self._interrupt()
         self.schedule.observe(float(row.get("val_loss", row["train_loss"])), progress.step)
         row["seconds"] = round(time.monotonic() - self.started, 3)
         self.journal.record(row)
         self.journal.say(describe_row(row, self.settings.epochs, better=better))
-        if self.runtime.is_first and self.task.after_epoch is not None:
+        if self.runtime.is_first and task.after_epoch is not None:
             with writing(self.options.out_dir):
-                self.task.after_epoch(self.journal.rows)
-        self.save_last()
+                task.after_epoch(self.journal.rows)
+        self.folder.save_last()
         if self.stop:
             self._interrupt()
 
     def _validate(self, signals: Signals) -> dict[str, float] | None:
-        """The figures of the validation set, or ``None`` where a signal came first."""
+        """The figures of the epoch, or ``None`` where a signal came first."""
         self.model.eval()
         row: dict[str, float] = {}
         if self.task.val is not None and len(self.task.val):
-            if self.val_stream is None:
-                self.val_stream = self._stream(Position(), training=False)
-            total: dict[str, torch.Tensor] = {}
-            for _ in range(math.ceil(len(self.task.val) / self.settings.batch_size)):
-                if self.runtime.world == 1 and signals.caught:
-                    self.stop = signals.caught
-                    return None
-                batch = to_batch(next(self.val_stream), self.runtime.device)
-                with self.runtime.no_gradients():
-                    self._add(total, self._counted(self.task.step(self.model, batch), batch.index))
-            sums = self._agree(total, signals)
-            if not math.isfinite(sums["loss"]):
-                faults.refuse(self, "the validation loss")
-            weight = max(sums["weight"], 1e-12)
-            logs = {name: sums[name] for name in sorted(sums) if name not in ("loss", "weight")}
-            summarise = self.task.summarise or (lambda sums: {name: value / weight for name, value in sums.items()})
-            figures = {"loss": sums["loss"] / weight, **summarise(logs)}
-            row = {f"val_{name}": value for name, value in sorted(figures.items())}
-        if self.task.figures is not None:
-            row |= self.task.figures(self.raw)
-        return self.runtime.of_first(row)
+            if self.val_batches is None:
+                self.val_batches = self._stream(self.task.val, training=False)
+            count = math.ceil(len(self.task.val) / self.settings.batch_size)
+            total = self.validation.sums(self.val_batches, count, self.update, lambda: signals.caught)
+            if not total:
+                self.stop = signals.caught
+                return None
+            row = self.validation.figures(self._agree(total, signals))
+            if not math.isfinite(row["val_loss"]):
+                self._refuse("the validation loss")
+        return self.validation.add_figures(row, self.progress.epoch + 1)
 
-    def _swap(self) -> None:
-        if self.average is not None:
-            self.average.swap()
-
-    def _stream(self, start: Position, *, training: bool = True) -> Iterator[Any]:
-        samples = self.task.train if training else self.task.val
-        assert samples is not None
-        first = Position(start.epoch + (self.progress.stage - 1) * STAGE_EPOCHS, start.batch)
-        batches = Batches(
-            len(samples), self.settings.batch_size, seed=self.settings.seed, start=first, rank=self.runtime.rank,
-            world=self.runtime.world, shuffle=training, weights=self.task.sample_weights if training else None,
-        )  # fmt: skip
-        pin = self.runtime.device.type == "cuda"
-        stream = loader(samples, batches, num_workers=self.settings.num_workers, pin_memory=pin)
-        self.runtime.leave_cores_to(stream.num_workers)
+    def _stream(self, samples: Samples, batch: int = 0, *, training: bool = True) -> Iterator[Batch]:
+        """The batches of this process from one of the running epoch on, without an end."""
+        settings, runtime = self.settings, self.runtime
+        place = ((self.progress.drawn, batch), runtime.rank, runtime.world, training)
+        weights = self.task.sample_weights if training else None
+        batches = Batches(len(samples), settings.batch_size, settings.seed, *place, weights)
+        on_gpu = runtime.device.type == "cuda"
+        stream = loader(samples, batches, num_workers=settings.num_workers, pin_memory=on_gpu)
+        runtime.leave_cores_to(stream.num_workers)
         opened = open_stream(stream)
-        self.held.callback(close_stream, opened)
-        return opened
+        self.resources.callback(close_stream, opened)
+        return (to_batch(collated, runtime.device) for collated in opened)
+
+    def _refuse(self, what: str, why: str = "") -> NoReturn:
+        self.folder.whole = False  # the weights may be on their way to infinity
+        faults.refuse(what, self.progress.epoch + 1, self.progress.step + 1, why)
 
     def _stopped_early(self) -> bool:
         patience = self.settings.early_stop
-        if not (patience and self.progress.waited >= patience):
-            return False
-        self.journal.say(f"stopped early: no better {self.task.score[0]} for {patience} epochs")
-        return True
+        if stops := 0 < patience <= self.progress.waited:
+            self.journal.say(f"stopped early: no better {self.task.score[0]} for {patience} epochs")
+        return stops
 
-    def _interrupt(self) -> None:
-        self.save_last()
+    def _interrupt(self) -> NoReturn:
+        self.folder.save_last()
         self.journal.close()
-        place = self.options.out_dir / self.task.last_name
-        said = f"interrupted; state saved in {place}, go on with --resume" if self.runtime.is_first else ""
-        raise Interrupted(self.stop, said)
-
-    def _save_if_due(self) -> None:
-        seconds, steps = self.settings.saving()
-        due_time = seconds and time.monotonic() - self.saved_at >= seconds
-        due_step = steps and self.progress.step - self.saved_step >= steps
-        if due_time or due_step:
-            self.save_last()
-
-    def save_last(self) -> None:
-        """Save the whole state under the task's last name; a run resumes from there."""
-        self._save(self.task.last_name, training=True)
-        self.saved_at, self.saved_step = time.monotonic(), self.progress.step
-
-    def _save(self, name: str, *, training: bool) -> None:
-        if not keeping.save(self, name, training=training):
-            faults.refuse(self, "a weight")
+        said = f"interrupted; state saved in {self.folder.last}, go on with --resume"
+        raise Interrupted(self.stop, said if self.runtime.is_first else "")
 
     def _dry_run(self) -> None:
-        batch = to_batch(next(self._stream(Position())), self.runtime.device)
-        output = self.task.step(self.model, batch)
-        self.runtime.backward(output.loss_sum, self.model, last=True)
+        batch = next(self._stream(self.task.train))
+        output = self.update.step(batch)
+        self.runtime.backward(scaled(output, self.update.shares_of(output, ())))
         if self.runtime.is_first:
             print("\n".join([*self.start.notes, describe_batch(batch, output)]))

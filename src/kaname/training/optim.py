@@ -6,8 +6,9 @@ the checkpoint. Adding a schedule: one branch in :meth:`Schedule.factor` and its
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -48,7 +49,8 @@ class Schedule:
             progress = min(1.0, (step - warm) / max(1, total - warm))
             return settings.final_lr + (1 - settings.final_lr) * (1 + math.cos(math.pi * progress)) / 2
         if settings.schedule == "step":
-            passed = sum(1 for epoch in settings.step_epochs if step >= epoch * self.steps_per_epoch)
+            epochs = settings.step_epochs or (round(settings.epochs * 2 / 3), round(settings.epochs * 8 / 9))
+            passed = sum(1 for epoch in epochs if step >= epoch * self.steps_per_epoch)
             return settings.step_factor**passed
         return self.plateau_factor if settings.schedule == "plateau" else 1.0
 
@@ -122,6 +124,16 @@ class MovingAverage:
         for name, value in state["weights"].items():
             self.weights[name].copy_(scattered(value, self.weights[name]))
         self.updates = int(state["updates"])
+
+
+@contextlib.contextmanager
+def averaged(average: MovingAverage | None) -> Iterator[None]:
+    """Within the context the model has the averaged weights, where there are any."""
+    if average is not None:
+        average.swap()
+    yield
+    if average is not None:
+        average.swap()
 
 
 def _trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

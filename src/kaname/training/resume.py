@@ -8,7 +8,7 @@ schedule begins anew, and every changed setting is listed. ``--init`` takes weig
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from kaname.training.optim import MovingAverage, Schedule
 from kaname.training.settings import RunOptions, TrainSettings
 from kaname.training.task import Task
 
+STAGE_EPOCHS = 1_000_000  # more than a stage has
+
 
 @dataclass
 class Progress:
-    """Where a run stands: everything of its state that is no tensor.
+    """Where a run stands: its state apart from the tensors.
 
     Attributes:
         epoch: epochs of this stage that are done, validation included.
@@ -38,7 +40,8 @@ class Progress:
         best_epoch: the epoch (from 1) it belongs to.
         waited: epochs since then.
         finished: whether the stage went to its end or stopped early.
-        sums: of the loss, the weight and the logs over the running epoch.
+        sums: of the loss's terms over the running epoch (`kaname.training.update`).
+        files: the epochs' further files of this stage.
     """
 
     epoch: int = 0
@@ -51,12 +54,29 @@ class Progress:
     waited: int = 0
     finished: bool = False
     sums: dict[str, float] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
 
-    def judge(self, score: float | None, direction: str, loss: float | None = None) -> bool:
+    @property
+    def drawn(self) -> int:
+        """The running epoch in the stream of samples, in which no stage repeats another's draws."""
+        return self.epoch + (self.stage - 1) * STAGE_EPOCHS
+
+    def advance(self, sums: Mapping[str, float], batches: int) -> None:
+        """Count an optimiser step over so many batches."""
+        for name, value in sums.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.batch += batches
+        self.step += 1
+
+    def judge(self, score: float | None, direction: str, loss: float | None = None, *, absent: bool = False) -> bool:
         """Count a finished epoch by its score and say whether it is the best; without scores the last one is.
 
-        Of equal scores the one with the lower ``loss`` is the better: a count that is still 0 tells nothing.
+        Of equal scores the one with the lower ``loss`` is the better: a count that is still 0 says nothing. An epoch
+        whose score is ``absent``, being computed in some epochs alone, is neither better nor waited for.
         """
+        if absent:
+            self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
+            return False
         usable = score is None or math.isfinite(score)
         better = self.best is None or score is None or (score < self.best if direction == "min" else score > self.best)
         if not better and score == self.best and loss is not None and self.best_loss is not None:
@@ -70,7 +90,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Start:
-    """What a run takes over, and what it tells the user about it; ``finished``: there is nothing left to train."""
+    """What a run takes over, and the lines about it for the user; ``finished``: there is nothing left to train."""
 
     weights: Checkpoint | None = None
     training: Mapping[str, Any] | None = None
@@ -98,45 +118,43 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
         notes = [f"a real run would be refused: {taken}"] if last.exists() else []
         if options.init is None:
             return Start(notes=notes)
-        found = checkpoint.load(options.init, recipe=task.recipe)
-        _same_fields(task, found)
-        return Start(weights=found, notes=[*notes, f"weights of {options.init} (epoch {_epoch(found)})"])
+        opened = checkpoint.load(options.init, recipe=task.recipe)
+        _same_fields(task, opened)
+        return Start(weights=opened, notes=[*notes, f"weights of {options.init} (epoch {_epoch(opened)})"])
     notes = []
     if options.resume == "auto":
         newest = checkpoint.newest(options.out_dir, (task.last_name, task.best_name), task.recipe, notes.append)
         if newest is None:
             return Start(notes=[*notes, f"nothing to resume in {options.out_dir}: starting afresh"])
-        found = newest
+        opened = newest
     else:
-        found = checkpoint.load(Path(options.resume), recipe=task.recipe)
-    if found.training is None:
-        raise InputError(
-            "holds weights only, not the state of a training", path=found.path,
-            remedy=f"resume from {task.last_name}, or take its weights with --init",
-        )  # fmt: skip
-    _refuse_damaged_state(found)
-    _same_fields(task, found)
-    return _continue(task, options, settings, found, notes)
+        opened = checkpoint.load(Path(options.resume), recipe=task.recipe)
+    if opened.training is None:
+        remedy = f"resume from {task.last_name}, or take its weights with --init"
+        raise InputError("holds weights only, not the state of a training", path=opened.path, remedy=remedy)
+    _refuse_damaged_state(opened)
+    _same_fields(task, opened)
+    return _continue(task, options, settings, opened, notes)
 
 
-def _continue(task: Task, options: RunOptions, settings: TrainSettings, found: Checkpoint, notes: list[str]) -> Start:
-    training = found.training or {}
+def _continue(task: Task, options: RunOptions, settings: TrainSettings, opened: Checkpoint, notes: list[str]) -> Start:
+    training = opened.training or {}
     progress = training["progress"]
-    same_folder = found.path.resolve().parent == options.out_dir.resolve()
+    same_folder = opened.path.resolve().parent == options.out_dir.resolve()
     changed = [
-        f"  {key}: {old!r} -> {new!r}" for key, (old, new) in differences(found.card["config"], task.config).items()
+        f"  {key}: {old!r} -> {new!r}" for key, (old, new) in differences(opened.card["config"], task.config).items()
     ]
     exact = same_folder and not progress["finished"]
     if exact:
-        _same_order(training["order"], order_of(task, settings), found.path)
-        notes.append(f"resuming {found.path} after epoch {progress['epoch']}, step {progress['step']}")
+        _same_order(training["order"], order_of(task, settings), opened.path)
+        notes.append(f"resuming {opened.path} after epoch {progress['epoch']}, step {progress['step']}")
     elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"]:
         # A script that always says --resume must not train another stage each time it runs.
         notes.append(
-            f"{found.path}: this run is finished ({progress['epoch']} epochs); name the checkpoint after --resume to "
+            f"{opened.path}: this run is finished ({progress['epoch']} epochs); name the checkpoint after --resume to "
             "train a further stage"
         )
-        return Start(weights=found, training=training, exact=True, finished=True, notes=notes)
+        return Start(weights=opened, training=training, exact=True, finished=True, notes=notes)
     else:
         last = options.out_dir / task.last_name
         if not same_folder and last.exists():
@@ -146,25 +164,29 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, found: C
                 raise taken
             notes.append(f"a real run would be refused: {taken}")
         notes.append(
-            f"stage {progress['stage'] + 1} from {found.path}: {settings.epochs} further epochs, a schedule of its own"
+            f"stage {progress['stage'] + 1} from {opened.path}: {settings.epochs} further epochs, a schedule of its own"
         )
     if changed:
         notes += ["changed settings:", *changed]
-    return Start(weights=found, training=training, exact=exact, notes=notes)
+    return Start(weights=opened, training=training, exact=exact, notes=notes)
 
 
 def order_of(task: Task, settings: TrainSettings) -> dict[str, int]:
     """What the order of samples and the position in it depend on."""
-    return {
-        "samples": len(task.train), "batch_size": settings.batch_size, "accumulate": settings.accumulate,
-        "seed": settings.seed,
-    }  # fmt: skip
+    own = {name: getattr(settings, name) for name in ("batch_size", "accumulate", "seed")}
+    return {"samples": len(task.train), **own}
 
 
 def state(
-    progress: Progress, optimizer: torch.optim.Optimizer, schedule: Schedule, average: MovingAverage | None,
-    *, task: Task, settings: TrainSettings, scaler: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+    progress: Progress,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    average: MovingAverage | None,
+    *,
+    task: Task,
+    settings: TrainSettings,
+    scaler: Callable[[], Mapping[str, Any]],
+) -> dict[str, Any]:
     """What ``last.pt`` keeps beside the weights, as plain values and tensors."""
     return {
         "progress": dict(progress.__dict__),
@@ -175,14 +197,19 @@ def state(
         "average": None if average is None else sharding.gathered(average.state()),
         "epochs": settings.epochs,
         "order": order_of(task, settings),
-        "scaler": dict(scaler),
+        "scaler": dict(scaler()),
     }
 
 
 def restore(
-    start: Start, optimizer: torch.optim.Optimizer, schedule: Schedule, average: MovingAverage | None,
-    *, task: Task, settings: TrainSettings,
-) -> Progress:  # fmt: skip
+    start: Start,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    average: MovingAverage | None,
+    *,
+    task: Task,
+    settings: TrainSettings,
+) -> Progress:
     """Put a checkpoint's state into the fresh parts of a run; what no longer fits starts anew, with a note.
 
     Raises:
@@ -242,37 +269,34 @@ def archive(folder: Path, names: tuple[str, ...], stage: int) -> list[str]:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ, with both values; a key that one side lacks shows as ``None``."""
-    found: dict[str, tuple[Any, Any]] = {}
+    changed: dict[str, tuple[Any, Any]] = {}
     for key in dict.fromkeys([*old, *new]):
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found |= differences(before, after, f"{prefix}{key}.")
+            changed |= differences(before, after, f"{prefix}{key}.")
         elif before != after:
-            found[f"{prefix}{key}"] = (before, after)
-    return found
+            changed[f"{prefix}{key}"] = (before, after)
+    return changed
 
 
-def _same_fields(task: Task, found: Checkpoint) -> None:
-    for key, (old, new) in differences(found.card["config"], task.config).items():
+def _same_fields(task: Task, opened: Checkpoint) -> None:
+    for key, (old, new) in differences(opened.card["config"], task.config).items():
         if key in task.fixed or any(key.startswith(f"{name}.") for name in task.fixed):
-            raise InputError(
-                f"was trained with {key} = {old!r}, this run has {new!r}", path=found.path,
-                remedy=f"set {key} as in the checkpoint, or train from the start",
-            )  # fmt: skip
+            reason = f"was trained with {key} = {old!r}, this run has {new!r}"
+            remedy = f"set {key} as in the checkpoint, or train from the start"
+            raise InputError(reason, path=opened.path, remedy=remedy)
 
 
 def _same_order(old: Mapping[str, int], new: Mapping[str, int], path: Path) -> None:
     changed = [f"{name} was {old[name]} and is {new[name]}" for name in new if old[name] != new[name]]
     if changed:
-        raise InputError(
-            f"the run cannot go on in the middle: {', '.join(changed)}", path=path,
-            remedy="set it as before, or resume into another --out-dir to train a further stage",
-        )  # fmt: skip
+        remedy = "set it as before, or resume into another --out-dir to train a further stage"
+        raise InputError(f"the run cannot go on in the middle: {', '.join(changed)}", path=path, remedy=remedy)
 
 
-def _refuse_damaged_state(found: Checkpoint) -> None:
-    training = found.training or {}
-    names = (
+def _refuse_damaged_state(opened: Checkpoint) -> None:
+    training = opened.training or {}
+    names = [
         "progress",
         "optimizer",
         "optimizer_kind",
@@ -282,17 +306,17 @@ def _refuse_damaged_state(found: Checkpoint) -> None:
         "epochs",
         "order",
         "scaler",
-    )
+    ]
     missing = [name for name in names if name not in training]
     if not missing:
         known = {entry.name for entry in fields(Progress)}
         progress, order = training["progress"], training["order"]
-        needed = known - {"best_loss"}  # which files of before have not
+        needed = known - {"best_loss", "files"}  # which older files lack
         whole = isinstance(progress, dict) and needed <= set(progress) <= known and isinstance(order, dict)
         missing = [] if whole and {"samples", "batch_size", "accumulate", "seed"} <= set(order) else ["progress"]
     if missing:
         raise InputError(
-            f"the state of the training lacks {missing[0]!r}", path=found.path, remedy="take its weights with --init"
+            f"the state of the training lacks {missing[0]!r}", path=opened.path, remedy="take its weights with --init"
         )
 
 
@@ -300,5 +324,5 @@ def _trainable(model: torch.nn.Module) -> list[str]:
     return [name for name, value in model.named_parameters() if value.requires_grad]
 
 
-def _epoch(found: Checkpoint) -> int:
-    return int(found.card.get("trained", {}).get("epoch", 0))
+def _epoch(opened: Checkpoint) -> int:
+    return int(opened.card.get("trained", {}).get("epoch", 0))

@@ -2,88 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import nn
 
-from kaname.data.files import writing
+from kaname import __version__
+from kaname import config as configuration
+from kaname.data.formats.files import write_json
+from kaname.files import sweep, write_text, writing
 from kaname.inference import checkpoint
-from kaname.training import resume, sharding
+from kaname.training import faults, resume, sharding
 from kaname.training.journal import Journal
-
-if TYPE_CHECKING:
-    from kaname.training.loop import Run
-
-
-def open_folder(run: Run) -> Journal:
-    """Make the run's folder; files of the stage before are kept under other names."""
-    first, folder, options = run.runtime.is_first, run.options.out_dir, run.options
-    if first:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            checkpoint.sweep(folder)
-            if run.progress.stage > 1 and not run.start.exact:
-                kept = resume.archive(folder, (run.task.best_name, "log.csv"), run.progress.stage - 1)
-                run.start.notes.extend(f"kept from the stage before: {name}" for name in kept)
-    return Journal(
-        folder if first else None, speak=first, kept_epochs=run.progress.epoch, fresh=run.start.training is None,
-        logger=options.logger, log_dir=options.log_dir, title=run.task.recipe,
-    )  # fmt: skip
+from kaname.training.resume import Progress, Start
+from kaname.training.settings import RunOptions, TrainSettings
+from kaname.training.task import Task
 
 
-def announce(run: Run) -> None:
-    """Say what trains on what, and what was noted on the way there."""
-    task, runtime = run.task, run.runtime
-    trainable = sum(value.numel() for value in run.raw.parameters() if value.requires_grad)
-    whole = sum(value.numel() for value in run.raw.parameters())
-    if task.figures is None and not len(task.val or ()):
-        run.start.notes.append("no validation set: the last weights count as the best, and nothing stops early")
-    if run.settings.warmup_epochs >= run.settings.epochs:
-        warm = f"{run.settings.warmup_epochs:g} of {run.settings.epochs} epochs"
-        run.start.notes.append(f"the learning rate rises for {warm}: it never comes to what was asked for")
-    for note in (*run.start.notes, *task.notes):
-        run.journal.say(note)
-    run.journal.say(
-        f"{task.recipe}: {len(task.train)} training and {len(task.val or ())} validation samples, "
-        f"{trainable:,} of {whole:,} parameters train, {runtime.device} in {runtime.precision}, "
-        f"{runtime.world} process(es), into {run.options.out_dir}"
-    )
+def write_parameters(task: Task, config: Any, options: RunOptions) -> None:
+    """``parameters.json``: the resolved configuration, the command, the version, the card; ``config.yaml``: the
+    configuration, to run it again.
 
-
-def say_finished(run: Run) -> None:
-    """Say that there is nothing left to train; nothing is written."""
-    if run.runtime.is_first:
-        print("\n".join(run.start.notes))
-    run.runtime.close()
-
-
-def reported(run: Run, page: Path) -> bool:
-    """Whether the page of a finished run is there and of its last stage: it is written last of all."""
-    last = run.options.out_dir / run.task.last_name
-    return run.start.finished and page.is_file() and page.stat().st_mtime >= last.stat().st_mtime
-
-
-def save(run: Run, name: str, *, training: bool) -> bool:
-    """Write a checkpoint, with ``training`` also the state to go on from; ``False`` where a weight is not finite.
-
-    Where weights are spread over the processes, every process must call it; the first writes.
+    Args:
+        task: of the run.
+        config: the recipe's configuration, with absolute paths of data.
+        options: of the run; the files go to ``options.out_dir``.
     """
-    if not (run.runtime.is_first or run.runtime.sharded):
-        return True
-    whole = sharding.gathered(run.raw.state_dict())
-    weights = {key: value.detach().cpu().contiguous() for key, value in whole.items()}
-    if not all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point()):
-        return False
-    state: Mapping[str, Any] | None = None
-    if training:
-        state = resume.state(
-            run.progress, run.optimizer, run.schedule, run.average, task=run.task, settings=run.settings,
-            scaler=run.runtime.scaler(),
-        )  # fmt: skip
-    if run.runtime.is_first:
-        card = {**run.task.card, "recipe": run.task.recipe, "config": run.task.config}
-        card["trained"] = {"epoch": run.progress.epoch, "step": run.progress.step, "stage": run.progress.stage}
-        checkpoint.save(run.options.out_dir / name, card=card, model=weights, training=state)
-    return True
+    content = {"config": dict(task.config), "command": options.command, "kaname": __version__, "card": dict(task.card)}
+    write_json(options.out_dir / "parameters.json", json.loads(json.dumps(content, sort_keys=True)))
+    write_text(options.out_dir / "config.yaml", configuration.to_yaml(config))
+
+
+def introduction(task: Task, settings: TrainSettings, where: str) -> list[str]:
+    """What trains on what; ``where`` names device, processes and folder. Called before weights are spread."""
+    parameters = list(task.model.parameters())
+    trainable = sum(value.numel() for value in parameters if value.requires_grad)
+    lines = []
+    if not task.is_judged:
+        lines.append("no validation set: the last weights count as the best, and nothing stops early")
+    if settings.warmup_epochs >= settings.epochs:
+        warm = f"{settings.warmup_epochs:g} of {settings.epochs} epochs"
+        lines.append(f"the learning rate rises for {warm}: it never reaches what was asked for")
+    counted = f"{len(task.train)} training and {len(task.val or ())} validation samples"
+    whole = f"{trainable:,} of {sum(value.numel() for value in parameters):,} parameters train"
+    return [*lines, *task.notes, f"{task.recipe}: {counted}, {whole}, {where}"]
+
+
+def reported(page: Path, last: Path) -> bool:
+    """Whether a finished run's page is there and as new as its state in ``last``: it is written last of all."""
+    return page.is_file() and page.stat().st_mtime >= last.stat().st_mtime
+
+
+class RunFolder:
+    """A run's checkpoints.
+
+    Args:
+        path: the folder.
+        model: the network, whose weights may be spread over the processes.
+        progress: of the run; it moves on.
+        state: what ``last.pt`` keeps beside the weights, as it is now.
+        first: whether this process writes.
+        sharded: whether the others have to take part in gathering the weights.
+
+    Attributes:
+        whole: whether weights, optimiser and position belong together just now, so that a fault may save them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        task: Task,
+        model: nn.Module,
+        progress: Progress,
+        state: Callable[[], Mapping[str, Any]],
+        *,
+        first: bool,
+        sharded: bool,
+    ) -> None:
+        self.path, self.task, self.model, self.progress, self.state = path, task, model, progress, state
+        self.first, self.sharded, self.last, self.whole = first, sharded, path / task.last_name, True
+        self.saved_at, self.saved_step = time.monotonic(), progress.step
+
+    def open(self, start: Start, settings: TrainSettings) -> Journal:
+        """Make the folder; files of the stage before are kept under other names."""
+        progress = self.progress
+        if self.first:
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                sweep(self.path)
+                if progress.stage > 1 and not start.exact:
+                    earlier = (start.training or {})["progress"].get("files", [])
+                    kept = resume.archive(self.path, (self.task.best_name, "log.csv", *earlier), progress.stage - 1)
+                    start.notes.extend(f"kept from the stage before: {name}" for name in kept)
+        return Journal(
+            self.path if self.first else None,
+            speak=self.first,
+            kept_epochs=progress.epoch,
+            fresh=start.training is None,
+            logger=settings.logger,
+            log_dir=settings.log_dir,
+            title=self.task.recipe,
+        )
+
+    def save(self, name: str, *, training: bool = False) -> None:
+        """Write a checkpoint, with ``training`` also the state to go on from. Of spread weights every process calls it.
+
+        Raises:
+            InputError: a weight is not finite, or the file cannot be written.
+        """
+        if not (self.first or self.sharded):
+            return
+        progress, path = self.progress, self.path / name
+        gathered = sharding.gathered(self.model.state_dict())
+        weights = {key: value.detach().cpu().contiguous() for key, value in gathered.items()}
+        if not all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point()):
+            self.whole = False
+            faults.refuse("a weight", progress.epoch + 1, progress.step + 1)
+        state = self.state() if training else None
+        if self.first:
+            card = {**self.task.card, "recipe": self.task.recipe, "config": self.task.config}
+            card["trained"] = {"epoch": progress.epoch, "step": progress.step, "stage": progress.stage}
+            if path.parent != self.path and self.path.is_dir():
+                with writing(path.parent):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+            checkpoint.save(path, card=card, model=weights, training=state)
+
+    def save_last(self) -> None:
+        """Save the whole state under the task's last name; a run resumes from there."""
+        self.save(self.task.last_name, training=True)
+        self.saved_at, self.saved_step = time.monotonic(), self.progress.step
+
+    def save_if_due(self, seconds: float, steps: int) -> None:
+        """Save the whole state where the last one is as old as that; 0 is never."""
+        late = seconds and time.monotonic() - self.saved_at >= seconds
+        if late or (steps and self.progress.step - self.saved_step >= steps):
+            self.save_last()
+
+    def keep(self) -> str:
+        """After a fault: save the state where it is whole; says where the last good one is."""
+        if not self.first:
+            return ""
+        # Spread weights are gathered by all processes together, and the others may never come.
+        if self.whole and not self.sharded and self.progress.step > self.saved_step:
+            with contextlib.suppress(Exception):  # the disk or the memory may be what failed
+                self.save_last()
+        if self.last.is_file():
+            step = self.saved_step
+            return f"the last good state is {self.last}, step {step}" if step else f"{self.last} is as it was"
+        return "nothing was saved yet" if self.path.is_dir() else f"the folder {self.path} is gone"

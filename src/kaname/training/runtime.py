@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kaname.data.dataset import reuse_memory
+from kaname.data.loader import reuse_memory
 from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
 from kaname.training.settings import TrainSettings
@@ -43,11 +43,16 @@ def processes(devices: int) -> tuple[int, int]:
     return local, machines
 
 
+def seed_weights(seed: int) -> None:
+    """Equal seeds begin with equal weights: called before a network is built."""
+    torch.manual_seed(seed)
+
+
 class Runtime:
     """One process's view of a run: where tensors live, in what arithmetic, and how sums cross processes."""
 
-    def __init__(self, settings: TrainSettings, *, held_parts: bool = False) -> None:
-        """``held_parts``: some parameters that require gradients may get none, so processes must look which."""
+    def __init__(self, settings: TrainSettings, *, partly_frozen: bool = False) -> None:
+        """``partly_frozen``: parameters that require gradients may get none, so processes must look which do."""
         with _quiet():
             from lightning_fabric import Fabric
 
@@ -63,7 +68,7 @@ class Runtime:
                 accelerator="gpu" if device.type == "cuda" else device.type,
                 devices=index,
                 num_nodes=machines,
-                strategy=self._chosen(settings.strategy, local * machines, held_parts=held_parts),
+                strategy=self._chosen(settings.strategy, local * machines, partly_frozen=partly_frozen),
                 precision=names[self.precision],  # type: ignore[arg-type]
             )
             self.fabric.launch()
@@ -73,13 +78,13 @@ class Runtime:
         # MPS has no double precision; sums of some thousand cells are exact enough in single precision.
         self.wide = torch.float32 if self.device.type == "mps" else torch.float64
 
-    def _chosen(self, strategy: str, world: int, *, held_parts: bool) -> Any:
-        """Fabric's strategy; sharding among one process is none."""
+    def _chosen(self, strategy: str, world: int, *, partly_frozen: bool) -> Any:
+        """Fabric's strategy; one process has nothing to share out."""
         self.strategy = strategy if world > 1 else "ddp"
         if world == 1:
             return "auto"
         if self.strategy != "fsdp":
-            return "ddp_find_unused_parameters_true" if held_parts else "ddp"
+            return "ddp_find_unused_parameters_true" if partly_frozen else "ddp"
         if self.precision == "fp16":
             raise InputError("fp16 does not train with --strategy fsdp", remedy="use --precision bf16 or fp32")
         from lightning_fabric.strategies import ModelParallelStrategy
@@ -127,23 +132,48 @@ class Runtime:
         # Sharded weights that are gathered in inference mode could not train afterwards.
         return torch.no_grad() if self.sharded else torch.inference_mode()
 
-    def backward(self, loss: torch.Tensor, model: Any, *, last: bool) -> None:
-        """Backward pass; gradients cross processes only in the ``last`` micro-step of a group."""
-        with self.fabric.no_backward_sync(model, enabled=not last and self.world > 1):
-            self.fabric.backward(loss)
+    def unsynchronised(self, model: Any, *, enabled: bool) -> Any:
+        """The context of a forward and backward pass whose gradients do not cross processes yet."""
+        return self.fabric.no_backward_sync(model, enabled=enabled and self.world > 1)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Backward pass."""
+        self.fabric.backward(loss)
+
+    @contextlib.contextmanager
+    def without_traces(self, model: nn.Module) -> Iterator[None]:
+        """Forward passes without gradients that leave no trace: random state and buffers are put back.
+
+        Buffers are exchanged and not written over: a backward pass that is still to come may hold on to them.
+        """
+        generators: list[Any] = [torch.random]
+        if self.device.type in ("cuda", "mps"):
+            generators.append(getattr(torch, self.device.type))
+        states = [generator.get_rng_state() for generator in generators]
+        modules = [(module, dict(module._buffers)) for module in model.modules()]
+        for module, buffers in modules:
+            module._buffers.update({name: None if value is None else value.clone() for name, value in buffers.items()})
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_rng_state(state)
+            for module, buffers in modules:
+                module._buffers.update(buffers)
 
     def loss_scale(self, weight: torch.Tensor) -> float:
         """A power of two that brings a loss summed over ``weight`` cells to about a mean; 1 except in fp16, where such
         a sum overflows. Every process gets the same."""
         if self.precision != "fp16":
             return 1.0
-        whole = float(self._over_processes(weight.detach().float().clone()))
+        whole = float(self.over_processes(weight.detach().float().clone()))
         return 2.0 ** -round(math.log2(max(whole, 1.0)))
 
     def sums(self, values: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Scalars by name, each summed over all processes; every process must ask for the same names in one order."""
         stacked = torch.stack([value.to(self.device, self.wide) for value in values.values()])
-        return dict(zip(values, self._over_processes(stacked).tolist(), strict=True))
+        return dict(zip(values, self.over_processes(stacked).tolist(), strict=True))
 
     def of_first(self, value: Any) -> Any:
         """The first process's value in every process, so that all decide alike."""
@@ -168,7 +198,8 @@ class Runtime:
             self.fabric.barrier()
             torch.distributed.destroy_process_group()
 
-    def _over_processes(self, values: torch.Tensor) -> torch.Tensor:
+    def over_processes(self, values: torch.Tensor) -> torch.Tensor:
+        """Summed over all processes."""
         return values if self.world == 1 else self.fabric.all_reduce(values, reduce_op="sum")  # type: ignore[return-value]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from kaname.errors import InputError
+from kaname.errors import require, require_range
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 SAVE_EVERY = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|min|minutes?|steps?)?$")
@@ -25,12 +25,11 @@ class TrainSettings:
         optimizer: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9).
         lr: peak learning rate.
         weight_decay: decoupled for ``adamw``, L2 for the others.
-        schedule: ``cosine`` to ``lr * final_lr``; ``step`` multiplies by ``step_factor`` at ``step_epochs``;
-            ``plateau`` multiplies by ``plateau_factor`` after ``plateau_patience`` epochs without a better
-            validation loss; ``constant``.
+        schedule: ``cosine`` to ``lr * final_lr``; ``step`` by ``step_factor`` at ``step_epochs``; ``plateau`` by
+            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss; ``constant``.
         warmup_epochs: linear rise of the learning rate at the start, in epochs (fractions allowed).
         final_lr: share of ``lr`` at the end of ``cosine``.
-        step_epochs: epochs after which ``step`` lowers the rate.
+        step_epochs: epochs after which ``step`` lowers the rate; by default two thirds and eight ninths of all.
         step_factor: factor of each step.
         plateau_patience: epochs without a better validation loss after which ``plateau`` lowers the rate.
         plateau_factor: factor of each lowering.
@@ -47,8 +46,17 @@ class TrainSettings:
         cache_views: of a frozen backbone: train on so many stored augmented views of each image instead of augmenting
             anew in every epoch; 0 augments anew. Features of unaugmented images are always stored.
         cache_budget: gigabytes that stored features may take (folder: ``$KANAME_CACHE``); 0 stores nothing.
+        amp: false is another word for ``precision: fp32``.
+        logger: where figures go beside ``log.csv``: ``tensorboard``, ``wandb`` (an extra) or ``none``.
+        log_dir: folder of the logger's files; default: ``tb`` in the run's folder.
+        ckpt_dir: folder of the run where ``--out-dir`` does not name one.
         save_every: also save ``last.pt`` inside an epoch: ``"10"`` or ``"10m"`` minutes, ``"200steps"``; "" = no.
     """
+
+    aliases: ClassVar[Mapping[str, str]] = {
+        "optimizer.name": "optimizer", "optimizer.lr": "lr", "optimizer.weight_decay": "weight_decay",
+        "scheduler.name": "schedule", "scheduler.warmup_epochs": "warmup_epochs", "grad_clip": "clip",
+    }  # fmt: skip
 
     epochs: int = 50
     batch_size: int = 8
@@ -75,54 +83,35 @@ class TrainSettings:
     limit: int = 0
     cache_views: int = 0
     cache_budget: float = 20.0
+    amp: bool = True
+    logger: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    log_dir: Path | None = None
+    ckpt_dir: Path | None = None
     save_every: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "devices"):
-            require(getattr(self, name) >= 1, f"train.{name} must be at least 1, got {getattr(self, name)}")
-        for name in (
-            "weight_decay",
-            "warmup_epochs",
-            "final_lr",
-            "clip",
-            "early_stop",
-            "limit",
-            "cache_views",
-            "cache_budget",
-            "seed",
-            "plateau_patience",
-        ):
-            value = getattr(self, name)
-            require(math.isfinite(value) and value >= 0, f"train.{name} must not be negative, got {value}")
-        require(math.isfinite(self.lr) and self.lr > 0, f"train.lr must be positive, got {self.lr}")
-        require(self.final_lr <= 1, f"train.final_lr is a share of train.lr and at most 1, got {self.final_lr}")
-        require(
-            all(epoch > 0 for epoch in self.step_epochs), f"train.step_epochs must be positive, got {self.step_epochs}"
-        )
-        require(0 <= self.ema < 1, f"train.ema must lie in 0..1 (1 excluded), got {self.ema}")
-        require(self.num_workers >= -1, f"train.num_workers must be at least -1, got {self.num_workers}")
-        for name in ("step_factor", "plateau_factor"):
-            require(0 < getattr(self, name) <= 1, f"train.{name} must lie in 0..1, got {getattr(self, name)}")
-        require(
-            bool(re.match(r"^(auto|cpu|mps|cuda(:\d+)?)$", self.device)),
-            f"train.device is {self.device!r}",
-            "use auto, cpu, cuda, cuda:N or mps",
-        )
+        exact = self.amp or self.precision in ("auto", "fp32")
+        require(exact, f"amp is false and precision is {self.precision}", "set one of them")
+        object.__setattr__(self, "precision", self.precision if self.amp else "fp32")
+        require_range(self, "epochs batch_size accumulate devices", 1)
+        require_range(self, "early_stop limit cache_views seed plateau_patience weight_decay warmup_epochs", 0)
+        require_range(self, "final_lr clip cache_budget", 0)
+        require_range(self, "lr", 0, above=True)
+        require(self.final_lr <= 1, f"final_lr is a share of lr and at most 1, got {self.final_lr}")
+        require(min(self.step_epochs, default=1) > 0, f"step_epochs must be positive, got {self.step_epochs}")
+        require(0 <= self.ema < 1, f"ema must lie in 0..1 (1 excluded), got {self.ema}")
+        require_range(self, "num_workers", -1)
+        require_range(self, "step_factor plateau_factor", 0, 1, above=True)
+        known = re.match(r"^(auto|cpu|mps|cuda(:\d+)?)$", self.device)
+        require(known is not None, f"device is {self.device!r}", "use auto, cpu, cuda, cuda:N or mps")
         self.saving()
 
     def saving(self) -> tuple[float, int]:
         """``save_every`` as (seconds, optimiser steps); 0 stands for never."""
-        if not self.save_every:
-            return 0.0, 0
-        match = SAVE_EVERY.match(self.save_every.strip())
-        if match is None or float(match[1]) <= 0:
-            raise InputError(
-                f"train.save_every is {self.save_every!r}",
-                remedy="write minutes (10 or 10m) or optimiser steps (200steps)",
-            )
-        if (match[2] or "").startswith("step"):
-            return 0.0, max(1, int(float(match[1])))
-        return 60 * float(match[1]), 0
+        count, unit = match.groups() if (match := SAVE_EVERY.match(self.save_every.strip())) else ("0", "")
+        fine = not self.save_every or float(count) > 0
+        require(fine, f"save_every is {self.save_every!r}", "write minutes (10 or 10m) or optimiser steps (200steps)")
+        return (0.0, max(1, int(float(count)))) if (unit or "").startswith("step") else (60 * float(count), 0)
 
 
 @dataclass(frozen=True)
@@ -135,8 +124,6 @@ class RunOptions:
         init: checkpoint whose weights alone are taken.
         dry_run: build everything, put one batch through, print shapes, write nothing.
         command: the command line, for the report.
-        logger: where figures go beside ``log.csv``: ``tensorboard``, ``wandb`` (an extra) or ``none``.
-        log_dir: folder of the logger's files; default: ``tb`` in ``out_dir``.
     """
 
     out_dir: Path
@@ -144,11 +131,3 @@ class RunOptions:
     init: Path | None = None
     dry_run: bool = False
     command: str = ""
-    logger: Literal["tensorboard", "wandb", "none"] = "tensorboard"
-    log_dir: Path | None = None
-
-
-def require(condition: bool, reason: str, remedy: str | None = None) -> None:
-    """Raise :class:`InputError` unless ``condition`` holds."""
-    if not condition:
-        raise InputError(reason, remedy=remedy)

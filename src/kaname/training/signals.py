@@ -10,7 +10,7 @@ from typing import Any
 class Interrupted(Exception):
     """A signal asked the run to stop and its state is saved; ``code`` is the exit code (130 Ctrl-C, 143 SIGTERM).
 
-    Of many processes one has a message, the others end in silence.
+    Only one of many processes prints a message; the others end silently.
     """
 
     def __init__(self, number: int, message: str = "") -> None:
