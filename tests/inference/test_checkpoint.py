@@ -33,7 +33,7 @@ def written(path: Path, *, training: dict[str, Any] | None = None, **changes: An
 def test_round_trip(tmp_path: Path) -> None:
     path = written(tmp_path / "model.pt", training={"step": 3})
     found = checkpoint.load(path, recipe="gauge")
-    assert found.card == {**CARD, "format": cards.FORMAT, "version": cards.VERSION}
+    assert found.card.items() >= {**CARD, "format": cards.FORMAT, "version": cards.VERSION}.items()
     assert torch.equal(found.model["weight"], torch.arange(6.0)) and found.training == {"step": 3}
     assert checkpoint.load(written(tmp_path / "b.pt")).training is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.pt", "model.pt"]
@@ -71,7 +71,7 @@ def test_an_interrupt_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_folder_that_vanished(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none/last\.pt: the checkpoint cannot be written \(No such file"):
+    with pytest.raises(InputError, match=r"none/last\.pt: cannot be written \(No such file"):
         written(tmp_path / "none" / "last.pt")
 
 
@@ -109,8 +109,8 @@ def damage(kind: str, path: Path) -> None:
             "object inside": {"card": json.dumps(card), "model": {}, "more": Evil()},
             "no card": {"weight": torch.ones(2)},
             "a tensor": torch.ones(2), "no weights": {"card": json.dumps(card)},
-            "weights that are none": {"card": json.dumps(card), "model": {"a": 3}},
-            "training that is none": {"card": json.dumps(card), "model": {}, "training": 3},
+            "malformed weights": {"card": json.dumps(card), "model": {"a": 3}},
+            "malformed training": {"card": json.dumps(card), "model": {}, "training": 3},
         }  # fmt: skip
         torch.save(objects[kind], path)
 
@@ -124,7 +124,7 @@ DAMAGES = {
     "foreign card": "not kaname's", "newer version": "newer kaname", "version as a word": "newer kaname",
     "field missing": "lacks the field 'channels'", "field of another type": "'config' is not a dict",
     "size of one": "'input_size'", "size of words": "'input_size'", "no weights": "no weights",
-    "weights that are none": "no weights", "training that is none": "training is damaged",
+    "malformed weights": "no weights", "malformed training": "training is damaged",
 }  # fmt: skip
 
 
@@ -167,6 +167,40 @@ def test_weights_that_do_not_fit_leave_the_network_alone(tmp_path: Path, change:
     with pytest.raises(InputError, match=part):
         checkpoint.load_weights(model, checkpoint.load(tmp_path / "a.pt"))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+NAMED = {"key": "state_dict", "names": [["first.", "backbone.stem."], ["first.bias", "b"], ["last.", "head.0."]],
+         "without": ["norm.running_mean"]}  # fmt: skip
+
+
+def test_weights_under_the_names_of_another_library(tmp_path: Path) -> None:
+    """The card says the key, the names and what is left out; what is read back are our own."""
+    torch.manual_seed(0)
+    net, other = Net(), Net()
+    net.norm.running_mean += 3
+    path = tmp_path / "best.pth"
+    checkpoint.save(path, card={**CARD, "weights": NAMED}, model=net.state_dict(), training=None)
+    raw = torch.load(path, weights_only=True)
+    assert set(raw) == {"card", "state_dict"}
+    assert {"backbone.stem.weight", "b", "head.0.bias", "norm.weight"} <= set(raw["state_dict"])
+    assert len(raw["state_dict"]) == len(net.state_dict()) - 1 and "norm.running_mean" not in raw["state_dict"]
+    checkpoint.load_weights(other, checkpoint.load(path))
+    for name, value in net.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value) is (name != "norm.running_mean"), name
+    del raw["state_dict"]["head.0.bias"]
+    torch.save(raw, path)
+    with pytest.raises(InputError, match=r"missing: last\.bias\)"):
+        checkpoint.load_weights(other, checkpoint.load(path))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"key": "card"}, {"names": [["first.", ""], ["last.", ""]]}, {"names": [["first.", "last."]]}],
+)
+def test_names_of_weights_that_cannot_be_read_back(tmp_path: Path, weights: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="cannot be read back"):
+        checkpoint.save(tmp_path / "a.pt", card={**CARD, "weights": weights}, model=Net().state_dict(), training=None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_card_of_a_run_holds_its_configuration(tmp_path: Path) -> None:

@@ -11,28 +11,32 @@ import numpy as np
 import pytest
 
 from data.test_video import write_video
-from kaname.data.video import Frame
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import write_image
-from kaname.inference.model import Model, open_runner, pixel_boxes
-from kaname.types import Points, Size, Tracks
+from kaname.geometry.view import View
+from kaname.inference.model import Arrays, Model, Request, open_runner
+from kaname.types import Frame, Masks, Points, Tracks
 
 
-def decode(maps: np.ndarray, back: Affine, size: Size) -> Points:
+def decode(outputs: Arrays, request: Request) -> list[Points]:
     """The brightest cell's top-left corner."""
+    (maps,) = outputs["heatmaps"]
     y, x = np.unravel_index(int(maps[0].argmax()), maps[0].shape)
-    return Points({"a": back.points(np.array([[x, y]], dtype=float))}, {"a": np.ones(1)}, size)
+    found = request.back().points(np.array([[x, y]], dtype=float))
+    return [Points({"a": found}, {"a": np.ones(1)}, request.size) for _ in request.frames]
 
 
 @pytest.fixture
 def model() -> Model:
     """Letterboxes to 8 x 8 and answers with the red channel."""
 
-    def runner(images: np.ndarray) -> np.ndarray:
+    def runner(inputs: Arrays) -> Arrays:
+        assert set(inputs) == {"images"}
+        images = inputs["images"]
         assert images.dtype == np.uint8 and images.ndim == 4
         fit = [Affine.letterbox(image.shape[:2], (8, 8)).image(image, (8, 8))[..., 0] / 255 for image in images]
-        return np.stack(fit)[:, None].astype(np.float32)
+        return {"heatmaps": np.stack(fit)[:, None].astype(np.float32)}
 
     return Model({"input_size": [8, 8]}, runner, decode)
 
@@ -134,39 +138,23 @@ def test_a_folder_with_other_files(model: Model, tmp_path: Path) -> None:
         found = model.predict(tmp_path)
     assert isinstance(found, list) and [points.size for points in found] == [(32, 32), (16, 32)]
     assert [str(one.message) for one in warned] == [
-        f"left out of {tmp_path}, no images by their names: Thumbs.db, clip.mp4, labels.json, points.npy"
+        f"left out of {tmp_path}, not images by their names: Thumbs.db, clip.mp4, labels.json, points.npy"
     ]
     assert warned[0].filename == __file__
-
-
-@pytest.mark.parametrize(
-    ("boxes", "part"),
-    [
-        (np.zeros((2, 6)), r"\(N, 4\) finite numbers, got \(2, 6\)"), ([[1, 2, 3]], r"got \(1, 3\)"),
-        (["a"], "numbers"), ([[0, 0, np.nan, 4]], "finite"), ([[5, 5, 5, 9]], "no pixel"), ([[9, 9, 2, 2]], "no pixel"),
-        ([[40, 0, 50, 9]], "no pixel inside the image of 32 x 16"), ([[1, 2], [3, 4, 5, 6]], "numbers"),
-    ],
-)  # fmt: skip
-def test_boxes_that_are_none(boxes: Any, part: str) -> None:
-    with pytest.raises(InputError, match=part):
-        pixel_boxes(boxes, (16, 32))
-
-
-def test_boxes_grow_to_whole_pixels_and_stay_inside() -> None:
-    assert pixel_boxes([[-3, 1.2, 40.0, 7.9]], (16, 32)).tolist() == [[0, 1, 32, 8]]
 
 
 @pytest.fixture
 def window() -> Model:
     """Of three frames: its maps are their red channels, so a frame's answer is its own only if order is kept."""
 
-    def runner(images: np.ndarray) -> np.ndarray:
-        parts = np.split(images, 3, axis=3)
-        return np.concatenate([part[..., :1] for part in parts], axis=3).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    def runner(inputs: Arrays) -> Arrays:
+        reds = [part[..., :1] for part in np.split(inputs["images"], 3, axis=3)]
+        return {"heatmaps": np.concatenate(reds, axis=3).transpose(0, 3, 1, 2).astype(np.float32) / 255}
 
-    def brightness(maps: np.ndarray, back: Affine, size: Size) -> Points:
-        assert maps.shape[0] == 1
-        return Points({"a": np.array([[float(maps.max()), 0.0]])}, {"a": np.ones(1)}, size)
+    def brightness(outputs: Arrays, request: Request) -> list[Points]:
+        (maps,) = outputs["heatmaps"]
+        assert len(maps) == len(request.frames) == 3
+        return [Points({"a": np.array([[float(one.max()), 0.0]])}, {"a": np.ones(1)}, request.size) for one in maps]
 
     return Model({"input_size": [8, 8], "frames": 3}, runner, brightness)
 
@@ -212,7 +200,7 @@ def test_windows_that_are_none(window: Model) -> None:
 def test_memory_stays_flat_over_ten_thousand_frames(frames: int) -> None:
     """What is answered is written and let go: 10,000 frames of 147 kB are 1.5 GB."""
     maps = np.zeros((1, frames, 9, 16), np.float32)
-    model = Model({"input_size": [144, 256], "frames": frames}, lambda images: maps, decode)
+    model = Model({"input_size": [144, 256], "frames": frames}, lambda inputs: {"heatmaps": maps}, decode)
 
     def source(count: int) -> Iterator[Frame]:
         for number in range(count):
@@ -243,3 +231,87 @@ def test_a_runner_by_the_kind_of_file(tmp_path: Path, model: Model) -> None:
     with pytest.raises(InputError, match="does not exist"):
         open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cpu")
     assert opened == ["cuda:1"], "an export is never given to the loader of checkpoints"
+
+
+# ---- networks that take boxes, and further inputs
+
+
+@pytest.fixture
+def cropper() -> Model:
+    """Square crops of boxes of two frames: finds the brightest cell of the last frame in each."""
+    view = View("crop", (16, 16), factor=2)
+
+    def runner(inputs: Arrays) -> Arrays:
+        (image,), boxes = inputs["images"], inputs["boxes"]
+        assert boxes.dtype == np.float32 and image.shape[2] == 6 and len(boxes)
+        seen = [view.into(image.shape[:2], box).image(np.ascontiguousarray(image[..., 3]), (16, 16)) for box in boxes]
+        return {"heatmaps": np.stack(seen)[:, None].astype(np.float32)}
+
+    def brightest(outputs: Arrays, request: Request) -> list[Points]:
+        assert request.boxes is not None and len(outputs["heatmaps"]) == len(request.boxes)
+        rows = []
+        for (cells,), box in zip(outputs["heatmaps"], request.boxes, strict=True):
+            y, x = np.unravel_index(int(cells.argmax()), cells.shape)
+            rows.append(request.back(box).points([[x, y]])[0])
+        answer = Points({"a": np.array(rows).reshape(-1, 2)}, {"a": np.ones(len(rows))}, request.size)
+        return [answer] * len(request.frames)
+
+    return Model({"view": view.to_dict(), "frames": 2}, runner, brightest)
+
+
+def test_boxes_of_a_network_that_takes_them(cropper: Model) -> None:
+    """They may leave the image, one answer has a row for each, and they hold for every frame of a video."""
+    images = [spot(64, 64, 40, 24)] * 3
+    assert cropper.takes_boxes and cropper.input_size == (16, 16)
+    tracks = cropper.predict(images, boxes=[[36, 20, 52, 36], [30, -10, 70, 40.5]])
+    assert isinstance(tracks, Tracks) and len(tracks.points) == 3
+    assert all(np.abs(points.xy["a"] - (40, 24)).max() <= 6 for points in tracks.points)
+    assert np.abs(tracks.points[0].xy["a"][0] - (40, 24)).max() <= 2
+    whole = cropper.predict(images)
+    assert isinstance(whole, Tracks) and whole.points[0].xy["a"].shape == (1, 2)
+    none = cropper.predict(images, boxes=[])
+    assert isinstance(none, Tracks) and none.points[2].xy["a"].shape == (0, 2)
+    with pytest.raises(InputError, match=r"finite numbers, got \(2, 6\)"):
+        cropper.predict(images, boxes=np.zeros((2, 6)))
+
+
+def test_what_else_a_network_is_fed_and_masks_of_a_part() -> None:
+    """A recipe's own feed; masks for a box come back in pixels of the image."""
+    card = {"input_size": [8, 8], "inputs": {"images": {"shape": [None, None, 3], "dtype": "uint8"},
+                                             "flow": {"shape": [2, 8, 8]}}}  # fmt: skip
+    boxes = np.array([[1.0, 2.0, 5.0, 6.0]])
+
+    def answer(outputs: Arrays, request: Request) -> list[Masks]:
+        assert outputs["flow"].shape == (1, 2, 8, 8)
+        return [Masks(np.ones((1, 2, 4, 4), np.float32), boxes, ("none", "person"), request.size)]
+
+    def feed(request: Request) -> Arrays:
+        return {"images": request.image[None], "flow": np.zeros((1, 2, 8, 8), np.float32)}
+
+    model = Model(card, lambda inputs: inputs, answer, feed)
+    assert not model.takes_boxes
+    found = model.predict(np.zeros((30, 40, 3), np.uint8), boxes=[[10, 20, 30, 30]])
+    assert isinstance(found, list) and isinstance(found[0], Masks) and found[0].size == (30, 40)
+    assert found[0].boxes.tolist() == [[11.0, 22.0, 15.0, 26.0]]
+
+
+@pytest.mark.parametrize(("frames", "step"), [(2, 1), (3, 1), (3, 2)])
+def test_windows_that_move_on_by_fewer_frames_than_they_have(frames: int, step: int) -> None:
+    """The first window is asked for all of its frames, each after it for the new ones; boxes may be found by frame."""
+    asked: list[tuple[list[int], int | None, float]] = []
+
+    def answer(outputs: Arrays, request: Request) -> list[Points]:
+        assert request.boxes is not None
+        numbers = [frame.index for frame in request.frames]
+        asked.append((numbers, request.wanted, float(request.boxes[0, 0])))
+        wanted = numbers[-(request.wanted or frames) :]
+        return [Points({"a": np.array([[number, 0.0]])}, {"a": np.ones(1)}, request.size) for number in wanted]
+
+    card = {"view": View("crop", (8, 8)).to_dict(), "frames": frames, "step": step}
+    model = Model(card, lambda inputs: {"heatmaps": inputs["boxes"]}, answer)
+    video = [Frame(number, 0.0, np.zeros((8, 8, 3), np.uint8)) for number in range(6)]
+    found = list(model.stream(iter(video), lambda frame: [[frame.index, 0, 9, 9]]))
+    assert [(frame.index, points.xy["a"][0, 0]) for frame, points in found] == [(n, n) for n in range(6)]
+    assert asked[0] == (list(range(frames)), frames, frames - 1)
+    assert all(wanted in (step, 1) and box == numbers[-1] for numbers, wanted, box in asked[1:])
+    assert len(asked) == 1 + -(-(6 - frames) // step)

@@ -1,29 +1,106 @@
-"""The self-description inside every checkpoint and export, and what makes one acceptable. No torch."""
+"""The self-description inside every checkpoint and export, and what makes one acceptable. No torch.
+
+A card is a plain dict. Besides what recipes add, version 2 has
+
+- ``recipe``, ``config``, ``backbone``; ``channels`` and ``input_size`` (those of the first head and of the view);
+- ``view``: how a picture or a box becomes the input (`View.to_dict`);
+- ``inputs``: ``{name: {shape, dtype, batch}}``, what a file is fed (`kaname.types.Input`);
+- ``heads``: ``{name: {channels, activation, groups}}``, what it answers (`kaname.types.Head`);
+- ``grid``: how the cells of its maps lie in the input (`Grid.to_dict`), where it has maps;
+- ``frames``, ``step``: of a network of video, the frames of a window and by how many it moves on (by default all);
+- ``weights``: ``{key, names, without}``, how the tensors of a checkpoint are called (`Weights`).
+
+What a file lacks, as those of version 1 do, is filled in when it is read: images letterboxed to ``input_size``, one
+sigmoid head ``heatmaps`` of the ``channels``. Only this file knows that; all others ask it for the typed values.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError
+from kaname.geometry.grid import Grid
+from kaname.geometry.view import View
+from kaname.types import Head, Input
 
 FORMAT = "kaname-checkpoint"
-VERSION = 1
-FIELDS: Mapping[str, type] = {
-    "recipe": str, "config": dict, "input_size": list, "channels": list, "backbone": dict,
-}  # fmt: skip
+VERSION = 2
+FIELDS: Mapping[str, type] = {"recipe": str, "config": dict, "input_size": list, "channels": list, "backbone": dict}
 FOREIGN = "use a file that kaname wrote"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How the tensors of a network are called in its checkpoint.
+
+    Attributes:
+        key: of the tensors in the file.
+        names: pairs of a beginning of our names and what stands for it in the file.
+        without: our names of buffers that are left out, because building the network makes them again.
+    """
+
+    key: str = "model"
+    names: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
+
+
+def described(inputs: Mapping[str, Input], heads: Mapping[str, Head]) -> dict[str, Any]:
+    """The fields ``inputs``, ``heads`` and ``channels`` of a network's card."""
+    named = {name: {**asdict(head), "channels": list(head.channels)} for name, head in heads.items()}
+    fed = {name: {**asdict(value), "shape": list(value.shape)} for name, value in inputs.items()}
+    return {"inputs": fed, "heads": named, "channels": list(next(iter(heads.values())).channels)}
+
+
+def view_of(card: Mapping[str, Any]) -> View:
+    """How a picture or a box becomes the input."""
+    return View.from_dict(card["view"]) if "view" in card else View("letterbox", tuple(card["input_size"]))
+
+
+def grid_of(card: Mapping[str, Any]) -> Grid:
+    """How the cells of the maps lie in the input."""
+    if "grid" in card:
+        return Grid.from_dict(card["grid"])
+    return Grid.between(view_of(card).input_size, tuple(card["heatmap_size"])) if "heatmap_size" in card else Grid()
+
+
+def heads_of(card: Mapping[str, Any]) -> dict[str, Head]:
+    """What a file answers, by name."""
+    if "heads" not in card:
+        return {"heatmaps": Head(list(card.get("channels", ())))}
+    return {name: Head(**values) for name, values in card["heads"].items()}
+
+
+def inputs_of(card: Mapping[str, Any]) -> dict[str, Input]:
+    """What a file is fed, by name; a crop takes boxes."""
+    given = card.get("inputs") or {"images": {"shape": [None, None, 3 * card.get("frames", 1)], "dtype": "uint8"}}
+    inputs = {name: Input(**values) for name, values in given.items()}
+    if view_of(card).fit == "crop" and "images" in inputs:
+        inputs.setdefault("boxes", Input((4,), batch="boxes"))
+    return inputs
+
+
+def weights_of(card: Mapping[str, Any]) -> Weights:
+    """How the tensors of a checkpoint are called."""
+    values = card.get("weights", {})
+    names = tuple((str(own), str(theirs)) for own, theirs in values.get("names", ()))
+    return Weights(str(values.get("key", "model")), names, tuple(values.get("without", ())))
+
+
+TYPED = {"view": view_of, "grid": grid_of, "heads": heads_of, "inputs": inputs_of, "weights": weights_of}
 
 
 def write(card: Mapping[str, Any]) -> str:
     """A card as JSON text, with its format and version."""
-    return json.dumps({"format": FORMAT, "version": VERSION, **card}, ensure_ascii=False, sort_keys=True)
+    size = {"input_size": list(view_of(card).input_size)} if "view" in card else {}
+    return json.dumps({**size, **card, "format": FORMAT, "version": VERSION}, ensure_ascii=False, sort_keys=True)
 
 
 def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
-    """A card from its JSON text.
+    """A card from its JSON text, as one of the newest version.
 
     Raises:
         InputError: not Kaname's, of a newer version, with a field missing or of another type, or of another recipe
@@ -47,10 +124,17 @@ def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
     sizes = card["input_size"]
     if len(sizes) != 2 or not all(type(side) is int and side > 0 for side in sizes):
         raise InputError("the card's field 'input_size' is not (height, width)", path=path, remedy=FOREIGN)
+    for name, typed in TYPED.items():
+        try:
+            typed(card)
+        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"the card's field {name!r} cannot be read ({error})", path=path, remedy=FOREIGN
+            ) from error
     if recipe is not None and card["recipe"] != recipe:
         raise InputError(
             f"of the recipe {card['recipe']!r}, not of {recipe!r}",
             path=path,
             remedy=f"use `kaname {card['recipe']} ...` or another file",
         )
-    return card
+    return {"view": view_of(card).to_dict(), **described(inputs_of(card), heads_of(card)), **card, "version": VERSION}

@@ -1,20 +1,19 @@
 """Files that describe themselves: written atomically, read with ``weights_only=True``, refused when anything is off.
 
 A checkpoint is a ``torch.save`` file of plain types: ``card`` (JSON text: recipe, resolved configuration, sizes,
-channels, versions, ...), ``model`` (tensors) and, in ``last.pt``, ``training`` (optimiser, moving average, position).
+channels, versions, ...), ``model`` (tensors; the card may call it and them otherwise) and, in ``last.pt``, ``training``
+(optimiser, moving average, position).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickletools
 import struct
 import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,9 @@ from typing import Any
 import torch
 
 from kaname.errors import InputError
+from kaname.files import whole_file
 from kaname.inference import card as cards
+from kaname.inference.card import weights_of
 
 
 @dataclass(frozen=True)
@@ -38,68 +39,53 @@ class Checkpoint:
 def save(
     path: Path, *, card: Mapping[str, Any], model: Mapping[str, torch.Tensor], training: Mapping[str, Any] | None
 ) -> None:
-    """Write a checkpoint; at ``path`` stands the old file or the whole new one, never a part.
+    """Write a checkpoint; ``path`` is the old file or the whole new one, never a part.
+
+    Args:
+        model: the network's state, called as its card's ``weights`` say.
 
     Raises:
-        InputError: the folder is missing, read-only or full.
+        InputError: the folder is missing, read-only or full; names that could not be read back.
     """
-    content: dict[str, Any] = {"card": cards.write(card), "model": dict(model)}
+    weights = weights_of(card)
+    kept = {name: value for name, value in model.items() if name not in weights.without}
+    named = _renamed(kept, weights.names)
+    if weights.key in ("card", "training") or list(_renamed(named, weights.names, back=True)) != list(kept):
+        raise InputError("the card's names of weights cannot be read back", path=path, remedy=f"got {weights}")
+    content: dict[str, Any] = {"card": cards.write(card), weights.key: named}
     if training is not None:
         content["training"] = dict(training)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    remedy = "free space or choose another --out-dir"
     try:
-        with partial.open("wb") as file:
+        with whole_file(path, "wb", durable=True, remedy=remedy) as file:
             torch.save(_interned(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _settle(path.parent)
-    except (OSError, RuntimeError) as error:
-        # The fault of a loader process is raised wherever this one happens to be.
-        if "DataLoader worker" in str(error):
+    except RuntimeError as error:  # torch has its own complaint about a failed write
+        if "DataLoader worker" in str(error):  # the fault of a loader process is raised wherever this one happens to be
             raise
-        raise InputError(
-            f"the checkpoint cannot be written ({_reason(error)})", path=path,
-            remedy="free space or choose another --out-dir",
-        ) from error  # fmt: skip
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        reason = error.__context__.strerror if isinstance(error.__context__, OSError) else str(error).split("\n")[0]
+        raise InputError(f"cannot be written ({reason})", path=path, remedy=remedy) from error
 
 
-def _reason(error: OSError | RuntimeError) -> str:
-    """What the system said; torch answers a failed write with its own complaint about it."""
-    for found in (error, error.__context__):
-        if isinstance(found, OSError):
-            return found.strerror or str(found)
-    return str(error).split("\n")[0]
+def _renamed(
+    tensors: Mapping[str, torch.Tensor], names: Sequence[tuple[str, str]], *, back: bool = False
+) -> dict[str, torch.Tensor]:
+    """The tensors under the names that a file has for them, or ``back`` under our own; the longest beginning counts."""
+    pairs = sorted((pair[::-1] if back else pair for pair in names), key=lambda pair: -len(pair[0]))
+    result: dict[str, torch.Tensor] = {}
+    for name, value in tensors.items():
+        old, new = next((pair for pair in pairs if name.startswith(pair[0])), ("", ""))
+        result[new + name.removeprefix(old)] = value
+    return result
 
 
 def _interned(value: Any) -> Any:
     """The same values with every text interned: a text that is one object in two places is written once, one that is
-    equal twice is written twice, so that the bytes would tell a resumed run from one that was not."""
+    equal twice is written twice, and then the bytes of a resumed run would differ from those of one that was not."""
     if isinstance(value, dict):
         return {_interned(key): _interned(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_interned(item) for item in value)
     return sys.intern(value) if type(value) is str else value
-
-
-def _settle(folder: Path) -> None:
-    """Make the new name survive a power cut, where the system lets folders be synchronised."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def sweep(folder: Path) -> None:
-    """Remove the partial files that killed processes left behind."""
-    for path in folder.glob(".*.partial"):
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
@@ -123,12 +109,13 @@ def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
             "this file holds tensors but no kaname card", path=path, remedy="use a checkpoint that kaname wrote"
         )
     card = cards.read(content["card"], path, recipe)
-    model, training = content.get("model"), content.get("training")
+    weights, training = weights_of(card), content.get("training")
+    model = content.get(weights.key)
     if not isinstance(model, dict) or not all(isinstance(value, torch.Tensor) for value in model.values()):
         raise InputError("the checkpoint holds no weights", path=path, remedy="use a whole checkpoint")
     if not isinstance(training, (dict, type(None))):
         raise InputError("the state of the training is damaged", path=path, remedy="take its weights with --init")
-    return Checkpoint(path=path, card=card, model=model, training=training)
+    return Checkpoint(path=path, card=card, model=_renamed(model, weights.names, back=True), training=training)
 
 
 def _refuse_damage(path: Path) -> None:
@@ -147,48 +134,44 @@ def _refuse_damage(path: Path) -> None:
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Put the weights into ``model``; every name and shape must fit, or nothing is loaded.
 
+    Buffers that the card says are left out stay as the network was built.
+
     Raises:
         InputError: naming the first tensors that are missing, unexpected or of another shape.
     """
     own = model.state_dict()
-    missing = sorted(set(own) - set(checkpoint.model))
-    surplus = sorted(set(checkpoint.model) - set(own))
-    shapes = [
-        f"{name} {tuple(checkpoint.model[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in checkpoint.model and checkpoint.model[name].shape != value.shape
-    ]
-    types = [
-        f"{name} {checkpoint.model[name].dtype} instead of {value.dtype}"
-        for name, value in own.items()
-        if name in checkpoint.model and checkpoint.model[name].dtype != value.dtype
-    ]
-    kinds = (
-        ("missing", missing), ("not part of the network", surplus), ("other shape", shapes), ("other type", types),
-    )  # fmt: skip
-    problems = [f"{kind}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" for kind, names in kinds if names]
-    if problems:
+    left_out = weights_of(checkpoint.card).without
+    given = {**{name: value for name, value in own.items() if name in left_out}, **checkpoint.model}
+    both = [(name, given[name], value) for name, value in own.items() if name in given]
+    problems = {
+        "missing": sorted(set(own) - set(given)),
+        "not part of the network": sorted(set(given) - set(own)),
+        "other shape": [f"{n} {tuple(a.shape)} instead of {tuple(b.shape)}" for n, a, b in both if a.shape != b.shape],
+        "other type": [f"{name} {a.dtype} instead of {b.dtype}" for name, a, b in both if a.dtype != b.dtype],
+    }
+    each = [f"{kind}: {', '.join(names[:3])}{' ...' if names[3:] else ''}" for kind, names in problems.items() if names]
+    if each:
         raise InputError(
-            f"the weights do not fit the network ({'; '.join(problems)})",
+            f"the weights do not fit the network ({'; '.join(each)})",
             path=checkpoint.path,
             remedy="use a checkpoint of the same configuration",
         )
-    model.load_state_dict(dict(checkpoint.model))
+    model.load_state_dict(given)
 
 
 def newest(folder: Path, names: tuple[str, ...], recipe: str, notice: Callable[[str], None]) -> Checkpoint | None:
     """The newest whole checkpoint of ``folder`` that can be resumed, or ``None`` where there is none yet.
 
-    Looked at are ``names`` and whatever else ends like them. ``notice`` is told of every damaged file that is passed
-    over.
+    It looks at ``names`` and at every other file with their endings, and calls ``notice`` with a line for each
+    damaged file that it skips.
 
     Raises:
         InputError: all there is of the first of ``names`` is a damaged file: starting afresh would overwrite the run.
     """
     endings = {Path(name).suffix for name in names}
-    found = [path for path in folder.glob("*") if path.suffix in endings and path.is_file()]
+    files = [path for path in folder.glob("*") if path.suffix in endings and path.is_file()]
     damaged: InputError | None = None
-    for path in sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name)):
+    for path in sorted(files, key=lambda path: (-path.stat().st_mtime_ns, path.name)):
         try:
             checkpoint = load(path, recipe=recipe)
         except InputError as error:

@@ -7,58 +7,109 @@ a model from an ONNX file predicts with NumPy and onnxruntime alone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kaname.data.formats.files import images_in
-from kaname.data.video import FOLDER_RATE, Frame, folder_frames, frames, is_video
+from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
+from kaname.geometry.boxes import box_rows, pixel_boxes
 from kaname.geometry.image import read_image
+from kaname.geometry.view import View
+from kaname.inference.card import inputs_of, view_of
 from kaname.inference.onnx_runner import OnnxRunner
-from kaname.types import Points, Size, Tracks
+from kaname.types import Answer, Frame, Image, Masks, Size, Tracks
 
-Image = NDArray[np.uint8]
-Maps = NDArray[np.float32]
+Maps: TypeAlias = NDArray[np.float32]
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+Runner: TypeAlias = Callable[[Arrays], Arrays]
+"""A network with its view and its activations: inputs by name to answers by name, each with its batch axis."""
+
 Source = Any  # path, array (h, w, 3) uint8 RGB, or a list of them
 
 
-class Runner(Protocol):
-    """A network with its preprocessing: uint8 RGB ``(B, h, w, 3)`` to maps ``(B, C, H, W)`` in 0..1."""
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a network at once: a window of frames of one size, and boxes where it looks at boxes.
 
-    def __call__(self, images: Image) -> Maps: ...
+    Attributes:
+        frames: as many as the network sees together.
+        view: how they become its input.
+        boxes: ``(N, 4)`` in pixels of the frames; None for a network that looks at whole images.
+        wanted: how many of the last frames are to be answered; None: all.
+    """
+
+    frames: Sequence[Frame]
+    view: View
+    boxes: NDArray[np.float64] | None = None
+    wanted: int | None = None
+
+    @property
+    def size(self) -> Size:
+        """``(height, width)`` of the frames."""
+        height, width = self.frames[0].image.shape[:2]
+        return height, width
+
+    @property
+    def image(self) -> Image:
+        """The frames' channels one after the other, ``(h, w, 3 * frames)``."""
+        images = [frame.image for frame in self.frames]
+        return images[0] if len(images) == 1 else np.concatenate(images, axis=2)
+
+    def back(self, box: ArrayLike | None = None) -> Affine:
+        """The map from pixels of the input to pixels of the frames; of a crop for one of its boxes."""
+        return self.view.into(self.size, box).inverse()
 
 
-ROUNDING_PX = 1e-6
-Decode = Callable[[Maps, Affine, Size], Points]
+Decode: TypeAlias = Callable[[Arrays, Request], list[Any]]
+"""Outputs by name, with their batch axis (1, or N boxes), to an answer for each (wanted) frame of the request."""
+
+Feed: TypeAlias = Callable[[Request], Arrays]
+
+
+def images_and_boxes(request: Request) -> Arrays:
+    """What most networks are fed: ``images`` uint8 ``(1, h, w, 3 * frames)`` and, where there are any, ``boxes``."""
+    given: dict[str, NDArray[Any]] = {"images": request.image[None]}
+    if request.boxes is not None:
+        given["boxes"] = request.boxes.astype(np.float32)
+    return given
 
 
 class Model:
     """What :func:`kaname.load` returns.
 
-    Attributes:
+    Args:
         card: the self-description of the file.
         runner: runs the network.
-        decoder: turns maps into points, given the way back to the original image and its size.
+        decode: turns its outputs into an answer for each frame.
+        feed: what the network is fed for a request; by default images and boxes.
+
+    Attributes:
+        view: how pictures become the input.
         frames: consecutive frames that the network sees at once.
+        step: frames by which that window moves on; fewer than it has, where it answers only its last ones.
         of_video: whether lists and folders are consecutive frames, and answered as ``Tracks``.
+        takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row a box.
     """
 
-    def __init__(self, card: Mapping[str, Any], runner: Runner, decode: Decode) -> None:
-        self.card = card
-        self.runner = runner
-        self.decoder = decode
-        height, width = card["input_size"]
-        self.input_size: Size = (int(height), int(width))
+    def __init__(self, card: Mapping[str, Any], runner: Runner, decode: Decode, feed: Feed | None = None) -> None:
+        self.card, self.runner, self.decode = card, runner, decode
+        self.feed = images_and_boxes if feed is None else feed
+        self.view = view_of(card)
+        self.input_size: Size = self.view.input_size
         self.frames = int(card.get("frames", 1))
+        self.step = int(card.get("step", self.frames))
         self.of_video = "frames" in card
+        self.takes_boxes = "boxes" in inputs_of(card)
 
-    def predict(self, source: Source, boxes: Any = None) -> Points | Tracks | list[Points]:
+    def predict(self, source: Source, boxes: Any = None) -> Answer | Tracks | list[Any]:
         """Answer for an image, a video, or a list of images.
 
         Args:
@@ -67,47 +118,43 @@ class Model:
                 others.
                 For a recipe of video a folder, a list or an array ``(n, h, w, 3)`` are consecutive frames.
             boxes: for one image, ``(N, 4)`` boxes ``(x1, y1, x2, y2)`` in pixels: each is cut out and answered alone.
+                A network that takes boxes itself answers for all of them at once (without any for the whole image),
+                of a video for the same boxes in every frame.
 
         Returns:
-            ``Points`` for an image, a list of ``Points`` for a list, a folder or boxes, ``Tracks`` for a video; always
-            in continuous coordinates of the original image.
+            ``Points`` or ``Masks`` for an image, a list of them for a list, a folder or boxes, ``Tracks`` for a video;
+            always in continuous coordinates of the original image.
 
         Raises:
-            InputError: a source that does not exist, cannot be read or is no RGB uint8 array.
+            InputError: a source that does not exist, cannot be read or is not an RGB uint8 array.
         """
         if isinstance(source, np.ndarray) and source.ndim == 4 and self.of_video:
-            return self._tracks(_listed(list(source)))
+            source = list(source)
         if isinstance(source, np.ndarray):
-            return self._image(source) if boxes is None else self._boxes(source, boxes)
+            return self._image(source, boxes)
         if isinstance(source, (list, tuple)):
-            _refuse_boxes(boxes, "a list")
             if self.of_video:
-                return self._tracks(_listed(source))
+                return self._tracks(_listed(source), boxes, "a list")
+            _refuse_boxes(boxes, "a list")
             return [answer for item in source for answer in _as_list(self.predict(item))]
         if not isinstance(source, (str, PathLike)):
             reason = f"a source is a path, an array or a list of them, got {type(source).__name__}"
             raise InputError(reason, remedy="give a path or a uint8 (height, width, 3) array")
         path = Path(source)
         if path.is_dir():
-            _refuse_boxes(boxes, "a folder")
             if self.of_video:
-                return self._tracks(folder_frames(path))
-            files, others = images_in(path)
-            if not files:
-                raise InputError("the folder holds no image", path=path, remedy="give a folder of images")
-            if others:
-                names = ", ".join(others)
-                warnings.warn(f"left out of {path}, no images by their names: {names}", stacklevel=2)
-            return [self._image(read_image(item)) for item in files]
+                return self._tracks(folder_frames(path), boxes, "a folder")
+            _refuse_boxes(boxes, "a folder")
+            return self._folder(path)
         if is_video(path):
-            _refuse_boxes(boxes, "a video")
-            return self._tracks(frames(path))
-        return self.predict(read_image(path), boxes)
+            return self._tracks(frames(path), boxes, "a video")
+        return self._image(read_image(path), boxes)
 
-    def stream(self, source: Iterator[Frame]) -> Iterator[tuple[Frame, Points]]:
-        """Frame by frame through a video of any length, in flat memory.
+    def stream(self, source: Iterable[Frame], boxes: Any = None) -> Iterator[tuple[Frame, Any]]:
+        """Frame by frame through a video of any length, in flat memory: each frame, without its pixels, and its answer.
 
         Frames in are rows out: where several frames make a window, the last window shares frames with the one before.
+        ``boxes`` are the same in every frame, or a function of a frame (of a window its last) that finds them.
 
         Raises:
             InputError: a video shorter than one window, or frames of different sizes.
@@ -117,8 +164,8 @@ class Model:
         for frame in source:
             _same_size(window, check_image(frame.image), frame.index)
             window, fresh = [*window[-(self.frames - 1) :], frame] if self.frames > 1 else [frame], fresh + 1
-            if fresh == self.frames:
-                yield from self._window(window, fresh)
+            if len(window) == self.frames and fresh >= self.step:
+                yield from self._window(window, fresh, boxes)
                 fresh = 0
         if fresh > 0 and len(window) < self.frames:
             raise InputError(
@@ -126,51 +173,89 @@ class Model:
                 remedy="give a longer video, or a model of a shorter window",
             )
         if fresh:
-            yield from self._window(window, fresh)
+            yield from self._window(window, fresh, boxes)
 
-    def _window(self, window: list[Frame], fresh: int) -> Iterator[tuple[Frame, Points]]:
+    def request(self, images: Sequence[Frame | Image], boxes: Any = None, wanted: int | None = None) -> Request:
+        """A window of frames, or of plain images ``(h, w, 3)``, as the network is asked.
+
+        Raises:
+            InputError: an array that is not an RGB image, or malformed boxes.
+        """
+        window = [image if isinstance(image, Frame) else Frame(n, 0.0, image) for n, image in enumerate(images)]
+        for frame in window:
+            check_image(frame.image)
+        request = Request(window, self.view, wanted=wanted)
+        if not self.takes_boxes:
+            return request
+        height, width = request.size
+        return replace(request, boxes=box_rows([[0, 0, width, height]] if boxes is None else boxes))
+
+    def outputs(self, request: Request) -> dict[str, NDArray[Any]]:
+        """The network's outputs by name, activations applied: what ``decode`` takes."""
+        if request.boxes is None or len(request.boxes):
+            return dict(self.runner(self.feed(request)))
+        # Not every runtime takes an axis without rows.
+        some = self.outputs(replace(request, boxes=np.array([[0.0, 0.0, *request.size[::-1]]])))
+        return {name: value[:0] for name, value in some.items()}
+
+    def answer(self, request: Request) -> list[Any]:
+        """One answer for each frame of the request."""
+        return self.decode(self.outputs(request), request)
+
+    def maps(self, image: Image) -> NDArray[np.float32]:
+        """The main output (see `main_output`) ``(C, H, W)`` of one image, of one window as ``(h, w, 3 * frames)``."""
+        images = np.split(check_image(image, 3 * self.frames), self.frames, axis=2)
+        return main_output(self.outputs(self.request(images)))[0]
+
+    def _window(self, window: list[Frame], fresh: int, boxes: Any) -> Iterator[tuple[Frame, Any]]:
         """The answers for the last ``fresh`` frames of a whole window."""
-        image = np.concatenate([frame.image for frame in window], axis=2)
-        maps = self.maps(image)
-        first = self.frames - fresh
-        for number, frame in enumerate(window[first:], first):
-            own = maps if self.frames == 1 else maps[number : number + 1]
-            bare = Frame(frame.index, frame.seconds, frame.image[:0].copy(), frame.name)  # a view would keep the pixels
-            yield bare, self.decode(own, image.shape[:2])  # type: ignore[arg-type]
+        answers = self.answer(self.request(window, boxes(window[-1]) if callable(boxes) else boxes, fresh))
+        for frame, answer in zip(window[-fresh:], answers[-fresh:], strict=True):
+            yield replace(frame, image=frame.image[:0].copy()), answer  # a view would keep the pixels
 
-    def _tracks(self, source: Iterator[Frame]) -> Tracks:
-        found = list(self.stream(source))
-        return Tracks([f.index for f, _ in found], [f.seconds for f, _ in found], [points for _, points in found])
+    def _tracks(self, source: Iterable[Frame], boxes: Any, what: str) -> Tracks:
+        if not self.takes_boxes:
+            _refuse_boxes(boxes, what)
+        pairs = list(self.stream(source, boxes))
+        return Tracks([f.index for f, _ in pairs], [f.seconds for f, _ in pairs], [answer for _, answer in pairs])
 
-    def maps(self, image: Image) -> Maps:
-        """The raw maps ``(C, H, W)`` of one image (of one window: its frames one after the other), in 0..1."""
-        return self.runner(check_image(image, 3 * self.frames)[None])[0]
+    def _folder(self, path: Path) -> list[Any]:
+        files, others = images_in(path)
+        if not files:
+            raise InputError("the folder holds no image", path=path, remedy="give a folder of images")
+        if others:
+            warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
+        return [self._image(read_image(item)) for item in files]
 
-    def decode(self, maps: Maps, size: Size) -> Points:
-        """Maps of an image of ``size`` to points in its pixels."""
-        return self.decoder(maps, Affine.letterbox(size, self.input_size).inverse(), size)
-
-    def _image(self, image: Image) -> Points:
+    def _image(self, image: Image, boxes: Any = None) -> Any:
         if self.frames > 1:
             raise InputError(
                 f"the model looks at {self.frames} consecutive frames, and this is one image",
                 remedy="give a video, a folder or a list of frames",
             )
-        return self.decode(self.maps(image), check_image(image).shape[:2])  # type: ignore[arg-type]
-
-    def _boxes(self, image: Image, boxes: Any) -> list[Points]:
         check_image(image)
-        answers: list[Points] = []
+        if boxes is None or self.takes_boxes:
+            return self.answer(self.request([image], boxes))[0]
         size: Size = (image.shape[0], image.shape[1])
-        for x1, y1, x2, y2 in pixel_boxes(boxes, size):
-            found = self._image(np.ascontiguousarray(image[y1:y2, x1:x2]))
-            moved = {name: xy + np.array([x1, y1], dtype=np.float64) for name, xy in found.xy.items()}
-            answers.append(Points(xy=moved, scores=found.scores, size=size))
-        return answers
+        corners = pixel_boxes(boxes, size)
+        cut = [np.ascontiguousarray(image[y1:y2, x1:x2]) for x1, y1, x2, y2 in corners]
+        return [_moved(self._image(part), box[:2], size) for part, box in zip(cut, corners, strict=True)]
+
+
+def main_output(outputs: Arrays) -> Maps:
+    """``heatmaps``, or the only output there is (of several without it the first)."""
+    return outputs["heatmaps"] if "heatmaps" in outputs else next(iter(outputs.values()))
+
+
+def _moved(answer: Answer, corner: NDArray[np.int64], size: Size) -> Answer:
+    """An answer for a part of an image as one for the image."""
+    if isinstance(answer, Masks):
+        return replace(answer, boxes=answer.boxes + np.tile(corner, 2), size=size)
+    return replace(answer, xy={name: xy + corner for name, xy in answer.xy.items()}, size=size)
 
 
 def conditions(model: Model) -> dict[str, str | float]:
-    """On what a model ran: device, precision, input size."""
+    """What a model ran on: device, precision, input size."""
     device = getattr(model.runner, "device", None)
     session = getattr(model.runner, "session", None)
     ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
@@ -201,33 +286,6 @@ def open_runner(
     if opened.card.get("recipe") != recipe:
         raise InputError(f"an export of the recipe {opened.card.get('recipe')!r}, not of {recipe!r}", path=path)
     return opened, opened.card
-
-
-def pixel_boxes(boxes: Any, size: Size) -> NDArray[np.int64]:
-    """Boxes ``(N, 4)`` grown to whole pixels and clipped to the image.
-
-    Raises:
-        InputError: not ``(N, 4)``, not finite, or a box without a pixel inside the image.
-    """
-    try:
-        array = np.asarray(boxes, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("boxes must be (N, 4) numbers", remedy="give x1, y1, x2, y2 for each") from error
-    given = array.shape
-    array = array.reshape(-1, 4) if given in ((4,), (0,)) else array
-    if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
-        raise InputError(f"boxes must be (N, 4) finite numbers, got {given}", remedy="give x1, y1, x2, y2 for each")
-    # Percent of a size come back with rounding errors, which must not grow a box by a pixel.
-    low, high = np.floor(array[:, :2] + ROUNDING_PX), np.ceil(array[:, 2:] - ROUNDING_PX)
-    whole = np.concatenate([low, high], axis=1)
-    clipped = np.clip(whole, 0, [size[1], size[0], size[1], size[0]]).astype(np.int64)
-    for box, (x1, y1, x2, y2) in zip(array, clipped, strict=True):
-        if x2 <= x1 or y2 <= y1:
-            raise InputError(
-                f"the box {box.tolist()} has no pixel inside the image of {size[1]} x {size[0]}",
-                remedy="give x1, y1, x2, y2 in pixels",
-            )
-    return clipped
 
 
 def _refuse_boxes(boxes: Any, what: str) -> None:
@@ -261,7 +319,7 @@ def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
         yield Frame(number, number / rate, image)
 
 
-def _as_list(answer: Points | Tracks | Sequence[Points]) -> Sequence[Points]:
-    if isinstance(answer, Points):
-        return [answer]
-    return answer.points if isinstance(answer, Tracks) else answer
+def _as_list(answer: Answer | Tracks | list[Any]) -> Sequence[Any]:
+    if isinstance(answer, Tracks):
+        return answer.points
+    return answer if isinstance(answer, list) else [answer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ from kaname.errors import InputError
 from kaname.inference import card
 
 CARD_KEY = "kaname"
-INPUT, OUTPUT = "images", "heatmaps"
 
 
 class OnnxRunner:
-    """Runs an export: uint8 RGB ``(B, h, w, 3)`` of any size to maps ``(B, C, H, W)``.
+    """Runs an export: arrays by the names of its card's inputs to arrays by the names of its heads.
 
     Args:
         path: the ONNX file.
@@ -48,13 +48,17 @@ class OnnxRunner:
                 "this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`"
             )
         self.card: dict[str, Any] = card.read(text, path)
-        if INPUT not in [i.name for i in self.session.get_inputs()] or OUTPUT not in [
-            o.name for o in self.session.get_outputs()
-        ]:
-            raise InputError(f"has no {INPUT!r} input and {OUTPUT!r} output", path=path, remedy="export it again")
+        self.heads = list(card.heads_of(self.card))
+        for kind, wanted, there in (
+            ("input", card.inputs_of(self.card), self.session.get_inputs()),
+            ("output", self.heads, self.session.get_outputs()),
+        ):
+            for name in wanted:
+                if name not in [value.name for value in there]:
+                    raise InputError(f"has no {name!r} {kind}", path=path, remedy="export it again")
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self.session.run([OUTPUT], {INPUT: images})[0]  # type: ignore[return-value]
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        return dict(zip(self.heads, self.session.run(self.heads, dict(inputs)), strict=True))  # type: ignore[arg-type]
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -1,39 +1,94 @@
-"""A network with its preprocessing and its output function in one module: what predicts, and what is exported."""
+"""A network with its view and its activations in one module: what predicts, and what is exported."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from kaname.data.dataset import reuse_memory
+from kaname.data.loader import reuse_memory
+from kaname.geometry.view import View
+from kaname.inference import checkpoint
+from kaname.inference.card import view_of
 from kaname.inference.device import choose_device
-from kaname.models.preprocess import Letterbox
-from kaname.types import Size
+from kaname.models.preprocess import Preprocess
+from kaname.types import Head
 
 
 class Deployed(nn.Module):
-    """uint8 RGB ``(B, h, w, 3)`` of any size -> probabilities ``(B, C, H, W)`` at the network's input size."""
+    """What a file is fed, by name, to answers by name: `kaname.inference.model.Runner` on tensors.
 
-    def __init__(self, network: nn.Module, size: Size) -> None:
+    ``images`` are uint8 ``(B, h, w, 3 * frames)`` of any size, ``boxes`` ``(N, 4)`` in their pixels; the network sees
+    the images as the view shows them and the boxes in pixels of its input. Its raw outputs go through the activations
+    of its heads.
+
+    Args:
+        network: with ``heads`` and ``inputs``.
+        view: how pictures become its input.
+    """
+
+    def __init__(self, network: nn.Module, view: View) -> None:
         super().__init__()
-        self.letterbox = Letterbox(size)
+        self.preprocess = Preprocess(view)
         self.network = network
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(self.network(self.letterbox(images)))
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        fed = dict(inputs)
+        images, boxes = fed.get("images"), fed.get("boxes")
+        if images is not None and self.preprocess.view.fit == "crop":
+            fed["images"] = self.preprocess(images, fed.pop("boxes", None))
+        elif images is not None:
+            fed["images"] = self.preprocess(images)
+            if boxes is not None:
+                fed["boxes"] = self.preprocess.boxes(boxes, images)
+        raw, heads = self.network(fed), cast(Mapping[str, Head], self.network.heads)
+        return {name: activated(raw[name], head) for name, head in heads.items()}
+
+
+def activated(raw: Tensor, head: Head) -> Tensor:
+    """A head's answer ``(B, C, ...)`` from its raw values.
+
+    ``sigmoid`` and ``none`` go value by value; ``softmax`` over the channels of each of its groups, which lie one after
+    the other.
+    """
+    if head.activation == "sigmoid":
+        return torch.sigmoid(raw)
+    if head.activation == "softmax":
+        return raw.unflatten(1, (head.groups, -1)).softmax(dim=2).flatten(1, 2)
+    return raw
 
 
 class TorchRunner:
     """Runs a :class:`Deployed` module with the contract of ``inference.model.Runner``, in fp32."""
 
-    def __init__(self, network: nn.Module, size: Size, *, device: str = "auto") -> None:
+    def __init__(self, network: nn.Module, view: View, *, device: str = "auto") -> None:
         self.device = choose_device(device)
         if self.device.type == "cpu":
             reuse_memory()
-        self.module = Deployed(network, size).eval().to(self.device)
+        self.module = Deployed(network, view).eval().to(self.device)
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         with torch.inference_mode():
-            return self.module(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float().cpu().numpy()
+            given = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
+            answers = self.module({name: tensor.to(self.device) for name, tensor in given.items()})
+            return {name: tensor.float().cpu().numpy() for name, tensor in answers.items()}
+
+
+def load_runner(
+    path: Path, recipe: str, build: Callable[[Mapping[str, Any]], nn.Module], *, device: str
+) -> tuple[TorchRunner, Mapping[str, Any]]:
+    """A runner and the card of a checkpoint; ``build(card)`` makes its network, whose weights are then those of the
+    file.
+
+    Raises:
+        InputError: an unusable file, a file of another recipe, weights that do not fit.
+    """
+    opened = checkpoint.load(path, recipe=recipe)
+    network = build(opened.card)
+    checkpoint.load_weights(network, opened)
+    return TorchRunner(network, view_of(opened.card), device=device), opened.card

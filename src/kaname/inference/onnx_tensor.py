@@ -1,0 +1,232 @@
+"""Any tensor inside an ONNX file as a feature source: the file of somebody's detector, say. No torch.
+
+The graph is cut at the tensor in memory, so that nothing behind it runs and the file on the disk stays as it is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.errors import InputError
+from kaname.geometry.view import View
+from kaname.inference.feature_source import source_key
+
+WHITE = 255.0
+NEAREST = 5  # names that an unknown tensor's error lists
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a foreign network wants of an RGB uint8 image.
+
+    Attributes:
+        order: of its colours.
+        white: what 255 becomes: 1 or 255.
+        mean, std: subtracted and divided by after that, one a colour in ``order``.
+    """
+
+    order: Literal["RGB", "BGR"] = "RGB"
+    white: float = 1.0
+    mean: Sequence[float] = (0.0, 0.0, 0.0)
+    std: Sequence[float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.order not in ("RGB", "BGR") or self.white not in (1, WHITE):
+            reason = f"colours are {self.order!r} with white at {self.white!r}"
+            raise InputError(reason, remedy="the order is RGB or BGR, white is 1 or 255")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise InputError("mean and std are three numbers each, std above 0")
+        for name in ("mean", "std"):  # a card has lists
+            object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``(B, height, width, 3)`` to ``(B, 3, height, width)``."""
+        colours = images[..., ::-1] if self.order == "BGR" else images
+        mean, std = (np.asarray(values, np.float32) for values in (self.mean, self.std))
+        values = (colours.astype(np.float32) * np.float32(self.white / WHITE) - mean) / std
+        return np.ascontiguousarray(np.moveaxis(values, 3, 1))
+
+
+class OnnxTensor:
+    """A named tensor inside an ONNX file that takes one image.
+
+    Args:
+        path: the ONNX file.
+        tensor: name of the tensor, ``(B, C, h, w)``; need not be an output.
+        preprocessing: what the file's network wants.
+        fit: ``stretch`` or ``letterbox``.
+        size: ``(height, width)`` of the input, where the graph leaves it open.
+        licence: a note for whoever gets a model that needs this file.
+        threads: of onnxruntime; 0 leaves the choice to it.
+
+    Raises:
+        InputError: no such file or tensor (with the five nearest names), an input that is not an image, a size that the
+            graph refuses or leaves open, a tensor that is not a map.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tensor: str,
+        *,
+        preprocessing: Preprocessing | None = None,
+        fit: Literal["stretch", "letterbox"] = "stretch",
+        size: tuple[int, int] | None = None,
+        licence: str = "",
+        threads: int = 0,
+    ) -> None:
+        self.path, self.tensor = path, tensor
+        self.preprocessing = preprocessing or Preprocessing()
+        self._session = _session(_cut(path, tensor), path, threads)
+        self._input = self._image_input()
+        self.view = View(fit, self._size(size))
+        (maps,) = self.features(np.zeros((1, *self.view.input_size, 3), np.uint8))
+        if maps.ndim != 4 or maps.size == 0:
+            reason = f"the tensor {tensor!r} has the shape {maps.shape}, not that of a map (1, channels, height, width)"
+            raise InputError(reason, path=path, remedy="name another tensor")
+        height, width = self.view.input_size
+        self.description: Mapping[str, Any] = {
+            "kind": "onnx",
+            "path": path.as_posix(),
+            "sha256": _sha256(path),
+            "tensor": tensor,
+            "channels": [maps.shape[1]],
+            "stride_yx": [[height / maps.shape[2], width / maps.shape[3]]],
+            "view": self.view.to_dict(),
+            "preprocessing": asdict(self.preprocessing),
+            "licence": licence,
+        }
+        self.key = source_key(self.description)
+
+    @classmethod
+    def from_description(
+        cls, description: Mapping[str, Any], *, beside: Path | None = None, path: Path | None = None, threads: int = 0
+    ) -> OnnxTensor:
+        """The source that a card describes.
+
+        Args:
+            description: of such a source.
+            beside: a folder to look in when nothing is at the described path: that of the model.
+            path: where the file is, if somebody knows better than the card.
+            threads: of onnxruntime.
+
+        Raises:
+            InputError: the file is at none of these places, or another file is there (by its SHA-256).
+        """
+        stated = Path(description["path"])
+        places = [path] if path is not None else [stated, *([] if beside is None else [beside / stated.name])]
+        there = [place for place in places if place.is_file()]
+        if not there:
+            listed = " nor at ".join(str(place) for place in places)
+            raise InputError(f"the extractor is not at {listed}", remedy="say where it is with --extractor")
+        hashes = {place: _sha256(place) for place in there}
+        chosen = next((place for place in there if hashes[place] == description["sha256"]), None)
+        if chosen is None:
+            short = f"SHA-256 {hashes[there[0]][:12]}..., not {description['sha256'][:12]}..."
+            raise InputError(
+                f"not the extractor that the model was trained with ({short})",
+                path=there[0],
+                remedy="name the right file with --extractor",
+            )
+        view = View.from_dict(description["view"])
+        assert view.fit != "crop", "an extractor sees whole pictures"
+        return cls(
+            chosen,
+            description["tensor"],
+            preprocessing=Preprocessing(**description["preprocessing"]),
+            fit=view.fit,
+            size=view.size,
+            licence=description.get("licence", ""),
+            threads=threads,
+        )
+
+    def features(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """The tensor ``(B, C, h, w)`` of RGB images ``(B, height, width, 3)``, as a list of one."""
+        kind = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(self._input.type, np.float32)
+        pixels = self.preprocessing(images).astype(kind, copy=False)
+        alone = isinstance(self._input.shape[0], int)  # a graph of a fixed batch takes images one by one
+        parts = np.split(pixels, len(pixels)) if alone else [pixels]
+        try:
+            maps = [self._session.run([self.tensor], {self._input.name: part})[0] for part in parts]
+        except Exception as error:  # onnxruntime raises its own kinds, one a fault
+            reason = f"cannot run ({str(error).splitlines()[0][:120]})"
+            raise InputError(reason, path=self.path, remedy="check the size and the preprocessing") from error
+        return [np.concatenate(maps).astype(np.float32, copy=False)]
+
+    def _image_input(self) -> Any:
+        inputs = self._session.get_inputs()
+        image = inputs[0] if len(inputs) == 1 else None
+        if image is None or len(image.shape) != 4 or (isinstance(image.shape[1], int) and image.shape[1] != 3):
+            shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
+            raise InputError(f"must take one image (B, 3, height, width), takes {shapes}", path=self.path)
+        if isinstance(image.shape[0], int) and image.shape[0] != 1:
+            raise InputError(f"takes {image.shape[0]} images at a time", path=self.path, remedy="export it for one")
+        return image
+
+    def _size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
+        """The input's size: what the graph says, and where it leaves a side open what was asked for."""
+        sides: list[int] = []
+        for axis, stated in enumerate(self._input.shape[2:]):
+            asked = None if wanted is None else wanted[axis]
+            side = stated if isinstance(stated, int) else asked
+            if side is None:
+                raise InputError("the graph leaves its input size open", path=self.path, remedy="state the size")
+            if asked is not None and asked != side:
+                raise InputError(f"takes images of {self._input.shape[2:]}, not of {wanted}", path=self.path)
+            sides.append(side)
+        return sides[0], sides[1]
+
+
+def _sha256(path: Path) -> str:
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            state.update(part)
+    return state.hexdigest()
+
+
+def _cut(path: Path, tensor: str) -> bytes:
+    """The file's graph up to a tensor, as the bytes of a graph whose output that is."""
+    import onnx
+    from onnx.utils import Extractor
+
+    if not path.is_file():
+        raise InputError("the extractor does not exist", path=path, remedy="check the path")
+    try:
+        model = onnx.load(str(path))
+        model = onnx.shape_inference.infer_shapes(model)
+    except Exception as error:  # protobuf and onnx raise kinds of their own
+        raise InputError(f"not a readable ONNX file ({str(error)[:120]})", path=path, remedy="check it") from error
+    weights = {one.name for one in model.graph.initializer}
+    inputs = [one.name for one in model.graph.input if one.name not in weights]
+    names = [name for node in model.graph.node for name in node.output if name]
+    if tensor not in names:
+        nearest = difflib.get_close_matches(tensor, names, n=NEAREST, cutoff=0.0)
+        raise InputError(f"has no tensor {tensor!r}", path=path, remedy=f"the nearest names: {', '.join(nearest)}")
+    extractor = Extractor(model)
+    if tensor not in extractor.value_infos:  # of an operator whose shapes nobody can infer
+        extractor.value_infos[tensor] = onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None)
+    return extractor.extract_model(inputs, [tensor]).SerializeToString()
+
+
+def _session(content: bytes, path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # onnxruntime raises its own kinds, one a fault
+        reason = f"onnxruntime cannot run it ({str(error).splitlines()[0][:120]})"
+        raise InputError(reason, path=path, remedy="check it with another version") from error
