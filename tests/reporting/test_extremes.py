@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kaname.errors import InputError
-from kaname.reporting.extremes import NAME, Shot, write_extremes
+from kaname.reporting.extremes import NAME, Shot, worst_and_best, write_extremes
 
 
 def shot(name: str, grey: int = 90) -> Shot:
@@ -41,3 +41,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "worst").write_text("a file")
     with pytest.raises(InputError, match="cannot be made"):
         write_extremes(tmp_path, {"worst": []})
+
+
+@pytest.mark.parametrize(("count", "worst", "best"), [(0, "", ""), (1, "a", ""), (3, "ab", "c"), (9, "ab", "ih")])
+def test_no_sample_is_among_the_worst_and_the_best(count: int, worst: str, best: str) -> None:
+    assert worst_and_best("abcdefghi"[:count], 2) == {"worst": worst, "best": best}

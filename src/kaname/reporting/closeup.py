@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize
 from kaname.reporting import draw
-from kaname.types import FloatArray, Size
+from kaname.types import FloatArray, Image, Size
 
 WINDOW = 12  # tolerances that an enlarged window is wide
 GAP, GREY = 4, 128
 STRENGTH = 2.0  # of the marks in the windows
 
 
-def closeup(
-    image: NDArray[np.uint8], found: FloatArray, true: FloatArray, tolerance: float, *, width: int = 480
-) -> NDArray[np.uint8]:
+def closeup(image: Image, answer: FloatArray, true: FloatArray, tolerance: float, *, width: int = 480) -> Image:
     """The frame with boxes round the true place and the answer; below it two windows, each :data:`WINDOW` tolerances
     wide.
 
@@ -29,7 +26,7 @@ def closeup(
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
-        found: ``(2,)`` the answer in pixels of ``image``; NaN for none.
+        answer: ``(2,)`` the answer in pixels of ``image``; NaN for none.
         true: ``(2,)`` the true place; NaN for none.
         tolerance: pixels of ``image``, > 0.
         width: of the result in pixels.
@@ -39,7 +36,7 @@ def closeup(
     """
     size: Size = (image.shape[0], image.shape[1])
     side = WINDOW * tolerance
-    colours = _colours(found, true, tolerance)
+    colours = _colours(answer, true, tolerance)
     frame = _frame(image, size, colours, side, width)
     if not colours:
         return frame
@@ -47,26 +44,24 @@ def closeup(
     near = len(centres) < 2 or float(np.abs(centres[0] - centres[1]).max()) < 0.4 * side
     half = (width - GAP) // 2
     places = [(centres[0], False), (centres[0], True)] if near else [(centres[0], True), (centres[1], True)]
-    windows = [_window(image, xy, found, true, tolerance, half, marked=marked) for xy, marked in places]
+    windows = [_window(image, xy, answer, true, tolerance, half, marked=marked) for xy, marked in places]
     sheet = np.full((frame.shape[0] + GAP + half, width, 3), GREY, np.uint8)
     sheet[: frame.shape[0]] = frame
     sheet[-half:, :half], sheet[-half:, -half:] = windows
     return sheet
 
 
-def _colours(found: FloatArray, true: FloatArray, tolerance: float) -> list[tuple[FloatArray, draw.Colour]]:
+def _colours(answer: FloatArray, true: FloatArray, tolerance: float) -> list[tuple[FloatArray, draw.Colour]]:
     """The places that are there, the true one first, with the colours of their boxes."""
-    there, answered = bool(np.isfinite(true).all()), bool(np.isfinite(found).all())
-    right = there and answered and float(np.hypot(*(found - true))) <= tolerance
+    there, answered = bool(np.isfinite(true).all()), bool(np.isfinite(answer).all())
+    right = there and answered and float(np.hypot(*(answer - true))) <= tolerance
     boxes: list[tuple[FloatArray, draw.Colour]] = []
     if there:
         boxes.append((true, draw.RIGHT if right else draw.MISSED))
-    return boxes if right or not answered else [*boxes, (found, draw.WRONG)]
+    return boxes if right or not answered else [*boxes, (answer, draw.WRONG)]
 
 
-def _frame(
-    image: NDArray[np.uint8], size: Size, boxes: list[tuple[FloatArray, draw.Colour]], side: float, width: int
-) -> NDArray[np.uint8]:
+def _frame(image: Image, size: Size, boxes: list[tuple[FloatArray, draw.Colour]], side: float, width: int) -> Image:
     target: Size = (max(1, round(size[0] * width / size[1])), width)
     into = Affine.resize(size, target)
     drawn = np.ascontiguousarray(resize(image, target))
@@ -79,9 +74,8 @@ def _frame(
 
 
 def _window(
-    image: NDArray[np.uint8], centre: FloatArray, found: FloatArray, true: FloatArray, tolerance: float, side: int,
-    *, marked: bool,
-) -> NDArray[np.uint8]:  # fmt: skip
+    image: Image, centre: FloatArray, answer: FloatArray, true: FloatArray, tolerance: float, side: int, *, marked: bool
+) -> Image:
     """The surroundings of a place on ``side`` x ``side`` pixels."""
     reach = WINDOW * tolerance / 2
     box = (float(centre[0] - reach), float(centre[1] - reach), float(centre[0] + reach), float(centre[1] + reach))
@@ -89,5 +83,5 @@ def _window(
     seen = into.image(image, (side, side))
     if not marked:
         return seen
-    ours, real = into.points(found[None]), into.points(true[None])
+    ours, real = into.points(answer[None]), into.points(true[None])
     return draw.comparison(seen, ours, real, tolerance * side / (2 * reach), legend=False, strength=STRENGTH)

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaname.config import nearest
 from kaname.errors import InputError
 from kaname.metrics.intervals import Statistic, mean
 from kaname.metrics.paired import paired_difference
+from kaname.reporting.results import entries
 
 Value = float | Sequence[float] | None
 
-
 SIGNIFICANT = 0.05
+FIXED_SETTINGS = {
+    "difference": "B - A",
+    "intervals": "95 % paired bootstrap",
+    "p_values": "two-sided paired permutation test, not corrected for the number of figures",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Scored:
         settings: how it was scored (tolerance, truth, data, ...); plain values.
         clusters: the sample's clip, video or kind; empty where each sample stands for itself.
         cluster: in a word, what the clusters are; "none" without.
-        statistics: for the metrics that are no mean over samples, from rows to the figure (F1 from counts).
+        statistics: for the metrics that are not a mean over samples, from rows to the figure (F1 from counts).
         lower_is_better: the metrics of which less is better.
         left_out: predictions that could not be scored, with the reason.
         sample: what a sample is, in a word.
@@ -42,6 +48,21 @@ class Scored:
     sample: str = "image"
 
 
+def check_options(
+    options: Mapping[str, Any], known: Sequence[str], cluster: str | None, clusters: Sequence[str]
+) -> None:
+    """Refuse options and clusters that a recipe does not know.
+
+    Raises:
+        InputError: naming the nearest that it knows.
+    """
+    for name in options:
+        if name not in known:
+            raise InputError(f"unknown option {name!r}", remedy=nearest(name, known))
+    if cluster not in (None, *clusters):
+        raise InputError(f"there are no clusters by {cluster!r}", remedy=f"use one of {', '.join(clusters)}")
+
+
 def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_000, seed: int = 0) -> dict[str, Any]:
     """The content of ``compare.json``.
 
@@ -52,13 +73,13 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
         others.
 
     Raises:
-        InputError: no sample stands in both, or they were scored by different metrics.
+        InputError: no sample is in both, or they were scored by different metrics.
     """
     paired = sorted(set(a.values) & set(b.values))
     only_a, only_b = sorted(set(a.values) - set(b.values)), sorted(set(b.values) - set(a.values))
     if not paired:
         raise InputError(
-            f"no labelled {a.sample} stands in both files ({len(only_a)} in A alone, {len(only_b)} in B alone)",
+            f"no labelled {a.sample} is in both files ({len(only_a)} in A alone, {len(only_b)} in B alone)",
             remedy=f"predict the same {a.sample}s with both, and name their labels with --data",
         )
     _refuse_other_metrics(a.values[paired[0]], b.values[paired[0]])
@@ -72,28 +93,23 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
                 first, second, clusters, statistic=a.statistics.get(metric, mean), n=resamples, flips=flips, seed=seed
             )
             content[group][metric] = {**entry, "better": _better(entry, lower=metric in a.lower_is_better)}
-    content["settings"] = {
-        **a.settings, "difference": "B - A", "pairs": len(paired), "sample": a.sample, "cluster": a.cluster,
-        "other_settings_of_b": {name: value for name, value in b.settings.items() if a.settings.get(name) != value},
-        **({"clusters": len(set(clusters))} if clusters else {}), "only_a": only_a, "only_b": only_b,
-        "left_out_a": dict(a.left_out), "left_out_b": dict(b.left_out), "resamples": resamples, "seed": seed,
-        "intervals": "95 % paired bootstrap", "p_values": "two-sided paired permutation test, not corrected for "
-        "the number of figures",
-    }  # fmt: skip
-    return content
+    settings = {**a.settings, **FIXED_SETTINGS, "sample": a.sample, "cluster": a.cluster, "pairs": len(paired)}
+    if clusters:
+        settings["clusters"] = len(set(clusters))
+    settings |= {"only_a": only_a, "only_b": only_b, "resamples": resamples, "seed": seed}
+    settings |= {"left_out_a": dict(a.left_out), "left_out_b": dict(b.left_out)}
+    other = {name: value for name, value in b.settings.items() if a.settings.get(name) != value}
+    return {**content, "settings": {**settings, "other_settings_of_b": other}}
 
 
 def table(content: Mapping[str, Any]) -> list[list[str]]:
     """Rows for the screen: the first is the heading."""
     rows = [["group", "metric", "A", "B", "B - A", "95 % interval", "p", "n", "better"]]
-    for group, metrics in content.items():
-        if group == "settings":
-            continue
-        for metric, entry in metrics.items():
-            interval = "-" if entry["low"] is None else f"{entry['low']:+.3f} to {entry['high']:+.3f}"
-            numbers = [_shown(entry["a"]), _shown(entry["b"]), _shown(entry["difference"], "+"), interval]
-            p_value = "-" if entry["p_value"] is None else f"{entry['p_value']:.4f}"
-            rows.append([group, metric, *numbers, p_value, str(entry["n"]), (entry["better"] or "").upper()])
+    for group, metric, entry in entries(content):
+        interval = "-" if entry["low"] is None else f"{entry['low']:+.3f} to {entry['high']:+.3f}"
+        numbers = [_shown(entry["a"]), _shown(entry["b"]), _shown(entry["difference"], "+.3f"), interval]
+        p_value = _shown(entry["p_value"], ".4f")
+        rows.append([group, metric, *numbers, p_value, str(entry["n"]), (entry["better"] or "").upper()])
     return rows
 
 
@@ -110,10 +126,9 @@ def remarks(content: Mapping[str, Any]) -> list[str]:
                 where = f" of {side.upper()}" if key.startswith("left") else ""
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
                 lines.append(f"{len(names)} {what}{where}: {', '.join(names[:5])}{more}")
-    entries = [entry for group, metrics in content.items() if group != "settings" for entry in metrics.values()]
-    reasons = sorted({entry["reason"] for entry in entries if "reason" in entry})
-    lines += [f"null: {reason}" for reason in reasons]
-    tested = sum(entry["p_value"] is not None for entry in entries)
+    figures = [entry for _, _, entry in entries(content)]
+    lines += [f"null: {reason}" for reason in sorted({entry["reason"] for entry in figures if "reason" in entry})]
+    tested = sum(entry["p_value"] is not None for entry in figures)
     if tested > 1:
         lines.append(f"{tested} p-values, not corrected: by chance alone about {tested / 20:.1f} lie under 0.05")
     return lines
@@ -138,5 +153,5 @@ def _better(entry: Mapping[str, Any], *, lower: bool) -> str | None:
     return "a" if (entry["low"] > 0) == lower else "b"
 
 
-def _shown(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
+def _shown(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else format(value, form)

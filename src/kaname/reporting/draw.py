@@ -24,9 +24,8 @@ from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize, write_image
 from kaname.metrics.points import matched
-from kaname.reporting.curves import curves
 
-__all__ = ["Colour", "comparison", "curves", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay"]
+__all__ = ["Colour", "comparison", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay"]
 
 Colour = tuple[int, int, int]
 RGBImage = NDArray[np.uint8]
@@ -84,9 +83,14 @@ def points_overlay(
 
 
 def comparison(
-    image: RGBImage, predicted: NDArray[Any], truth: NDArray[Any], tolerance: float, *, legend: bool = True,
+    image: RGBImage,
+    predicted: NDArray[Any],
+    truth: NDArray[Any],
+    tolerance: float,
+    *,
+    legend: bool = True,
     strength: float = 1.0,
-) -> RGBImage:  # fmt: skip
+) -> RGBImage:
     """Draws what was found over what is true: true points as rings as wide as the tolerance, found ones as crosses.
 
     Points are paired one to one within the tolerance; a pair is green, a ring without a partner (missed) amber, a
@@ -104,16 +108,16 @@ def comparison(
         A new RGB uint8 array ``(h, w, 3)``.
     """
     drawn = _copy(image)
-    found, real = (np.asarray(points, np.float64).reshape(-1, 2) for points in (predicted, truth))
-    found, real = found[np.isfinite(found).all(axis=1)], real[np.isfinite(real).all(axis=1)]
-    pairs = matched(found, real, tolerance)[3]
-    lone = np.setdiff1d(np.arange(len(found)), pairs[:, 0])
+    ours, real = (np.asarray(points, np.float64).reshape(-1, 2) for points in (predicted, truth))
+    ours, real = ours[np.isfinite(ours).all(axis=1)], real[np.isfinite(real).all(axis=1)]
+    pairs = matched(ours, real, tolerance)[3]
+    lone = np.setdiff1d(np.arange(len(ours)), pairs[:, 0])
     missed = np.setdiff1d(np.arange(len(real)), pairs[:, 1])
     _rings(drawn, real[pairs[:, 1]], RIGHT, tolerance, strength)
     _rings(drawn, real[missed], MISSED, tolerance, strength)
     radius = _radius(drawn) * 0.7 * strength
-    _crosses(drawn, found[pairs[:, 0]], RIGHT, radius)
-    _crosses(drawn, found[lone], WRONG, radius)
+    _crosses(drawn, ours[pairs[:, 0]], RIGHT, radius)
+    _crosses(drawn, ours[lone], WRONG, radius)
     if not legend:
         return drawn
     rows = [(f"found  {len(pairs)}", RIGHT), (f"missed  {len(missed)}", MISSED), (f"wrong  {len(lone)}", WRONG)]
@@ -171,14 +175,14 @@ def heatmap_grid(
     Raises:
         InputError: if names and channels differ in number.
     """
-    rows = []
-    for kind, heatmaps in (("Predicted", predicted), ("True", truth)):
-        maps = _channels(heatmaps, names)
-        titles = [f"{kind} Heatmap {_title(name)}" for name in names]
-        rows.append([(title, _viridis(_panel(heatmap))) for title, heatmap in zip(titles, maps, strict=True)])
-    sheet = _sheet(rows, bars=True)
-    write_image(Path(path), sheet)
-    return sheet
+    rows = [
+        [
+            (f"{kind} Heatmap {_title(name)}", _viridis(_panel(heatmap)))
+            for name, heatmap in zip(names, _channels(heatmaps, names), strict=True)
+        ]
+        for kind, heatmaps in (("Predicted", predicted), ("True", truth))
+    ]
+    return _sheet(rows, path, bars=True)
 
 
 def key_point_grid(
@@ -203,19 +207,14 @@ def key_point_grid(
     picture = _panel(_copy(image))
     # Both sizes are whole pixels, so each axis has its own true scale.
     scale = np.array([picture.shape[1] / image.shape[1], picture.shape[0] / image.shape[0]])
-    radius = _radius(picture)
-    rows = []
-    for kind, points in (("Predicted", predicted), ("True", truth)):
-        row = []
+    rows: list[list[tuple[str, RGBImage]]] = [[], []]
+    for row, kind, points in zip(rows, ("Predicted", "True"), (predicted, truth), strict=True):
         for name in names:
             panel = picture.copy()
             xy = np.asarray(points.get(name, np.zeros((0, 2))), np.float64).reshape(-1, 2)
-            _crosses(panel, xy * scale, RED, radius)
+            _crosses(panel, xy * scale, RED, _radius(picture))
             row.append((f"{kind} Key Points {_title(name)}  ({_count(xy)})", panel))
-        rows.append(row)
-    sheet = _sheet(rows, bars=False)
-    write_image(Path(path), sheet)
-    return sheet
+    return _sheet(rows, path, bars=False)
 
 
 def _copy(image: NDArray[Any]) -> RGBImage:
@@ -298,8 +297,8 @@ def _title(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _sheet(rows: Sequence[Sequence[tuple[str, RGBImage]]], *, bars: bool) -> RGBImage:
-    """Titled panels of one size on white, in rows; ``bars`` adds a colour bar from 0 to 1 beside each."""
+def _sheet(rows: Sequence[Sequence[tuple[str, RGBImage]]], path: str | PathLike[str], *, bars: bool) -> RGBImage:
+    """Writes titled panels of one size on white, in rows; ``bars`` adds a colour bar from 0 to 1 beside each."""
     if not rows or not rows[0]:
         raise InputError("a sheet needs at least one name")
     height, width = rows[0][0][1].shape[:2]
@@ -315,7 +314,9 @@ def _sheet(rows: Sequence[Sequence[tuple[str, RGBImage]]], *, bars: bool) -> RGB
             labels.append(((left + width / 2, top - head / 2 + text / 8), title, "mm", text))
             if bars:
                 labels += _bar(sheet, (top, left + width + text // 2), (height, round(0.7 * text)), text)
-    return _write(sheet, labels, INK, width + bar)
+    sheet = _write(sheet, labels, INK, width + bar)
+    write_image(path, sheet)
+    return sheet
 
 
 def _bar(
@@ -386,7 +387,7 @@ def _load_font(size: int, *, wide: bool) -> ImageFont.FreeTypeFont:
         except OSError:
             continue  # not on this machine: the next one, and at last DejaVu with its empty boxes
     # matplotlib carries DejaVu; its folder is looked up without the import, which costs a second.
-    found = importlib.util.find_spec("matplotlib")
-    folder = Path(found.origin).parent if found and found.origin else Path()
+    spec = importlib.util.find_spec("matplotlib")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
     font = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(font), size, layout_engine=basic)

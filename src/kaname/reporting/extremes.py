@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.reporting.page import Picture
 
+Ranked = TypeVar("Ranked")
 NAME = 80  # characters of a sample's name in the name of its file
 
 
@@ -43,6 +45,17 @@ class Extremes:
 
     pictures: Mapping[str, Sequence[Picture]]
     unreadable: Sequence[str]
+
+
+def worst_and_best(order: Sequence[Ranked], most: int) -> dict[str, Sequence[Ranked]]:
+    """Of samples ranked from the worst to the best at most ``most`` of either end; none is in both.
+
+    >>> worst_and_best([1, 2, 3], 6)
+    {'worst': [1, 2], 'best': [3]}
+    """
+    most = min(most, len(order))
+    worst, best = min(most, (len(order) + 1) // 2), min(most, len(order) // 2)
+    return {"worst": order[:worst], "best": order[::-1][:best]}
 
 
 def write_extremes(folder: Path, shots: Mapping[str, Sequence[Shot]]) -> Extremes:

@@ -1,20 +1,18 @@
 """One self-contained page: text, tables, pictures and curves in a single HTML file.
 
-The page asks nothing of the network (pictures travel inside it, there are no scripts and no fonts to load, and its own
-policy forbids the browser to fetch any), follows the reader's light or dark setting, and is written whole or not at
-all. Its looks are in ``page.html.jinja`` and ``page.css`` beside this file.
+The page fetches nothing from the network (pictures travel inside it, there are no scripts and no fonts to load, and its
+own policy forbids the browser to fetch any), follows the reader's light or dark setting, and is written whole or not
+at all. Its looks are in ``page.html.jinja`` and ``page.css`` beside this file.
 
-Adding a new kind of section: a dataclass with a ``kind``, its branch in ``page.html.jinja``, and its name in
-``Section``.
+Adding a new kind of section: a dataclass, its branch in ``page.html.jinja``, and its name in ``Section``.
 """
 
 from __future__ import annotations
 
 import base64
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
@@ -25,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError
+from kaname.files import write_text
 from kaname.geometry.image import read_image, resize
 
 MEDIA = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
@@ -60,7 +59,6 @@ class Text:
     code: str = ""
     heading: str = ""
     folded: bool = False
-    kind: str = field(default="text", init=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,6 @@ class Table:
     heading: str = ""
     note: str = ""
     folded: bool = False
-    kind: str = field(default="table", init=False)
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,6 @@ class Pictures:
     heading: str = ""
     note: str = ""
     width: int = 200
-    kind: str = field(default="pictures", init=False)
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,6 @@ class Svg:
     drawings: Sequence[str]
     heading: str = ""
     note: str = ""
-    kind: str = field(default="svg", init=False)
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,6 @@ class Figures:
 
     figures: Sequence[Figure]
     heading: str = ""
-    kind: str = field(default="figures", init=False)
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,6 @@ class Notes:
 
     lines: Sequence[str]
     heading: str = ""
-    kind: str = field(default="notes", init=False)
 
 
 Section = Text | Table | Pictures | Svg | Figures | Notes
@@ -182,20 +175,17 @@ def write_page(
     sources = _sources([picture.image for picture in pictures], budget)
     room = files("kaname.reporting")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = show_number
     by_picture = {id(picture): source for picture, source in zip(pictures, sources, strict=True)}
+    environment.filters["number"] = show_number
+    environment.filters["kind"] = lambda section: type(section).__name__
     environment.filters["source"] = lambda picture: by_picture[id(picture)]
     environment.tests["interval"] = lambda cell: isinstance(cell, Interval)
     environment.tests["numeric"] = lambda cell: isinstance(cell, (int, float, Interval)) or cell is None
     template = environment.from_string((room / "page.html.jinja").read_text(encoding="utf-8"))
     style = (room / "page.css").read_text(encoding="utf-8")
     html = template.render(title=title, subtitle=subtitle, sections=sections, contents=contents, style=style)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(html, encoding="utf-8")
-    os.replace(partial, target)
-    return target
+    write_text(Path(path), html)
+    return Path(path)
 
 
 def metrics_table(metrics: Mapping[str, Any], *, heading: str = "", note: str = "") -> Table:
@@ -215,12 +205,17 @@ def metrics_table(metrics: Mapping[str, Any], *, heading: str = "", note: str = 
         row: list[Cell] = [group]
         for metric in columns:
             entry = values.get(metric) or {}
-            value = entry.get("value")
-            row.append(None if value is None else Interval(value, entry.get("low"), entry.get("high"), entry.get("n")))
-            if value is None and entry.get("reason"):
+            row.append(interval(entry))
+            if row[-1] is None and entry.get("reason"):
                 reasons.append(f"{group} {metric}: {entry['reason']}")
         rows.append(row)
     return Table(["", *columns], rows, heading, " ".join([note, "; ".join(reasons)]).strip())
+
+
+def interval(entry: Mapping[str, Any]) -> Interval | None:
+    """The value of an entry of ``metrics.json``; None where it has none."""
+    value = entry.get("value")
+    return None if value is None else Interval(value, entry.get("low"), entry.get("high"), entry.get("n"))
 
 
 def facts_table(facts: Mapping[str, Any], heading: str) -> Table:
@@ -245,19 +240,19 @@ def show_number(value: float | None) -> str:
 
 def _sources(images: Sequence[NDArray[np.uint8] | str | PathLike[str]], budget: int | None) -> list[str]:
     """The pictures as data URIs, "" for those that find no room in the budget."""
-    found = [_source(image) for image in images]
+    sources = [_source(image) for image in images]
     for longest in SHRUNK if budget is not None else ():
-        if sum(map(len, found)) <= (budget or 0):
+        if sum(map(len, sources)) <= (budget or 0):
             break
-        found = [
+        sources = [
             _source(image if isinstance(image, np.ndarray) else read_image(Path(image)), longest) for image in images
         ]
     used = 0
-    for i, source in enumerate(found):
+    for i, source in enumerate(sources):
         used += len(source)
         if budget is not None and used > budget:
-            found[i] = ""
-    return found
+            sources[i] = ""
+    return sources
 
 
 def _source(image: NDArray[np.uint8] | str | PathLike[str], longest: int = LONGEST) -> str:

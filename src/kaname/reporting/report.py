@@ -26,12 +26,10 @@ from typing import Any, TypeVar
 from kaname.data.log import read_rows
 from kaname.errors import InputError
 from kaname.metrics.calibration import Bin, expected_calibration_error
-from kaname.reporting.charts import reliability
-from kaname.reporting.curves import curves
+from kaname.reporting.curves import curves, reliability
 from kaname.reporting.page import (
     Figure,
     Figures,
-    Interval,
     Notes,
     Picture,
     Pictures,
@@ -39,10 +37,12 @@ from kaname.reporting.page import (
     Svg,
     Table,
     Text,
+    interval,
     metrics_table,
     show_number,
     write_page,
 )
+from kaname.reporting.results import entries
 
 T = TypeVar("T")
 
@@ -52,8 +52,16 @@ TEXT = 100_000  # characters of one block of text
 ROWS = 1000  # epochs drawn in a curve
 CHARTS = 8
 LINES = 30  # notes
-PACKAGES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "torch", "lightning-fabric", "transformers",
-            "timm")  # fmt: skip
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "onnxruntime",
+    "torch",
+    "lightning-fabric",
+    "transformers",
+    "timm",
+)
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,14 @@ class Headline:
 
 @dataclass(frozen=True)
 class Report:
-    """What a page tells.
+    """What a page shows.
 
     Attributes:
         title: what was run or scored, on what.
         subtitle: one line: the model, the number of samples.
         notes: what a reader must know first (random weights, scored on training images, images left out, ...).
         metrics: the content of ``metrics.json``.
-        metrics_note: how the figures are meant, in a sentence or two.
+        metrics_note: how to read the figures, in a sentence or two.
         headline: the figures that matter most.
         log: the run's ``log.csv``.
         worst: pictures of the samples with the largest errors, worst first, truth and prediction drawn.
@@ -120,17 +128,13 @@ def write_report(path: Path, report: Report) -> Path:
     Raises:
         InputError: a picture cannot be read, or the page cannot be written.
     """
-    sections = [
-        *_notes(report.notes), *_figures(report), *_pictures(report), *report.sections,
-        *_calibration(report), *_curves(report), *_speed(report), *_origin(report),
-    ]  # fmt: skip
-    try:
-        for budget in (PICTURES, PICTURES // 4, 0):
-            write_page(path, report.title, sections, subtitle=report.subtitle, contents=True, budget=budget)
-            if path.stat().st_size < LIMIT:
-                break
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", path=path, remedy="check folder and disk") from error
+    own = report.sections
+    parts = (_notes, _figures, _pictures, lambda _: own, _calibration, _curves, _speed, _origin)
+    sections = [section for part in parts for section in part(report)]
+    for budget in (PICTURES, PICTURES // 4, 0):
+        write_page(path, report.title, sections, subtitle=report.subtitle, contents=True, budget=budget)
+        if path.stat().st_size < LIMIT:
+            break
     return path
 
 
@@ -143,13 +147,13 @@ def versions() -> dict[str, str]:
     """The installed packages that figures depend on, found without importing them."""
     from kaname import __version__
 
-    found = {"kaname": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
+    installed = {"kaname": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue  # an optional part that is not installed took no part in the figures
-    return found
+    return installed
 
 
 def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
@@ -240,7 +244,8 @@ def _absent(part: str, heading: str, report: Report, otherwise: str) -> list[Sec
     return [Text([f"Not here: {report.missing.get(part, otherwise)}."], heading=heading)]
 
 
-def _notes(lines: Sequence[str]) -> list[Section]:
+def _notes(report: Report) -> list[Section]:
+    lines = report.notes
     shown = [*lines[:LINES], *([f"and {len(lines) - LINES} more"] if len(lines) > LINES else [])]
     return [Notes(shown, heading="Read this first")] if lines else []
 
@@ -250,28 +255,23 @@ def _figures(report: Report) -> list[Section]:
         return _absent("figures", "Figures", report, "nothing was scored")
     sections: list[Section] = []
     if report.headline:
-        found = [_headline(report.metrics, entry) for entry in report.headline]
-        sections.append(Figures(found, heading="At a glance"))
-    entries = [entry for name, group in report.metrics.items() if name != "settings" for entry in group.values()]
-    note = report.metrics_note
-    if any(entry.get("value") is not None and entry.get("low") is None for entry in entries):
+        figures = [_headline(report.metrics, entry) for entry in report.headline]
+        sections.append(Figures(figures, heading="At a glance"))
+    note, figures = report.metrics_note, entries(report.metrics)
+    if any(entry.get("value") is not None and entry.get("low") is None for _, _, entry in figures):
         note += " A figure without an interval rests on fewer than 5 samples (or clusters)."
-    excluded = [
-        f"{name} {metric} {entry['excluded']}"
-        for name, group in report.metrics.items() if name != "settings"
-        for metric, entry in group.items() if entry.get("excluded")
-    ]  # fmt: skip
+    excluded = [f"{group} {metric} {entry['excluded']}" for group, metric, entry in figures if entry.get("excluded")]
     if excluded:
         note += f" Samples left out of a mean because they have no value: {', '.join(excluded)}."
     return [*sections, metrics_table(report.metrics, heading="Figures", note=note.strip())]
 
 
 def _headline(metrics: Mapping[str, Any], entry: Headline) -> Figure:
-    found = metrics.get(entry.group, {}).get(entry.metric, {})
-    if found.get("value") is None:
-        return Figure(entry.label, None, note=str(found.get("reason", "not measured")))
-    value = Interval(found["value"], found.get("low"), found.get("high"))
-    return Figure(entry.label, value, entry.unit, f"n = {found['n']}" if "n" in found else "")
+    figure = metrics.get(entry.group, {}).get(entry.metric, {})
+    value = interval(figure)
+    if value is None:
+        return Figure(entry.label, None, note=str(figure.get("reason", "not measured")))
+    return Figure(entry.label, value, entry.unit, f"n = {value.n}" if value.n is not None else "")
 
 
 def _pictures(report: Report) -> list[Section]:
@@ -287,19 +287,21 @@ def _pictures(report: Report) -> list[Section]:
 
 def _calibration(report: Report) -> list[Section]:
     heading = "Does the score mean what it says?"
-    if not any(found.count for bins in report.calibration.values() for found in bins):
+    if not any(one.count for bins in report.calibration.values() for one in bins):
         return _absent("calibration", heading, report, "nothing was predicted, or there is nothing to compare it with")
     drawings = []
     for name, bins in report.calibration.items():
         drawings.append(reliability(bins, title=name))
-        errors = [{"score": found.score, "error": found.error} for found in bins if found.error is not None]
+        errors = [{"score": one.score, "error": one.error} for one in bins if one.error is not None]
         if errors:
             title = f"{name}: median error" if name else "median error"
             drawings.append(curves(errors, ["error"], x="score", title=title, size=(260, 420)))
     rows = [
-        [name, f"{found.low:.1f} to {found.high:.1f}", found.count, found.score, found.correct, found.error]
-        for name, bins in report.calibration.items() for found in bins if found.count
-    ]  # fmt: skip
+        [name, f"{one.low:.1f} to {one.high:.1f}", one.count, one.score, one.correct, one.error]
+        for name, bins in report.calibration.items()
+        for one in bins
+        if one.count
+    ]
     apart = {name: expected_calibration_error(bins) for name, bins in report.calibration.items()}
     mean = ", ".join(f"{name} {value:.3f}" for name, value in apart.items() if value is not None)
     note = f"{report.calibration_note} On the dashed line a score is the share that is right. Mean distance from it "

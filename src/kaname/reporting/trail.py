@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.geometry.grid import PIXELS
+from kaname.reporting.draw import INK, SHIFT
 
-SURE, FILLED, INK = (255, 196, 0), (64, 169, 255), (20, 20, 20)
-SHIFT = 4  # OpenCV's places are integers in units of 2 ** -SHIFT pixels
+SURE, FILLED = (255, 196, 0), (64, 169, 255)
 
 
 def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool, sure: bool) -> NDArray[np.uint8]:

@@ -1,0 +1,74 @@
+"""Pictures of masks over photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.codecs.roi_mask import TARGET, patch
+from kaname.errors import InputError
+from kaname.reporting.draw import PALETTE, Colour, RGBImage
+from kaname.types import Masks
+
+Part = tuple[slice, slice, NDArray[np.bool_]]
+
+
+def mask_overlay(
+    image: RGBImage,
+    masks: Masks | Sequence[NDArray[Any]],
+    colours: Sequence[Colour] | None = None,
+    *,
+    alpha: float = 0.5,
+    outline: bool = True,
+    threshold: float | None = None,
+) -> RGBImage:
+    """Lays masks over a photograph, one colour an instance; later ones lie over earlier ones.
+
+    Args:
+        image: RGB uint8 ``(h, w, 3)``.
+        masks: predicted ones of an image of this size, or masks ``(h, w)``, everything but 0 inside.
+        colours: RGB by instance, in turn; by default ``PALETTE``.
+        alpha: opacity of the colour, 0..1.
+        outline: draws the border of each mask.
+        threshold: of predicted ones, the target's probability above which a pixel is inside; by default a pixel is
+            where the target is the most probable class.
+
+    Returns:
+        A new RGB uint8 array ``(h, w, 3)``.
+
+    Raises:
+        InputError: masks of another size than the image.
+    """
+    size = (image.shape[0], image.shape[1])
+    if isinstance(masks, Masks):
+        sizes, parts = {masks.size}, _predicted(masks, threshold)
+    else:
+        sizes = {tuple(mask.shape) for mask in masks}
+        parts = ((slice(None), slice(None), mask != 0) for mask in masks)
+    if sizes - {size}:
+        raise InputError(f"masks of {sorted(sizes)} over an image of {size}")
+    drawn = np.array(image, order="C")
+    palette = colours or PALETTE
+    thickness = max(1, round(max(size) / 400))
+    for number, (rows, columns, inside) in enumerate(parts):
+        colour = np.array(palette[number % len(palette)], np.float32)
+        region = drawn[rows, columns]
+        blended = region[inside] * (1 - alpha) + colour * alpha
+        region[inside] = np.rint(blended).astype(np.uint8)
+        if outline and inside.any():
+            border = np.array(region, order="C")  # OpenCV draws into contiguous memory only
+            edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(border, edges, -1, colour.tolist(), thickness, cv2.LINE_AA)
+            region[:] = border
+    return drawn
+
+
+def _predicted(masks: Masks, threshold: float | None) -> Iterator[Part]:
+    """Of each box the part of the image that it covers and what of it is inside; one box in memory at a time."""
+    for cells, box in zip(masks.probabilities, masks.boxes, strict=True):
+        rows, columns, values = patch(cells, box, masks.size)
+        yield rows, columns, values.argmax(axis=0) == TARGET if threshold is None else values[TARGET] > threshold
