@@ -1,7 +1,7 @@
 """The flags that every ``train`` has, and how flags, YAML and ``key=value`` become one configuration.
 
-A flag whose field carries a ``key`` is an alias of that configuration key. Adding a flag to every recipe: one field
-of :class:`TrainFlags` with its key; to one recipe: a parameter of that recipe's command, passed to :func:`resolve`.
+Adding a flag to every recipe: one field of :class:`TrainFlags`, called like its key in the loop's settings; to one
+recipe: a parameter of that recipe's command, passed to :func:`resolve` under its key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,8 +19,7 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.errors import InputError
-from kaname.training.settings import RunOptions
-from kaname.yaml12 import parse_yaml
+from kaname.training.settings import RunOptions, TrainSettings
 
 T = TypeVar("T")
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
@@ -35,6 +34,15 @@ Results = Annotated[
     Path | None,
     Parameter(name=OUT_NAMES, help="Folder to write into; default: evaluation/<model>-<data> beside the model."),
 ]
+OnnxFile = Annotated[Path, Parameter(name=[*OUT_NAMES, "--output"], help="The .onnx file to write.")]
+ParityImages = Annotated[
+    Path | None,
+    Parameter(
+        name=["--images", "--source"], help="Images or a video for the parity check; default: the model's own data."
+    ),
+]
+ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
+Limit = Annotated[int, Parameter(help="At most so many pictures; 0 draws all.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
@@ -72,6 +80,9 @@ class TrainFlags:
     save_every: Annotated[
         str | None, Parameter(help="Also save inside an epoch: minutes (10, 10m) or steps (200steps).")
     ] = None
+    logger: Annotated[
+        Literal["tensorboard", "wandb", "none"] | None, Parameter(help="Where figures go beside log.csv.")
+    ] = None
     backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
     pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
     out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
@@ -80,20 +91,12 @@ class TrainFlags:
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
     print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
 
-    def keys(self, names: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Configuration key to value, for the flags that are aliases of keys.
-
-        Args:
-            names: the keys of a recipe that calls them otherwise, by those of :class:`TrainSettings` and ``model``.
-        """
+    def keys(self, section: str = "train") -> dict[str, Any]:
+        """Configuration key to value, for the flags that are aliases of keys; ``section`` is that of the loop."""
         elsewhere = {"config", "out_dir", "resume", "init", "dry_run", "print_config"}
-        model = {"backbone", "pretrained"}
-        values = {
-            f"{'model' if entry.name in model else 'train'}.{entry.name}": getattr(self, entry.name)
-            for entry in fields(self)
-            if entry.name not in elsewhere
-        }
-        return {(names or {}).get(key, key): value for key, value in values.items()}
+        sections = {"backbone": "model", "pretrained": "model"}
+        names = [entry.name for entry in fields(self) if entry.name not in elsewhere]
+        return {f"{sections.get(name, section)}.{name}": getattr(self, name) for name in names}
 
 
 def resolve(
@@ -103,20 +106,22 @@ def resolve(
     extra: Mapping[str, Any] | None = None,
     *,
     groups: Mapping[str, Path] | None = None,
-    names: Mapping[str, str] | None = None,
+    section: str = "train",
 ) -> T | None:
     """The configuration of a ``train`` call, or ``None`` after ``--print-config`` has printed it.
 
     Args:
         extra: further flags by configuration key.
         groups: a file for each section of the configuration.
-        names: see :meth:`TrainFlags.keys`.
+        section: of the loop's settings.
     """
-    given = {**flags.keys(names), **(extra or {})}
+    given = {**flags.keys(section), **(extra or {})}
     config = configuration.load(schema, file=flags.config, groups=groups, overrides=overrides, flags=given)
     if flags.print_config:
         sys.stdout.write(configuration.to_yaml(config))
         return None
+    if flags.out_dir is not None and any(word.startswith(f"{section}.ckpt_dir=") for word in overrides):
+        raise InputError(f"the run's folder is given twice, by {section}.ckpt_dir and by --out-dir", remedy="give one")
     return config
 
 
@@ -140,8 +145,29 @@ def find_group(group: str, name: str) -> Path:
     raise InputError(f"there is no configuration {group}/{name}", remedy=configuration.nearest(name, known))
 
 
-def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:
-    """The part of a call that is no configuration; ``default`` names the run's folder where none is given.
+def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, dict[str, Any]]:
+    """The configuration that ``--data`` names, and what a folder of data in its place sets.
+
+    Args:
+        given: a name or YAML file of configs/data, or a folder.
+        default: the configuration that counts for a folder.
+        key: that a folder is the value of.
+        holds: a pattern of what such folders hold; a bare name without it is taken for that of a configuration.
+    """
+    folder, known = Path(given), None
+    try:
+        known = find_group("data", given)
+    except InputError as error:
+        if not folder.is_dir():
+            raise InputError(f"{given} is not a folder, and {error.reason}", remedy=error.remedy) from error
+    if folder.is_dir() and (known is None or len(folder.parts) > 1 or any(folder.glob(holds))):
+        return find_group("data", default), {key: folder}
+    assert known is not None
+    return known, {}
+
+
+def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path) -> RunOptions:
+    """The part of a call that is not configuration; where no folder is given, a new one in ``folder`` is the run's.
 
     Raises:
         InputError: several processes that a launcher has started, and no folder: each would name its own.
@@ -152,7 +178,7 @@ def run_options(flags: TrainFlags, default: Callable[[], Path]) -> RunOptions:
     elif out_dir is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise InputError("several processes need one folder for the run", remedy="give --out-dir")
     elif out_dir is None:
-        out_dir = default()
+        out_dir = settings.ckpt_dir or default_run_folder(folder, resume=flags.resume)
         if flags.devices not in (None, 1):
             os.environ[RUN_FOLDER] = str(out_dir)
     return RunOptions(
@@ -176,17 +202,6 @@ def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     return paths, overrides
 
 
-def bare_config(overrides: Sequence[str], section: str) -> dict[str, Any]:
-    """``section.key=value`` words as a dictionary of that section's keys."""
-    changes: dict[str, Any] = {}
-    for word in overrides:
-        key, _, raw = word.partition("=")
-        if "." in key and not key.startswith(f"{section}."):
-            raise InputError(f"{word!r} is neither a file nor a key of {section}", remedy=f"write {section}.KEY=VALUE")
-        changes[key.removeprefix(f"{section}.")] = parse_yaml(raw)
-    return changes
-
-
 def default_run_folder(data: Path, *, resume: str | None) -> Path:
     """``<data>/runs_<time>``; to resume without a folder, the newest that holds a state to go on from."""
     existing = sorted(data.glob("runs_*/last.pt"), key=lambda path: path.stat().st_mtime)
@@ -208,7 +223,7 @@ def report_problems(problems: Sequence[InputError]) -> None:
         raise SystemExit(2)
 
 
-def normalise_words(words: Sequence[str]) -> list[str]:
+def normalize_words(words: Sequence[str]) -> list[str]:
     """Accept ``--learning_rate`` for ``--learning-rate``, and a bare ``--resume`` or ``--ema`` before other words."""
     result: list[str] = []
     for position, word in enumerate(words):

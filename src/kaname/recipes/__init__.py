@@ -4,39 +4,40 @@
 |---|---|---|
 | ``__init__.py`` | what it does, in numbers, and its ``RECIPE`` | no |
 | ``config.py`` | the typed configuration | no |
-| ``commands.py`` | the command line: one function a verb | no (imported when a verb runs) |
+| ``commands.py`` ``verbs.py`` | the command line: ``train``, and the other verbs | no (imported when a verb runs) |
 | ``labels.py`` | reading and checking the recipe's data folders | no |
-| ``evaluate.py`` | figures from files of predictions | no |
-| ``compare.py`` | one file of predictions scored sample by sample, for ``kaname compare`` | no |
-| ``report.py`` | the page of a run and of an evaluation | no |
-| ``predict.py`` | from a network's maps to an answer in original pixels | no |
 | ``data.py`` ``model.py`` ``step.py`` | training samples, network, loss | yes |
-| ``demo.py`` | the recipe from nothing to an export, with a page | no (imported when it runs) |
+| ``decode.py`` | from a network's outputs to answers, and files of answers | no |
+| ``evaluate.py`` | figures from files of predictions | no |
+| ``report.py`` | what its pages and pictures show | no |
+| ``demo.py`` | what its demo renders, trains and shows | no |
 
-Adding a recipe: a folder with these files, its name in :data:`RECIPES`, and in ``tests/recipes/<name>/test_<name>.py``
-a class that inherits ``RecipeContract`` and names it.
+Functions have their usual names too (`kaname.pipeline.recipe.usual_parts`).
+
+Adding a recipe: a folder with these files, its name and package in :data:`RECIPES`, and in
+``tests/recipes/<name>/test_<name>.py`` a class that inherits ``RecipeContract`` and names it. The package may lie
+anywhere; nothing is looked for among what is installed, because that would cost every command's start 50 ms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
 
-RECIPES = ("gauge", "tracknet")
+from kaname.pipeline.recipe import Recipe
+
+RECIPES = {"gauge": "kaname.recipes.gauge", "tracknet": "kaname.recipes.tracknet"}
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What the command line knows of a recipe before it imports anything of it.
+def recipe_of(name: str) -> Recipe:
+    """What the package of a recipe says of itself."""
+    return importlib.import_module(RECIPES[name]).RECIPE
 
-    Attributes:
-        name: name of the folder and of the command.
-        summary: one line for the help.
-        verbs: verb to (function in ``commands.py``, one line for the help); several verbs may share a function.
-        predictions: names of the files that hold its predictions, the most telling first; what is no JSON that names
-            its recipe is told by its name.
+
+def target_of(recipe: str, verb: str) -> str:
+    """A verb's "module:function" in full.
+
+    A recipe writes ``function`` for one of its ``commands.py``, ``module:function`` for one of another module of its
+    own, and a dotted ``package.module:function`` for one of somebody else.
     """
-
-    name: str
-    summary: str
-    verbs: dict[str, tuple[str, str]]
-    predictions: tuple[str, ...] = ("points.json",)
+    module, _, function = recipe_of(recipe).verbs[verb][0].rpartition(":")
+    return f"{module}:{function}" if "." in module else f"{RECIPES[recipe]}.{module or 'commands'}:{function}"

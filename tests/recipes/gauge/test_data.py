@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaname.data.augment import brightness_contrast, rotated_window
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge.config import AugmentSettings, GaugeConfig
-from kaname.recipes.gauge.data import Dials, random_colour
+from kaname.recipes.gauge.data import Dials
 from kaname.recipes.gauge.labels import Dial
 from kaname.recipes.gauge.prepare import encode
 from recipes.gauge.dials import CHANNELS
@@ -44,13 +45,13 @@ def config(augment: AugmentSettings = PLAIN) -> GaugeConfig:
 @pytest.mark.parametrize("size", [(96, 96), (120, 200), (300, 300)])
 def test_image_and_maps_move_together(tmp_path: Path, size: tuple[int, int], maps: bool) -> None:
     place = (size[1] * 0.46, size[0] * 0.55)
-    samples = Dials([dial(tmp_path, size, place, maps=maps)], config(), augment=True)
+    samples = Dials(config(), [dial(tmp_path, size, place, maps=maps)], augment=True)
     seen = []
     for epoch in range(-1, 12):
         row = samples.sample(0, epoch)
-        assert row["image"].shape == (SIZE, SIZE, 3) and row["image"].dtype == np.uint8
+        assert row["images"].shape == (SIZE, SIZE, 3) and row["images"].dtype == np.uint8
         assert row["heatmaps"].shape == (3, SIZE, SIZE) and row["heatmaps"].dtype == np.uint8
-        image, start = row["image"][..., 0], row["heatmaps"][0]
+        image, start = row["images"][..., 0], row["heatmaps"][0]
         edges = [np.r_[grey[0], grey[-1], grey[:, 0], grey[:, -1]].max() for grey in (image, start)]
         assert np.array_equal(row["heatmaps"][1], row["heatmaps"].max(axis=0))  # start and end are notches too
         assert row["heatmaps"][2].max() == 0
@@ -64,11 +65,11 @@ def test_image_and_maps_move_together(tmp_path: Path, size: tuple[int, int], map
 @pytest.mark.parametrize("size", [(96, 96), (150, 90)])
 def test_maps_from_files_agree_with_those_from_points(tmp_path: Path, size: tuple[int, int]) -> None:
     place = (size[1] * 0.42, size[0] * 0.51)
-    exact = Dials([dial(tmp_path / "p", size, place, maps=False)], config(), augment=True)
-    warped = Dials([dial(tmp_path / "m", size, place, maps=True)], config(), augment=True)
+    exact = Dials(config(), [dial(tmp_path / "p", size, place, maps=False)], augment=True)
+    warped = Dials(config(), [dial(tmp_path / "m", size, place, maps=True)], augment=True)
     for epoch in range(-1, 6):
         one, other = exact.sample(0, epoch), warped.sample(0, epoch)
-        assert np.array_equal(one["image"], other["image"])
+        assert np.array_equal(one["images"], other["images"])
         # An enlarged map has wider dots than a map of enlarged points: there the places are compared.
         if epoch < 0:
             assert np.abs(one["heatmaps"].astype(int) - other["heatmaps"]).max() <= 1
@@ -78,28 +79,27 @@ def test_maps_from_files_agree_with_those_from_points(tmp_path: Path, size: tupl
 
 def test_samples_depend_on_seed_epoch_and_index_alone(tmp_path: Path) -> None:
     one = dial(tmp_path, (96, 96), (40, 50), maps=False)
-    first = Dials([one] * 4, config(AugmentSettings()), augment=True)
-    again = Dials([one] * 4, config(AugmentSettings()), augment=True)
+    first = Dials(config(AugmentSettings()), [one] * 4, augment=True)
+    again = Dials(config(AugmentSettings()), [one] * 4, augment=True)
     order = [(2, 5), (0, 0), (3, 1), (2, 4)]
     rows = {key: first.sample(*key) for key in order}
     for key in reversed(order):
         for name, value in again.sample(*key).items():
             assert np.array_equal(value, rows[key][name])
-    assert not np.array_equal(rows[2, 5]["image"], rows[2, 4]["image"])
-    assert not np.array_equal(first.sample(1, 3)["image"], first.sample(2, 3)["image"])
+    assert not np.array_equal(rows[2, 5]["images"], rows[2, 4]["images"])
+    assert not np.array_equal(first.sample(1, 3)["images"], first.sample(2, 3)["images"])
 
 
 def test_validation_has_no_augmentation(tmp_path: Path) -> None:
-    samples = Dials([dial(tmp_path, (96, 96), (40, 50), maps=False)], config(), augment=False)
-    assert np.array_equal(samples.sample(0, 3)["image"], samples.sample(0, -1)["image"])
+    samples = Dials(config(), [dial(tmp_path, (96, 96), (40, 50), maps=False)], augment=False)
+    assert np.array_equal(samples.sample(0, 3)["images"], samples.sample(0, -1)["images"])
 
 
 def test_the_ranges_of_the_augmentation() -> None:
     """Rotation about the centre by up to 180 degrees, a window of the old size in an image 1.2 times as large."""
-    from kaname.recipes.gauge.data import random_view
-
     random = np.random.default_rng(0)
-    views = [random_view(random, AugmentSettings(), 100) for _ in range(500)]
+    wanted = AugmentSettings()
+    views = [rotated_window(random, (100, 100), rotate=wanted.rotate, enlarge=wanted.crop) for _ in range(500)]
     matrices = np.array([view.matrix for view in views])
     angles = np.rad2deg(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
     assert np.allclose(np.linalg.det(matrices[:, :, :2]), 1.2**2)
@@ -113,21 +113,28 @@ def test_brightness_and_contrast_stop_at_black_and_white() -> None:
     image[:, :4] = 190
     image[0, 0] = 100
     random = np.random.default_rng(1)
-    settings = AugmentSettings(colour_probability=1.0)
+    settings = AugmentSettings()
     means = []
     for _ in range(60):
-        changed = random_colour(random, settings, image)
+        changed = brightness_contrast(random, image, settings.brightness, settings.contrast)
         assert changed.dtype == np.uint8 and changed.shape == image.shape
         dark, grey, light = int(changed[7, 7, 0]), int(changed[0, 0, 0]), int(changed[7, 0, 0])
         assert dark <= grey <= light  # the order of the levels stays
         means.append(changed.mean())
     assert min(means) < 0.9 * image.mean() < 1.1 * image.mean() < max(means)
-    assert np.array_equal(random_colour(random, AugmentSettings(colour_probability=0.0), image), image)
+
+
+@pytest.mark.parametrize(("probability", "changes"), [(0.0, False), (1.0, True)])
+def test_the_share_of_images_whose_colours_change(tmp_path: Path, probability: float, changes: bool) -> None:
+    settings = AugmentSettings(probability=1.0, rotate=0, crop=1, colour_probability=probability)
+    samples = Dials(config(settings), [dial(tmp_path, (96, 96), (40, 50), maps=False)], augment=True)
+    plain = samples.sample(0, -1)["images"]
+    assert any(not np.array_equal(samples.sample(0, epoch)["images"], plain) for epoch in range(4)) is changes
 
 
 def test_middle_is_every_notch(tmp_path: Path) -> None:
     base = dial(tmp_path, (96, 96), (30, 30), maps=False)
     points = {"start": np.array([[20.5, 20.5]]), "middle": np.array([[50.5, 20.5]]), "end": np.array([[70.5, 70.5]])}
-    row = Dials([Dial(base.image, points, None)], config(), augment=False).sample(0, -1)
+    row = Dials(config(), [Dial(base.image, points, None)], augment=False).sample(0, -1)
     for x, y in ((20, 20), (50, 20), (70, 70)):
         assert row["heatmaps"][CHANNELS.index("middle"), y, x] == 255

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from calling import Answer, call, snapshot
+from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.errors import InputError
 from kaname.recipes.gauge import labels
-from kaname.recipes.gauge.labels import read_heatmaps
 from recipes.gauge.dials import TRAIN, write_data, write_json
 
 
@@ -219,7 +219,7 @@ def test_an_annotated_image_that_training_would_not_read(data: Path) -> None:
 def test_two_images_of_one_stem(data: Path) -> None:
     place = data / "train" / "images"
     shutil.copy(place / "train_1.png", place / "train_1.bmp")
-    assert "stands twice" in check(data).err
+    assert "appears twice" in check(data).err
 
 
 @pytest.mark.parametrize("text", ["empty", "missing", "no images", "val alone"])
@@ -250,8 +250,8 @@ def test_heatmaps_within_rounding_are_taken(tmp_path: Path) -> None:
     maps[:, 4, 4] = 1 + 1e-7
     maps[0, 0, 0] = -1e-9
     np.save(tmp_path / "a.npy", maps)
-    found = read_heatmaps(tmp_path / "a.npy", 8)
+    found = read_heatmaps(tmp_path / "a.npy", 3, 8)
     assert found.dtype == np.float32 and found.min() == 0 and found.max() == 1
     np.save(tmp_path / "a.npy", maps * 1.01)
     with pytest.raises(InputError, match=r"1\.01 instead of"):
-        read_heatmaps(tmp_path / "a.npy", 8)
+        read_heatmaps(tmp_path / "a.npy", 3, 8)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,18 @@ import torch
 
 import kaname
 from calling import call
+from kaname import config as configuration
 from kaname.inference import checkpoint
+from kaname.inference.torch_runner import load_runner
 from kaname.models.backbones import freeze
-from kaname.models.network import trainable_parameters
+from kaname.pipeline.model import build_again, card_of
+from kaname.pipeline.train import build_task
+from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.config import GaugeConfig, ModelSettings
 from kaname.recipes.gauge.data import Dials
-from kaname.recipes.gauge.model import build, describe, from_checkpoint
-from kaname.recipes.gauge.step import step, task
+from kaname.recipes.gauge.model import build
+from kaname.recipes.gauge.step import step
+from kaname.training.settings import RunOptions
 from kaname.types import Batch
 from models.tiny_vits import TINY
 from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, write_data
@@ -128,7 +134,7 @@ def test_the_documents_configuration() -> None:
     config = GaugeConfig(model=ModelSettings(pretrained=False))
     network = build(config).eval()
     freeze(network.backbone)
-    assert trainable_parameters(network) == 19_403
+    assert sum(value.numel() for value in network.parameters() if value.requires_grad) == 19_403
     shapes = [tuple(value.shape) for value in network.parameters() if value.requires_grad]
     assert shapes == [(50, 384, 1, 1), (50,), (3, 50, 1, 1), (3,)]
     with torch.inference_mode():
@@ -136,15 +142,15 @@ def test_the_documents_configuration() -> None:
         features = network.features(images)
         assert [tuple(one.shape) for one in features] == [(1, 384, 32, 32)]
         small = network.decoder(features)
-        logits = network.decode(features)
+        logits = network.decode(features)["heatmaps"]
     assert tuple(small.shape) == (1, 3, 32, 32) and tuple(logits.shape) == (1, 3, 448, 448)
     expected = torch.nn.functional.interpolate(small, scale_factor=14, mode="bilinear", align_corners=False)
     assert torch.allclose(logits, expected, atol=1e-5)
-    card = describe(config, network)
+    card = card_of(RECIPE, config, network)
     assert card["sigma_px"] == 8 and card["channels"] == ["start", "middle", "end"]
 
 
-def test_features_are_the_last_layers_normalised_patch_tokens(tmp_path: Path) -> None:
+def test_features_are_the_last_layers_normalized_patch_tokens(tmp_path: Path) -> None:
     import transformers
 
     folder = save_tiny("dinov2", tmp_path / "backbone")
@@ -164,27 +170,33 @@ def test_the_loss_is_bce_on_soft_targets() -> None:
     targets = torch.randint(0, 256, (2, 3, 8, 8), generator=random, dtype=torch.uint8)
 
     class Fixed(torch.nn.Module):
-        def forward(self, images: torch.Tensor, features: None = None) -> torch.Tensor:
-            return logits
+        def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            return {"heatmaps": logits}
 
-    batch = Batch(images=torch.zeros((2, 3, 8, 8)), targets={"heatmaps": targets}, index=torch.arange(2))
-    output = step(Fixed(), batch)
+    batch = Batch({"images": torch.zeros((2, 3, 8, 8))}, targets={"heatmaps": targets}, index=torch.arange(2))
+    output = step(Fixed(), batch).terms["bce"]
     soft = targets.double() / 255
     p = torch.sigmoid(logits.double())
     expected = -(soft * torch.log(p) + (1 - soft) * torch.log(1 - p))
-    assert output.loss_sum.item() == pytest.approx(expected.sum().item(), rel=1e-5)
-    assert output.loss_sum.item() / output.weight.item() == pytest.approx(expected.mean().item(), rel=1e-5)
+    assert output.sum.item() == pytest.approx(expected.sum().item(), rel=1e-5)
+    assert output.sum.item() / output.weight.item() == pytest.approx(expected.mean().item(), rel=1e-5)
 
 
 def test_a_task_holds_the_data_and_the_card(small_data: Path, tmp_path: Path) -> None:
     config = GaugeConfig(data=small_data, size=64, model=ModelSettings(backbone="small:8"))
-    made = task(config, tmp_path)
+    made = build_task(RECIPE, config, RunOptions(tmp_path))
     assert isinstance(made.train, Dials) and len(made.train) == 2 and made.val is not None and len(made.val) == 1
     assert made.best_name == "model.pt" and made.config["data"] == small_data.as_posix()
     checkpoint.save(tmp_path / "x.pt", card={**made.card, "recipe": "gauge", "config": made.config},
                     model=made.model.state_dict(), training=None)  # fmt: skip
-    network, again = from_checkpoint(checkpoint.load(tmp_path / "x.pt"))
-    assert again == config
+    built: list[torch.nn.Module] = []
+
+    def build_and_keep(card: Mapping[str, Any]) -> torch.nn.Module:
+        built.append(build_again(RECIPE, card, tmp_path / "x.pt"))
+        return built[-1]
+
+    _, card = load_runner(tmp_path / "x.pt", "gauge", build_and_keep, device="cpu")
+    assert configuration.from_dict(GaugeConfig, card["config"]) == config
     for name, value in made.model.state_dict().items():
-        assert torch.equal(network.state_dict()[name], value)
+        assert torch.equal(built[0].state_dict()[name], value)
     assert not list(tmp_path.glob("runs*")) and tuple(made.card["channels"]) == CHANNELS

@@ -155,7 +155,7 @@ def test_rows_that_do_not_fit() -> None:
     unnamed = [Row(row.frame, 0, row.x, row.y, row.score, row.source) for row in rows[:4]]
     for clips, given, words in (
         (found, rows[:-1], "no row for frame 3 of game1/Clip2"),
-        (found, [*rows, rows[2]], "frame 2 of game1/Clip1 stands twice"),
+        (found, [*rows, rows[2]], "frame 2 of game1/Clip1 is given twice"),
         (found, unnamed, "the rows name no clip, and there are 2 clips"),
         (found[:1], [*unnamed, Row(4, 0, 1, 1, 0.9, DETECTED)], "6: frame 4, but game1/Clip1 has 4 frames"),
         (found, [*rows, Row(9, 0, 1, 1, 0.9, DETECTED, "game1/Clip2")], "10: frame 9, but game1/Clip2 has 4"),

@@ -35,7 +35,7 @@ def some(games: Path, folder: Path, names: Sequence[str | int]) -> Path:
 
 def split(root: Path, **given: Any) -> dict[str, list[str]]:
     found = sets(DataSettings(root=root, split=SplitSettings(**given)))
-    return {name: [clip.name.split("/")[0].removeprefix("game") for clip in clips] for name, clips in found.items()}
+    return {name: [clip.source.split("/")[0].removeprefix("game") for clip in clips] for name, clips in found.items()}
 
 
 def test_the_published_split(games: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_clip_as_arrays(tmp_path: Path) -> None:
     write_clip(tmp_path / "data" / "game1" / "Clip1", np.array([[10.5, 20.25], [0, 0], [30, 40]]),
                visibility=[1, 0, 3], status=[1, 0, 2])  # fmt: skip
     clip = sets(DataSettings(root=tmp_path / "data"))["train"][0]
-    assert clip.name == "game1/Clip1" and clip.size == (64, 96)
+    assert clip.source == "game1/Clip1" and clip.size == (64, 96)
     assert [path.name for path in clip.frames] == ["0000.png", "0001.png", "0002.png"]
     np.testing.assert_allclose(clip.xy, [[10.5, 20.25], [np.nan, np.nan], [30, 40]], atol=1e-6)
     assert clip.visibility.tolist() == [1, 0, 3] and clip.status.tolist() == [1, -1, 2]

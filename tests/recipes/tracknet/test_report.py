@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from kaname.geometry.image import read_image
-from kaname.recipes.tracknet import report
 from kaname.recipes.tracknet.config import DataSettings
 from kaname.recipes.tracknet.labels import sets
-from kaname.recipes.tracknet.predict import write_rows
+from kaname.reporting.report import data_hash
+from kaname.tracking.table import write_rows
 from kaname.tracking.trajectory import DETECTED, Row
 from pages import page_of
 from recipes.tracknet.clips import TINY, call, flight, write_clip, write_set
@@ -147,7 +147,8 @@ def test_a_run_without_validation_games_says_so(tmp_path: Path) -> None:
 
 def test_the_hash_follows_labels_and_frames(tmp_path: Path) -> None:
     def hash_of(folder: Path) -> str:
-        return report.hash_of(sets(DataSettings(root=folder))["train"])
+        clips = sets(DataSettings(root=folder))["train"]
+        return data_hash((path, clip.label(number)) for clip in clips for number, path in enumerate(clip.frames))
 
     one = write_set(tmp_path / "one", games=1)
     first = hash_of(one)

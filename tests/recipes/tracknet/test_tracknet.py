@@ -20,5 +20,5 @@ class TestTracknet(RecipeContract):
     answers: Sequence[object] = ("--score-threshold", 0.001)
 
     @classmethod
-    def sources(cls, data: Path) -> list[Path]:
+    def sources(cls, data: Path) -> list[object]:
         return [data / "game3" / "Clip1"]

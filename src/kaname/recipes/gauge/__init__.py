@@ -12,7 +12,7 @@ Train: ``kaname gauge train --data training_data --epochs 50``. What to expect i
 
 from __future__ import annotations
 
-from kaname.recipes import Recipe
+from kaname.pipeline.recipe import Recipe, usual_parts
 
 CHANNELS = ("start", "middle", "end")
 REFERENCE_SIZE = 448
@@ -21,15 +21,27 @@ RECIPE = Recipe(
     name="gauge",
     summary="Notches of an analog dial.",
     verbs={
-        "sample": ("sample", "Render a small data set of dials with exact truth."),
-        "check": ("check", "Read a data set and report every problem."),
-        "crop": ("crop", "Cut dials out of photographs, with their points."),
-        "heatmaps": ("heatmaps", "Write the training labels of a Label Studio annotation."),
-        "train": ("train", "Train a notch detector."),
-        "evaluate": ("evaluate", "Score a model or a file of predictions."),
-        "validate": ("validate", "Evaluate every set, with pictures."),
-        "predict": ("predict", "Find the notches in images or a video."),
-        "export": ("export", "Write an ONNX file and check that it answers the same."),
-        "draw": ("draw", "Draw labels or predictions on their images."),
+        "sample": ("verbs:sample", "Render a small data set of dials with exact truth."),
+        "check": ("verbs:check", "Read a data set and report every problem."),
+        "crop": ("verbs:crop", "Cut dials out of photographs, with their points."),
+        "heatmaps": ("verbs:heatmaps", "Write the training labels of a Label Studio annotation."),
+        "train": ("commands:train", "Train a notch detector."),
+        "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "validate": ("verbs:validate", "Evaluate every set, with pictures."),
+        "predict": ("verbs:predict", "Find the notches in images or a video."),
+        "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
+        "draw": ("verbs:draw", "Draw labels or predictions on their images."),
     },
+    **usual_parts(
+        __name__,
+        schema="config:GaugeConfig",
+        samples="data:Dials",
+        draw_outputs="report:draw_outputs",
+        debug="report:debug",
+    ),
+    answers="extract",
+    threshold="min_score",
+    late=("tolerance",),
+    fixed=("size", "model.backbone", "model.decoder", "model.normalize"),
+    best_name="model.pt",
 )

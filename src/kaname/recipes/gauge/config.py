@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from kaname.errors import require, require_range
 from kaname.recipes.gauge import REFERENCE_SIZE
-from kaname.training.settings import TrainSettings, require
+from kaname.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,9 @@ class AugmentSettings:
     contrast: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("probability", "colour_probability", "brightness", "contrast"):
-            require(0 <= getattr(self, name) <= 1, f"augment.{name} must lie in 0..1, got {getattr(self, name)}")
-        require(0 <= self.rotate <= 180, f"augment.rotate must lie in 0..180 degrees, got {self.rotate}")
-        require(1 <= self.crop <= 4, f"augment.crop must lie in 1..4, got {self.crop}")
+        require_range(self, "probability colour_probability brightness contrast", 0, 1)
+        require(0 <= self.rotate <= 180, f"rotate must lie in 0..180 degrees, got {self.rotate}")
+        require_range(self, "crop", 1, 4)
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,9 @@ class ExtractSettings:
     tolerance: float = 10.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.threshold < 1, f"extract.threshold must be at least 0 and under 1, got {self.threshold}")
-        require(0 <= self.min_score <= 1, f"extract.min_score must lie in 0..1, got {self.min_score}")
-        for name in ("bandwidth", "tolerance"):
-            value = getattr(self, name)
-            require(math.isfinite(value) and value > 0, f"extract.{name} must be positive, got {value}")
+        require(0 <= self.threshold < 1, f"threshold must be at least 0 and under 1, got {self.threshold}")
+        require_range(self, "min_score", 0, 1)
+        require_range(self, "bandwidth tolerance", 0, above=True)
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class GaugeConfig:
 
     def __post_init__(self) -> None:
         require(16 <= self.size <= 4096, f"size must lie in 16..4096 px, got {self.size}")
-        require(math.isfinite(self.sigma) and self.sigma > 0, f"sigma must be positive, got {self.sigma}")
+        require_range(self, "sigma", 0, above=True)
 
     @property
     def scale(self) -> float:

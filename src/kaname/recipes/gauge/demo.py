@@ -1,102 +1,85 @@
-"""The recipe from nothing to an export, on rendered dials: what ``kaname demo gauge`` runs."""
+"""The demo of ``gauge``, on rendered dials."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kaname.config import load
 from kaname.geometry.image import read_image
-from kaname.progress import Laps
-from kaname.recipes.gauge.config import GaugeConfig
-from kaname.reporting.curves import curves
-from kaname.reporting.page import Picture, Pictures, Section, Svg, Table, Text, facts_table, metrics_table
-from kaname.training.settings import RunOptions
+from kaname.pipeline.demo import Demo
+from kaname.pipeline.labelled import Result
+from kaname.pipeline.predict import predict_images
+from kaname.recipes.gauge import RECIPE
+from kaname.reporting.page import Picture, Pictures, Section
 
 TRAIN_DIALS, HELD_OUT = 500, 100
 # A third of the reference resolution and the small U-Net: what two cores learn in about a minute.
 OVERRIDES = (
-    "size=160", "model.backbone=small", "augment.rotate=20", "train.epochs=6", "train.batch_size=4", "train.lr=3e-3",
-    "train.warmup_epochs=1", "train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99",
-)  # fmt: skip
-OWN_DIALS = """kaname gauge train --data training_data --epochs 50 --val
-kaname gauge predict --model-path model.pt photo.jpg --out predictions"""
+    *("size=160", "model.backbone=small", "augment.rotate=20"),
+    *("train.epochs=6", "train.batch_size=4", "train.lr=3e-3", "train.warmup_epochs=1"),
+    *("train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99"),
+)
 
 
-def run(out: Path) -> tuple[list[Section], dict[str, Any]]:
-    """Sample, train, evaluate, predict, export and check parity below ``out``.
-
-    Returns:
-        The sections of the page and, for screen and tests, the figures: ``metrics`` (as in metrics.json), ``parity``,
-        ``seconds`` by stage.
-    """
+def sample(out: Path) -> None:
+    """Plain dials, head-on and clean."""
     from kaname.samples.gauge import write
 
-    clock = Laps()
-    write(
-        out / "data",
-        TRAIN_DIALS + HELD_OUT,
-        0,
-        size=256,
-        val_fraction=HELD_OUT / (TRAIN_DIALS + HELD_OUT),
-        variety="plain",
-    )
-    clock.lap("sample")
-    from kaname.recipes.gauge.training import run as train
+    count = TRAIN_DIALS + HELD_OUT
+    write(out / "data", count, 0, size=256, val_fraction=HELD_OUT / count, variety="plain")
 
-    config = load(GaugeConfig, overrides=OVERRIDES, flags={"data": out / "data"})
-    train(config, RunOptions(out_dir=out / "run", command="kaname demo gauge"), validate=False, debug=False)
-    clock.lap("train")
-    from kaname.recipes.gauge.scoring import score
 
-    model = out / "run" / "model.pt"
-    result = score(None, model, None, out / "evaluation", split="val", truth="points", changes={}, pictures=True)["val"]
-    clock.lap("evaluate")
-    from kaname.recipes.gauge.prediction import export_checked, predict_sources
-
-    parity = export_checked(model, out / "gauge.onnx", None, 16)
-    clock.lap("export")
+def predict(out: Path, exported: Path) -> None:
+    """A dozen of the held-out dials."""
     images = sorted((out / "data" / "val" / "images").iterdir())[:12]
-    predict_sources(
-        images, out / "gauge.onnx", out / "predictions", boxes=None, changes={}, pictures=True, device="cpu"
-    )
-    clock.lap("predict")
-    return _sections(out, result, parity.to_dict(), clock.seconds), {
-        "metrics": result["groups"], "parity": parity.to_dict(), "seconds": clock.seconds,
-    }  # fmt: skip
+    predict_images(RECIPE, images, exported, out / "predictions", device="cpu")
 
 
-def _sections(out: Path, result: dict[str, Any], parity: dict[str, Any], seconds: dict[str, float]) -> list[Section]:
-    images = result["images"]
-    ranked = sorted(
-        images, key=lambda name: (images[name]["middle"]["f1"] or 0.0, images[name]["start_end"]["f1"] or 0.0)
-    )
-    sheets = out / "evaluation" / "val" / "key_points"
-    worst = [Picture(sheets / f"K_{Path(name).stem}.jpg", _caption(name, images[name])) for name in ranked[:2]]
-    best = [Picture(sheets / f"K_{Path(name).stem}.jpg", _caption(name, images[name])) for name in ranked[-2:]]
-    predicted = [Picture(read_image(path), path.stem) for path in sorted((out / "predictions" / "pictures").iterdir())]
-    log = out / "run" / "log.csv"
+def intro(result: Result) -> Sequence[str]:
+    """What was trained on what."""
     return [
-        Text(
-            [
-                f"{TRAIN_DIALS} rendered dials to learn from, {len(images)} others to be scored on; a small U-Net "
-                "trained from random weights on the CPU, nothing downloaded. These dials are of the renderer's plain "
-                "kind, head-on and clean: the figures say that everything works, not how real photographs will do.",
-                "Distances are pixels of a 448 x 448 dial; a notch counts as found within 10 px.",
-            ],
-            heading="gauge: the notches of a dial",
-        ),
-        metrics_table(result["groups"], heading="Held-out dials", note="Mean over images, 95 % bootstrap interval."),
+        f"{TRAIN_DIALS} rendered dials to learn from, {len(result.details)} others to be scored on; a small U-Net "
+        "trained from random weights on the CPU, nothing downloaded. These dials are of the renderer's plain "
+        "kind, head-on and clean: the figures say that everything works, not how real photographs will do.",
+        "Distances are pixels of a 448 x 448 dial; a notch counts as found within 10 px.",
+    ]
+
+
+def pictures(out: Path, result: Result) -> list[Section]:
+    """Predictions of the export, then the worst and the best held-out dials."""
+    figures = {name: each for name, (_, each) in result.details.items()}
+    ranked = sorted(figures, key=lambda name: [figures[name][group]["f1"] or 0.0 for group in ("middle", "start_end")])
+    sheets = out / "evaluation" / "val" / "key_points"
+
+    def sheet(name: str) -> Picture:
+        return Picture(sheets / f"K_{Path(name).stem}.jpg", _caption(name, figures[name]))
+
+    drawn = sorted((out / "predictions" / "pictures").iterdir())
+    predicted = [Picture(read_image(path), path.stem) for path in drawn]
+    return [
         Pictures(predicted, heading="Predictions of the exported ONNX file"),
-        Svg([curves(log, ["train_loss", "val_loss"], title="Loss", logarithmic=True)], heading="Training"),
-        Pictures(worst, heading="Worst dials (predicted above, true below)", width=480),
-        Pictures(best, heading="Best dials", width=480),
-        facts_table(parity, "Does the ONNX file answer the same?"),
-        Table(["stage", "seconds"], [[name, value] for name, value in seconds.items()], heading="Time"),
-        Text(["Your own dials:"], code=OWN_DIALS),
+        Pictures([sheet(name) for name in ranked[:2]], heading="Worst dials (predicted above, true below)", width=480),
+        Pictures([sheet(name) for name in ranked[-2:]], heading="Best dials", width=480),
     ]
 
 
 def _caption(name: str, figures: dict[str, Any]) -> str:
     middle, ends = figures["middle"], figures["start_end"]
     return f"{name}: F1 {middle['f1']:.2f} of all notches, PCK {ends['pck']:.2f} of start and end"
+
+
+DEMO = Demo(
+    sample=sample,
+    overrides=OVERRIDES,
+    predict=predict,
+    intro=intro,
+    pictures=pictures,
+    curves={"Loss": ["train_loss", "val_loss"]},
+    own="kaname gauge train --data training_data --epochs 50 --val\n"
+    "kaname gauge predict --model-path model.pt photo.jpg --out predictions",
+    heading="gauge: the notches of a dial",
+    table="Held-out dials",
+    note=lambda result: "Mean over images, 95 % bootstrap interval.",
+    evaluate={"split": "val", "pictures": True},
+)

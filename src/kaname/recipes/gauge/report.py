@@ -1,8 +1,7 @@
-"""The page of an evaluation and of a training run of ``gauge``: what ``reporting.report`` shows, gathered. No torch."""
+"""What the pages and pictures of ``gauge`` show. No torch."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,19 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.files import read_json
-from kaname.geometry.image import read_image, resize
-from kaname.inference.model import Model
+from kaname.data.formats.files import make_folder
+from kaname.data.formats.heatmaps import read_heatmaps
+from kaname.geometry.image import image_size, read_image, resize, write_image
+from kaname.inference.model import Arrays, Model, Request
 from kaname.metrics.calibration import Bin, calibration
 from kaname.metrics.points import nearest_distances
-from kaname.recipes.gauge import REFERENCE_SIZE
-from kaname.recipes.gauge.labels import Dial, letterbox
+from kaname.pipeline.labelled import Result
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
+from kaname.recipes.gauge.evaluate import reference_truth
+from kaname.recipes.gauge.labels import Dial, letterbox, truth_of
+from kaname.recipes.gauge.prepare import encode
 from kaname.reporting import draw
-from kaname.reporting.extremes import Extremes, Shot, write_extremes
-from kaname.reporting.report import Headline, Report, command_line, data_hash, write_report
+from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
+from kaname.reporting.report import Headline
+from kaname.types import Points
 
-Result = Mapping[str, Any]
-
+DEBUG_SAMPLES = 16
 SHOWN = 6  # pictures of the worst, and as many of the best
 VIEW, LEAST_VIEW = 640, 320  # pixels of a picture's longer side
 HEADLINE = (
@@ -38,63 +42,40 @@ MARKS = (
 )
 
 
-def write(
-    result: Result, dials: Sequence[Dial], folder: Path, *, model: Model | None, source: Path, path: Path | None = None,
-    title: str = "", command: str = "",
-) -> Path:  # fmt: skip
-    """Write the page of one scored set, and its best and worst images into ``folder/best`` and ``folder/worst``.
+def page(result: Result, dials: Sequence[Dial], folder: Path, model: Model | None) -> dict[str, Any]:
+    """The recipe's fields of the page of a scored set; best and worst images go to ``folder/best`` and ``/worst``."""
+    settings = result.settings
+    tolerance = settings["tolerance_px"]
+    order = sorted(dials, key=lambda dial: _goodness(result.details[dial.source][1]["middle"]))
 
-    Args:
-        result: what ``evaluate.evaluate`` returned, with ``speed`` where it was measured.
-        dials: the set.
-        folder: where the set's ``metrics.json`` lies.
-        model: the model; None where predictions were read from a file.
-        source: the checkpoint or the file of predictions.
-        path: the page; default: ``folder/report.html``.
-        title: default: names the set.
-        command: default: this process's command line.
-    """
-    settings = read_json(folder / "metrics.json")["settings"]
-    shown = extremes(result, dials, settings["tolerance_px"], folder)
-    log = source.parent / "log.csv"
-    from_file = f"predictions were read from {source.name}"
-    missing = {"pictures": "no image could be read"} if shown.unreadable else {}
-    if model is None:
-        missing |= {"speed": from_file, "curves": from_file}
-    config = {"extract": settings["extract"]} if model is None else model.card["config"]
-    report = Report(
-        title=title or f"gauge: evaluation of {settings['set']}",
-        subtitle=f"{settings['model'] or 'a model that the predictions do not name'}; {len(dials)} images",
-        notes=[*warnings(settings, model), *shown.unreadable],
-        metrics={**result["groups"], "settings": settings},
-        metrics_note=f"Per image, then the mean over images, with 95 % bootstrap intervals "
+    def shot(dial: Dial) -> Shot:
+        compared, figures = result.details[dial.source]
+        return Shot(dial.name, dial.source, _caption(dial.source, figures), partial(_drawn, dial, compared, tolerance))
+
+    shown = write_extremes(folder, worst_and_best([shot(dial) for dial in order], SHOWN))
+    return {
+        "subtitle": f"{len(dials)} images",
+        "notes": [*warnings(settings, model), *shown.unreadable],
+        "metrics_note": f"Per image, then the mean over images, with 95 % bootstrap intervals "
         f"({settings['intervals'].removeprefix('95 % bootstrap ')}). Distances are pixels of a {REFERENCE_SIZE} x "
-        f"{REFERENCE_SIZE} dial; a notch counts as found within {settings['tolerance_px']:g} px.",
-        headline=HEADLINE,
-        log=log if model is not None and log.is_file() else None,
-        worst=shown.pictures["worst"],
-        best=shown.pictures["best"],
-        pictures_note=MARKS,
-        calibration=bins(result, settings["tolerance_px"]),
-        calibration_note=f"A point is right within {settings['tolerance_px']:g} px of a true one; errors are distances "
-        "in pixels.",
-        speed=result.get("speed", {}),
-        config=config,
-        command=command or command_line(),
-        data={"folder": settings["data"], "images": len(dials), "hash": settings["data_hash"]},
-        missing=missing,
-    )
-    return write_report(path or folder / "report.html", report)
+        f"{REFERENCE_SIZE} dial; a notch counts as found within {tolerance:g} px.",
+        "headline": HEADLINE,
+        "worst": shown.pictures["worst"],
+        "best": shown.pictures["best"],
+        "pictures_note": MARKS,
+        "calibration": bins(result, tolerance),
+        "calibration_note": f"A point is right within {tolerance:g} px of a true one; errors are distances in pixels.",
+        "data": {"folder": settings["data"], "images": len(dials), "hash": settings["data_hash"]},
+        "missing": {"pictures": "no image could be read"} if shown.unreadable else {},
+    }
 
 
 def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
     """What a reader must know before believing the figures."""
     lines = []
-    data = Path(settings["data"])
     if model is not None:
         own = Path(model.card["config"]["data"])
-        trained_on = {own / "train"} if (own / "train").is_dir() else {own}
-        if data in trained_on:
+        if Path(settings["data"]) == (own / "train" if (own / "train").is_dir() else own):
             lines.append("Scored on the images it was trained on: the figures say how well it remembers them.")
         if not model.card.get("pretrained"):
             lines.append("The backbone started from random weights, without pretraining.")
@@ -109,44 +90,15 @@ def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
     return lines
 
 
-def hash_of(dials: Sequence[Dial]) -> str:
-    """The hash of a set: its labelled points (or, without points, its heatmaps) and its images' names and sizes."""
-
-    def label(dial: Dial) -> bytes:
-        if dial.points is None:
-            return dial.heatmaps.read_bytes() if dial.heatmaps is not None else b""
-        points = {name: np.round(xy, 3).tolist() for name, xy in dial.points.items()}
-        return json.dumps(points, sort_keys=True).encode()
-
-    return data_hash((dial.image, label(dial)) for dial in dials)
-
-
 def bins(result: Result, tolerance: float) -> dict[str, list[Bin]]:
     """Score against distance of every predicted point, for all notches and for start and end."""
-    groups = {"all notches": ("middle",), "start and end": ("start", "end")}
-    found = {}
-    for title, names in groups.items():
-        scores = [one["scores"][name] for one in result["compared"].values() for name in names]
-        errors = [
-            nearest_distances(one["predicted"][name], one["truth"][name])
-            for one in result["compared"].values() for name in names
-        ]  # fmt: skip
-        found[title] = calibration(np.clip(np.concatenate(scores), 0, 1), np.concatenate(errors), tolerance)
-    return found
-
-
-def extremes(result: Result, dials: Sequence[Dial], tolerance: float, folder: Path) -> Extremes:
-    """The worst and the best images with truth and prediction drawn, also written below ``folder``."""
-    order = sorted(dials, key=lambda dial: _goodness(result["images"][dial.image.name]["middle"]))
-    count = min(SHOWN, len(order))
-    chosen = {"worst": order[: min(count, (len(order) + 1) // 2)], "best": order[::-1][: min(count, len(order) // 2)]}
-
-    def shot(dial: Dial) -> Shot:
-        name = dial.image.name
-        caption = _caption(name, result["images"][name]["middle"])
-        return Shot(dial.name, name, caption, partial(_drawn, dial, result["compared"][name], tolerance))
-
-    return write_extremes(folder, {kind: [shot(dial) for dial in members] for kind, members in chosen.items()})
+    compared = [one for one, _ in result.details.values()]
+    by_title = {}
+    for title, names in {"all notches": ("middle",), "start and end": ("start", "end")}.items():
+        scores = [one.scores[name] for one in compared for name in names]
+        errors = [nearest_distances(one.predicted[name], one.truth[name]) for one in compared for name in names]
+        by_title[title] = calibration(np.clip(np.concatenate(scores), 0, 1), np.concatenate(errors), tolerance)
+    return by_title
 
 
 def _goodness(figures: Mapping[str, float | None]) -> tuple[float, float]:
@@ -155,7 +107,7 @@ def _goodness(figures: Mapping[str, float | None]) -> tuple[float, float]:
     return 1.0 if f1 is None else f1, -math.inf if distance is None and f1 is not None else -(distance or 0.0)
 
 
-def _drawn(dial: Dial, compared: Mapping[str, Any], tolerance: float) -> np.ndarray:
+def _drawn(dial: Dial, compared: Any, tolerance: float) -> np.ndarray:
     image = read_image(dial.image)
     height, width = image.shape[:2]
     scale = min(1.0, VIEW / max(height, width))
@@ -163,11 +115,68 @@ def _drawn(dial: Dial, compared: Mapping[str, Any], tolerance: float) -> np.ndar
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     back = letterbox(size, REFERENCE_SIZE).inverse()
     view = image if size == (height, width) else resize(image, size)
-    found, true = (back.points(compared[side]["middle"]) for side in ("predicted", "truth"))
-    return draw.comparison(view, found, true, tolerance * max(size) / REFERENCE_SIZE)
+    ours, true = (back.points(side["middle"]) for side in (compared.predicted, compared.truth))
+    return draw.comparison(view, ours, true, tolerance * max(size) / REFERENCE_SIZE)
 
 
-def _caption(name: str, figures: Mapping[str, float | None]) -> str:
-    f1, distance = figures["f1"], figures["mean_distance_px"]
+def _caption(name: str, figures: Mapping[str, Mapping[str, float | None]]) -> str:
+    f1, distance = figures["middle"]["f1"], figures["middle"]["mean_distance_px"]
     far = "" if distance is None else f", mean distance {distance:.1f} px"
     return f"{name}: {'nothing there, nothing found' if f1 is None else f'F1 {f1:.2f}'}{far}"
+
+
+def draw_outputs(
+    dial: Dial,
+    outputs: Arrays,
+    request: Request,
+    points: Points,
+    settings: ExtractSettings,
+    card: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """``heatmaps/H_<name>.jpg`` and ``key_points/K_<name>.jpg``: predicted above, true below."""
+    (side, _), sigma = card["input_size"], float(card["config"]["sigma"])
+    into = letterbox(points.size, side)
+    if dial.points is not None:
+        true_maps = encode(dial.points, points.size, side, sigma)
+        truth = {name: into.points(xy) for name, xy in truth_of(dial).items()}
+    else:
+        assert dial.heatmaps is not None
+        true_maps = read_heatmaps(dial.heatmaps, len(CHANNELS))
+        lengths = {"bandwidth": settings.bandwidth, "sigma": sigma}
+        known = reference_truth(dial, true_maps.shape[1:], truth="heatmap", **lengths)[0]
+        truth = {name: xy * (side / REFERENCE_SIZE) for name, xy in known.items()}
+    true_maps[CHANNELS.index("middle")] = true_maps.max(axis=0)
+    ours = {name: into.points(points.xy[name]) for name in CHANNELS}
+    seen = into.image(request.image, (side, side))
+    make_folder(folder / "heatmaps")
+    make_folder(folder / "key_points")
+    draw.heatmap_grid(outputs["heatmaps"][0], true_maps, CHANNELS, folder / "heatmaps" / f"H_{dial.name}.jpg")
+    draw.key_point_grid(seen, ours, truth, CHANNELS, folder / "key_points" / f"K_{dial.name}.jpg")
+
+
+def truth(dial: Dial, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The true notches of a dial by the name of their layer, in its pixels."""
+    if dial.points is not None:
+        notches = truth_of(dial)
+    else:
+        size = image_size(dial.image)
+        bandwidth = about.get("extract", {}).get("bandwidth", ExtractSettings().bandwidth)
+        # Without points a dial has heatmaps, so that no sigma is needed to draw them.
+        lengths = {"bandwidth": bandwidth, "sigma": GaugeConfig().sigma}
+        real = reference_truth(dial, size, truth="heatmap", **lengths)[0]
+        back = letterbox(size, REFERENCE_SIZE).inverse()
+        notches = {name: back.points(xy) for name, xy in real.items()}
+    return {f"true {name}": notches[name] for name in CHANNELS}
+
+
+def debug(samples: Any, folder: Path) -> None:
+    """Augmented samples as the network sees them, with their target maps laid over, and their shapes on screen."""
+    for index in range(min(DEBUG_SAMPLES, len(samples))):
+        row = samples.sample(index, 0)
+        image, maps = row["images"], row["heatmaps"].astype(np.float32) / 255
+        if index == 0:
+            make_folder(folder)
+            print(f"image {image.shape} {image.dtype}, heatmaps {maps.shape} (start, middle, end)")
+        write_image(folder / f"sample_{index:03d}.png", draw.heatmap_overlay(image, maps, CHANNELS))
+    print(f"augmented samples in {folder}")

@@ -12,7 +12,9 @@ docs/tracknet.md, measured.
 
 from __future__ import annotations
 
-from kaname.recipes import Recipe
+from dataclasses import replace
+
+from kaname.pipeline.recipe import Part, Recipe, usual_parts
 
 BALL = "ball"
 
@@ -20,13 +22,36 @@ RECIPE = Recipe(
     name="tracknet",
     summary="The ball, in frames and in video.",
     verbs={
-        "sample": ("sample", "Render a small data set of clips with exact truth."),
-        "check": ("check", "Read a data set and report every problem, also frames that leak between games."),
-        "train": ("train", "Train a ball detector."),
-        "evaluate": ("evaluate", "Score a model or a file of predictions."),
-        "predict": ("predict", "Find the ball in videos or folders of frames."),
-        "export": ("export", "Write an ONNX file and check that it answers the same."),
-        "draw": ("draw", "Draw labels or predictions on their frames."),
+        "sample": ("verbs:sample", "Render a small data set of clips with exact truth."),
+        "check": ("verbs:check", "Read a data set and report every problem, also frames that leak between games."),
+        "train": ("commands:train", "Train a ball detector."),
+        "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "predict": ("verbs:predict", "Find the ball in videos or folders of frames."),
+        "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
+        "draw": ("verbs:draw", "Draw labels or predictions on their frames."),
     },
+    **usual_parts(
+        __name__,
+        schema="config:TracknetConfig",
+        samples="data:Windows",
+        task="step:task_fields",
+        read=Part("kaname.tracking.table:stream_rows"),
+        labelled="evaluate:labelled",
+        telling="evaluate:telling",
+        layers="report:layers",
+        ways="evaluate:ways",
+    ),
+    loop="training",
+    data="data.root",
+    answers="detect",
+    threshold="score_threshold",
+    late=("score_threshold", "tolerance"),
+    # All peaks are written, whatever their score, so that thresholds can be tried.
+    predicted=lambda settings: replace(settings, score_threshold=0.0),
+    fixed=(
+        "data.resize", "data.normalize", "data.sequence.length", "model.pretrained_model_name", "model.decoder",
+        "model.heatmap", "model.fusion", "model.lora",
+    ),
     predictions=("predictions.csv", "ball.csv"),
-)
+    unit="frame",
+)  # fmt: skip

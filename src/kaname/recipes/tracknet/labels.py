@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.formats import tracknet as label_files
-from kaname.data.split import by_group
-from kaname.errors import InputError
+from kaname.data.split import by_group, named
+from kaname.errors import InputError, located
+from kaname.pipeline.flags import find_data
+from kaname.pipeline.labelled import check_lengths
 from kaname.recipes.tracknet import BALL
-from kaname.recipes.tracknet.config import DataSettings, SplitSettings
+from kaname.recipes.tracknet.config import DataSettings, SplitSettings, TracknetConfig
 from kaname.types import FloatArray, Sample, Size
 
 SETS = ("train", "val", "test")
+SHORTER = "set data.sequence.length lower, or leave the clip out"
 PUBLISHED_GAMES = tuple(f"game{number}" for number in range(1, 11))
 PUBLISHED_TEST = PUBLISHED_GAMES[7:]
 
@@ -28,7 +30,7 @@ class Clip:
     """The frames of one clip in their order, with their labels.
 
     Attributes:
-        name: ``game/clip``.
+        source: its name, ``game/clip``.
         frames: N image files.
         xy: ``(N, 2)`` the ball in continuous pixels of its frame; NaN where there is none.
         visibility: ``(N,)`` 0 no ball, 1 easy, 2 hard to see, 3 occluded.
@@ -36,12 +38,47 @@ class Clip:
         size: ``(height, width)`` of the frames.
     """
 
-    name: str
+    source: str
     frames: Sequence[Path]
     xy: FloatArray
     visibility: NDArray[np.int64]
     status: NDArray[np.int64]
     size: Size
+
+    @property
+    def game(self) -> str:
+        """Its game."""
+        return self.source.split("/")[0]
+
+    def label(self, number: int) -> bytes:
+        """The label of a frame."""
+        x, y = np.round(self.xy[number], 3).tolist()
+        return repr((self.source, number, int(self.visibility[number]), int(self.status[number]), x, y)).encode()
+
+    def beginning(self, count: int) -> Clip:
+        """The first ``count`` frames; all where there are no more."""
+        return replace(self, **{name: getattr(self, name)[:count] for name in ("frames", "xy", "visibility", "status")})
+
+
+def training_sets(config: TracknetConfig) -> dict[str, list[Clip]]:
+    """The clips of ``train`` and ``val``, long enough for a window, with something to learn from."""
+    chosen, data = sets(config.data), config.data
+    check_lengths([*chosen["train"], *chosen["val"]], data.sequence.length, remedy=SHORTER)
+    if not any(frame_weights(config, clip.visibility).any() for clip in chosen["train"]):
+        reason = f"no frame of the training games counts in the loss (data.absent is {data.absent})"
+        remedy = "set data.absent=negative, raise the visibility_weights, or take other games"
+        raise InputError(reason, path=data.root, remedy=remedy)
+    return chosen
+
+
+def data_group(data: str) -> tuple[Path, dict[str, Any]]:
+    """The configuration of the data that ``--data`` names, and what a folder of games in its place sets."""
+    return find_data(data, "tracknet", key="data.root", holds="*/*/*.csv")
+
+
+def games_of(clips: Sequence[Clip]) -> list[str]:
+    """The games that clips are of, by name."""
+    return sorted({clip.game for clip in clips})
 
 
 def sets(settings: DataSettings) -> dict[str, list[Clip]]:
@@ -56,11 +93,9 @@ def sets(settings: DataSettings) -> dict[str, list[Clip]]:
         raise InputError("the data set does not exist", path=root, remedy="set data.root to the folder of the games")
     samples = label_files.read(root)
     games = list(dict.fromkeys(str(sample.meta["game"]) for sample in samples))
-    try:
-        found = by_group(samples, **_by_default(games, settings.split))
-    except InputError as error:
-        raise InputError(error.reason, path=error.path or root, remedy=error.remedy) from error
-    return {name: clips(members) for name, members in zip(SETS, (found.train, found.val, found.test), strict=True)}
+    with located(root):
+        split = by_group(samples, **_by_default(games, settings.split))
+    return {name: clips(getattr(split, name)) for name in SETS}
 
 
 def clips(samples: Sequence[Sample]) -> list[Clip]:
@@ -68,89 +103,43 @@ def clips(samples: Sequence[Sample]) -> list[Clip]:
     rows: dict[str, list[Sample]] = {}
     for sample in samples:
         rows.setdefault(f"{sample.meta['game']}/{sample.meta['clip']}", []).append(sample)
-    return [_clip(name, members) for name, members in rows.items()]
+    return [_clip(source, members) for source, members in rows.items()]
 
 
-def _clip(name: str, samples: list[Sample]) -> Clip:
-    size = samples[0].size
-    assert size is not None
+def _clip(source: str, samples: list[Sample]) -> Clip:
+    assert samples[0].size is not None
     status = [sample.meta["status"] for sample in samples]
     return Clip(
-        name=name,
+        source=source,
         frames=[sample.image for sample in samples],
         xy=np.array([sample.points[BALL][0] for sample in samples], dtype=np.float64).reshape(-1, 2),
         visibility=np.array([sample.meta["visibility"] for sample in samples], dtype=np.int64),
         status=np.array([-1 if value is None else value for value in status], dtype=np.int64),
-        size=size,
+        size=samples[0].size,
     )
-
-
-def beginning(clip: Clip, count: int) -> Clip:
-    """The first ``count`` frames of a clip; all where it has no more."""
-    return replace(
-        clip, frames=clip.frames[:count], xy=clip.xy[:count], visibility=clip.visibility[:count],
-        status=clip.status[:count],
-    )  # fmt: skip
 
 
 def _by_default(games: list[str], settings: SplitSettings) -> dict[str, Any]:
     """The three lists of games, with the defaults in the place of what is not given."""
     published = set(PUBLISHED_GAMES) <= set(games)
-    taken = _names(settings.train_games or (), games) | _names(settings.val_games or (), games)
+    train, val, test = settings.train_games, settings.val_games, settings.test_games
+    taken = named([*(train or ()), *(val or ())], games)
     free = [game for game in (PUBLISHED_TEST if published else games) if game not in taken]
-    test: Sequence[int | str]
-    if settings.test_games is not None:
-        test = settings.test_games
-    elif published or settings.train_games is not None:
-        test = free
-    else:
-        test = free[-1:] if len(games) > 2 else ()
-    left = [game for game in games if game not in _names(test, games)]
-    train: list[int | str] = list(settings.train_games if settings.train_games is not None else left)
-    if settings.val_games is not None:
-        val: list[int | str] = list(settings.val_games)
-        if settings.train_games is None:
-            train = [game for game in left if game not in taken]
-    else:
-        val = train[-1:] if len(train) > 1 else []
+    if test is None:
+        test = free if published or train is not None else free[-1:] if len(games) > 2 else ()
+    if train is None:
+        train = [game for game in games if game not in named([*test, *(val or ())], games)]
+    if val is None:
+        val = train[-1:] if len(train) > 1 else ()
         train = train[: len(train) - len(val)]
-    return {"train": train, "val": val, "test": list(test)}
+    return {"train": train, "val": val, "test": test}
 
 
-def _names(given: Sequence[int | str], games: list[str]) -> set[str]:
-    """Games as the folders call them: 3 is ``game3``, or whatever else ends in that number."""
-    names = {str(game) for game in given}
-    return {game for game in games if game in names or _ending(game) in names - set(games)}
-
-
-def _ending(name: str) -> str:
-    """The number in which a name ends, without zeros before it."""
-    digits = re.search("[0-9]+$", name)
-    return str(int(digits.group())) if digits else name
-
-
-def check_lengths(clips: Sequence[Clip], length: int) -> None:
-    """Refuse clips shorter than the window of ``length`` frames."""
-    for clip in clips:
-        if len(clip.frames) < length:
-            raise InputError(
-                f"the clip {clip.name} has {len(clip.frames)} frames, a window has {length}",
-                path=clip.frames[0].parent, remedy="set data.sequence.length lower, or leave the clip out",
-            )  # fmt: skip
-
-
-def check_weights(clips: Sequence[Clip], settings: DataSettings, weights: Sequence[float]) -> None:
-    """Refuse clips of which no frame counts in the loss; ``weights`` are those of the visibilities 0..3."""
-    for clip in clips:
-        counted = np.array(weights)[clip.visibility] > 0
-        if settings.absent == "mask":
-            counted &= is_present(clip.visibility, occluded_absent=settings.occluded_absent)
-        if counted.any():
-            return
-    raise InputError(
-        f"no frame of the training games counts in the loss (data.absent is {settings.absent})", path=settings.root,
-        remedy="set data.absent=negative, raise the visibility_weights, or take other games",
-    )  # fmt: skip
+def frame_weights(config: TracknetConfig, visibility: NDArray[np.int64], inside: Any = True) -> NDArray[np.float32]:
+    """How much each frame counts in the loss; ``inside``: whether its ball is in what the network sees."""
+    weights = np.array(config.loss.visibility_weights.values, dtype=np.float32)[visibility]
+    present = is_present(visibility, occluded_absent=config.data.occluded_absent) & inside
+    return weights if config.data.absent == "negative" else np.where(present, weights, np.float32(0))
 
 
 def is_present(visibility: NDArray[np.int64], *, occluded_absent: bool) -> NDArray[np.bool_]:

@@ -6,59 +6,58 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaname.errors import InputError
-from kaname.models.backbones import Backbone, add_lora, build_backbone, checkpoint_gradients, freeze
+from kaname.models.backbones import adapt, build_backbone
+from kaname.models.decoders.sizes import check_sizes, decoder_options
 from kaname.models.fusion import STACK
 from kaname.models.network import COLOURS, Network
-from kaname.recipes.tracknet.config import SMALL, ModelSettings, TracknetConfig
-from kaname.recipes.tracknet.decoding import check_sizes, decoder_options
+from kaname.recipes.tracknet import BALL
+from kaname.recipes.tracknet.config import TracknetConfig
+from kaname.types import Head
 
 
-def build(config: TracknetConfig, *, description: Mapping[str, Any] | None = None) -> Network:
-    """The network of a configuration; with ``description`` (of a card) its backbone is rebuilt without any download.
+def build(config: TracknetConfig, *, card: Mapping[str, Any] | None = None) -> Network:
+    """The network of a configuration; with a file's ``card`` its backbone is rebuilt without any download.
 
     Raises:
         InputError: unknown names, or sizes that do not fit, with those that do.
     """
     settings, frames = config.model, config.data.sequence.length
-    width, height = config.data.resize
-    columns, rows = settings.heatmap.size
-    stacked = settings.fusion == STACK and frames > 1
+    (width, height), (columns, rows) = config.data.resize, settings.heatmap.size
+    # The small U-Net answers at the input's resolution where the heatmap wants it, else at half of it.
+    small = settings.pretrained_model_name.split(":")[0] == "small"
+    options = {"stride": 1 if (columns, rows) == (width, height) else 2} if small else {}
     try:
         backbone = build_backbone(
-            settings.pretrained_model_name, pretrained=settings.pretrained, description=description,
-            in_channels=COLOURS * frames if stacked else COLOURS, options=_options(config),
+            settings.pretrained_model_name, pretrained=settings.pretrained, options=options,
+            description=None if card is None else card["backbone"],
+            in_channels=COLOURS * (frames if settings.fusion == STACK else 1),
         )  # fmt: skip
     except InputError as error:
         # The small U-Net needs other sizes too: here it is a model of its own.
         remedy = (error.remedy or "").replace("`--backbone small`", "`--model small_unet`")
         raise InputError(error.reason, path=error.path, row=error.row, remedy=remedy) from error
-    if description is None:
-        _train_as_asked(backbone, settings)
-    options = decoder_options(settings, backbone)
-    check_sizes(config, backbone)
+    if card is None:
+        adapt(backbone, settings.lora, frozen=settings.freeze == "all", checkpoint=settings.gradient_checkpointing)
+    decoder = decoder_options(settings.decoder, backbone)
+    check_sizes(settings.decoder, backbone, resize=config.data.resize, heatmap=settings.heatmap.size)
     return Network(
-        backbone, settings.decoder.name, size=(height, width), out_channels=frames, heatmap_size=(rows, columns),
-        normalize=config.data.normalize, decoder_options=options, frames=frames, fusion=settings.fusion,
+        backbone, settings.decoder.name, size=(height, width), heatmap_size=(rows, columns),
+        heads={"heatmaps": Head(channel_names(frames))}, normalize=config.data.normalize, decoder_options=decoder,
+        frames=frames, fusion=settings.fusion,
     )  # fmt: skip
 
 
-def _options(config: TracknetConfig) -> dict[str, Any]:
-    """The small U-Net answers at the input's resolution where the heatmap wants it, else at half of it."""
-    if config.model.pretrained_model_name.split(":")[0] != SMALL:
-        return {}
-    return {"stride": 1 if tuple(config.model.heatmap.size) == tuple(config.data.resize) else 2}
+def channel_names(frames: int) -> list[str]:
+    """A name for each heatmap of a window."""
+    return [BALL] if frames == 1 else [f"{BALL}_{number}" for number in range(frames)]
 
 
-def _train_as_asked(backbone: Backbone, settings: ModelSettings) -> None:
-    with_weights = settings.pretrained and backbone.description["kind"] != SMALL
-    if settings.lora.rank:
-        add_lora(backbone, rank=settings.lora.rank, alpha=settings.lora.alpha)
-    elif settings.freeze == "all" and with_weights:
-        freeze(backbone)
-    if settings.gradient_checkpointing:
-        checkpoint_gradients(backbone)
-
-
-def is_pretrained(config: TracknetConfig, network: Network) -> bool:
-    """Whether the backbone came with weights; the small U-Net never does."""
-    return config.model.pretrained and network.backbone.description["kind"] != SMALL
+def describe(config: TracknetConfig, network: Network) -> dict[str, Any]:
+    """The card's fields that are this recipe's own."""
+    return {
+        "frames": network.frames,
+        "fusion": config.model.fusion,
+        "sigma_cells": config.model.heatmap.sigma,
+        "score_threshold": config.detect.score_threshold,
+        "absent": config.data.absent,
+    }

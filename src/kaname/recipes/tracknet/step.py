@@ -1,93 +1,76 @@
-"""One training step of ``tracknet`` and the task that the loop runs."""
+"""One training step of ``tracknet``, and by what its weights are chosen: found, wrong and missed balls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from kaname import config as configuration
-from kaname.data.formats.files import write_json
 from kaname.errors import InputError
 from kaname.losses.heatmap import LOSSES
-from kaname.models.backbones import hold
-from kaname.recipes.tracknet import labels
-from kaname.recipes.tracknet.card import describe
-from kaname.recipes.tracknet.choosing import f1_of_sums, found_and_missed
-from kaname.recipes.tracknet.config import TracknetConfig
+from kaname.models.backbones import hold, release
+from kaname.models.network import Network
+from kaname.models.settings import held_epochs
+from kaname.recipes.tracknet.config import DetectSettings, TracknetConfig
 from kaname.recipes.tracknet.data import Windows
-from kaname.recipes.tracknet.detection import DetectSettings
-from kaname.recipes.tracknet.model import build, is_pretrained
-from kaname.training.features import features_of, with_cached_features
-from kaname.training.task import Row, Task
-from kaname.types import Batch, StepOutput
-
-FIXED = (
-    "data.resize", "data.normalize", "data.sequence.length", "model.pretrained_model_name", "model.decoder",
-    "model.heatmap", "model.fusion", "model.lora",
-)  # fmt: skip
+from kaname.training.task import Step
+from kaname.types import Batch, StepOutput, Term
 
 
-def step(model: nn.Module, batch: Batch, *, loss: str, detect: DetectSettings) -> StepOutput:
-    """The loss summed over all frames that count; while validating also the counts of found and missed balls.
+def step_of(config: TracknetConfig) -> Step:
+    """The loss over all frames that count; while validating also the counts of found and missed balls."""
+    loss = LOSSES[config.loss.name]
 
-    The batch holds windows, or the features of a frozen backbone where they are cached.
+    def step(model: nn.Module, batch: Batch) -> StepOutput:
+        logits = model(batch.inputs)["heatmaps"].float()
+        targets = batch.targets["heatmaps"].to(torch.float32) / 255
+        term = Term(*loss(logits, targets, batch.targets["mask"]))
+        counts = {} if model.training else found_and_missed(logits, batch.targets, config.detect)
+        return StepOutput({config.loss.name: term}, counts)
+
+    return step
+
+
+def found_and_missed(logits: Tensor, targets: Mapping[str, Tensor], detect: DetectSettings) -> dict[str, Tensor]:
+    """Sums ``found``, ``wrong`` and ``missed`` over the frames that count, by the highest cell of each map.
+
+    Coarser than the figures of ``evaluate``, which refine the peak; good enough to choose an epoch by.
     """
-    logits = model(batch.images, features_of(batch.targets)).float()
-    targets = batch.targets["heatmaps"].to(torch.float32) / 255
-    loss_sum, weight = LOSSES[loss](logits, targets, batch.targets["mask"])
-    logs = {} if model.training else found_and_missed(logits, batch.targets, detect)
-    return StepOutput(loss_sum=loss_sum, weight=weight, logs=logs)
+    columns = logits.shape[3]
+    score, place = logits.sigmoid().flatten(2).max(dim=2)
+    highest = torch.stack([place % columns, torch.div(place, columns, rounding_mode="floor")], dim=2)
+    distance = ((highest - targets["ball"]) * targets["scale"][:, None]).norm(dim=2)
+    counts = targets["mask"] > 0
+    answered, present = (score > detect.score_threshold) & counts, (targets["present"] > 0) & counts
+    found = answered & present & (distance <= detect.tolerance)
+    sums = {"found": found, "wrong": answered & ~found, "missed": present & ~answered}
+    return {name: value.sum().float() for name, value in sums.items()}
 
 
-def task(config: TracknetConfig, out_dir: Path, *, store: bool = True) -> Task:
-    """Everything the loop needs for a configuration; without ``store`` no features are written to the cache.
+def f1_of_sums(sums: Mapping[str, float]) -> dict[str, float]:
+    """``f1`` in the place of the three sums it comes from; 0 where nothing was to be found."""
+    found, wrong, missed = sums["found"], sums["wrong"], sums["missed"]
+    return {"f1": 2 * found / max(2 * found + wrong + missed, 1e-12)}
+
+
+def task_fields(config: TracknetConfig, network: Network, windows: Windows, held_out: Windows | None) -> dict[str, Any]:
+    """The task's own fields: what chooses the weights, a backbone that is held at first, how often windows are drawn.
 
     Raises:
-        InputError: the data set is unusable, or the network cannot be built.
+        InputError: no window would ever be drawn.
     """
-    sets = labels.sets(config.data)
-    for clips in (sets["train"], sets["val"]):
-        labels.check_lengths(clips, config.data.sequence.length)
-    labels.check_weights(sets["train"], config.data, config.training.loss.visibility_weights.values)
-    torch.manual_seed(config.training.seed)  # equal seeds begin with equal weights
-    network = build(config)
-    windows = Windows(sets["train"], config, augment=True)
-    settings = config.training.loop
-    train, val = with_cached_features(
-        windows, Windows(sets["val"], config, augment=False) if sets["val"] else None, network,
-        settings if store else replace(settings, cache_budget=0.0), augmented=config.data.augments,
-    )  # fmt: skip
-    plain = configuration.to_dict(config)
-    plain["data"]["root"] = config.data.root.resolve().as_posix()
-    held = config.model.held_epochs if is_pretrained(config, network) else 0
-
-    def before_epoch(epoch: int) -> None:
-        hold(network.backbone, held=epoch < held)
-
-    def after_epoch(rows: Sequence[Row]) -> None:
-        write_json(out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
-
-    weighted = len(set(config.training.sampling.values)) > 1
-    if not windows.weights().any():
-        raise InputError("training.sampling leaves no window to draw", remedy="raise one of its weights")
-    return Task(
-        recipe="tracknet",
-        config=plain,
-        card=describe(config, network),
-        model=network,
-        step=partial(step, loss=config.training.loss.name, detect=config.detect),
-        train=train,
-        val=val,
-        summarise=f1_of_sums,
-        score=("val_f1", "max") if val is not None else ("val_loss", "min"),
-        fixed=FIXED,
-        before_epoch=before_epoch if held else None,
-        sample_weights=windows.weights() if weighted else None,
-        after_epoch=after_epoch,
-        notes=[f"the backbone is held for the first {held} epochs, then it trains too"] if held else [],
-    )
+    weights = windows.weights()
+    if not weights.any():
+        raise InputError("sampling leaves no window to draw", remedy="raise one of its weights")
+    score = ("val_loss", "min") if held_out is None else ("val_f1", "max")
+    fields: dict[str, Any] = {"summarise": f1_of_sums, "score": score}
+    if len(set(config.sampling.values)) > 1:
+        fields["sample_weights"] = weights
+    held = held_epochs(config.model.freeze) if network.backbone.pretrained else 0
+    if 0 < held < math.inf:
+        fields["before_epoch"] = lambda epoch: (hold if epoch < held else release)(network.backbone)
+        fields["notes"] = [f"the backbone is frozen for the first {held} epochs, then it trains too"]
+    return fields

@@ -11,7 +11,7 @@ import torch
 
 from calling import call, snapshot
 from kaname.recipes.gauge import evaluate as figures
-from kaname.recipes.gauge import prediction, prepare
+from kaname.recipes.gauge import prepare, report
 from recipes.gauge.conftest import Trained
 from recipes.gauge.dials import TRAIN, task, write_data, write_flat, write_json
 
@@ -111,7 +111,7 @@ def test_pictures_take_the_bandwidth_of_the_model(trained: Trained, tmp_path: Pa
 
     reference_truth = figures.reference_truth
     with pytest.MonkeyPatch.context() as patch:
-        for module in (figures, prediction):
+        for module in (figures, report):
             patch.setattr(module, "reference_truth", spy)
         model = with_extraction(trained.model, tmp_path / "model.pt", bandwidth=33.0)
         call("gauge", "validate", "--model-path", model, "--data", tmp_path / "d", "--out", tmp_path / "v").done()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.commands import without_torch
-from kaname.recipes.tracknet.predict import read_rows, write_rows
+from kaname.tracking.table import read_rows, write_rows
 from kaname.tracking.trajectory import DETECTED, Row
 from recipes.tracknet.clips import TINY, call, flight, write_clip
 from recipes.tracknet.conftest import Trained
@@ -74,7 +74,7 @@ def test_settings_change_the_figures(trained: Trained, scored: Path, tmp_path: P
     assert metrics(tmp_path)["settings"]["occluded_counts_as_absent"] is True
     call(*words, "--smooth", "inpaint").done()
     assert metrics(tmp_path)["settings"]["smooth"] == "inpaint"
-    call(*words, "--method", "argmax").refused("already detected")
+    call(*words, "--method", "argmax").refused("--method belongs to prediction")
     call(*words, "--tolerance", -1).refused("tolerance")
     call(*words, "--split", "val").refused("no row for frame 0 of game3/Clip1")
 

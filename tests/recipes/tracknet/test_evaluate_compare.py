@@ -16,7 +16,7 @@ from contracts.commands import without_torch
 from kaname.cli import main
 from kaname.metrics import detection
 from kaname.metrics.intervals import bootstrap
-from kaname.recipes.tracknet.predict import write_rows
+from kaname.tracking.table import write_rows
 from kaname.tracking.trajectory import DETECTED, Row
 from recipes.tracknet.clips import flight, write_clip
 
@@ -129,7 +129,7 @@ def test_other_clips_are_left_out_and_named(data: Path, tmp_path: Path) -> None:
     found = content(tmp_path / "b")["settings"]
     assert found["pairs"] == FRAMES and set(found["left_out_a"].values()) == {"not in the set test"}
     write_clip(tmp_path / "other" / "game9" / "Clip1", flight(9, 0))
-    compare(a, b, "--data", tmp_path / "other").refused("no row is of a clip")
+    compare(a, b, "--data", tmp_path / "other").refused("no row belongs to a clip")
 
 
 def test_what_the_files_say_of_themselves_counts(data: Path, tmp_path: Path) -> None:

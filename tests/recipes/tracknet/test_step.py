@@ -7,9 +7,8 @@ import math
 import pytest
 import torch
 
-from kaname.recipes.tracknet.choosing import f1_of_sums, found_and_missed
-from kaname.recipes.tracknet.detection import DetectSettings
-from kaname.recipes.tracknet.step import step
+from kaname.recipes.tracknet.config import DetectSettings, LossSettings, TracknetConfig
+from kaname.recipes.tracknet.step import f1_of_sums, found_and_missed, step_of
 from kaname.types import Batch
 
 
@@ -52,16 +51,18 @@ def test_the_step_sums_over_what_counts(loss: str) -> None:
     logits, targets = batch_of(CELLS, BALLS, MASK)
 
     class Fixed(torch.nn.Module):
-        def forward(self, images: torch.Tensor, features: object) -> torch.Tensor:
-            return logits[images[:, 0, 0, 0].long()]
+        def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            return {"heatmaps": logits[inputs["images"][:, 0, 0, 0].long()]}
+
+    step = step_of(TracknetConfig(loss=LossSettings(loss)))  # type: ignore[arg-type]
 
     def run(rows: list[int], *, training: bool = True) -> tuple[float, float, set[str]]:
         images = torch.tensor(rows, dtype=torch.uint8)[:, None, None, None]
         part = {name: value[rows] for name, value in targets.items()}
-        output = step(
-            Fixed().train(training), Batch(images, part, torch.tensor(rows)), loss=loss, detect=DetectSettings()
-        )
-        return float(output.loss_sum), float(output.weight), set(output.logs)
+        batch = Batch({"images": images}, part, torch.tensor(rows))
+        output = step(Fixed().train(training), batch)
+        (term,) = output.terms.values()
+        return float(term.sum), float(term.weight), set(output.counts)
 
     whole, parts = run(list(range(7))), [run([number]) for number in range(7)]
     assert whole[0] == pytest.approx(sum(part[0] for part in parts), rel=1e-5)

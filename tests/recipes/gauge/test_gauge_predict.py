@@ -12,7 +12,7 @@ import pytest
 import kaname
 from calling import Answer, call, snapshot
 from kaname.geometry.image import read_image, write_image
-from kaname.recipes.gauge.prediction import _picture_names
+from kaname.pipeline.predict import picture_names
 from recipes.gauge.conftest import Trained
 from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, task, write_json
 
@@ -139,22 +139,6 @@ def test_an_output_that_is_a_file(trained: Trained, image: Path, tmp_path: Path)
     predict(trained.model, tmp_path / "out", image).refused("out")
 
 
-@pytest.mark.parametrize("clusters", ["plain", "weighted"])
-def test_maps_without_points(clusters: str) -> None:
-    """A map under the minimum, flat or not finite never becomes a point."""
-    from kaname.geometry.affine import Affine
-    from kaname.recipes.gauge.config import ExtractSettings
-    from kaname.recipes.gauge.predict import extract_points
-
-    settings = ExtractSettings(clusters=clusters)  # type: ignore[arg-type]
-    back = Affine.identity()
-    random = np.random.default_rng(0)
-    for maps in (np.zeros((3, 64, 64)), np.full((3, 64, 64), 0.7), random.uniform(0, 0.099, (3, 64, 64)),
-                 np.full((3, 64, 64), np.nan), np.full((3, 64, 64), np.inf)):  # fmt: skip
-        found = extract_points(maps.astype(np.float32), back, (64, 64), settings)
-        assert all(found.xy[name].shape == (0, 2) and found.scores[name].shape == (0,) for name in CHANNELS)
-
-
 def test_a_network_that_sees_nothing(trained: Trained, image: Path, tmp_path: Path) -> None:
     """Every cell at 0.09, the noise of a real map on top: under the minimum, so nothing, and no crash."""
     import torch
@@ -176,39 +160,6 @@ def test_a_network_that_sees_nothing(trained: Trained, image: Path, tmp_path: Pa
     found = json.loads((tmp_path / "v" / "metrics.json").read_text())
     assert found["middle"]["pck"]["value"] == 0 and found["middle"]["mean_distance_px"]["value"] is None
     assert found["middle"]["mean_distance_px"]["reason"] and found["middle"]["non_assigned"]["value"] == 0
-
-
-def test_the_padding_holds_no_notch() -> None:
-    """A letterboxed image of 64 x 128: a peak in the black bars is none, the one in the image stays what it is."""
-    from kaname.codecs.heatmap import encode_sets
-    from kaname.recipes.gauge.config import ExtractSettings
-    from kaname.recipes.gauge.labels import letterbox
-    from kaname.recipes.gauge.predict import extract_points
-
-    size = (64, 128)
-    into = letterbox(size, 64)
-    bars, real = np.array([[30.0, 5.0], [30.0, 60.0]]), into.points([[60.0, 40.0]])
-    maps = encode_sets([bars, np.concatenate([bars, real]), real], (64, 64), 1.0, 2.0)
-    found = extract_points(maps, into.inverse(), size, ExtractSettings())
-    assert [len(found.xy[name]) for name in CHANNELS] == [0, 1, 1]
-    assert np.abs(found.xy["middle"] - (60, 40)).max() < 0.5
-
-
-def test_extraction_scales_with_the_map() -> None:
-    """Two Gaussians 24 px apart at 448 are two notches at any size of the map, 16 px apart are one."""
-    from kaname.codecs.heatmap import encode_sets
-    from kaname.geometry.affine import Affine
-    from kaname.recipes.gauge.config import ExtractSettings
-    from kaname.recipes.gauge.predict import extract_points
-
-    for side in (112, 224, 448, 896):
-        scale = side / 448
-        for gap, count in ((40, 2), (14, 1)):
-            xy = np.array([[100.0, 100.0], [100.0 + gap, 100.0]]) * scale
-            maps = encode_sets([np.zeros((0, 2)), xy, xy[:1]], (side, side), 1.0, 8 * scale)
-            found = extract_points(maps, Affine.identity(), (side, side), ExtractSettings())
-            assert [len(found.xy[name]) for name in CHANNELS] == [0, count, 1], (side, gap)
-            assert np.abs(found.xy["end"] - xy[:1]).max() < 0.5
 
 
 # ---- boxes and videos
@@ -355,5 +306,5 @@ def test_a_model_predicts_arrays_and_folders(trained: Trained, image: Path, tmp_
 
 def test_names_of_pictures_are_never_shared() -> None:
     names = ["x/y/a.png", "x_y/a.png", "a.jpg", "a.png", "a.png.jpg"]
-    found = _picture_names(names)
+    found = picture_names(names)
     assert len(set(found)) == len(names) and all(name.endswith(".jpg") for name in found)

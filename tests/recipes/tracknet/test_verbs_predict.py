@@ -19,7 +19,7 @@ from data.test_video import stored, write_video
 from kaname.data.video import frames
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
-from kaname.recipes.tracknet.predict import read_rows
+from kaname.tracking.table import read_rows
 from kaname.types import Points, Tracks
 from recipes.tracknet.clips import SIZE, call, flight, picture, write_clip
 from recipes.tracknet.conftest import Trained
@@ -312,7 +312,7 @@ def test_drawings(trained: Trained, match: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "drawn").glob("frame_*.jpg"))) == 14
     call("draw", "--predictions", balls, "--out", tmp_path / "bad").refused("--source")
     call("draw", "--predictions", balls, "--data", trained.data, "--out", tmp_path / "bad").refused(
-        "no row is of a clip"
+        "no row belongs to a clip"
     )
     assert not (tmp_path / "bad").exists()
 

@@ -1,0 +1,43 @@
+"""Files of predictions by the kind of their answers, for a recipe without a format of its own. No torch.
+
+Points go to a ``points.json``, masks to a ``masks.json``; both say what made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kaname.data.formats import masks, points
+from kaname.data.formats.files import read_json
+from kaname.types import Prediction
+
+MASKS = "masks.json"
+
+
+def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
+    """Write predictions with the model and the settings (``about["answers"]``) that made them; says how many."""
+    head, count = dict(about), 0
+    head["settings"] = head.pop("answers")
+
+    def rows() -> Iterator[Prediction]:
+        nonlocal count
+        for count, row in enumerate(predictions, 1):  # noqa: B007 (it is what remains of the loop)
+            yield row if row.source else replace(row, source=head["source"])
+
+    (masks if path.name == MASKS else points).write(path, rows(), **head)
+    return {"rows": count}
+
+
+def read(path: Path, recipe: str) -> list[Prediction]:
+    """The predictions of a file, which must be ``recipe``'s."""
+    return (masks if isinstance(read_json(path), list) else points).read(path, recipe=recipe)
+
+
+def made(path: Path) -> dict[str, Any]:
+    """What a file says of its making: ``model`` and ``answers``."""
+    content = read_json(path)
+    head = content if isinstance(content, dict) else masks.read_head(content)
+    return {"model": head.get("model"), "answers": head.get("settings", {})}

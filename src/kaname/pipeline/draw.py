@@ -1,0 +1,116 @@
+"""The verb ``draw``: labels, predictions or both on their images."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.data.formats.files import make_folder
+from kaname.data.video import is_video
+from kaname.errors import InputError
+from kaname.geometry.image import read_image, write_image
+from kaname.pipeline.labelled import Labelled
+from kaname.pipeline.predict import picture_names, read_source
+from kaname.pipeline.recipe import Recipe
+from kaname.reporting.overlay import overlay
+from kaname.types import Answer, Image
+
+Layers = Mapping[str, np.ndarray] | Answer
+Picture = tuple[Path, Image, list[Layers]]  # name without ending, image, what is true of it and predicted
+
+
+def draw(
+    recipe: Recipe, labelled: Labelled | None, predictions: Path | None, source: Path | None, out: Path, limit: int
+) -> None:
+    """Draw the labels of ``labelled``, the rows of ``predictions`` on the images of ``source``, or both.
+
+    Raises:
+        InputError: nothing to draw, images that are not there or of another size.
+    """
+    if labelled is None and predictions is None:
+        raise InputError("nothing to draw", remedy="give --data, --predictions or both")
+    if limit < 0:
+        raise InputError(f"--limit must not be negative, got {limit}", remedy="0 draws all")
+    if labelled is not None:
+        pictures = _labelled(recipe, labelled, predictions)
+    elif recipe.unit == "frame":
+        pictures = _frames(recipe, predictions, source)  # type: ignore[arg-type]
+    else:
+        pictures = _images(recipe, predictions, source)  # type: ignore[arg-type]
+    count = 0
+    for name, image, layers in itertools.islice(pictures, limit or None):
+        make_folder((out / name).parent)
+        write_image(out / f"{name}.jpg", overlay(image, layers))
+        count += 1
+    print(f"{count} pictures in {out}")
+
+
+def _layers(recipe: Recipe, row: Any, image: Image, name: Path) -> Layers:
+    answer = getattr(row, "answer", None)
+    if answer is not None and answer.size != image.shape[:2]:
+        reason = f"predicted on an image of {answer.size[1]} x {answer.size[0]}"
+        raise InputError(reason, path=name, remedy="predict it again")
+    return recipe.layers(row)
+
+
+def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> Iterator[Picture]:
+    rows: dict[Any, Any] = {}
+    about: Mapping[str, Any] = {}
+    if predictions is not None:
+        about, rows = recipe.made(predictions), {(row.source, row.frame): row for row in recipe.read(predictions)}
+    apart = len(labelled.names) > 1 and not labelled.together
+    drawn = 0
+    for name in labelled.names:
+        for item in labelled.read(name):
+            several = recipe.unit == "frame"
+            if several and rows and not any(source == item.source for source, _ in rows):
+                continue
+            for number, path in enumerate(item.frames):
+                place = Path(item.source, path.stem) if several else Path(path.stem)
+                row = rows.get((item.source, number if several else None))
+                image, layers = read_image(path), [recipe.truth(item, number, about)]
+                drawn += 1
+                yield (
+                    Path(name if apart else "") / place,
+                    image,
+                    layers if row is None else [*layers, _layers(recipe, row, image, place)],
+                )
+    if not drawn:
+        raise InputError("no row belongs to a clip of this data", path=predictions, remedy="check --data")
+
+
+def _frames(recipe: Recipe, predictions: Path, source: Path | None) -> Iterator[Picture]:
+    if source is None:
+        raise InputError("the frames are not known", remedy="give --data, or --source VIDEO|FOLDER")
+    rows = {row.frame: row for row in recipe.read(predictions)}
+    for frame in read_source(source):
+        if frame.index not in rows:
+            raise InputError(f"no row for frame {frame.index}", path=source, remedy="predict this video again")
+        name = Path(f"frame_{frame.index:06d}")
+        yield name, frame.image, [_layers(recipe, rows[frame.index], frame.image, name)]
+
+
+def _images(recipe: Recipe, predictions: Path, folder: Path | None) -> Iterator[Picture]:
+    """Rows on their images; the boxes of a photograph are drawn into one picture."""
+    by_image: dict[Path, list[Any]] = {}
+    for row in recipe.read(predictions):
+        by_image.setdefault(_beside(folder or predictions.parent, row, predictions), []).append(row)
+    names = picture_names([path.name for path in by_image])
+    names = names if len(set(names)) == len(names) else picture_names([path.as_posix() for path in by_image])
+    for name, (path, rows) in zip(names, by_image.items(), strict=True):
+        image = read_image(path)
+        yield Path(name).with_suffix(""), image, [_layers(recipe, row, image, path) for row in rows]
+
+
+def _beside(folder: Path, row: Any, source: Path) -> Path:
+    for path in (folder / Path(row.source).name, Path(row.source)):
+        if path.is_file():
+            if is_video(path):
+                remedy = "predict single images"
+                raise InputError("frames of a video are not drawn", path=source, row=row.source, remedy=remedy)
+            return path
+    raise InputError(f"the image {row.source!r} was not found", path=source, remedy="give its folder with --images")

@@ -1,0 +1,245 @@
+"""The verb ``evaluate``: predictions on disk, figures from that file, a table, ``metrics.json`` and a page. No torch
+where predictions are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kaname import config as configuration
+from kaname.data.formats.files import write_json
+from kaname.errors import InputError, located
+from kaname.geometry.image import read_image
+from kaname.inference.model import Model, Request, conditions
+from kaname.pipeline.labelled import Labelled, Result, check_lengths
+from kaname.pipeline.model import answer_settings, describe_model, open_model
+from kaname.pipeline.recipe import Recipe
+from kaname.progress import Bar
+from kaname.reporting.report import Report, Speed, command_line, data_hash, write_report
+from kaname.reporting.results import print_table, publish, results_folder
+from kaname.types import Answer, Frame, Prediction
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a set is scored.
+
+    Attributes:
+        recipe: whose set it is.
+        settings: of the answers (the section ``recipe.answers`` of the configuration).
+        root: the data folder.
+        how: the recipe's own ways of scoring.
+        notes: further settings to report.
+        pictures: draw every sample.
+    """
+
+    recipe: Recipe
+    settings: Any
+    root: Path
+    how: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    pictures: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a page goes and what it is called; by default ``report.html`` beside the figures, named after the set."""
+
+    path: Path | None = None
+    title: str = ""
+    command: str = ""
+
+
+def evaluate(
+    recipe: Recipe,
+    labelled: Labelled | None = None,
+    *,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
+    out: Path | None = None,
+    split: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    how: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
+    pictures: bool = False,
+    device: str = "auto",
+    limit: int = 0,
+) -> dict[str, Result]:
+    """Score sets of a data folder and print their tables.
+
+    Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of the most telling set. Without ``out`` they go
+    to `kaname.reporting.results.results_folder`, so that no call writes over the figures of another set or other data.
+
+    Args:
+        labelled: the data; default: what the model was trained with, changed by ``words``.
+        split: a set's name, ``all``, or ``None`` for the most telling one.
+        changes: settings of the answers to use instead of the stored ones; ``None`` values are ignored.
+        how: the recipe's own ways of scoring; ``None`` values take what the data says.
+        limit: score only the first N items of each set; 0 = all.
+
+    Raises:
+        InputError: bad usage or input, or an ``out`` that would mix results with the data.
+    """
+    if (checkpoint is None) == (predictions is None):
+        raise InputError("evaluate needs a model or predictions", remedy="give either --checkpoint or --predictions")
+    given = {name: value for name, value in (changes or {}).items() if value is not None}
+    if predictions is not None:
+        refuse_early(given, recipe.late, predictions)
+    model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device)
+    stored = recipe.made(predictions) if model is None else model.card["config"]
+    settings = answer_settings(recipe, stored, given)
+    if labelled is None and model is None:
+        raise InputError("labels are needed to score predictions", remedy="give --data")
+    labelled = labelled or recipe.labelled(None, model.card["config"], words)  # type: ignore[union-attr]
+    assert labelled is not None
+    sets, source = chosen_sets(labelled, split), checkpoint or predictions or labelled.root
+    place = out or results_folder(source, labelled.root, recipe.telling(sets))
+    labelled.refuse(place, sets)
+    ways = {**labelled.ways, **{name: value for name, value in (how or {}).items() if value is not None}}
+    notes = {"source": source.name, **({"limit": limit} if limit else {})}
+    scoring = Scoring(recipe, settings, labelled.root, ways, notes, pictures)
+    results: dict[str, Result] = {}
+    for name, whole in sets.items():
+        items = whole[: limit or None]
+        if model is None:
+            results[name] = score_file(scoring, source, items, place / name)
+        else:
+            results[name] = score_model(scoring, model, items, place / name)
+        write_page(scoring, results[name], items, place / name, model=model, source=source)
+        print(f"\n{name}{f' (at most the first {limit})' if limit else ''}: {results[name].title}")
+        print_table(results[name].table)
+    publish(place, list(results), headline="val" if "val" in results else list(results)[-1], whole=out is not None)
+    return results
+
+
+def refuse_early(given: Iterable[str], late: Sequence[str], predictions: Path) -> None:
+    """Refuse settings that would have to be known before ``predictions`` were made: all but ``late``."""
+    early = sorted(set(given) - set(late))
+    if early:
+        reason = f"--{early[0].replace('_', '-')} belongs to prediction, and these predictions are already made"
+        raise InputError(reason, path=predictions, remedy="give it to predict, or score with --checkpoint")
+
+
+def chosen_sets(labelled: Labelled, split: str | None) -> dict[str, Sequence[Any]]:
+    """The items of the sets that ``split`` names; without it of the most telling one.
+
+    Raises:
+        InputError: there is no such set.
+    """
+    names = list(labelled.names)
+    if split == "all" and labelled.together:
+        return {split: [item for name in names for item in labelled.read(name)]}
+    first = next((name for name in labelled.order if name in names), names[0])
+    chosen = names if split == "all" else [split or first]
+    if chosen[0] not in names:
+        raise InputError(f"no set {split!r} here", path=labelled.root, remedy=f"sets: {', '.join(names)}, all")
+    return {name: labelled.read(name) for name in chosen}
+
+
+def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Path, *, title: str = "") -> Result:
+    """Predict a set into ``folder``, and score that file."""
+    recipe, speed = scoring.recipe, Speed(scoring.recipe.unit)
+    check_lengths(items, model.frames)
+    decode = recipe.decode(model.card, recipe.predicted(scoring.settings))
+    current: list[Any] = [None]
+
+    def watched(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
+        answers = timed(outputs, request)
+        if scoring.pictures:
+            recipe.draw_outputs(current[0], outputs, request, answers[-1], scoring.settings, model.card, folder)
+        return answers
+
+    timed = speed.timed("decode", decode)
+    measured = Model(model.card, speed.timed("network", model.runner), watched, model.feed)
+
+    def rows() -> Iterator[Prediction]:
+        with Bar(f"predicting {title or folder.name}", sum(len(item.frames) for item in items)) as bar:
+            for item in items:
+                current[0] = item
+                for prediction in item_rows(measured, item, speed):
+                    bar.advance()
+                    yield prediction
+
+    about = {
+        "recipe": recipe.name,
+        "model": describe_model(model),
+        recipe.answers: configuration.to_dict(scoring.settings),
+        **recipe.about(model.card, scoring.how),
+    }
+    target = folder / recipe.predictions[0]
+    recipe.write(target, rows(), about)
+    result = score_file(scoring, target, items, folder)
+    return replace(result, speed={**speed.rows(), **conditions(model)})
+
+
+def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
+    """The answers for an item's frames, in their order."""
+    read = speed.timed("reading", partial(read_image, expected=getattr(item, "size", None)))
+    frames = (Frame(number, 0.0, read(path), path.name) for number, path in enumerate(item.frames))
+    with located(item.frames[0].parent):
+        for frame, answer in model.stream(frames, boxes_of(item, model)):
+            where = {"frame": frame.index, "file": frame.name} if model.of_video else {}
+            yield Prediction(item.source, answer, **where)
+
+
+def boxes_of(item: Any, model: Model) -> Any:
+    """An item's boxes ``(N, 4)``, where the network looks at boxes."""
+    return getattr(item, "boxes", None) if model.takes_boxes else None
+
+
+def score_file(scoring: Scoring, predictions: Path, items: Sequence[Any], folder: Path) -> Result:
+    """Score a file of predictions; writes ``metrics.json`` and what else the recipe has into ``folder``."""
+    recipe, made = scoring.recipe, scoring.recipe.made(predictions)
+    result: Result = recipe.score(predictions, items, scoring.settings, scoring.how)
+    labels = ((path, item.label(number)) for item in items for number, path in enumerate(item.frames))
+    settings = {
+        "recipe": recipe.name,
+        "model": made.get("model"),
+        "predictions": predictions.name,
+        "set": folder.name,
+        "data": scoring.root.resolve().as_posix(),
+        "data_hash": data_hash(labels),
+        recipe.answers: configuration.to_dict(scoring.settings),
+        **result.settings,
+        **scoring.notes,
+    }
+    result = replace(result, settings=settings)
+    write_json(folder / "metrics.json", configuration.plain({**result.groups, "settings": settings}))
+    for name, content in result.files.items():
+        write_json(folder / name, content)
+    return result
+
+
+def write_page(
+    scoring: Scoring,
+    result: Result,
+    items: Sequence[Any],
+    folder: Path,
+    *,
+    model: Model | None,
+    source: Path,
+    page: Page = Page(),
+) -> Path:
+    """The page of a scored set; ``source`` is the checkpoint or the file of predictions."""
+    recipe, settings = scoring.recipe, result.settings
+    fields = dict(recipe.page(result, items, folder, model))
+    from_file = f"predictions were read from {source.name}"
+    missing = {"speed": from_file, "curves": from_file} if model is None else {}
+    log = source.parent / "log.csv"
+    named = settings["model"] or "a model that the predictions do not name"
+    what = "all sets" if settings["set"] == "all" else settings["set"]
+    report = Report(
+        title=page.title or f"{recipe.name}: evaluation of {what}",
+        subtitle=f"{named}; {fields.pop('subtitle')}",
+        metrics={**fields.pop("metrics", result.groups), "settings": settings},
+        log=log if model is not None and log.is_file() else None,
+        speed=result.speed,
+        config=model.card["config"] if model is not None else {recipe.answers: settings[recipe.answers]},
+        command=page.command or command_line(),
+        missing={**fields.pop("missing", {}), **missing},
+        **fields,
+    )
+    return write_report(page.path or folder / "report.html", report)

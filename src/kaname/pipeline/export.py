@@ -1,0 +1,103 @@
+"""The verb ``export``: an ONNX file that gets its name only where it answers like the model on real images."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaname import config as configuration
+from kaname.data.formats.files import images_in
+from kaname.data.video import is_video
+from kaname.errors import InputError
+from kaname.geometry.image import read_image
+from kaname.inference.model import Model, Request
+from kaname.pipeline.evaluate import boxes_of
+from kaname.pipeline.model import answer_settings, open_model
+from kaname.pipeline.predict import read_source
+from kaname.pipeline.recipe import Recipe
+from kaname.types import Frame
+
+if TYPE_CHECKING:
+    from kaname.inference.parity import Parity
+
+BETWEEN = 5  # frames left out between two windows of a video
+
+
+def export(recipe: Recipe, checkpoint: Path, out: Path, source: Path | None, count: int) -> Parity:
+    """Export and check parity on images or windows of frames, from ``source`` or from the model's own data.
+
+    Args:
+        source: a folder of images, an image or a video.
+        count: how many to compare, at least 1.
+
+    Raises:
+        InputError: bad usage, no images to compare, or an export that answers otherwise.
+    """
+    if count < 1:
+        raise InputError(f"--count must be at least 1, got {count}", remedy=f"the parity check needs {recipe.unit}s")
+    if checkpoint.suffix.lower() == ".onnx":
+        reason = "an ONNX file cannot be exported again"
+        raise InputError(reason, path=checkpoint, remedy="give the checkpoint it came from")
+    from kaname.inference.export import export as write
+
+    model = open_model(recipe, checkpoint, runtime="cpu")
+    windows = own_windows(recipe, model, count) if source is None else windows_of(model, source, count)
+    chosen = list(itertools.islice(windows, count))
+    if not chosen:
+        reason = f"fewer than {model.frames} frames: nothing to compare"
+        raise InputError(reason, path=source, remedy="give more of them")
+    stored = model.card["config"]
+    settings = answer_settings(recipe, stored)
+
+    def decode_at(threshold: float) -> Any:
+        return recipe.decode(model.card, answer_settings(recipe, stored, {recipe.threshold: threshold}))
+
+    lowered = (getattr(settings, recipe.threshold), decode_at) if recipe.threshold else (None, None)
+    parity = write(model, chosen, out, *lowered)
+    print(f"{out}: answers like {checkpoint} on {parity.images} {recipe.unit}s ({parity.summary})")
+    if parity.warning:
+        print(f"warning: {parity.warning}")
+    return parity
+
+
+def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str, Request]]:
+    """Windows of the data that a model was trained with, spread over the items of its validation set.
+
+    Raises:
+        InputError: that data is gone.
+    """
+    config = model.card["config"]
+    try:
+        labelled = recipe.labelled(None, config, ())
+    except InputError as error:
+        raise InputError(
+            "the data this model was trained with is gone, and the parity check needs images",
+            path=configuration.value_at(config, recipe.data),
+            remedy="give your own with --images (or --source)",
+        ) from error
+    order = [name for name in ("val", "train", *labelled.names) if name in labelled.names]
+    items = labelled.read(order[0])
+    length = model.frames
+    for item in items[:: max(1, len(items) // count)]:
+        for start in range(0, len(item.frames) - length + 1, max(10, length)):
+            paths = item.frames[start : start + length]
+            frames = [Frame(number, 0.0, read_image(path)) for number, path in enumerate(paths, start)]
+            name = f"{item.source}#{start}" if model.of_video else item.source
+            yield name, model.request(frames, boxes_of(item, model))
+
+
+def windows_of(model: Model, source: Path, count: int) -> Iterator[tuple[str, Request]]:
+    """Single images of a folder, spread evenly, or windows of consecutive frames with some frames between them."""
+    if not model.of_video and not is_video(source):
+        files = [source] if source.is_file() else images_in(source)[0] if source.is_dir() else []
+        if not files:
+            raise InputError("no image here", path=source, remedy="give a folder of images with --images")
+        for path in files[:: max(1, len(files) // count)]:
+            yield path.name, model.request([Frame(0, 0.0, read_image(path))])
+        return
+    stream = read_source(source)
+    while len(window := list(itertools.islice(stream, model.frames))) == model.frames:
+        yield f"{source.name}#{window[0].index}", model.request(window)
+        next(itertools.islice(stream, BETWEEN, BETWEEN), None)

@@ -1,0 +1,106 @@
+"""Labelled data as the pipeline scores it, and what a scored set is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from kaname.errors import InputError
+
+
+class Item(Protocol):
+    """A labelled image, or a labelled clip: its frames belong together, in their order.
+
+    It may also have a ``size`` ``(height, width)``, and ``boxes`` ``(N, 4)`` in pixels of its frames, for a network
+    that looks at boxes.
+
+    Attributes:
+        source: what predictions call it.
+        frames: its image files.
+    """
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def frames(self) -> Sequence[Path]: ...
+
+    def label(self, number: int) -> bytes:
+        """The label of a frame, for a hash of the data."""
+        ...
+
+
+Sets = Mapping[str, Sequence[Any]]
+"""Items by the name of their set."""
+
+
+def check_lengths(items: Iterable[Item], frames: int, *, remedy: str = "leave it out") -> None:
+    """Refuse items with fewer frames than a window has.
+
+    Raises:
+        InputError: the first of them.
+    """
+    for item in items:
+        if len(item.frames) < frames:
+            reason = f"{item.source} has {len(item.frames)} frames, a window has {frames}"
+            raise InputError(reason, path=item.frames[0].parent, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled data to score.
+
+    Attributes:
+        root: the data folder.
+        names: of its sets that hold something.
+        read: ``(name) -> items`` of a set.
+        order: names of sets: the first that is there is scored where none is named.
+        together: whether ``all`` is one set; otherwise each is scored for itself.
+        closed: whether no results may lie anywhere in ``root``, because its labels are found by walking through it.
+        ways: the data's own ways of scoring.
+    """
+
+    root: Path
+    names: Sequence[str]
+    read: Callable[[str], Sequence[Any]]
+    order: Sequence[str] = ("val",)
+    together: bool = False
+    closed: bool = False
+    ways: Mapping[str, Any] = field(default_factory=dict)
+
+    def refuse(self, out: Path, names: Iterable[str]) -> None:
+        """Refuse to write results where images lie: they would be taken for a part of the data.
+
+        Raises:
+            InputError: ``out``, or the folder of a set in it, holds images of this data.
+        """
+        inside = self.closed and out.resolve().is_relative_to(self.root.resolve())
+        for folder in (out, *(out / name for name in names)):
+            if inside or (folder / "images").is_dir():
+                reason = "results would be mixed with a data set"
+                raise InputError(reason, path=folder, remedy="choose another --out")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A scored set.
+
+    Attributes:
+        groups: ``{group: {metric: {"value", "low", "high", "n"}}}``.
+        settings: how the figures were made, for ``metrics.json``.
+        table: rows for the screen, the first is the heading.
+        title: the line above the table, behind the name of the set.
+        details: what the recipe's own page is drawn from.
+        files: further JSON files beside ``metrics.json``, by name.
+        speed: quantity to value, where a model was run.
+    """
+
+    groups: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Any]
+    table: Sequence[Sequence[str]]
+    title: str
+    details: Any = None
+    files: Mapping[str, Any] = field(default_factory=dict)
+    speed: Mapping[str, str | float] = field(default_factory=dict)

@@ -1,0 +1,98 @@
+"""A recipe's models: the card of a network, and the model of a file. Torch is imported only for checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kaname import __version__
+from kaname import config as configuration
+from kaname.geometry.grid import Grid
+from kaname.geometry.view import View
+from kaname.inference.model import Model, Runner, open_runner
+from kaname.pipeline.recipe import Recipe
+
+
+def card_of(recipe: Recipe, config: Any, network: Any) -> dict[str, Any]:
+    """What a file of this network says of itself, apart from ``recipe`` and ``config``."""
+    from kaname.inference.card import described, inputs_of
+
+    backbone = getattr(network, "backbone", None)
+    card: dict[str, Any] = {
+        "colour": "RGB",
+        "skeleton": None,
+        "flip_pairs": None,
+        "versions": {"kaname": __version__},
+        "backbone": {} if backbone is None else backbone.description,
+        "pretrained": backbone is not None and backbone.pretrained,
+        **described(network.inputs, network.heads),
+    }
+    if hasattr(network, "mean"):
+        card |= {"mean_255": network.mean.flatten().tolist(), "std_255": network.std.flatten().tolist()}
+    if hasattr(network, "heatmap_size"):  # one image, letterboxed, to maps over all of it; a recipe may say otherwise
+        card |= {
+            "input_size": list(network.size),
+            "heatmap_size": list(network.heatmap_size),
+            "view": View("letterbox", network.size).to_dict(),
+            "grid": Grid.between(network.size, network.heatmap_size).to_dict(),
+            "channels": list(next(iter(network.heads.values())).channels),
+        }
+    card |= dict(recipe.describe(config, network))
+    return card | {"inputs": described(inputs_of(card), network.heads)["inputs"]}  # a crop is fed boxes too
+
+
+def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Mapping[str, Any] | None = None) -> Model:
+    """A model from a checkpoint or an ONNX export.
+
+    Args:
+        path: the file.
+        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); an ONNX file chooses its device itself.
+        changes: settings of the answers to use instead of the stored ones.
+
+    Raises:
+        InputError: an unusable file, a file of another recipe, an unknown or ill-typed setting.
+    """
+
+    def load(place: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
+        from kaname.inference.torch_runner import load_runner
+
+        return load_runner(place, recipe.name, lambda card: build_again(recipe, card, place), device=device)
+
+    runner, card = open_runner(path, recipe.name, load, runtime=runtime)
+    settings = answer_settings(recipe, card["config"], changes)
+    feed = None if recipe.feed is None else recipe.feed(card, settings, path)
+    return Model(card, runner, recipe.decode(card, settings), feed)
+
+
+def build_again(recipe: Recipe, card: Mapping[str, Any], path: Path) -> Any:
+    """The network that a card describes, with random weights; nothing is downloaded."""
+    config = configuration.from_dict(recipe.schema.value, card["config"], source=str(path))
+    return recipe.build(config, card=card)
+
+
+def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> Any:
+    """The section ``recipe.answers`` of a stored configuration, with changes; ``None`` values are ignored.
+
+    Raises:
+        InputError: an unknown or ill-typed setting.
+    """
+    given = {name: value for name, value in (changes or {}).items() if value is not None}
+    schema = configuration.section(recipe.schema.value, recipe.answers)
+    return configuration.from_dict(schema, {**stored.get(recipe.answers, {}), **given})
+
+
+def describe_model(model: Model) -> str:
+    """A model in a few words for reports."""
+    card = model.card
+    start = "pretrained" if card.get("pretrained") else "from random weights"
+    frames = f"{model.frames} frames of " if model.frames > 1 else ""
+    height, width = model.input_size
+    epoch = card.get("trained", {}).get("epoch", "?")
+    return f"{backbone_name(card['backbone'])} ({start}), {frames}{width} x {height}, epoch {epoch}"
+
+
+def backbone_name(description: Mapping[str, Any]) -> str:
+    """A backbone as one writes it after ``--backbone``: a hub name or folder as it is, others behind their kind."""
+    kind, name = description.get("kind"), description.get("name", "unknown")
+    return str(name) if kind in (None, "vit") else f"{kind}:{name}" if name else str(kind)

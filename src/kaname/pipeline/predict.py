@@ -1,0 +1,233 @@
+"""The verb ``predict``: images into one file of predictions, videos each into a folder of its own. No torch here."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname import config as configuration
+from kaname.data.formats.files import images_in, make_folder
+from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video
+from kaname.errors import InputError, located
+from kaname.geometry.image import image_size, read_image, write_image
+from kaname.inference.model import Model
+from kaname.pipeline.model import answer_settings, describe_model, open_model
+from kaname.pipeline.recipe import Recipe
+from kaname.progress import Bar
+from kaname.reporting.overlay import overlay
+from kaname.types import Answer, Frame, Prediction, Size
+
+Boxes = Callable[[list[Path]], Mapping[Path, np.ndarray]]
+Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
+FOLDER_RATE, OVERLAY = 25.0, "overlay.mp4"
+
+
+def predict_images(
+    recipe: Recipe,
+    sources: Sequence[Path],
+    checkpoint: Path,
+    out: Path,
+    *,
+    boxes: Boxes | None = None,
+    changes: Mapping[str, Any] | None = None,
+    pictures: bool = True,
+    device: str = "auto",
+) -> None:
+    """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
+
+    Args:
+        boxes: the boxes of images, where each is cut out and answered for itself.
+        changes: settings of the answers to use instead of the stored ones.
+    """
+    files = list({path.absolute(): path for path in _expand(sources)}.values())  # a path named twice is one answer
+    if not files:
+        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
+    for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
+        if not is_video(path):
+            image_size(path)
+        elif boxes is not None:
+            remedy = "predict it without --boxes"
+            raise InputError("boxes belong to photographs, not to a video", path=path, remedy=remedy)
+    by_file = {} if boxes is None else boxes(files)
+    model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    names = _row_names(files)
+    sheets = picture_names(names)
+
+    def rows() -> Iterator[Prediction]:
+        with Bar("predicting", len(files)) as bar:
+            for path, name, sheet in zip(files, names, sheets, strict=True):
+                if is_video(path):
+                    for frame, answer in model.stream(frames(path)):
+                        yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
+                else:
+                    image = read_image(path)
+                    answers = _answers(model, image, by_file.get(path))
+                    if pictures:
+                        make_folder(out / "pictures")
+                        write_image(out / "pictures" / sheet, overlay(image, answers))
+                    for number, answer in enumerate(answers, 1):
+                        alone = path in by_file and not model.takes_boxes
+                        yield Prediction(name, answer, box=number if alone else None)
+                bar.advance()
+
+    target = out / recipe.predictions[-1]
+    recipe.write(target, rows(), about_model(recipe, model, changes))
+    print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")
+
+
+def predict_videos(
+    recipe: Recipe,
+    sources: Sequence[Path],
+    checkpoint: Path,
+    out: Path,
+    *,
+    boxes: Callable[[Path], Any] = lambda source: None,
+    changes: Mapping[str, Any] | None = None,
+    follow: Follow | None = None,
+    about: Mapping[str, Any] | None = None,
+    draw: Callable[[np.ndarray, list[Any]], np.ndarray] | None = None,
+    trail_seconds: float = 0.0,
+    rate: float = FOLDER_RATE,
+    device: str = "auto",
+) -> None:
+    """Predict videos and folders of frames; several sources get folders of their own below ``out``.
+
+    Args:
+        boxes: those of a source as `Model.stream` takes them, for a network that looks at boxes.
+        follow: what becomes of the rows of a video before they are written (smoothing).
+        about: what the file says of that.
+        draw: a frame with its answer and those of the ``trail_seconds`` before it; given, a video is written too.
+        rate: frames a second of a folder of frames.
+    """
+    sources = _videos(sources, rate)
+    model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    for source, place in zip(sources, _places(sources, out), strict=True):
+        target = place / recipe.predictions[-1]
+        stream, size = _opened(source, rate)
+        rows = _rows(model, source, stream, boxes(source))
+        said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
+        counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
+        print(f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}")
+        if draw is not None:
+            _draw_video(recipe, source, target, place / OVERLAY, rate, draw, trail_seconds)
+            print(f"{source}: drawn in {place / OVERLAY}")
+        elif (place / OVERLAY).exists():
+            (place / OVERLAY).unlink()
+            print(f"{place / OVERLAY} of an earlier prediction is removed")
+
+
+def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a file of predictions says of the model that made it."""
+    chosen = answer_settings(recipe, model.card["config"], changes)
+    settings = configuration.plain(configuration.to_dict(chosen))
+    about = recipe.about(model.card, {})
+    return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **about}
+
+
+def read_source(source: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
+    """The frames of a video, or of a folder with ``rate`` of them a second."""
+    return folder_frames(source, rate) if source.is_dir() else frames(source)
+
+
+def picture_names(names: Sequence[str]) -> list[str]:
+    """A .jpg for each row's name; images that differ in their ending alone keep it in the picture's name.
+
+    >>> picture_names(["a.png", "b.png", "b.jpg"])
+    ['a.jpg', 'b.png.jpg', 'b.jpg.jpg']
+    """
+    flat = [name.strip("/").replace("/", "_") for name in names]
+    stems = [Path(name).stem for name in flat]
+    chosen: list[str] = []
+    for stem, name in zip(stems, flat, strict=True):
+        wanted = stem if stems.count(stem) == 1 else name
+        numbered = (f"{wanted}_{number}" for number in itertools.count(2))
+        chosen.append(next(one for one in itertools.chain([wanted], numbered) if one not in chosen))
+    return [f"{name}.jpg" for name in chosen]
+
+
+def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[Answer]:
+    answer: Any = model.predict(image, boxes)
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _expand(sources: Sequence[Path]) -> Iterator[Path]:
+    for source in sources:
+        if source.is_dir():
+            files, others = images_in(source)
+            if not files:
+                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+            if others:
+                print(f"left out of {source}, not images by their names: {', '.join(others)}")
+            yield from files
+        elif source.is_file():
+            yield source
+        else:
+            raise InputError("there is no such file", path=source, remedy="check the path")
+
+
+def _row_names(files: list[Path]) -> list[str]:
+    """Base names where they are unique, else the paths as given."""
+    names = [path.name for path in files]
+    return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
+
+
+def _videos(sources: Sequence[Path], rate: float) -> list[Path]:
+    chosen = list({path.absolute(): path for path in sources}.values())
+    if not chosen:
+        raise InputError("nothing to predict", remedy="name videos or folders of frames after the verb")
+    if not (math.isfinite(rate) and rate > 0):
+        raise InputError(f"--rate must be positive, got {rate}", remedy="frames a second of the folder")
+    for path in chosen:
+        if not path.exists():
+            raise InputError("there is no such file or folder", path=path, remedy="check the path")
+        if not path.is_dir() and not is_video(path):
+            raise InputError("neither a video nor a folder", path=path, remedy="give mp4, avi, mov, or a folder")
+    return chosen
+
+
+def _places(sources: Sequence[Path], out: Path) -> list[Path]:
+    if len(sources) == 1:
+        return [out]
+    names = [path.stem if is_video(path) else path.name for path in sources]
+    if len(set(names)) < len(names):
+        names = ["_".join(path.with_suffix("").absolute().parts[-3:]) for path in sources]
+    if len(set(names)) < len(names):
+        raise InputError("several sources have one name", remedy="predict them one by one")
+    return [out / name for name in names]
+
+
+def _opened(source: Path, rate: float) -> tuple[Iterator[Frame], Size]:
+    stream = read_source(source, rate)
+    first = next(stream)
+    return itertools.chain([first], stream), (first.image.shape[0], first.image.shape[1])
+
+
+def _rows(model: Model, source: Path, stream: Iterator[Frame], boxes: Any) -> Iterator[Prediction]:
+    with located(source), Bar(f"predicting {source.name}", frame_count(source)) as bar:
+        for frame, answer in model.stream(stream, boxes):
+            bar.advance()
+            yield Prediction("", answer, frame=frame.index, seconds=frame.seconds, file=frame.name)
+
+
+def _draw_video(
+    recipe: Recipe,
+    source: Path,
+    table: Path,
+    out: Path,
+    rate: float,
+    draw: Callable[[np.ndarray, list[Any]], np.ndarray],
+    trail_seconds: float,
+) -> None:
+    """A second pass over the source, so that no frame is kept while its answer is still being decided."""
+    rows = recipe.read(table)
+    trail: list[Any] = []
+    with Bar(f"drawing {source.name}", frame_count(source)) as bar, VideoWriter(out) as writer:
+        for frame, row in zip(read_source(source, rate), rows, strict=True):
+            trail = [old for old in trail if frame.seconds - old.seconds <= trail_seconds] + [row]
+            writer.write(draw(frame.image, trail), frame.seconds)
+            bar.advance()

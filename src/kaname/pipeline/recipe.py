@@ -1,0 +1,134 @@
+"""What the pipeline knows of a recipe: one value of plain functions, imported when they are first called.
+
+Adding a recipe: a folder with the files of the table in `kaname.recipes`, this value in its ``__init__.py``, and its
+name in `kaname.recipes.RECIPES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function or class of a recipe, ``module:name``; imported when it is first called or asked for."""
+
+    target: str
+
+    @property
+    def value(self) -> Any:
+        """The function or class itself."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.value(*arguments, **named)
+
+
+@dataclass(frozen=True, repr=False, eq=False)  # what nobody calls would cost the start of every command 10 ms
+class Recipe:
+    """A recipe; what is called is a `Part`, so that nothing is imported before it is needed.
+
+    Attributes:
+        name: of the command.
+        summary: one line for the help.
+        verbs: verb to (``module:function``, one line for the help); several verbs may share a function.
+        schema: the dataclass of the configuration.
+        read_sets: ``(config) -> Sets``: ``train`` and, where there is one, ``val``; checked for training.
+        build: ``(config, card=None) -> nn.Module`` with tensors by name in and out, ``inputs`` and ``heads``; from the
+            ``card`` of a file nothing is downloaded and no data is read.
+        samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
+        step: ``(config) -> step`` of a `kaname.training.task.Task`.
+        task: ``(config, network, samples, held_out) -> dict``: further fields of that task.
+        describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
+        decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
+            ``answers`` of the configuration.
+        feed: ``(card, settings, path) -> feed`` of a `kaname.inference.model.Model` from the file at ``path``, where a
+            network is fed something else than images and boxes.
+        write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
+        read: ``(path) -> rows`` of such a file, with ``source`` and ``frame``.
+        made: ``(path) -> about`` of such a file; empty where it does not say.
+        about: ``(card, how) -> dict``: what a file of predictions says of its model besides its name and settings.
+        labelled: ``(data, config, words) -> Labelled``; ``data`` None stands for the data of a stored configuration.
+        score: ``(path, items, settings, how) -> Result``; ``how`` are the recipe's own ways of scoring.
+        page: ``(result, items, folder, model) -> dict``: the recipe's fields of a `kaname.reporting.report.Report`.
+        ways: ``(config) -> how``: the configuration's own ways of scoring.
+        telling: ``(sets) -> dict``: by set, the settings that tell it from another of its name.
+        predicted: ``(settings) -> settings`` with which ``evaluate`` predicts.
+        draw_outputs: ``(item, outputs, request, answer, settings, card, folder)``: pictures of one sample.
+        debug: ``(samples, folder)``: some samples as the network sees them.
+        truth: ``(item, number, about)``: what is true of a frame, an answer or ``(N, 2)`` by the name of a layer to
+            draw; ``about`` is that of the predictions drawn beside it.
+        layers: ``(row) -> dict``: what a row of a file of predictions says, the same way.
+        compare: ``(path, data, split=, cluster=, options=) -> Scored``, for ``kaname compare``.
+        demo: ``(folder) -> (sections, figures)``, for ``kaname demo``.
+        loop: section of the configuration that holds the `TrainSettings`.
+        data: dotted key of the data folder in the configuration.
+        answers: section of the configuration that may change after training.
+        threshold: its key that an answer's score must exceed.
+        late: its keys that may change when predictions are already written.
+        fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
+        best_name: file name of the best weights.
+        predictions: file names of its predictions, that of ``evaluate`` first.
+        unit: what is predicted one by one, in a word.
+    """
+
+    name: str
+    summary: str
+    verbs: Mapping[str, tuple[str, str]]
+    schema: Part
+    read_sets: Part
+    build: Part
+    samples: Part
+    step: Part
+    describe: Part
+    decode: Part
+    labelled: Part
+    score: Part
+    truth: Part
+    read: Callable[..., Any]
+    write: Callable[..., Any] = Part("kaname.pipeline.answers:write")
+    made: Callable[..., Any] = Part("kaname.pipeline.answers:made")
+    page: Callable[..., Mapping[str, Any]] = lambda result, items, *_: {"subtitle": f"{len(items)} scored"}
+    layers: Callable[[Any], Any] = lambda row: row.answer
+    task: Callable[..., Mapping[str, Any]] = lambda *_: {}
+    feed: Callable[..., Any] | None = None
+    about: Callable[..., Mapping[str, Any]] = lambda *_: {}
+    ways: Callable[..., Mapping[str, Any]] = lambda *_: {}
+    telling: Callable[..., Mapping[str, Any]] = lambda *_: {}
+    predicted: Callable[[Any], Any] = lambda settings: settings
+    draw_outputs: Callable[..., None] = lambda *_: None
+    debug: Callable[..., None] = lambda *_: None
+    compare: Part | None = None
+    demo: Part | None = None
+    loop: str = "train"
+    data: str = "data"
+    answers: str = "answers"
+    threshold: str = ""
+    late: Sequence[str] = ()
+    fixed: Sequence[str] = ()
+    best_name: str = "best.pt"
+    predictions: Sequence[str] = ("points.json",)
+    unit: str = "image"
+
+
+def usual_parts(package: str, **others: str | Part) -> dict[str, Any]:
+    """The fields of a `Recipe` whose functions have their usual names, as the files have theirs.
+
+    Args:
+        others: targets of what is called otherwise, or lies elsewhere, or that not every recipe has.
+    """
+    usual = {
+        "schema": "config:Config", "read_sets": "labels:training_sets",
+        "build": "model:build", "samples": "data:Samples", "step": "step:step_of", "describe": "model:describe",
+        "decode": "decode:decode_of", "write": "decode:write", "read": "decode:read", "made": "decode:made",
+        "about": "decode:about", "labelled": "labels:labelled", "score": "evaluate:score", "page": "report:page",
+        "truth": "report:truth", "compare": "evaluate:compare", "demo": "demo:DEMO",
+    }  # fmt: skip
+    targets = {**usual, **others}
+    return {
+        name: target if isinstance(target, Part) else Part(f"{package}.{target}") for name, target in targets.items()
+    }

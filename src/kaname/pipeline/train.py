@@ -1,0 +1,86 @@
+"""The verb ``train``: from a configuration to a run's files, and the page of its best weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kaname import config as configuration
+from kaname.data.formats.files import write_json
+from kaname.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from kaname.training.resume import Progress
+    from kaname.training.settings import RunOptions
+    from kaname.training.task import Task
+
+
+def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = False, debug: bool = False) -> Progress:
+    """Train.
+
+    Files in ``options.out_dir``: the best weights, ``last.pt``, ``loss.json``, ``parameters.json``, ``config.yaml``,
+    ``log.csv``, ``run.log``, ``tb/``, ``report.html``.
+
+    Args:
+        validate: score every set afterwards, with pictures, instead of some samples for the page.
+        debug: first write some samples as the network sees them.
+    """
+    from kaname.pipeline.pages import Pages
+    from kaname.training.journal import weights_and_biases
+    from kaname.training.loop import Run
+    from kaname.training.run_folder import write_parameters
+
+    # A run may be repeated from anywhere, so its data must not depend on the working folder.
+    config = configuration.absolute(config, recipe.data)
+    settings = getattr(config, recipe.loop)
+    if settings.logger == "wandb":  # refused before anything is read
+        weights_and_biases()
+    pages = Pages(recipe, config, options, validate=validate)
+    task = build_task(recipe, config, options)
+    work = Run(task, settings, options)
+    first = work.runtime.is_first and not options.dry_run
+    if first and not work.start.finished:
+        write_parameters(task, config, options)
+        if debug:
+            recipe.debug(getattr(task.train, "samples", task.train), options.out_dir / "debug")
+    progress = work.fit()
+    if first and not (work.start.finished and pages.newer_than(options.out_dir / task.last_name)):
+        pages.write()
+    return progress
+
+
+def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
+    """Everything the loop needs for a configuration; a dry run stores no features.
+
+    Raises:
+        InputError: the data set is unusable, or the network cannot be built.
+    """
+    from kaname.pipeline.model import card_of
+    from kaname.training.features import with_cached_features
+    from kaname.training.runtime import seed_weights
+    from kaname.training.task import Task
+
+    sets, settings = recipe.read_sets(config), getattr(config, recipe.loop)
+    seed_weights(settings.seed)
+    network = recipe.build(config)
+    samples = recipe.samples(config, sets["train"], augment=True)
+    held_out = recipe.samples(config, sets["val"], augment=False) if sets.get("val") else None
+    stored = replace(settings, cache_budget=0.0) if options.dry_run else settings
+    train, val = with_cached_features(samples, held_out, network, stored, augmented=samples.augmented)
+
+    def after_epoch(rows: Any) -> None:
+        write_json(options.out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
+
+    return Task(
+        recipe=recipe.name,
+        config=configuration.to_dict(config),
+        card=card_of(recipe, config, network),
+        model=network,
+        step=recipe.step(config),
+        train=train,
+        val=val,
+        fixed=recipe.fixed,
+        best_name=recipe.best_name,
+        after_epoch=after_epoch,
+        **recipe.task(config, network, samples, held_out),
+    )

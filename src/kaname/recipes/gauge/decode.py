@@ -1,0 +1,100 @@
+"""From heatmaps to notches, and files of predictions. No torch: an ONNX export predicts without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.codecs.clusters import peaks
+from kaname.data.formats import points as points_json
+from kaname.data.formats.files import is_number, read_json
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.geometry.grid import PIXELS
+from kaname.inference.model import Arrays, Decode, Request
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
+from kaname.types import Answer, Points, Prediction, Size
+
+
+def decode_of(card: Mapping[str, Any], settings: ExtractSettings) -> Decode:
+    """From a network's maps to notches with these settings."""
+
+    def decode(outputs: Arrays, request: Request) -> list[Answer]:
+        return [extract_points(outputs["heatmaps"][0], request.back(), request.size, settings)]
+
+    return decode
+
+
+def extract_points(maps: NDArray[np.float32], back: Affine, size: Size, settings: ExtractSettings) -> Points:
+    """Notches from the three maps of one image.
+
+    Args:
+        maps: ``(3, S, S)`` in 0..1, channels start, middle, end.
+        back: from input pixels to pixels of the original image.
+        size: ``(height, width)`` of the original image.
+        settings: thresholds; lengths in pixels at 448.
+    """
+    xy: dict[str, np.ndarray] = {}
+    scores: dict[str, np.ndarray] = {}
+    bandwidth = settings.bandwidth * maps.shape[-1] / REFERENCE_SIZE
+    for name, heatmap in zip(CHANNELS, _without_padding(maps, back, size), strict=True):
+        places, scores[name] = peaks(
+            heatmap,
+            1.0,
+            threshold=settings.threshold,
+            bandwidth=bandwidth,
+            min_score=settings.min_score,
+            weighted=settings.clusters == "weighted",
+            single=name != "middle",
+        )
+        xy[name] = back.points(places)
+    return Points(xy=xy, scores=scores, size=size)
+
+
+def _without_padding(maps: NDArray[np.float32], back: Affine, size: Size) -> NDArray[np.float32]:
+    """The maps with each one's minimum where the input is black padding: no notch lies outside the image."""
+    cells = [
+        PIXELS.from_index(np.repeat(np.arange(count, dtype=np.float64)[:, None], 2, axis=1)) for count in maps.shape[1:]
+    ]
+    rows, columns = back.points(cells[0])[:, 1], back.points(cells[1])[:, 0]
+    inside = ((rows >= 0) & (rows <= size[0]))[:, None] & ((columns >= 0) & (columns <= size[1]))
+    return maps if inside.all() else np.where(inside, maps, maps.min(axis=(1, 2), keepdims=True))
+
+
+def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of predictions says of its model: the sigma it was trained with, pixels at 448."""
+    return {"sigma": float(card["config"]["sigma"])}
+
+
+def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
+    """Write ``points.json`` (`kaname.data.formats.points`) with the settings of the extraction and ``sigma``."""
+    settings, fields = about["extract"], {name: about[name] for name in ("recipe", "model", "sigma")}
+    points_json.write(path, predictions, settings=settings, **fields)
+    return {}
+
+
+def read(path: Path) -> list[Prediction]:
+    """The predictions of a ``points.json``."""
+    return points_json.read(path, recipe="gauge", names=CHANNELS)
+
+
+def made(path: Path) -> dict[str, Any]:
+    """What a ``points.json`` says of itself: ``model``, ``extract`` and ``sigma``, with defaults for what it lacks.
+
+    Raises:
+        InputError: bandwidth or sigma is not a length.
+    """
+    content = read_json(path)
+    content = content if isinstance(content, dict) else {}
+    settings = content.get("settings")
+    extract = settings if isinstance(settings, dict) else {}
+    sigma = content.get("sigma", GaugeConfig().sigma)
+    for name, value in (("sigma", sigma), ("bandwidth", extract.get("bandwidth", ExtractSettings().bandwidth))):
+        if not is_number(value) or value <= 0:
+            raise InputError(f"{name} is {value!r}, not a length in pixels", path=path, remedy="predict again")
+    return {"model": content.get("model"), "extract": extract, "sigma": float(sigma)}

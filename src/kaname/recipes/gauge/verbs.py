@@ -1,0 +1,232 @@
+"""The verbs of ``kaname gauge`` besides ``train``. Each imports what it needs when it runs: help answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from kaname.config import merged
+from kaname.pipeline.flags import (
+    Checkpoint,
+    Device,
+    Limit,
+    OnnxFile,
+    OutFolder,
+    ParityCount,
+    ParityImages,
+    Results,
+    Weights,
+    report_problems,
+    split_sources,
+)
+from kaname.recipes.gauge import RECIPE
+from kaname.recipes.gauge.commands import Data
+
+CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]
+Missing = Annotated[bool, Parameter(help="Accept dials without a start or an end.")]
+Annotator = Annotated[str | None, Parameter(help="Whose annotations to take (id or e-mail), where there are several.")]
+Threshold = Annotated[float | None, Parameter(help="Share of a map's maximum above which cells count.")]
+MinScore = Annotated[float | None, Parameter(help="A map whose maximum lies under this has no point.")]
+Tolerance = Annotated[float | None, Parameter(help="Pixels at 448 within which a point is found.")]
+Clusters = Annotated[
+    Literal["plain", "weighted"] | None, Parameter(help="Mean shift over cells, or weighted by value.")
+]
+Truth = Annotated[Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")]
+Cluster = Annotated[
+    Literal["none", "prefix"],
+    Parameter(help="What intervals resample whole: images, or those whose names differ in their number alone."),
+]
+
+
+def sample(
+    *,
+    out: OutFolder,
+    count: Annotated[int, Parameter(help="How many images.")] = 100,
+    seed: Annotated[int, Parameter(help="Image i depends on (seed, i) alone.")] = 0,
+    size: CropSize = 448,
+    val_fraction: Annotated[float, Parameter(help="Share of the images that goes to val/.")] = 0.2,
+    variety: Annotated[
+        Literal["full", "plain"], Parameter(help="full: everything the renderer knows; plain: everyday dials, head-on.")
+    ] = "full",
+    layout: Annotated[
+        Literal["split", "flat", "photographs"],
+        Parameter(
+            help="split: train/ and val/; flat: images/ and annotation.json; photographs: larger scenes, with boxes."
+        ),
+    ] = "split",
+) -> None:
+    """Render a small data set of dials with exact truth, in the layout that train takes."""
+    from kaname.samples.gauge import write
+
+    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout, variety=variety)
+    print(f"{count} rendered dials in {out}")
+
+
+def check(
+    *,
+    data: Data,
+    size: Annotated[int | None, Parameter(help="Heatmaps must have this size.")] = None,
+    allow_missing: Missing = False,
+) -> None:
+    """Read a data set and report every problem; exit code 2 if there is one."""
+    from kaname.data.formats.files import images_in
+    from kaname.recipes.gauge import labels
+
+    folders, known = labels.sets(data), labels.of(allow_missing=allow_missing)
+    report_problems([error for folder in folders.values() for error in known.problems(folder, size=size)])
+    for name, folder in folders.items():
+        dials = known.read(folder)
+        points = sum(sum(map(len, dial.points.values())) for dial in dials if dial.points is not None)
+        print(f"{name}: {len(dials)} dials, {points} points")
+        if others := images_in(folder / "images")[1]:
+            print(f"{name}: left out, not images by their names: {', '.join(others)}")
+    print("no problems")
+
+
+def crop(
+    *,
+    images: Annotated[Path, Parameter(help="Folder of the photographs.")],
+    boxes: Annotated[Path, Parameter(help="Label Studio or COCO file with the dials' boxes.")],
+    out: OutFolder,
+    size: CropSize = 448,
+    annotator: Annotator = None,
+) -> None:
+    """Cut dials out of photographs by their boxes (Label Studio or COCO); points move along."""
+    from kaname.data import boxes as box_files
+    from kaname.data import crops
+    from kaname.recipes.gauge import labels
+    from kaname.recipes.gauge.prepare import check_size
+
+    check_size(size)
+    named = {"names": labels.ALIASES, "annotator": annotator}
+    report_problems(box_files.problems(boxes, images, **named))
+    written = crops.crop(images, boxes, out, size, labels=labels.LABEL_NAMES, **named)
+    if others := box_files.unknown_to(boxes, images, **named):
+        print(f"left out of {images}, not in {boxes.name}: {', '.join(others)}")
+    print(f"{len(written)} dials of {size} x {size} in {out / 'images'}")
+
+
+def heatmaps(
+    *,
+    annotation: Annotated[Path, Parameter(help="Label Studio JSON.")],
+    directory: Annotated[Path, Parameter(help="Folder with images/; labels/ is written beside it.")],
+    size: Annotated[int, Parameter(help="Side of the maps: the size that training uses.")] = 448,
+    sigma: Annotated[float, Parameter(help="Deviation of a point's Gaussian, pixels at 448.")] = 8.0,
+    allow_missing: Missing = False,
+    annotator: Annotator = None,
+) -> None:
+    """Write labels/<stem>.npy (heatmaps) and labels/<stem>.json (exact points) for every annotated image."""
+    from kaname.data.formats import labelstudio
+    from kaname.recipes.gauge import labels, prepare
+
+    prepare.check_size(size)
+    if not annotation.is_file() and (directory / annotation).is_file():
+        annotation = directory / annotation
+    images = directory / "images"
+    report_problems(labelstudio.problems(annotation, images, names=labels.ALIASES, annotator=annotator))
+    missing = {"allow_missing": allow_missing, "annotator": annotator}
+    written = prepare.heatmaps(annotation, directory, size, sigma=sigma, **missing)
+    print(f"{len(written)} labels of 3 x {size} x {size} in {directory / 'labels'}")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ScoringFlags:
+    """What ``evaluate`` and ``validate`` have in common; ``None`` means not given."""
+
+    data: Data | None = None
+    out: Results = None
+    truth: Truth = "points"
+    tolerance: Tolerance = None
+    threshold: Threshold = None
+    min_score: MinScore = None
+    clusters: Clusters = None
+    cluster: Cluster = "none"
+    device: Device = "auto"
+
+
+def evaluate(
+    *,
+    checkpoint: Checkpoint | None = None,
+    predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
+    split: Annotated[str | None, Parameter(help="train, val or all; default val where there is one.")] = None,
+    pictures: Annotated[bool, Parameter(help="Draw every image.")] = False,
+    flags: ScoringFlags = ScoringFlags(),
+) -> None:
+    """Score a model or a file of predictions against labels; writes metrics.json and report.html, prints a table."""
+    from kaname.pipeline.evaluate import evaluate as run
+    from kaname.recipes.gauge import labels
+
+    run(
+        RECIPE,
+        None if flags.data is None else labels.labelled(flags.data, {}),
+        checkpoint=checkpoint,
+        predictions=predictions,
+        out=flags.out,
+        split=split,
+        changes={name: getattr(flags, name) for name in ("tolerance", "threshold", "min_score", "clusters")},
+        how={"truth": flags.truth, "cluster": flags.cluster},
+        pictures=pictures,
+        device=flags.device,
+    )
+
+
+def validate(
+    *,
+    checkpoint: Checkpoint,
+    split: Annotated[str | None, Parameter(help="train, val or all.")] = "all",
+    flags: ScoringFlags = ScoringFlags(),
+) -> None:
+    """Evaluate every set of a data folder with the pictures of each image."""
+    evaluate(checkpoint=checkpoint, split=split, pictures=True, flags=flags)
+
+
+def predict(
+    *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
+    checkpoint: Checkpoint,
+    out: OutFolder,
+    boxes: Annotated[Path | None, Parameter(help="Label Studio or COCO file with the dials' boxes.")] = None,
+    threshold: Threshold = None,
+    min_score: MinScore = None,
+    clusters: Clusters = None,
+    pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Find the notches: points.json (original pixels) and a picture of each image."""
+    from kaname.data.boxes import by_file
+    from kaname.pipeline.predict import predict_images
+    from kaname.recipes.gauge import labels
+
+    paths, words = split_sources(sources)
+    given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
+    changes = merged(words, given, "extract")
+
+    boxes_of = None if boxes is None else partial(by_file, boxes, names=labels.ALIASES)
+    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
+
+
+def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:
+    """Write an ONNX file with the preprocessing inside; it gets its name only if it answers like the model."""
+    from kaname.pipeline.export import export as run
+
+    run(RECIPE, checkpoint, out, images, count)
+
+
+def draw(
+    *,
+    out: OutFolder,
+    data: Data | None = None,
+    predictions: Annotated[Path | None, Parameter(help="points.json; its images lie in --images or --data.")] = None,
+    images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
+    limit: Limit = 0,
+) -> None:
+    """Draw labels (with --data) or predictions (with --predictions), or both, on their images."""
+    from kaname.pipeline.draw import draw as run
+    from kaname.recipes.gauge import labels
+
+    folder = None if data is None else labels.labelled(data, {})
+    run(RECIPE, folder, predictions, images, out, limit)
