@@ -25,7 +25,7 @@ PINS = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").
 
 
 def requirement_names(lines: list[str]) -> set[str]:
-    """The normalised package names of requirement lines."""
+    """The normalized package names of requirement lines."""
     return {re.sub(r"[-_.]+", "-", re.split(r"[ \[<>=!~;]", line, maxsplit=1)[0]).lower() for line in lines}
 
 

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from kaname import config
-from kaname.recipes import RECIPES
+from kaname.recipes import RECIPES, recipe_of
+from kaname.schema import keys
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -36,13 +36,13 @@ def test_the_page_is_what_the_code_gives(name: str) -> None:
 def test_every_key_is_there_and_explained(recipe: str) -> None:
     page = REFERENCE.configurations().split(f"\n## {recipe}\n")[1].split("\n## ")[0]
     rows = {row.split("`")[1]: row.split(" | ")[1] for row in page.splitlines() if row.startswith("| `")}
-    every = list(config.keys(REFERENCE.schema_of(recipe)))
+    every = list(keys(recipe_of(recipe).schema.value))
     assert set(rows) == {key for key in every if not any(other.startswith(f"{key}.") for other in every)}
     assert not [key for key, text in rows.items() if not text.strip()]
 
 
 def test_flags_stand_beside_the_keys_they_are_aliases_of() -> None:
-    assert REFERENCE.flags_of("gauge")["train.lr"] == REFERENCE.flags_of("tracknet")["training.optimizer.lr"] == "--lr"
+    assert REFERENCE.flags_of("gauge")["train.lr"] == REFERENCE.flags_of("tracknet")["training.lr"] == "--lr"
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,6 +1,8 @@
 """``kaname`` as a user calls it, each call a process of its own: forked from one that has imported torch already.
 
-As a program (``python commands.py RECIPE``) it is that first process: a JSON line in, a JSON line out.
+As a program (``python commands.py RECIPES RECIPE``) it is that first process: a JSON line in, a JSON line out; with
+more words it runs one command. Every process knows the recipes that the tests' own process knows: a test may add some
+to `kaname.recipes.RECIPES`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from calling import Answer
+from kaname.recipes import RECIPES
 
 TESTS = Path(__file__).resolve().parents[1]
 # What commands import when they run: here it is imported once for all of them.
@@ -52,7 +55,7 @@ class Commands:
 def commands(recipe: str, folder: Path) -> Iterator[Commands]:
     """Calls from ``folder``, which is also where their output goes before it is read."""
     process = subprocess.Popen(
-        [sys.executable, __file__, recipe], cwd=folder, env=os.environ | QUIET, text=True,
+        [sys.executable, __file__, json.dumps(RECIPES), recipe], cwd=folder, env=os.environ | QUIET, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -63,10 +66,23 @@ def commands(recipe: str, folder: Path) -> Iterator[Commands]:
         process.wait(timeout=60)
 
 
+def launched(count: int, *words: object) -> Answer:
+    """``kaname WORDS`` in so many processes on the CPU, started by torchrun."""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count))
+    launchers = ("SLURM_", "TORCHELASTIC_", "LOCAL_", "WORLD_SIZE", "RANK", "MASTER_", "GROUP_")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(launchers)}
+    done = subprocess.run(
+        [sys.executable, *launcher, __file__, json.dumps(RECIPES), *map(str, words)],
+        env=clean | QUIET, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
 def without_torch(calls: Sequence[Sequence[object]], code: str = "") -> list[Answer]:
     """Calls of ``kaname`` in one fresh process, then ``code``; fails where torch or its like was imported by any."""
     script = (
-        "import contextlib, io, json, sys\nfrom kaname.cli import main\nanswers = []\n"
+        "import contextlib, io, json, sys\nfrom kaname.cli import RECIPES, main\nanswers = []\n"
+        f"RECIPES.update({RECIPES!r})\n"
         f"for words in {[[str(word) for word in words] for words in calls]!r}:\n"
         "    out, err, code = io.StringIO(), io.StringIO(), 0\n"
         "    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):\n"
@@ -115,8 +131,8 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
 
 def _serve(recipe: str) -> None:
     rooms = [
-        importlib.import_module(f"kaname.{room}")
-        for room in ("training", "inference", "reporting", "pipeline", f"recipes.{recipe}")
+        importlib.import_module(room)
+        for room in ("kaname.training", "kaname.inference", "kaname.reporting", "kaname.pipeline", RECIPES[recipe])
     ]
     ours = [f"{room.__name__}.{module.name}" for room in rooms for module in pkgutil.iter_modules(room.__path__)]
     for name in (*WANTED, *ours):
@@ -127,4 +143,7 @@ def _serve(recipe: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    RECIPES.update(json.loads(sys.argv[1]))
+    if sys.argv[3:]:
+        importlib.import_module("kaname.cli").main(sys.argv[2:])
+    _serve(sys.argv[2])

@@ -6,9 +6,9 @@ of its own.
 
 from __future__ import annotations
 
-import importlib
 import json
 import pickle
+import re
 import shutil
 import signal
 import zipfile
@@ -22,7 +22,8 @@ import torch
 import yaml
 
 import kaname
-from contracts.commands import Commands, commands, without_torch
+from contracts.commands import Commands, commands, launched, without_torch
+from kaname.recipes import RECIPES, recipe_of
 
 VERBS = {"sample", "check", "train", "evaluate", "predict", "export", "draw"}
 
@@ -92,8 +93,10 @@ class RecipeContract:
 
     Attributes:
         name: of the recipe.
+        package: of a recipe that lives in the tests.
         sample: further words of ``sample``.
         train: further words of ``train``: a tiny model on the CPU, at least two steps an epoch and two epochs.
+        processes: whether several processes are tested here; of others `tests/training` tests the losses.
         best: file name of the best weights.
         predictions: file name of its predictions, in the folder that ``predict`` writes.
         answers: further words of ``predict`` and ``evaluate``, so that a model that has learnt little has answers.
@@ -101,8 +104,10 @@ class RecipeContract:
     """
 
     name: str
+    package = ""
     sample: Sequence[object] = ("--count", 8)
     train: Sequence[object]
+    processes = False
     best = "best.pt"
     predictions = "points.json"
     answers: Sequence[object] = ()
@@ -114,13 +119,21 @@ class RecipeContract:
         return ["--data", data]
 
     @classmethod
-    def sources(cls, data: Path) -> list[Path]:
-        """What to predict: the set that ``evaluate`` scores."""
+    def sources(cls, data: Path) -> list[object]:
+        """What to predict, in words of ``predict``: the set that ``evaluate`` scores."""
         return [data / "val" / "images"]
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def known(cls) -> Iterator[None]:
+        """The recipe is one of those that there are."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(RECIPES, cls.name, cls.package or RECIPES[cls.name])
+            yield
 
     @pytest.fixture(scope="class")
     @classmethod
-    def trained(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    def trained(cls, known: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         """The recipe's own sample, checked, and a model trained on it."""
         folder = tmp_path_factory.mktemp(cls.name)
         data, run = folder / "data", folder / "run"
@@ -194,7 +207,7 @@ class RecipeContract:
         assert [end.code for end in ends] == [-signal.SIGKILL, -signal.SIGKILL, 143], ends
         assert "state saved" in ends[-1].err
         trained.kaname(*words, "--resume").done()
-        for name in (self.best, "last.pt"):
+        for name in (path.relative_to(trained.run) for path in trained.run.rglob("*.pt")):
             assert (tmp_path / "run" / name).read_bytes() == (trained.run / name).read_bytes(), name
         one, other = (
             [line.rsplit(",", 1)[0] for line in (folder / "log.csv").read_text().split()]  # the last column is seconds
@@ -202,6 +215,18 @@ class RecipeContract:
         )
         assert one == other
         assert not [path for path in (tmp_path / "run").iterdir() if "partial" in path.name or path.name[0] == "."]
+
+    def test_two_processes_train_what_one_does(self, trained: Trained, tmp_path: Path) -> None:
+        """Weights within 1e-6 of each tensor's norm, by plain gradients in float32."""
+        if not self.processes:
+            pytest.skip("its loss is tested with several processes in tests/training")
+        exact = ("train.optimizer=sgd", "--precision", "fp32", "--devices")
+        trained.kaname(*self.training(trained, tmp_path / "one"), *exact, 1).done()
+        launched(2, self.name, *self.training(trained, tmp_path / "two"), *exact, 2).done()
+        for name in (self.best, "last.pt"):
+            one, two = (torch.load(tmp_path / run / name, weights_only=True)["model"] for run in ("one", "two"))
+            for key, value in one.items():
+                assert (two[key] - value).float().norm() <= 1e-6 * value.float().norm(), key
 
     def test_a_finished_run_is_not_written_over(self, trained: Trained) -> None:
         """Neither by the same words nor by a bare ``--resume``."""
@@ -224,7 +249,7 @@ class RecipeContract:
         """It shows shapes and the loss."""
         before = snapshot(trained.folder)
         out = trained.kaname(*self.training(trained, trained.folder / "dry"), "--dry-run").done().out
-        assert "images (" in out and "loss" in out and snapshot(trained.folder) == before
+        assert re.search(r"^\w+ \(\d+, ", out, re.MULTILINE) and "loss" in out and snapshot(trained.folder) == before
 
     def test_the_printed_configuration_is_the_configuration(self, trained: Trained, tmp_path: Path) -> None:
         """Fed back, it prints itself; the trained model carries it."""
@@ -295,7 +320,7 @@ class RecipeContract:
 
     def test_help_needs_no_torch(self) -> None:
         """The recipe has the verbs that all have, and each says what it takes."""
-        recipe = importlib.import_module(f"kaname.recipes.{self.name}").RECIPE
+        recipe = recipe_of(self.name)
         assert set(recipe.verbs) >= VERBS
         answers = without_torch([[self.name, "--help"], *([self.name, verb, "--help"] for verb in recipe.verbs)])
         for verb, answer in zip(["VERB", *recipe.verbs], answers, strict=True):
