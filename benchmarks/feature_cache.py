@@ -17,8 +17,9 @@ import tempfile
 from pathlib import Path
 
 from kaname.config import load
+from kaname.pipeline.train import build_task
+from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.config import GaugeConfig
-from kaname.recipes.gauge.step import task
 from kaname.samples.gauge import write
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
@@ -50,7 +51,8 @@ def epochs(
         ],
         flags={"data": data, "model.backbone": str(backbone), "train.cache_budget": budget},
     )
-    Run(task(config, out), config.train, RunOptions(out_dir=out)).fit()
+    options = RunOptions(out_dir=out)
+    Run(build_task(RECIPE, config, options), config.train, options).fit()
     with (out / "log.csv").open(newline="") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 

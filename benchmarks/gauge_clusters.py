@@ -23,15 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.codecs.heatmap import encode_sets
+from kaname.data.pairs import sets
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image, resize
 from kaname.metrics.intervals import bootstrap
 from kaname.metrics.points import matched
-from kaname.recipes.gauge import CHANNELS
+from kaname.pipeline.model import open_model
+from kaname.recipes.gauge import CHANNELS, RECIPE
 from kaname.recipes.gauge.config import ExtractSettings
+from kaname.recipes.gauge.decode import extract_points
 from kaname.recipes.gauge.evaluate import image_figures
-from kaname.recipes.gauge.labels import letterbox, read, sets, truth_of
-from kaname.recipes.gauge.predict import extract_points, open_model
+from kaname.recipes.gauge.labels import letterbox, read, truth_of
 
 SIZE, SIGMA, CELLS = 448, 8.0, 32
 KINDS = ("sharp", "coarse", "uneven", "noisy")
@@ -72,7 +74,7 @@ def enlarged(cells: NDArray[Any]) -> NDArray[np.float32]:
 
 def answered(model_path: Path, data: Path, split: str | None) -> Iterator[Case]:
     """A model's heatmaps on labelled images, with the annotated notches in pixels of its input."""
-    model = open_model(model_path)
+    model = open_model(RECIPE, model_path)
     side = model.input_size[0]
     folders = sets(data)
     for dial in read(folders[split or ("val" if "val" in folders else next(iter(folders)))], allow_missing=True):
@@ -90,9 +92,9 @@ def row(name: str, cases: list[Case], clusters: str) -> list[str]:
     started = time.perf_counter()
     for maps, truth in cases:
         side = maps.shape[-1]
-        found = extract_points(maps, Affine.identity(), (side, side), settings)
+        points = extract_points(maps, Affine.identity(), (side, side), settings)
         scale = SIZE / side
-        ours = {channel: found.xy[channel] * scale for channel in CHANNELS}
+        ours = {channel: points.xy[channel] * scale for channel in CHANNELS}
         real = {channel: truth[channel] * scale for channel in CHANNELS}
         middle = image_figures(ours, real, settings.tolerance)["middle"]
         pairs = matched(ours["middle"], real["middle"], settings.tolerance)[3]

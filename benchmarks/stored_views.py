@@ -18,10 +18,11 @@ from pathlib import Path
 
 from kaname.config import load
 from kaname.inference import checkpoint
+from kaname.pipeline.evaluate import evaluate
+from kaname.pipeline.model import build_again
+from kaname.pipeline.train import run
+from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.config import GaugeConfig
-from kaname.recipes.gauge.model import from_checkpoint
-from kaname.recipes.gauge.scoring import score
-from kaname.recipes.gauge.training import run
 from kaname.samples.gauge import write
 from kaname.training.settings import RunOptions
 
@@ -47,8 +48,10 @@ def trained_backbone(root: Path, epochs: int) -> Path:
         GaugeConfig, overrides=[*COMMON, f"train.epochs={epochs}", "train.lr=1e-3", "model.freeze=false"],
         flags={"data": root / "other", "model.backbone": str(start)},
     )  # fmt: skip
-    run(settings, RunOptions(out_dir=root / "backbone_run"), validate=False, debug=False)
-    network, _ = from_checkpoint(checkpoint.load(root / "backbone_run" / "model.pt"))
+    run(RECIPE, settings, RunOptions(out_dir=root / "backbone_run"))
+    opened = checkpoint.load(root / "backbone_run" / "model.pt")
+    network = build_again(RECIPE, opened.card, opened.path)
+    checkpoint.load_weights(network, opened)
     network.backbone.body.model.save_pretrained(root / "backbone")  # type: ignore[operator]
     return root / "backbone"
 
@@ -74,18 +77,18 @@ def main() -> None:
                 flags={"data": root / "data", "model.backbone": str(backbone)},
             )
             started = time.monotonic()
-            run(settings, RunOptions(out_dir=out), validate=False, debug=False)
+            run(RECIPE, settings, RunOptions(out_dir=out))
             spent = time.monotonic() - started
-            found = score(None, out / "model.pt", None, out / "evaluation", split="val", truth="points", changes={},
-                          pictures=False)["val"]["groups"]["middle"]  # fmt: skip
+            results = evaluate(RECIPE, checkpoint=out / "model.pt", out=out / "evaluation", split="val")
+            figures = results["val"].groups["middle"]
             with (out / "log.csv").open(newline="") as file:
                 losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
-            rows.append((views or "live", found, min(losses), spent))
+            rows.append((views or "live", figures, min(losses), spent))
     print(
         "\n| views | F1 of all notches | mean distance, px | least validation loss | seconds |\n|---|---|---|---:|---:|"
     )
-    for views, found, loss, spent in rows:
-        cells = [f"{found[key]['value']:.3f} [{found[key]['low']:.3f}, {found[key]['high']:.3f}]"
+    for views, figures, loss, spent in rows:
+        cells = [f"{figures[key]['value']:.3f} [{figures[key]['low']:.3f}, {figures[key]['high']:.3f}]"
                  for key in ("f1", "mean_distance_px")]  # fmt: skip
         print(f"| {views} | {cells[0]} | {cells[1]} | {loss:.5f} | {spent:.0f} |")
 

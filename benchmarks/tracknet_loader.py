@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from kaname.config import load
-from kaname.data.dataset import Batches, Position, close_stream, loader, open_stream
+from kaname.data.dataset import Batches
+from kaname.data.loader import close_stream, loader, open_stream
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.data import Windows
 from kaname.recipes.tracknet.labels import sets
@@ -24,13 +25,13 @@ from kaname.samples.tracknet import write
 def rate(config: TracknetConfig, workers: int, seconds: float) -> float:
     """Frames a second."""
     windows = Windows(sets(config.data)["train"], config, augment=True)
-    batches = Batches(len(windows), 8, seed=0, start=Position())
+    batches = Batches(len(windows), 8, seed=0)
     stream = open_stream(loader(windows, batches, num_workers=workers))
     for _ in range(2 * max(workers, 1)):
         next(stream)
     started, frames = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
-        frames += next(stream)["image"].shape[0] * config.data.sequence.length
+        frames += next(stream)["inputs"]["images"].shape[0] * config.data.sequence.length
     spent = time.perf_counter() - started
     close_stream(stream)
     return frames / spent
@@ -53,8 +54,8 @@ def main() -> None:
             for length in (1, 3):
                 overrides = [f"data.reduced_decode={str(reduced).lower()}", f"data.sequence.length={length}"]
                 config = load(TracknetConfig, overrides=overrides, flags={"data.root": data})
-                found = rate(config, arguments.workers, arguments.seconds)
-                print(f"| {'reduced' if reduced else 'whole'} | {length} | {found:.0f} |")
+                speed = rate(config, arguments.workers, arguments.seconds)
+                print(f"| {'reduced' if reduced else 'whole'} | {length} | {speed:.0f} |")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/training_step.py [--batch 8]
 
 The floor counts the multiplications and additions of convolutions and products, forward and backward, at the speed of
-one large matrix product in the same precision; normalisation, activations, the loss and the optimiser come on top.
+one large matrix product in the same precision; normalization, activations, the loss and the optimiser come on top.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kaname.data.dataset import reuse_memory
+from kaname.data.loader import reuse_memory
 from kaname.losses.heatmap import LOSSES
 from kaname.models.backbones import build_backbone
 from kaname.models.network import Network
@@ -62,7 +62,7 @@ def main() -> None:
                 network=network, images=images, targets=targets, loss=loss, optimizer=optimizer, dtype=dtype
             ) -> None:
                 with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
-                    logits = network(images)
+                    logits = network({"images": images})["heatmaps"]
                 total, weight = LOSSES[loss](logits.float(), targets)
                 optimizer.zero_grad()
                 (total / weight).backward()

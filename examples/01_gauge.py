@@ -9,8 +9,9 @@ from pathlib import Path
 
 import kaname
 from kaname.config import load
+from kaname.pipeline.train import run
+from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.config import GaugeConfig
-from kaname.recipes.gauge.training import run
 from kaname.samples.gauge import write
 from kaname.training.settings import RunOptions
 
@@ -23,9 +24,9 @@ def main(folder: Path) -> None:
         overrides=["size=64", "model.backbone=small", "train.epochs=1", "train.num_workers=0", "train.lr=3e-3"],
         flags={"data": data},
     )
-    run(config, RunOptions(out_dir=folder / "run"), validate=False, debug=False)
+    run(RECIPE, config, RunOptions(out_dir=folder / "run"))
 
-    model = kaname.load(folder / "run" / "model.pt")  # knows its recipe, size, normalisation and thresholds
+    model = kaname.load(folder / "run" / "model.pt")  # knows its recipe, size, normalization and thresholds
     photograph = next((data / "val" / "images").glob("*.jpg"))
     points = model.predict(photograph)
     print(f"{photograph.name}: {len(points.xy['middle'])} notches, in pixels of {points.size[1]} x {points.size[0]}")

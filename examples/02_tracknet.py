@@ -10,8 +10,9 @@ from pathlib import Path
 import kaname
 from kaname.config import load
 from kaname.pipeline.flags import find_group
+from kaname.pipeline.train import run
+from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.config import TracknetConfig
-from kaname.recipes.tracknet.training import run
 from kaname.samples.tracknet import write
 from kaname.training.settings import RunOptions
 
@@ -19,19 +20,19 @@ from kaname.training.settings import RunOptions
 def main(folder: Path) -> None:
     write(folder / "data", count=3, seed=1, size=(96, 160), games=3, clip_length=8, variety="plain")
 
+    frames = ["data.sequence.length=3", "data.absent=negative", "data.resize=[160,96]", "model.heatmap.size=[80,48]"]
     config = load(
         TracknetConfig,
         groups={"model": find_group("model", "small_unet")},  # configs/model/small_unet.yaml
-        overrides=["data.sequence.length=3", "data.absent=negative", "data.resize=[160,96]", "training.epochs=1",
-                   "model.heatmap.size=[80,48]", "training.batch_size=4", "training.num_workers=0"],
+        overrides=[*frames, "training.epochs=1", "training.batch_size=4", "training.num_workers=0"],
         flags={"data.root": folder / "data"},
-    )  # fmt: skip
-    run(config, RunOptions(out_dir=folder / "run"))
+    )
+    run(RECIPE, config, RunOptions(out_dir=folder / "run"))
 
     model = kaname.load(folder / "run" / "best.pt")  # knows its window of three frames, sizes and threshold
     tracks = model.predict(folder / "data" / "game3" / "Clip1")  # a folder of frames, or a video
-    found = sum(len(points.xy["ball"]) for points in tracks.points)
-    print(f"{len(tracks.frames)} frames, a ball in {found} of them, the last at {tracks.times[-1]:.2f} s")
+    balls = sum(len(points.xy["ball"]) for points in tracks.points)
+    print(f"{len(tracks.frames)} frames, a ball in {balls} of them, the last at {tracks.times[-1]:.2f} s")
 
 
 if __name__ == "__main__":
