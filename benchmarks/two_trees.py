@@ -19,7 +19,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-HERE = Path(__file__).resolve().parents[1] / "src"
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "src"
+EXPORT = ROOT / "tests" / "golden" / "gauge.onnx"  # its card is of version 1, which every tree since reads
 SMALL = ("--backbone", "small", "--size", 224, "--device", "cpu", "--precision", "fp32", "--batch-size", 4)
 
 
@@ -55,11 +57,9 @@ def main() -> None:
         folder = Path(name)
         data, here = folder / "data", str(HERE)
         call(here, "gauge", "sample", "--out", data, "--count", 48, "--size", 224, "--variety", "plain")
-        call(here, "gauge", "train", "--data", data, "--out-dir", folder / "run", *SMALL, "--epochs", 1, "--limit", 8)
-        model, image = folder / "run" / "model.pt", next((data / "val" / "images").iterdir())
-        call(here, "gauge", "export", "--checkpoint", model, "--out", folder / "m.onnx", "--count", 1)
+        image = next((data / "val" / "images").iterdir())
         frozen = ("--backbone", given.vit, "--size", 224, "--device", "cpu", "--precision", "fp32")
-        predict = ("gauge", "predict", image, "--checkpoint", folder / "m.onnx", "--out")
+        predict = ("gauge", "predict", image, "--checkpoint", EXPORT, "--out")
         work = {
             "help": lambda tree: call(tree, "--help")[1],
             "verb": lambda tree: call(tree, "gauge", "train", "--help")[1],
