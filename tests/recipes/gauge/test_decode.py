@@ -7,6 +7,7 @@ import pytest
 
 from kaname.codecs.heatmap import encode_sets
 from kaname.geometry.affine import Affine
+from kaname.geometry.grid import Grid
 from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.decode import extract_points
 from kaname.recipes.gauge.labels import letterbox
@@ -46,3 +47,16 @@ def test_extraction_scales_with_the_map() -> None:
             found = extract_points(maps, Affine.identity(), (side, side), ExtractSettings())
             assert [len(found.xy[name]) for name in CHANNELS] == [0, count, 1], (side, gap)
             assert np.abs(found.xy["end"] - xy[:1]).max() < 0.5
+
+
+@pytest.mark.parametrize("origin", ["centred", "aligned"])
+def test_maps_with_a_cell_of_two_pixels(origin: str) -> None:
+    """What the grid says of the cells places the notches, widens the bandwidth and finds the black bars."""
+    size, grid = (224, 448), Grid((2.0, 2.0), origin)  # type: ignore[arg-type]
+    into = letterbox(size, 448)
+    bars, real = np.array([[100.0, 20.0]]), into.points([[100.0, 100.0], [140.0, 100.0]])
+    maps = encode_sets([bars, real, np.concatenate([bars, real[:1]])], (224, 224), grid, 8.0)
+    found = extract_points(maps, into.inverse(), size, ExtractSettings(), grid)
+    assert [len(found.xy[name]) for name in CHANNELS] == [0, 2, 1]
+    assert np.abs(found.xy["end"] - (100, 100)).max() < 0.5
+    assert np.abs(np.sort(found.xy["middle"], axis=0) - [(100, 100), (140, 100)]).max() < 0.5

@@ -14,7 +14,8 @@ from kaname.data.formats import points as points_json
 from kaname.data.formats.files import is_number, read_json
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.grid import PIXELS
+from kaname.geometry.grid import PIXELS, Grid
+from kaname.inference.card import grid_of
 from kaname.inference.model import Arrays, Decode, Request
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
@@ -23,29 +24,33 @@ from kaname.types import Answer, Points, Prediction, Size
 
 def decode_of(card: Mapping[str, Any], settings: ExtractSettings) -> Decode:
     """From a network's maps to notches with these settings."""
+    grid = grid_of(card)
 
     def decode(outputs: Arrays, request: Request) -> list[Answer]:
-        return [extract_points(outputs["heatmaps"][0], request.back(), request.size, settings)]
+        return [extract_points(outputs["heatmaps"][0], request.back(), request.size, settings, grid)]
 
     return decode
 
 
-def extract_points(maps: NDArray[np.float32], back: Affine, size: Size, settings: ExtractSettings) -> Points:
+def extract_points(
+    maps: NDArray[np.float32], back: Affine, size: Size, settings: ExtractSettings, grid: Grid = PIXELS
+) -> Points:
     """Notches from the three maps of one image.
 
     Args:
-        maps: ``(3, S, S)`` in 0..1, channels start, middle, end.
+        maps: ``(3, height, width)`` in 0..1, channels start, middle, end.
         back: from input pixels to pixels of the original image.
         size: ``(height, width)`` of the original image.
         settings: thresholds; lengths in pixels at 448.
+        grid: where the maps' cells lie in the input.
     """
     xy: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
-    bandwidth = settings.bandwidth * maps.shape[-1] / REFERENCE_SIZE
-    for name, heatmap in zip(CHANNELS, _without_padding(maps, back, size), strict=True):
+    bandwidth = settings.bandwidth * maps.shape[-1] * grid.stride_yx[1] / REFERENCE_SIZE
+    for name, heatmap in zip(CHANNELS, _without_padding(maps, back, size, grid), strict=True):
         places, scores[name] = peaks(
             heatmap,
-            1.0,
+            grid,
             threshold=settings.threshold,
             bandwidth=bandwidth,
             min_score=settings.min_score,
@@ -56,10 +61,10 @@ def extract_points(maps: NDArray[np.float32], back: Affine, size: Size, settings
     return Points(xy=xy, scores=scores, size=size)
 
 
-def _without_padding(maps: NDArray[np.float32], back: Affine, size: Size) -> NDArray[np.float32]:
+def _without_padding(maps: NDArray[np.float32], back: Affine, size: Size, grid: Grid) -> NDArray[np.float32]:
     """The maps with each one's minimum where the input is black padding: no notch lies outside the image."""
     cells = [
-        PIXELS.from_index(np.repeat(np.arange(count, dtype=np.float64)[:, None], 2, axis=1)) for count in maps.shape[1:]
+        grid.from_index(np.repeat(np.arange(count, dtype=np.float64)[:, None], 2, axis=1)) for count in maps.shape[1:]
     ]
     rows, columns = back.points(cells[0])[:, 1], back.points(cells[1])[:, 0]
     inside = ((rows >= 0) & (rows <= size[0]))[:, None] & ((columns >= 0) & (columns <= size[1]))
