@@ -12,10 +12,11 @@ import torch
 from kaname.data.cache import ArrayCache, content_key
 from kaname.data.dataset import Addressed, Samples, to_batch
 from kaname.errors import InputError
+from kaname.inference.torch_features import backbone_key
 from kaname.losses.heatmap import bce_with_logits
 from kaname.models.backbones import build_backbone, freeze
 from kaname.models.network import Network
-from kaname.training.features import CachedFeatures, backbone_key, with_cached_features
+from kaname.training.features import CachedFeatures, with_cached_features
 from kaname.training.settings import TrainSettings
 
 

@@ -27,21 +27,10 @@ class OnnxRunner:
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
-        import onnxruntime
-
         if not path.is_file():
             reason = "a model is a file, not a folder" if path.is_dir() else "the model file does not exist"
             raise InputError(reason, path=path, remedy="check the path")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = threads
-        available = onnxruntime.get_available_providers()
-        providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        except Exception as error:  # onnxruntime raises its own kinds, one a fault
-            reason = str(error).split("\n")[0][:120]
-            raise InputError(f"not a readable ONNX file ({reason})", path=path, remedy="export it again") from error
+        self.session = open_session(path, path, threads, remedy="export it again")
         text = self.session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         if text is None:
             raise InputError(
@@ -64,3 +53,30 @@ class OnnxRunner:
 def read_card(path: Path) -> dict[str, Any]:
     """The card of an ONNX export."""
     return OnnxRunner(path, threads=1).card
+
+
+def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str) -> Any:
+    """A session of onnxruntime, on CUDA where it has that, without its own log.
+
+    Args:
+        model: the ONNX file, or its content.
+        path: what an error names.
+        threads: threads of onnxruntime; 0 leaves the choice to it.
+        remedy: what an error advises.
+
+    Raises:
+        InputError: onnxruntime cannot open it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    try:
+        source = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(source, options, providers=providers)
+    except Exception as error:  # onnxruntime raises its own kinds, one a fault
+        reason = str(error).split("\n")[0][:120]
+        raise InputError(f"onnxruntime cannot run it ({reason})", path=path, remedy=remedy) from error

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from kaname.errors import InputError
 from kaname.geometry.view import View
 from kaname.inference.feature_source import source_key
+from kaname.inference.onnx_runner import open_session
 
 WHITE = 255.0
 NEAREST = 5  # names that an unknown tensor's error lists
@@ -85,7 +86,7 @@ class OnnxTensor:
     ) -> None:
         self.path, self.tensor = path, tensor
         self.preprocessing = preprocessing or Preprocessing()
-        self._session = _session(_cut(path, tensor), path, threads)
+        self._session = open_session(_cut(path, tensor), path, threads, remedy="check the version of its operators")
         self._input = self._image_input()
         self.view = View(fit, self._size(size))
         (maps,) = self.features(np.zeros((1, *self.view.input_size, 3), np.uint8))
@@ -215,18 +216,3 @@ def _cut(path: Path, tensor: str) -> bytes:
     if tensor not in extractor.value_infos:  # of an operator whose shapes nobody can infer
         extractor.value_infos[tensor] = onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None)
     return extractor.extract_model(inputs, [tensor]).SerializeToString()
-
-
-def _session(content: bytes, path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    available = onnxruntime.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # onnxruntime raises its own kinds, one a fault
-        reason = f"onnxruntime cannot run it ({str(error).splitlines()[0][:120]})"
-        raise InputError(reason, path=path, remedy="check it with another version") from error

@@ -10,7 +10,6 @@ budget too small, an entry removed) are computed again, so the answers never dep
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from kaname.data.dataset import Samples, stacked
 from kaname.data.randomness import generator
 from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
+from kaname.inference.torch_features import backbone_key
 from kaname.models.network import FEATURES, Network
 from kaname.training.settings import TrainSettings
 
@@ -125,12 +125,3 @@ def with_cached_features(
     if not augmented or settings.cache_views:
         train = CachedFeatures(train, network, cache, views=settings.cache_views, seed=settings.seed, half=half)
     return train, val
-
-
-def backbone_key(network: Network) -> str:
-    """A hash of everything between pixels and features: weights, normalization, input size, description."""
-    weights = {**network.backbone.state_dict(), "mean": network.mean, "std": network.std}
-    parts: list[Any] = [str(network.size), str(sorted(network.backbone.description.items(), key=lambda item: item[0]))]
-    for name, value in sorted(weights.items()):
-        parts += [name, value.detach().cpu().float().numpy()]
-    return content_key(parts)
