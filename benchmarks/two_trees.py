@@ -1,6 +1,6 @@
 """Two source trees of Kaname side by side: the same commands with both, in turn, medians and their ratios.
 
-    python benchmarks/two_trees.py OTHER/src [--repeats 5] [--only help,step]
+    python benchmarks/two_trees.py OTHER/src [--repeats 5] [--only help,step] [--count 240]
 
 Ratios are other / this: above 1 this tree is faster. Seconds of epochs come from ``log.csv`` without the first epoch,
 the rest from the operating system's account of each finished process.
@@ -50,13 +50,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--count", type=int, default=48, help="dials; more of them make the epochs less noisy")
     parser.add_argument("--only", default="help,verb,first,step,loader,cached")
     parser.add_argument("--vit", type=Path, help="folder of a ViT for the cached epoch")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data, here = folder / "data", str(HERE)
-        call(here, "gauge", "sample", "--out", data, "--count", 48, "--size", 224, "--variety", "plain")
+        call(here, "gauge", "sample", "--out", data, "--count", given.count, "--size", 224, "--variety", "plain")
         image = next((data / "val" / "images").iterdir())
         frozen = ("--backbone", given.vit, "--size", 224, "--device", "cpu", "--precision", "fp32")
         predict = ("gauge", "predict", image, "--checkpoint", EXPORT, "--out")
