@@ -150,7 +150,7 @@ class _Reader:
 
     def _size(self) -> Size:
         stated = self.content.get("image_size")
-        sides = [stated.get(side) for side in ("height", "width")] if isinstance(stated, dict) else []
+        sides: list[Any] = [stated.get(side) for side in ("height", "width")] if isinstance(stated, dict) else []
         if len(sides) != 2 or not all(is_number(side) and side == int(side) and side >= 1 for side in sides):
             remedy = 'write {"width": W, "height": H} in whole pixels'
             raise self.fault("image_size", f"not a size: {shortened(stated)}", remedy)
