@@ -126,9 +126,11 @@ def value_at(config: Any, key: str) -> Any:
 
 
 def absolute(config: T, key: str) -> T:
-    """The configuration with the path at a dotted key made absolute."""
+    """The configuration with the path at a dotted key made absolute; None stays None."""
     name, _, rest = key.partition(".")
     value = getattr(config, name)
+    if value is None:
+        return config
     return replace(config, **{name: absolute(value, rest) if rest else value.resolve()})  # type: ignore[type-var]
 
 

@@ -37,6 +37,22 @@ def writing(path: Path, *, reason: str = "cannot be written", remedy: str = REME
         raise InputError(f"{reason} ({error.strerror or error})", path=path, remedy=remedy) from error
 
 
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    state = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                state.update(part)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the file") from error
+    return state.hexdigest()
+
+
 @contextlib.contextmanager
 def whole_path(
     path: Path, *, ending: str = "", parents: bool = False, durable: bool = False, remedy: str = REMEDY

@@ -60,13 +60,13 @@ def export(
     if not requests:
         raise InputError("the parity check needs at least one image", remedy="give --images DIR")
     runner = TorchRunner(model.runner.module.network, model.view, device="cpu")
-    reference = Model(model.card, runner, model.decode, model.feed)
+    reference = model.using(runner)
     with writing(out.parent, reason="cannot be made", remedy="choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(partial_name(out.name) + ".onnx")
     try:
         _write(reference, partial)
-        candidate = Model(model.card, OnnxRunner(partial), model.decode, model.feed)
+        candidate = model.using(OnnxRunner(partial))
         parity = compare(reference, candidate, requests, threshold)
         if threshold is not None and not parity.distances:
             compare_lower(parity, (reference, candidate), requests, threshold, decode_at)

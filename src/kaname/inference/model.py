@@ -6,6 +6,7 @@ a model from an ONNX file predicts with NumPy and onnxruntime alone.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from kaname.geometry.boxes import box_rows, pixel_boxes
 from kaname.geometry.image import read_image
 from kaname.geometry.view import View
 from kaname.inference.card import inputs_of, view_of
+from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.onnx_runner import OnnxRunner
 from kaname.types import Answer, Frame, Image, Masks, Size, Tracks
 
@@ -90,6 +92,7 @@ class Model:
         runner: runs the network.
         decode: turns its outputs into an answer for each frame.
         feed: what the network is fed for a request; by default images and boxes.
+        mirror: for a flip test: how mirrored pictures are asked; None asks once.
 
     Attributes:
         view: how pictures become the input.
@@ -99,8 +102,15 @@ class Model:
         takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row a box.
     """
 
-    def __init__(self, card: Mapping[str, Any], runner: Runner, decode: Decode, feed: Feed | None = None) -> None:
-        self.card, self.runner, self.decode = card, runner, decode
+    def __init__(
+        self,
+        card: Mapping[str, Any],
+        runner: Runner,
+        decode: Decode,
+        feed: Feed | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:
+        self.card, self.runner, self.decode, self.mirror = card, runner, decode, mirror
         self.feed = images_and_boxes if feed is None else feed
         self.view = view_of(card)
         self.input_size: Size = self.view.input_size
@@ -108,6 +118,12 @@ class Model:
         self.step = int(card.get("step", self.frames))
         self.of_video = "frames" in card
         self.takes_boxes = "boxes" in inputs_of(card)
+
+    def using(self, runner: Runner, decode: Decode | None = None) -> Model:
+        """The same model with another runner, and another decode where one is given."""
+        other = copy.copy(self)
+        other.runner, other.decode = runner, decode or self.decode
+        return other
 
     def predict(self, source: Source, boxes: Any = None) -> Answer | Tracks | list[Any]:
         """Answer for an image, a video, or a list of images.
@@ -193,10 +209,16 @@ class Model:
     def outputs(self, request: Request) -> dict[str, NDArray[Any]]:
         """The network's outputs by name, activations applied: what ``decode`` takes."""
         if request.boxes is None or len(request.boxes):
-            return dict(self.runner(self.feed(request)))
+            return self._asked(self.feed(request))
         # Not every runtime takes an axis without rows.
         some = self.outputs(replace(request, boxes=np.array([[0.0, 0.0, *request.size[::-1]]])))
         return {name: value[:0] for name, value in some.items()}
+
+    def _asked(self, given: Arrays) -> dict[str, NDArray[Any]]:
+        outputs = dict(self.runner(given))
+        if self.mirror is None:
+            return outputs
+        return self.mirror.averaged(outputs, self.runner(self.mirror.inputs(given, outputs[MAPS].shape[3])))
 
     def answer(self, request: Request) -> list[Any]:
         """One answer for each frame of the request."""

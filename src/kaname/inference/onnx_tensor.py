@@ -6,7 +6,6 @@ The graph is cut at the tensor in memory, so that nothing behind it runs and the
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.geometry.view import View
 from kaname.inference.feature_source import source_key
 from kaname.inference.onnx_runner import open_session
@@ -97,7 +97,7 @@ class OnnxTensor:
         self.description: Mapping[str, Any] = {
             "kind": "onnx",
             "path": path.as_posix(),
-            "sha256": _sha256(path),
+            "sha256": content_hash(path),
             "tensor": tensor,
             "channels": [maps.shape[1]],
             "stride_yx": [[height / maps.shape[2], width / maps.shape[3]]],
@@ -128,7 +128,7 @@ class OnnxTensor:
         if not there:
             listed = " nor at ".join(str(place) for place in places)
             raise InputError(f"the extractor is not at {listed}", remedy="say where it is with --extractor")
-        hashes = {place: _sha256(place) for place in there}
+        hashes = {place: content_hash(place) for place in there}
         chosen = next((place for place in there if hashes[place] == description["sha256"]), None)
         if chosen is None:
             short = f"SHA-256 {hashes[there[0]][:12]}..., not {description['sha256'][:12]}..."
@@ -184,14 +184,6 @@ class OnnxTensor:
                 raise InputError(f"takes images of {self._input.shape[2:]}, not of {wanted}", path=self.path)
             sides.append(side)
         return sides[0], sides[1]
-
-
-def _sha256(path: Path) -> str:
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            state.update(part)
-    return state.hexdigest()
 
 
 def _cut(path: Path, tensor: str) -> bytes:

@@ -148,7 +148,7 @@ def compare_lower(
     if decode_at is not None and parity.highest > 0:
         parity.lowered_to = parity.highest / 2
         decode = decode_at(parity.lowered_to)
-        ours, theirs = (Model(model.card, model.runner, decode, model.feed) for model in models)
+        ours, theirs = (model.using(model.runner, decode) for model in models)
         parity.lowered = compare(ours, theirs, requests, parity.lowered_to)
         parity.warning += f". At {parity.lowered_to:.3g} both find {len(parity.lowered.distances)} points alike"
 

@@ -88,7 +88,7 @@ def evaluate(
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     if predictions is not None:
         refuse_early(given, recipe.late, predictions)
-    model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device)
+    model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device, changes=given)
     stored = recipe.made(predictions) if model is None else model.card["config"]
     settings = answer_settings(recipe, stored, given)
     if labelled is None and model is None:
@@ -153,7 +153,7 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
         return answers
 
     timed = speed.timed("decode", decode)
-    measured = Model(model.card, speed.timed("network", model.runner), watched, model.feed)
+    measured = model.using(speed.timed("network", model.runner), watched)
 
     def rows() -> Iterator[Prediction]:
         with Bar(f"predicting {title or folder.name}", sum(len(item.frames) for item in items)) as bar:

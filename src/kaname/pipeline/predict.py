@@ -69,7 +69,7 @@ def predict_images(
                     answers = _answers(model, image, by_file.get(path))
                     if pictures:
                         make_folder(out / "pictures")
-                        write_image(out / "pictures" / sheet, overlay(image, answers))
+                        write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
                     for number, answer in enumerate(answers, 1):
                         alone = path in by_file and not model.takes_boxes
                         yield Prediction(name, answer, box=number if alone else None)

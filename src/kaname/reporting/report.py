@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from kaname.data.log import read_rows
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.metrics.calibration import Bin, expected_calibration_error
 from kaname.reporting.curves import curves, reliability
 from kaname.reporting.page import (
@@ -170,20 +171,12 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     """
     listed = list(samples)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        digests = pool.map(_digest, [path for path, _ in listed])
+        digests = pool.map(content_hash, [path for path, _ in listed])
         rows = [
             f"{path.name}\0{digest}\0{hashlib.sha256(label).hexdigest()}\n"
             for (path, label), digest in zip(listed, digests, strict=True)
         ]
     return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the images") from error
 
 
 class Speed:
