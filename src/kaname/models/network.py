@@ -134,7 +134,7 @@ class Network(nn.Module):
         alone = self.fusion is not None
         if alone:
             images = images.unflatten(1, (self.frames, -1)).flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone.held):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone.frozen_for_now):
             # A product: dividing every pixel was measured to take ten times as long.
             maps = self.backbone((images.to(self.mean.dtype) - self.mean) * (1 / self.std))
         return [value.unflatten(0, (-1, self.frames)).flatten(1, 2) for value in maps] if alone else maps

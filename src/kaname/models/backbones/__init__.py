@@ -33,8 +33,6 @@ from kaname.models.backbones.backbone import (
     check_size,
     checkpoint_gradients,
     freeze,
-    hold,
-    release,
     unfreeze,
 )
 from kaname.models.backbones.lora import add_lora
@@ -52,8 +50,6 @@ __all__ = [
     "check_size",
     "checkpoint_gradients",
     "freeze",
-    "hold",
-    "release",
     "unfreeze",
 ]
 
