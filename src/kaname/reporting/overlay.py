@@ -12,7 +12,7 @@ from kaname.types import Answer, Image, Masks, Points
 
 
 def overlay(image: Image, answers: Sequence[Answer | Mapping[str, np.ndarray]]) -> Image:
-    """Points (or ``(N, 2)`` by name) as crosses, of one name alike; masks in colours, one an instance."""
+    """Points (or ``(N, 2)`` by name) as crosses, of one name alike; masks in colours, one per instance."""
     drawn, layers = image, dict[str, list[np.ndarray]]()
     for answer in answers:
         if isinstance(answer, Masks):

@@ -1,4 +1,4 @@
-"""The one shape that every backbone has: an image in, feature maps out, and a description to rebuild it from."""
+"""The one form that every backbone has: an image in, feature maps out, and a description to rebuild it from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """A feature extractor with what its users must know about it.
+    """A feature extractor and what its users must know about it.
 
     Args:
         body: ``(B, C, H, W) -> feature maps``, fine to coarse.
@@ -60,7 +60,7 @@ class Backbone(nn.Module):
 
     @property
     def pretrained(self) -> bool:
-        """Whether it began with weights that were trained before."""
+        """Whether it started from pretrained weights."""
         return bool(self.description["pretrained"])
 
     @property
@@ -115,7 +115,7 @@ def checkpoint_gradients(backbone: Backbone) -> None:
         InputError: the backbone does not know how.
     """
     model: Any = getattr(backbone.body, "model", None) or getattr(backbone.body, "net", backbone.body)
-    if hasattr(model, "activation_checkpointing_enable"):  # of transformers, from 5.23 on
+    if hasattr(model, "activation_checkpointing_enable"):  # transformers, from 5.23 on
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     elif hasattr(model, "gradient_checkpointing_enable"):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
