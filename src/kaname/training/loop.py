@@ -220,7 +220,7 @@ class Run:
     def _interrupt(self) -> NoReturn:
         self.folder.save_last()
         self.journal.close()
-        said = f"interrupted; state saved in {self.folder.last}, go on with --resume"
+        said = f"interrupted; state saved in {self.folder.last}, continue with --resume"
         raise Interrupted(self.stop, said if self.runtime.is_first else "")
 
     def _dry_run(self) -> None:
