@@ -5,7 +5,7 @@ configuration goes into a checkpoint as JSON text and comes back equal.
 
 Interpolation (``${...}``) is refused: a file must mean the same on every machine. A dataclass may give its keys other
 spellings in ``aliases: ClassVar[Mapping[str, str]]``, dotted where they are nested (``{"optimizer.lr": "lr"}``); they
-are accepted wherever a key is and turned into the key before anything else is looked at.
+are accepted wherever a key is and turned into the key before anything is checked.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def is_override(token: str) -> bool:
 
 @dataclass(frozen=True)
 class Given:
-    """One value as somebody gave it: the key as spelt, how, and the line of each key below it in its file."""
+    """One value as given: the key as spelt, how, and the line of each key below it in its file."""
 
     spelt: Key
     value: Any
@@ -160,7 +160,7 @@ class Given:
 
 @dataclass
 class Layer:
-    """The values of one place (a file, the command line) under their keys; it notices what is given twice."""
+    """The values from one source (a file, the command line) by key; a key given twice is refused."""
 
     source: str | None = None
     values: dict[Key, Given] = field(default_factory=dict)
@@ -191,7 +191,7 @@ class Layer:
 
 
 def _read_file(path: Path, section: str = "") -> tuple[list[Given], str]:
-    """What a YAML file, or the file of one ``section``, gives, and its name."""
+    """The values in a YAML file, or in the file of one ``section``, and the file's name."""
     if not path.is_file():
         raise InputError("the configuration file does not exist", path=path, remedy="check the path")
     if path.stat().st_size > FILE_LIMIT:
@@ -219,7 +219,7 @@ def _command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> Iterato
         try:
             value = parse_yaml(raw)
         except InputError as error:
-            remedy = f"quote the value if a text is meant: {key}='...'"
+            remedy = f"quote the value if text is meant: {key}='...'"
             raise InputError(error.reason, path=text, remedy=remedy) from error
         yield Given(tuple(key.split(".")), value, "key=value")
     for key, value in flags.items():
@@ -240,7 +240,7 @@ def _plain(value: Any) -> Any:
 
 
 def _resolved(known: Known, given: Iterable[Given], source: str | None = None) -> Layer:
-    """What is given under the keys it stands for, checked one by one."""
+    """The given values under the keys that they stand for, checked one by one."""
     leaves: list[tuple[Key, Given]] = []
     for one in given:
         value = one.value
@@ -289,7 +289,7 @@ def _check(known: Known, key: Key, given: Given, source: str | None) -> None:
             return
         text = describe_type(kind)
         reason = f"{name} must be {text}, got {value!r} ({type(value).__name__})"
-        remedy = "quote it if a text is meant" if text.startswith("text") else "give a value of that type"
+        remedy = "quote it if text is meant" if text.startswith("text") else "give a value of that type"
     raise InputError(reason, path=source, row=given.row, remedy=remedy)
 
 
@@ -299,7 +299,7 @@ def _build(schema: type[T], layers: Sequence[Layer], section: str = "") -> T:
     except InputError as error:
         if error.path is not None:
             raise
-        # A check of the dataclass itself. The last layer is to blame where it does not fail without it too.
+        # A check of the dataclass itself. Blame the last layer, unless the check fails without it too.
         if len(layers) > 1:
             _build(schema, layers[:-1], section)
         reason, row = _as_spelt(error.reason, layers[-1])

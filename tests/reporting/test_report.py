@@ -104,7 +104,7 @@ def test_what_is_missing_is_said(tmp_path: Path, part: str) -> None:
 def test_a_log_that_is_none(tmp_path: Path) -> None:
     wrong = tmp_path / "log.csv"
     wrong.write_text("no,log\n1,2\n", encoding="utf-8")
-    assert "not a log of kaname" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
+    assert "not a log of a run" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
     wrong.write_text("epoch,train_loss\n", encoding="utf-8")
     assert "holds no epoch" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
 

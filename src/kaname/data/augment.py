@@ -1,4 +1,4 @@
-"""Random changes of a training image: each is a draw and a map, so that points and heatmaps move along.
+"""Random changes to a training image: each is a draw and a map, so that points and heatmaps move along.
 
 A geometric change is an `Affine` on the network's input canvas; a change of colour is applied to the image alone.
 """

@@ -54,10 +54,10 @@ def read(
 
 
 def by_file(path: Path, files: Sequence[Path], **named: Any) -> dict[Path, np.ndarray]:
-    """For each of some images its boxes ``(N, 4)`` in pixels; ``named`` as in :func:`read`.
+    """The boxes ``(N, 4)`` in pixels of each of some images; ``named`` as in :func:`read`.
 
     Raises:
-        InputError: as :func:`read`, or an image that the file does not know.
+        InputError: as :func:`read`, or an image that is not in the file.
     """
     boxes: dict[Path, np.ndarray] = {}
     for folder in dict.fromkeys(file.parent for file in files):
@@ -83,13 +83,13 @@ def problems(
 
 
 def unknown_to(path: Path, images: Path, **named: Any) -> list[str]:
-    """Names of the images in a folder that a file of boxes does not know; ``named`` as in :func:`read`."""
+    """Names of the images in a folder that are not in a file of boxes; ``named`` as in :func:`read`."""
     known = {sample.image.resolve() for sample in read(path, images, **named)}
     return [image.name for image in image_files(images) if image.resolve() not in known]
 
 
 def _renamed(sample: Sample, names: Mapping[str, str], path: Path) -> Sample:
-    """A COCO sample whose points have our names (one label a name, so rows stay instances)."""
+    """A COCO sample whose points have our names (one label per name, so rows stay instances)."""
     unknown = sorted(label for label in sample.points if label.strip().lower() not in names)
     if unknown:
         reason, remedy = f"unknown points: {', '.join(map(repr, unknown))}", f"known: {', '.join(sorted(names))}"

@@ -21,7 +21,7 @@ ASK = "give x1, y1, x2, y2 for each"
 
 
 def check(boxes: ArrayLike) -> Float64[np.ndarray, "*boxes 4"]:
-    """The boxes as float64 ``(..., 4)``; an ``InputError`` names the first that has no sense."""
+    """The boxes as float64 ``(..., 4)``; an ``InputError`` names the first that makes no sense."""
     array = np.asarray(boxes, np.float64)
     if array.shape == (0,):
         return array.reshape(0, 4)
@@ -97,7 +97,7 @@ def iou(first: ArrayLike, second: ArrayLike) -> Float64[np.ndarray, "first secon
 
 
 def box_rows(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
-    """The boxes ``(N, 4)`` that a user gave; one box ``(4,)`` is one row, nothing none.
+    """The boxes ``(N, 4)`` that a user gave; one box ``(4,)`` is one row, an empty list none.
 
     Raises:
         InputError: not ``(N, 4)``, or not finite.

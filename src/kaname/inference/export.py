@@ -98,7 +98,7 @@ def _why(parity: Parity) -> str:
 
 
 class _ByPosition(nn.Module):
-    """A module of named inputs and outputs as one of inputs and outputs in their order, which is what ONNX takes."""
+    """A module with named inputs and outputs as one with positional ones, which is what ONNX takes."""
 
     def __init__(self, module: nn.Module, inputs: list[str], outputs: list[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Features of a frozen network as somebody else's input: where they come from, and a store of them. No torch.
+"""Features of a frozen network as another's input: where they come from, and a store of them. No torch.
 
 A *feature source* turns pictures of its view's size into maps, and describes itself in plain values for the card of the
 model that reads them. `kaname.inference.onnx_tensor` serves any tensor inside an ONNX file,

@@ -39,7 +39,7 @@ Source = Any  # path, array (h, w, 3) uint8 RGB, or a list of them
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a network at once: a window of frames of one size, and boxes where it looks at boxes.
+    """One question to a network: a window of frames of one size, and boxes where it takes boxes.
 
     Attributes:
         frames: as many as the network sees together.
@@ -138,7 +138,7 @@ class Model:
                 of a video for the same boxes in every frame.
 
         Returns:
-            ``Points`` or ``Masks`` for an image, a list of them for a list, a folder or boxes, ``Tracks`` for a video;
+            ``Points`` or ``Masks`` for an image; a list of them for a list, a folder or boxes; ``Tracks`` for a video;
             always in continuous coordinates of the original image.
 
         Raises:
@@ -169,7 +169,7 @@ class Model:
     def stream(self, source: Iterable[Frame], boxes: Any = None) -> Iterator[tuple[Frame, Any]]:
         """Frame by frame through a video of any length, in flat memory: each frame, without its pixels, and its answer.
 
-        Frames in are rows out: where several frames make a window, the last window shares frames with the one before.
+        As many answers come out as frames go in: the last window may share frames with the one before.
         ``boxes`` are the same in every frame, or a function of a frame (of a window its last) that finds them.
 
         Raises:
@@ -186,13 +186,13 @@ class Model:
         if fresh > 0 and len(window) < self.frames:
             raise InputError(
                 f"{len(window)} frames are fewer than the {self.frames} that the model looks at together",
-                remedy="give a longer video, or a model of a shorter window",
+                remedy="give a longer video, or use a model with a shorter window",
             )
         if fresh:
             yield from self._window(window, fresh, boxes)
 
     def request(self, images: Sequence[Frame | Image], boxes: Any = None, wanted: int | None = None) -> Request:
-        """A window of frames, or of plain images ``(h, w, 3)``, as the network is asked.
+        """A window of frames, or of plain images ``(h, w, 3)``, as a request.
 
         Raises:
             InputError: an array that is not an RGB image, or malformed boxes.
@@ -210,7 +210,7 @@ class Model:
         """The network's outputs by name, activations applied: what ``decode`` takes."""
         if request.boxes is None or len(request.boxes):
             return self._asked(self.feed(request))
-        # Not every runtime takes an axis without rows.
+        # Not every runtime takes an empty axis.
         some = self.outputs(replace(request, boxes=np.array([[0.0, 0.0, *request.size[::-1]]])))
         return {name: value[:0] for name, value in some.items()}
 
@@ -335,7 +335,7 @@ def _same_size(window: list[Frame], image: Image, index: int) -> None:
 
 
 def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
-    """Images of a list as the frames of a video; without time stamps ``rate`` frames a second are assumed."""
+    """Images of a list as the frames of a video; without time stamps at ``rate`` frames per second."""
     for number, item in enumerate(items):
         image = item if isinstance(item, np.ndarray) else read_image(item)
         yield Frame(number, number / rate, image)

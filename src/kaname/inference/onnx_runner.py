@@ -1,4 +1,4 @@
-"""Exports at use: the card inside an ONNX file, and a runner on onnxruntime. No torch."""
+"""Exports in use: the card inside an ONNX file, and a runner on onnxruntime. No torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OnnxRunner:
         threads: threads of onnxruntime; 0 leaves the choice to it.
 
     Raises:
-        InputError: missing, damaged, or not an export of Kaname's.
+        InputError: missing, damaged, or not one of Kaname's exports.
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
@@ -77,6 +77,6 @@ def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str) 
     try:
         source = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(source, options, providers=providers)
-    except Exception as error:  # onnxruntime raises its own kinds, one a fault
+    except Exception as error:  # onnxruntime raises a class of its own per fault
         reason = str(error).split("\n")[0][:120]
         raise InputError(f"onnxruntime cannot run it ({reason})", path=path, remedy=remedy) from error

@@ -1,6 +1,6 @@
 """Any tensor inside an ONNX file as a feature source: the file of somebody's detector, say. No torch.
 
-The graph is cut at the tensor in memory, so that nothing behind it runs and the file on the disk stays as it is.
+The graph is cut at the tensor in memory, so that nothing after it runs and the file on disk stays as it is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Preprocessing:
     Attributes:
         order: of its colours.
         white: what 255 becomes: 1 or 255.
-        mean, std: subtracted and divided by after that, one a colour in ``order``.
+        mean, std: subtracted and divided by after that, one per colour in ``order``.
     """
 
     order: Literal["RGB", "BGR"] = "RGB"
@@ -116,7 +116,7 @@ class OnnxTensor:
         Args:
             description: of such a source.
             beside: a folder to look in when nothing is at the described path: that of the model.
-            path: where the file is, if somebody knows better than the card.
+            path: where the file is, if not where the card says.
             threads: of onnxruntime.
 
         Raises:
@@ -153,11 +153,11 @@ class OnnxTensor:
         """The tensor ``(B, C, h, w)`` of RGB images ``(B, height, width, 3)``, as a list of one."""
         kind = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(self._input.type, np.float32)
         pixels = self.preprocessing(images).astype(kind, copy=False)
-        alone = isinstance(self._input.shape[0], int)  # a graph of a fixed batch takes images one by one
+        alone = isinstance(self._input.shape[0], int)  # a graph with a fixed batch takes images one by one
         parts = np.split(pixels, len(pixels)) if alone else [pixels]
         try:
             maps = [self._session.run([self.tensor], {self._input.name: part})[0] for part in parts]
-        except Exception as error:  # onnxruntime raises its own kinds, one a fault
+        except Exception as error:  # onnxruntime raises a class of its own per fault
             reason = f"cannot run ({str(error).splitlines()[0][:120]})"
             raise InputError(reason, path=self.path, remedy="check the size and the preprocessing") from error
         return [np.concatenate(maps).astype(np.float32, copy=False)]

@@ -1,6 +1,6 @@
 """``report.html``: everything about a run or an evaluation on one page that opens offline and stays under 5 MB.
 
-A recipe hands over plain values; this file knows no recipe. A part that is not there is not left out in silence: the
+A recipe hands over plain values; this file knows no recipe. Where a part is missing, the
 page says why.
 
 For a new recipe: fill a :class:`Report` (all fields but the title may be missing) and call :func:`write_report`.
@@ -88,7 +88,7 @@ class Report:
         headline: the figures that matter most.
         log: the run's ``log.csv``.
         worst: pictures of the samples with the largest errors, worst first, truth and prediction drawn.
-        best: the same of those with the smallest.
+        best: the same for those with the smallest.
         pictures_note: what the marks in the pictures mean.
         sections: what only this recipe shows, after the pictures.
         calibration: by name, the bins of score against error.
@@ -145,7 +145,7 @@ def command_line() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The installed packages that figures depend on, found without importing them."""
+    """The installed packages that figures depend on, looked up without importing them."""
     from kaname import __version__
 
     installed = {"kaname": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
@@ -153,7 +153,7 @@ def versions() -> dict[str, str]:
         try:
             installed[name] = version(name)
         except PackageNotFoundError:
-            continue  # an optional part that is not installed took no part in the figures
+            continue  # an optional package that is not installed had no effect on the figures
     return installed
 
 
@@ -182,10 +182,10 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
 class Speed:
     """How long each stage of the work on an image takes.
 
-    A stage may answer several images at once: its time is then theirs together.
+    A stage may answer several images at once; its time is then shared by them.
 
     Args:
-        unit: what is counted, in a word.
+        unit: what is counted, one word.
 
     >>> speed = Speed()
     >>> for _ in range(3):
@@ -328,7 +328,7 @@ def _curves(report: Report) -> list[Section]:
         for title, lines in shown.items()
     ]
     hidden = [title for title in charts if title not in shown]
-    left = f" Not drawn, for want of room: {', '.join(hidden)}." if hidden else ""
+    left = f" Not drawn, for lack of room: {', '.join(hidden)}." if hidden else ""
     seconds = sum(float(row.get("seconds", 0)) for row in rows)
     return [Svg(drawings, heading=heading, note=f"{len(rows)} epochs in {seconds:.0f} s.{left}")]
 

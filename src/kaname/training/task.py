@@ -38,7 +38,7 @@ class Task:
         best_name: file name of the best weights.
         last_name: file name of the newest state.
         before_epoch: called in every process with the number of the epoch that begins (from 0; large in a further
-            stage), to freeze parts of the network at first; the optimiser has their parameters all the same.
+            stage), to freeze parts of the network at first; the optimiser still has their parameters.
         sample_weights: ``(len(train),)``: how often each sample is drawn, with replacement; ``None``: each once.
         files: from an epoch's row to further checkpoint files of its weights, by their names in the run's folder.
         pictures: ``pictures(model, epoch, folder)``, called by the first process after an epoch's files are written.

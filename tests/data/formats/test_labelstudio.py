@@ -253,7 +253,7 @@ def test_missing_points_are_left_out_and_size_is_measured(tmp_path):
 @pytest.mark.parametrize(
     ("samples", "words"),
     [
-        ([sample_of(), sample_of()], "two samples are of the image 'a.png'"),
+        ([sample_of(), sample_of()], "two samples have the image 'a.png'"),
         ([Sample(image=Path("a.png"), points={"a": np.array([[61.0, 2.0]])}, size=(40, 60))], r"\(61, 2\) of 'a.png'"),
         ([sample_of(boxes=np.array([[0.0, 0, 70, 40]]))], "outside its 60 x 40"),
         ([sample_of(boxes=np.array([[0.0, 0, 7, 4]]), labels=["a", "b"])], "1 boxes and 2 labels"),

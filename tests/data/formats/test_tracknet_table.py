@@ -137,7 +137,7 @@ def test_a_missing_file(tmp_path):
         ("0009.jpg,3,,,", "visibility 3 without coordinates"),
         ("0009.jpg,1,2,,0", "only x is given"),
         ("0009.jpg,0,,2,0", "only y is given"),
-        ("0009.jpg,0,7,8,0", "no ball (visibility 0), but a place (7, 8)"),
+        ("0009.jpg,0,7,8,0", "no ball (visibility 0), but a position (7, 8)"),
     ],
 )
 def test_rows_that_are_refused(tmp_path, line, words):

@@ -21,13 +21,13 @@ Share = tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]  # owners, point
 
 
 def numbered(samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, int], int]:
-    """Samples whose points are sets (Label Studio's), as samples with one row of points an instance (COCO's).
+    """Samples whose points are sets (Label Studio's), as samples with one row of points per instance (COCO's).
 
     A point belongs to the smallest box that it lies in; where an image has one box or none, to that instance.
 
     Returns:
         the samples, how many key points each numbered name became, and how many points were left out because they lie
-        outside of all boxes of an image with several.
+        outside all boxes of an image with several.
     """
     shares = [_shares(sample) for sample in samples]
     most: dict[str, int] = {}

@@ -61,9 +61,7 @@ def _check(samples: Sequence[Sample], path: Path) -> None:
     for sample in samples:
         name = sample.image.name
         if not np.isfinite(sample.boxes).all() or bool((sample.boxes[:, 2:] < sample.boxes[:, :2]).any()):
-            raise InputError(
-                f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="correct its boxes"
-            )
+            raise InputError(f"{name!r} has a box without x1 <= x2, y1 <= y2", path=path, remedy="correct its boxes")
         rows = len(sample.boxes) or int(any(map(len, sample.points.values())))
         for point, xy in sample.points.items():
             if len(xy) != rows:
@@ -73,7 +71,7 @@ def _check(samples: Sequence[Sample], path: Path) -> None:
 
 
 def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
-    """For each label its key point names: those that an instance of it shows, and those that none shows."""
+    """For each label its key point names: those that an instance of it has, and those that no instance has."""
     every = dict.fromkeys(name for sample in samples for name in sample.points)
     shown: dict[str, set[str]] = {}
     for sample in samples:

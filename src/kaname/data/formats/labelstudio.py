@@ -29,7 +29,7 @@ from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample, Size
 
-_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}  # signs of a file's name that an address would give a meaning
+_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}  # characters of a file name that mean something in a URL
 
 
 def read(
@@ -161,7 +161,7 @@ def _folders(path: Path, images: str | PathLike[str] | None) -> list[Folder]:
 
 
 def _task_of(sample: Sample, number: int, file: str, names: Mapping[str, str], path: Path) -> dict[str, Any]:
-    """One task as Label Studio exports it: an upload, or where ``file`` lies in folders, of its local storage."""
+    """One task as Label Studio exports it: an upload, or a file of its local storage where ``file`` has folders."""
     name = "".join(_QUOTED.get(sign, sign) for sign in sample.image.name)
     upload = f"{zlib.crc32(f'{number}/{sample.image.name}'.encode()):08x}-{name}"
     size = image_size(sample.image) if sample.size is None else sample.size
@@ -198,7 +198,7 @@ def _result(value: dict[str, Any], size: Size, number: int, position: int) -> di
 
 
 def _percent(xy: FloatArray | tuple[float, float], size: Size, sample: Sample, path: Path) -> dict[str, float]:
-    """A place in percent of the image, which it must lie in."""
+    """A position in percent of the image, which it must lie in."""
     x, y = float(xy[0]), float(xy[1])
     height, width = size
     if not (0 <= x <= width and 0 <= y <= height):

@@ -77,7 +77,7 @@ class TaskReader:
         if self.unknown:
             known = ", ".join(sorted(set(self.names or ())))
             seen = ", ".join(f"{label!r} ({count})" for label, count in sorted(self.unknown.items()))
-            self.faults.append(self.fault(f"unknown labels: {seen}", f"known, in any case: {known}"))
+            self.faults.append(self.fault(f"unknown labels: {seen}", f"known, in upper or lower case: {known}"))
         if self.image is None:
             return None
         self._noted(self._compare_size, self.image)
@@ -104,7 +104,7 @@ class TaskReader:
         )
 
     def _noted(self, step: Callable[..., Value], *values: Any) -> Value | None:
-        """What a step gives; None where something is wrong, which is noted."""
+        """The result of a step; None where something is wrong, which is noted."""
         try:
             return step(*values)
         except InputError as error:
@@ -315,7 +315,7 @@ def looks_like_image(value: str) -> bool:
 
 def kind_of(value: object) -> str:
     """A JSON value's kind, for messages."""
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")
 
 
@@ -333,7 +333,7 @@ def _person(annotation: Mapping[str, Any]) -> int | str | None:
 
 
 def _identities(annotation: Mapping[str, Any]) -> set[str]:
-    """Everything by which an annotator may be called."""
+    """Every name that an annotator may go by."""
     person = annotation.get("completed_by")
     values = [person.get("email"), person.get("id")] if isinstance(person, Mapping) else [person]
     return {str(value) for value in values if value is not None}

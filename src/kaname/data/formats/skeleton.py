@@ -7,15 +7,15 @@ classes:                        # objects of several kinds; a point is called CL
     id: 5                       # in label files; unique
     points: [end, tip, middle]
     edges: [[end, middle], [middle, tip]]
-    colour: gold                # a name of CSS or "#rrggbb"
+    colour: gold                # a CSS name or "#rrggbb"
     instances: 2                # at once; their channels are needle.end#1 ... needle.middle#2
-    order: id                   # who comes first: by track id, or by x from left to right
+    order: id                   # which comes first: by track id, or by x from left to right
 mirrored: {scissors.left: scissors.right}   # points that change places in a mirror; the others keep theirs
 positions: {needle.tip: [0.5, 0.2]}         # a typical object: fractions of its box, (x, y)
 ```
 
 One object with parts (a face) has ``groups`` in the place of ``classes``, without ids and instances; its points are
-called as they are. The order of the file is the order of the channels.
+called by their own names. The order of the file is the order of the channels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from kaname.yaml12 import parse_yaml, write_yaml
 Colour = tuple[int, int, int]
 Edge = tuple[str, str]
 ORDERS = ("id", "x")
-REMEDY = "mend the skeleton"
+REMEDY = "correct the skeleton"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Skeleton:
         positions: by point, ``(x, y)`` as fractions of the object's box.
 
     Raises:
-        InputError: a name that comes twice or is unknown, a point in two mirrored pairs, ...; its ``row`` is the key.
+        InputError: a name that appears twice or is unknown, a point in two mirrored pairs, ...; its ``row`` is the key.
     """
 
     name: str
@@ -98,10 +98,10 @@ class Skeleton:
         for name, group in self.groups.items():
             for word in (*group.points, *([] if group.id is None else [group.id])):
                 if word in taken:
-                    raise _fault(f"{kind}.{name}", f"{word!r} comes twice")
+                    raise _fault(f"{kind}.{name}", f"{word!r} appears twice")
                 taken.add(word)
             if group.instances < 1 or group.order not in ORDERS:
-                raise _fault(f"{kind}.{name}", "instances is at least 1 and order is id or x")
+                raise _fault(f"{kind}.{name}", "instances must be at least 1, and order id or x")
             for edge in group.edges:
                 self._check_names(edge, f"{kind}.{name}.edges", group.points)
         paired: set[str] = set()
@@ -110,7 +110,7 @@ class Skeleton:
             key = f"mirrored.{one}"
             self._check_names((one, other), key, self.names)
             if one == other or {one, other} & paired:
-                raise _fault(key, f"{one!r} and {other!r}: a point has one partner in the mirror, and not itself")
+                raise _fault(key, f"{one!r} and {other!r}: a point has one partner in the mirror, not itself")
             if owner[one].instances != owner[other].instances:
                 raise _fault(key, f"{one!r} and {other!r} have different numbers of instances")
             paired |= {one, other}
@@ -289,7 +289,7 @@ def _colour(text: str, key: str) -> Colour:
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError as error:
-        raise InputError(f"no colour {text!r}", row=key, remedy='write a name ("magenta") or "#rrggbb"') from error
+        raise InputError(f"unknown colour {text!r}", row=key, remedy='write a name ("magenta") or "#rrggbb"') from error
     return red, green, blue
 
 
