@@ -37,6 +37,12 @@ class TestSmallAtFullResolution(BackboneContract):
     exports = False
 
 
+class TestSmallAtAQuarter(BackboneContract):
+    name = "small:8"
+    options = {"stride": 4}  # noqa: RUF012
+    exports = False
+
+
 class TestMobileNet(BackboneContract):
     name = "timm/mobilenetv4_conv_small_050"
 
@@ -344,7 +350,7 @@ def test_small_at_full_resolution() -> None:
     again.load_state_dict(backbone.state_dict(), strict=True)
 
 
-@pytest.mark.parametrize("options", [{"stride": 4}, {"width": 6}, {"depth": 3}])
+@pytest.mark.parametrize("options", [{"stride": 3}, {"width": 6}, {"depth": 3}])
 def test_small_refuses_unknown_options(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="backbone small"):
         build_backbone("small", pretrained=False, options=options)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.models.decoders import DECODERS, build_decoder
@@ -37,6 +38,32 @@ def test_linear_has_the_documented_number_of_parameters() -> None:
     assert sum(value.numel() for value in decoder.parameters()) == 19_403
 
 
+def test_concat_joins_the_last_four_maps_at_the_finest() -> None:
+    """Against the same written out: each map bilinear to 16 x 12 cells, side by side, then the layers."""
+    torch.manual_seed(0)
+    decoder = build_decoder("concat", (64, 2, 3, 4, 5), (2, 4, 8, 16, 32), 7)
+    assert decoder.stride == 4
+    features = [torch.randn(2, width, 64 // stride, 48 // stride) for width, stride in
+                zip((64, 2, 3, 4, 5), (2, 4, 8, 16, 32), strict=True)]  # fmt: skip
+    heatmaps = decoder(features)
+    assert heatmaps.shape == (2, 7, 16, 12) and heatmaps.abs().max() < 0.1  # raw maps begin at about 0
+    layers = dict(decoder.final_layer.named_children())
+    assert [type(layer).__name__ for layer in layers.values()] == ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d"]
+    grown = [functional.interpolate(value, (16, 12), mode="bilinear") for value in features[1:]]
+    torch.testing.assert_close(decoder.final_layer(torch.cat(grown, dim=1)), heatmaps)
+    heatmaps.sum().backward()
+    assert all(value.grad is not None for value in decoder.parameters())
+    with pytest.raises(InputError, match="joins 4 maps, the backbone gives 2"):
+        build_decoder("concat", (8, 16), (4, 8), 3)
+
+
+def test_a_head_of_raw_values_begins_without_a_prior() -> None:
+    bias = build_decoder("upsample", (8,), (4,), 3, widths=[8], factors=[1], seldom=False).head.bias
+    assert (
+        bias.abs().max() < 1 < build_decoder("upsample", (8,), (4,), 3, widths=[8], factors=[1]).head.bias.abs().min()
+    )
+
+
 @pytest.mark.parametrize("mode", ["conv_transpose", "interpolate"])
 def test_upsampling_keeps_places(mode: str) -> None:
     """A constant stays constant inside, and what is mirrored left and right comes out mirrored."""
@@ -53,7 +80,7 @@ def test_upsampling_keeps_places(mode: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "match"),
     [
-        ("cubic", {}, "known: linear, upsample"),
+        ("cubic", {}, "known: linear, upsample, concat"),
         ("linear", {"widht": 3}, "has no option 'widht'; known: hidden"),
         ("linear", {"hidden": 0}, "hidden must be at least 1"),
         ("upsample", {"mode": "nearest"}, "known: conv_transpose, interpolate"),
@@ -71,4 +98,4 @@ def test_refusals(name: str, options: dict[str, Any], match: str) -> None:
 
 def test_the_dictionary() -> None:
     ours = {name for name, build in DECODERS.items() if build.__module__.startswith("kaname.")}
-    assert ours == {"linear", "upsample"}
+    assert ours == {"linear", "upsample", "concat"}

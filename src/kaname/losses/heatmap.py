@@ -1,13 +1,15 @@
-"""Losses between predicted heatmap logits and target heatmaps.
+"""Losses between predicted heatmap logits, or raw heatmaps, and target heatmaps.
 
 All have one signature, ``loss(logits, targets, mask=None, **options) -> (loss_sum, weight)``:
+
+- ``logits`` go through a sigmoid in the losses of `LOSSES`; those of `RAW_LOSSES` take the heatmaps as they are.
 
 - ``targets`` lie in 0..1; where ``mask`` is 0 they may be anything, NaN included.
 - ``mask`` holds a weight >= 0 for each sample, channel or cell (any dimension may be 1); None counts everything.
 - ``loss_sum`` and ``weight`` are scalars (at least float32), whose quotient is the mean loss; the loop adds both up
   first. A batch that is masked altogether has weight 0.
 
-Adding a new loss: write the function with this signature here, add it to `LOSSES`, and two lines to
+Adding a new loss: write the function with this signature here, add it to its dictionary, and two lines to
 ``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the function.
 """
 
@@ -82,9 +84,45 @@ def centernet_focal(
     return _sums(cells, mask)[0], (peaks * of_map).sum()
 
 
+def raw_mse(heatmaps: Maps, targets: Maps, mask: Mask | None = None) -> Sums:
+    """Square of heatmaps - targets, no sigmoid; ``weight`` is the number of cells that count."""
+    heatmaps, targets, mask = _prepare(heatmaps, targets, mask)
+    return _sums((heatmaps - targets).square(), mask)
+
+
+def adaptive_wing(
+    heatmaps: Maps,
+    targets: Maps,
+    mask: Mask | None = None,
+    *,
+    omega: float = 14.0,
+    theta: float = 0.5,
+    epsilon: float = 1.0,
+    alpha: float = 2.1,
+) -> Sums:
+    """Adaptive wing loss (Wang, Bo, Fuxin, ICCV 2019, arXiv 1904.07399, equations 3 and 4), no sigmoid.
+
+    With ``d = |heatmap - target|`` and ``p = alpha - target`` a cell adds ``omega log(1 + (d / epsilon)^p)`` where
+    ``d < theta``, elsewhere the straight line that goes on with the same value and slope. Near a peak (p about 1) small
+    errors pull hard, on the background (p about 2) they hardly do.
+
+    Args:
+        alpha: greater than 2, so that the slope is 0 at ``d`` 0 whatever the target.
+    """
+    heatmaps, targets, mask = _prepare(heatmaps, targets, mask)
+    distance, power = (heatmaps - targets).abs(), alpha - targets
+    at_theta = (theta / epsilon) ** power
+    slope = omega * power * at_theta / (theta * (1 + at_theta))
+    # Beyond theta only the line counts; there the curve must not overflow either, for NaN * 0 is NaN.
+    curve = omega * torch.log1p((distance.clamp(max=theta) / epsilon) ** power)
+    line = omega * torch.log1p(at_theta) + slope * (distance - theta)
+    return _sums(torch.where(distance < theta, curve, line), mask)
+
+
 HeatmapLoss = Callable[..., Sums]
 
 LOSSES: dict[str, HeatmapLoss] = {"bce": bce_with_logits, "mse": masked_mse, "focal": centernet_focal}
+RAW_LOSSES: dict[str, HeatmapLoss] = {"mse": raw_mse, "adaptive_wing": adaptive_wing}
 
 
 def _neighbourhood(values: Maps) -> Maps:

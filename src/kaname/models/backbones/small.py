@@ -28,11 +28,14 @@ WIDTH = 16
 GROUPS = 4  # of GroupNorm; the width must divide by it
 WIDTHS = (1, 2, 4, 6, 8)  # times the width, at strides 2, 4, 8, 16, 32
 CONVOLUTIONS = (1, 2, 3, 3)  # at strides 4, 8, 16, 32
-STRIDES = (1, 2)
+STRIDES = (1, 2, 4)
 
 
 class SmallUNet(nn.Module):
-    """``(B, C, H, W)`` -> one map ``(B, width, H / 2, W / 2)``, or ``(B, width, H, W)`` for stride 1."""
+    """``(B, C, H, W)`` -> one map ``(B, width, H / 2, W / 2)``.
+
+    For stride 1 ``(B, width, H, W)``, for stride 4 the level below, ``(B, 2 * width, H / 4, W / 4)``.
+    """
 
     def __init__(self, in_channels: int, *, width: int, stride: int) -> None:
         super().__init__()
@@ -40,8 +43,9 @@ class SmallUNet(nn.Module):
         pairs = list(itertools.pairwise(widths))
         self.stem = _convolution(in_channels, width, stride=2)
         self.down = nn.ModuleList(_Level(a, b, count) for (a, b), count in zip(pairs, CONVOLUTIONS, strict=True))
-        self.across = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
-        self.up = nn.ModuleList(_convolution(a, a) for a, _ in pairs)
+        climbed = pairs[1:] if stride == 4 else pairs
+        self.across = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in climbed)
+        self.up = nn.ModuleList(_convolution(a, a) for a, _ in climbed)
         self.fine = _convolution(in_channels + width, width) if stride == 1 else None
 
     def forward(
@@ -52,6 +56,7 @@ class SmallUNet(nn.Module):
         for level in self.down:
             skips.append(value)
             value = level(value)
+        skips = skips[-len(self.up) :]
         for across, up, skip in zip(reversed(self.across), reversed(self.up), reversed(skips), strict=True):
             value = up(skip + functional.interpolate(across(value), scale_factor=2.0, mode="nearest"))
         if self.fine is None:
@@ -87,7 +92,7 @@ def build_small(
     """The small U-Net; ``name`` is its width or empty. There are no pretrained weights: it starts from random ones.
 
     Args:
-        options: ``width`` (16; the finest level's channels, a multiple of 4), ``stride`` of the output (2 or 1).
+        options: ``width`` (16; the finest level's channels, a multiple of 4), ``stride`` of the output (2, 1 or 4).
 
     Raises:
         InputError: a width or stride that it does not have.
@@ -106,11 +111,11 @@ def build_small(
         remedy = f"a multiple of {GROUPS}, such as small:{WIDTH}"
         raise InputError(f"the width of the backbone small cannot be {width!r}", remedy=remedy)
     if stride not in STRIDES:
-        raise InputError(f"the stride of the backbone small cannot be {stride!r}", remedy="2 or 1")
+        raise InputError(f"the stride of the backbone small cannot be {stride!r}", remedy="2, 1 or 4")
     described = {"kind": "small", "name": str(width), "width": int(width), "stride": stride}
     return Backbone(
         SmallUNet(in_channels, width=int(width), stride=stride),
-        channels=[int(width)],
+        channels=[int(width) * (2 if stride == 4 else 1)],
         strides=[stride],
         multiple=2 ** len(WIDTHS),
         description=described | {"in_channels": in_channels, "licence": APACHE, "pretrained": False},

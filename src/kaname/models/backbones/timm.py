@@ -23,6 +23,8 @@ from kaname.errors import InputError
 from kaname.models.backbones import hub
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice
 
+FUSE = ("bilinear", "nearest")
+
 
 class Pyramid(nn.Module):
     """timm's ``features_only`` network; maps that it gives with channels last are turned."""
@@ -65,7 +67,9 @@ def build_timm(
     """A network of timm by name, from a folder that timm saved, or again from its description.
 
     Args:
-        options: further arguments of ``timm.create_model`` (plain JSON values), such as ``feature_location``.
+        options: further arguments of ``timm.create_model`` (plain JSON values), such as ``feature_location``; and
+            ``fuse``, how the fuse layers of an HRNet upsample: ``nearest`` as timm's weights were trained, or
+            ``bilinear`` (align_corners=False) as mmpose's were.
 
     Raises:
         InputError: see `kaname.models.backbones.build_backbone`.
@@ -73,17 +77,21 @@ def build_timm(
     if description is not None:
         architecture, arguments, overlay = str(description["name"]), dict(description["arguments"]), {}
         mean, std, described = description["mean"], description["std"], dict(description)
+        fuse = description.get("fuse")
     else:
         architecture, arguments, overlay, card = _source(name)
         arguments |= dict(options or {})
+        fuse = arguments.pop("fuse", None)
         mean, std = card.get("mean") or IMAGENET_MEAN, card.get("std") or IMAGENET_STD
         described = {"kind": "timm", "name": architecture, "arguments": arguments, "in_channels": in_channels}
         described |= {"mean": list(mean), "std": list(std), "licence": card.get("license") or hub.MODEL_CARD}
-        described["pretrained"] = pretrained
+        described |= {"pretrained": pretrained} | ({} if fuse is None else {"fuse": fuse})
     body, channels, strides = _build(architecture, in_channels, arguments)
     if pretrained:
         overlay = overlay or _fetch(architecture, sum(weight.numel() for weight in body.parameters()), notice)
         body, channels, strides = _build(architecture, in_channels, arguments, pretrained=True, overlay=overlay)
+    if fuse is not None:
+        _upsample(body, fuse, architecture)
     return Backbone(
         body,
         channels=channels,
@@ -93,6 +101,17 @@ def build_timm(
         std=std,
         description=described,
     )
+
+
+def _upsample(body: nn.Module, fuse: str, architecture: str) -> None:
+    """Let every upsampling layer of an HRNet work in this mode."""
+    if fuse not in FUSE:
+        raise InputError(f"unknown upsampling of fuse layers {fuse!r}", remedy=f"known: {', '.join(FUSE)}")
+    layers = [module for module in body.modules() if isinstance(module, nn.Upsample)]
+    if not layers:
+        raise InputError(f"timm:{architecture} has no fuse layers that upsample", remedy="use hrnet_w18, or no fuse")
+    for layer in layers:
+        layer.mode, layer.align_corners = fuse, False if fuse == "bilinear" else None
 
 
 @functools.cache

@@ -25,12 +25,17 @@ from typing import Any
 from torch import nn
 
 from kaname.errors import InputError
+from kaname.models.decoders.concat import build_concat
 from kaname.models.decoders.linear import build_linear
 from kaname.models.decoders.upsample import build_upsample
 
 __all__ = ["DECODERS", "build_decoder"]
 
-DECODERS: dict[str, Callable[..., nn.Module]] = {"linear": build_linear, "upsample": build_upsample}
+DECODERS: dict[str, Callable[..., nn.Module]] = {
+    "linear": build_linear,
+    "upsample": build_upsample,
+    "concat": build_concat,
+}
 
 
 def build_decoder(

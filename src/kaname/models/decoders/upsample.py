@@ -18,11 +18,14 @@ WIDTHS = (256, 128, 64)
 class Upsample(nn.Module):
     """Stages of upsampling + normalization + ReLU, then a 1x1 convolution to ``out_channels``."""
 
-    def __init__(self, stages: Sequence[nn.Module], channels: int, out_channels: int, *, stride: float) -> None:
+    def __init__(
+        self, stages: Sequence[nn.Module], channels: int, out_channels: int, *, stride: float, seldom: bool
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.stages = nn.Sequential(*stages)
-        self.head = rare(nn.Conv2d(channels, out_channels, 1))
+        head = nn.Conv2d(channels, out_channels, 1)
+        self.head = rare(head) if seldom else head
 
     def forward(
         self, features: list[Float[Tensor, "batch _channels _height _width"]]
@@ -39,6 +42,7 @@ def build_upsample(
     widths: Sequence[int] = WIDTHS,
     factors: Sequence[int] | None = None,
     mode: str = "interpolate",
+    seldom: bool = True,
 ) -> Upsample:
     """Build the stages.
 
@@ -47,6 +51,7 @@ def build_upsample(
         factors: upsampling of each stage, by default 2 as long as the stride allows it, then 1.
         mode: ``"conv_transpose"`` (kernel 4 for a factor of 2) or ``"interpolate"`` (bilinear, then a 3x3 convolution;
             free of the checkerboard that transposed convolutions can leave).
+        seldom: begin by answering "hardly anywhere", which is right for a sigmoid head and wrong for raw values.
 
     Raises:
         InputError: an unknown mode, lists of different lengths, or more upsampling than the stride.
@@ -67,7 +72,7 @@ def build_upsample(
         raise InputError(reason, remedy="use fewer factors of 2")
     before = [channels[-1], *widths[:-1]]
     stages = [_stage(a, b, factor, mode) for a, b, factor in zip(before, widths, factors, strict=True)]
-    return Upsample(stages, widths[-1], out_channels, stride=stride / total)
+    return Upsample(stages, widths[-1], out_channels, stride=stride / total, seldom=seldom)
 
 
 def _stage(before: int, after: int, factor: int, mode: str) -> nn.Module:
