@@ -179,6 +179,25 @@ def near_duplicates(first: Sequence[Sample] | Prints, second: Sequence[Sample] |
     return pairs
 
 
+def alike(known: Prints) -> list[tuple[int, int, int]]:
+    """The near copies within one set: pairs of positions (the smaller first) and by how many bits they differ.
+
+    Of a frame with many copies the nearest ones are named. Flat frames are not compared.
+    """
+    telling = np.flatnonzero(known.telling)
+    pairs: dict[tuple[int, int], int] = {}
+    for start in range(0, len(telling), _BLOCK):
+        block = telling[start : start + _BLOCK]
+        candidates, bits = _candidates(known.signs[block], known.signs[telling])
+        for row, candidate, distance in zip(block, telling[candidates], bits, strict=True):
+            near, distance = candidate[distance <= HASH_BITS], distance[distance <= HASH_BITS]
+            apart = np.abs(known.cells[near] - known.cells[row]).max(axis=1, initial=0)
+            for other, difference in zip(near[apart <= CELL_LEVELS], distance[apart <= CELL_LEVELS], strict=True):
+                if other != row:
+                    pairs[(min(int(row), int(other)), max(int(row), int(other)))] = int(difference)
+    return [(*pair, difference) for pair, difference in sorted(pairs.items())]
+
+
 def by_folder(duplicates: Sequence[NearDuplicate]) -> list[tuple[Path, Path, int]]:
     """Near duplicates counted by the folders (clips) of both sides, most first: (first, second, count)."""
     counts = Counter((one.first.parent, one.second.parent) for one in duplicates)

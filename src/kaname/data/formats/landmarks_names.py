@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
@@ -49,6 +51,30 @@ def read_folder(folder: Path) -> dict[str, Annotation | InputError]:
         except InputError as error:
             found[name] = error
     return found
+
+
+class ImageFolder:
+    """The images below a folder, found by the paths that annotations state.
+
+    A path counts as it is, then regardless of how its accents are composed; a file of the same name in another folder
+    is another image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise InputError("the folder of images does not exist", path=path, remedy="check the path")
+        self.path = path
+        self._composed: dict[str, str] | None = None
+
+    def find(self, image: str) -> Path | None:
+        """The file of a relative path; None if there is none."""
+        with contextlib.suppress(OSError, ValueError):  # a name that is too long for the disk
+            if (self.path / image).is_file():
+                return self.path / image
+        if self._composed is None:
+            self._composed = {unicodedata.normalize("NFC", one): one for one in images_below(self.path)}
+        found = self._composed.get(unicodedata.normalize("NFC", image))
+        return None if found is None else self.path / found
 
 
 def face_of(name: str) -> int:
