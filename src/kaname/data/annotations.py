@@ -1,4 +1,4 @@
-"""Annotated faces of ``landmark``: everything that is wrong with them by file, the sets of a split, held-out faces."""
+"""Annotated faces: everything that is wrong with them by file, the sets of a split, held-out faces."""
 
 from __future__ import annotations
 
