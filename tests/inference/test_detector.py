@@ -301,9 +301,18 @@ def test_yunet_finds_faces_in_photographs(yunet: Detector, shared_data: Path) ->
     assert len(breaking) == 2 and yunet(np.zeros((200, 300, 3), np.uint8)).xyxy.shape == (0, 4)
 
 
-def test_yunet_wants_whole_cells(yunet: Detector) -> None:
-    with pytest.raises(InputError, match="do not tile 100 x 128; put a size whose sides divide by 32"):
-        open_detector(yunet.path, DetectorMapping(size=(100, 128)))
+def test_yunet_wants_whole_cells(yunet: Detector, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot run .*; check the size"):
+        open_detector(yunet.path, DetectorMapping(size=(104, 128)))
+    outputs = {
+        "cls_8": np.zeros((1, 90, 1), "f4"),
+        "obj_8": np.zeros((1, 90, 1), "f4"),
+        "bbox_8": np.zeros((1, 90, 4), "f4"),
+    }
+    with pytest.raises(
+        InputError, match="90 cells of 8 pixels do not tile 64 x 96; put a size whose sides divide by 32"
+    ):
+        open_detector(files.constant(tmp_path / "y.onnx", **outputs))
 
 
 def test_yunet_answers_as_opencv_does(yunet: Detector, shared_data: Path) -> None:
