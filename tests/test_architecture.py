@@ -42,6 +42,7 @@ LIGHT = (
     "training/faults.py",
     "inference/__init__.py",
     "inference/card.py",
+    "inference/detector*.py",
     "inference/model.py",
     "inference/onnx_runner.py",
     "reporting/*.py",

@@ -18,7 +18,7 @@ from kaname.errors import InputError
 from kaname.files import content_hash
 from kaname.geometry.view import View
 from kaname.inference.feature_source import source_key
-from kaname.inference.onnx_runner import open_session
+from kaname.inference.onnx_runner import input_size, open_session, run_images
 
 WHITE = 255.0
 NEAREST = 5  # names that an unknown tensor's error lists
@@ -87,8 +87,7 @@ class OnnxTensor:
         self.path, self.tensor = path, tensor
         self.preprocessing = preprocessing or Preprocessing()
         self._session = open_session(_cut(path, tensor), path, threads, remedy="check the version of its operators")
-        self._input = self._image_input()
-        self.view = View(fit, self._size(size))
+        self.view = View(fit, input_size(self._session, size, path))
         (maps,) = self.features(np.zeros((1, *self.view.input_size, 3), np.uint8))
         if maps.ndim != 4 or maps.size == 0:
             reason = f"the tensor {tensor!r} has the shape {maps.shape}, not that of a map (1, channels, height, width)"
@@ -151,39 +150,8 @@ class OnnxTensor:
 
     def features(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The tensor ``(B, C, h, w)`` of RGB images ``(B, height, width, 3)``, as a list of one."""
-        kind = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(self._input.type, np.float32)
-        pixels = self.preprocessing(images).astype(kind, copy=False)
-        alone = isinstance(self._input.shape[0], int)  # a graph with a fixed batch takes images one by one
-        parts = np.split(pixels, len(pixels)) if alone else [pixels]
-        try:
-            maps = [self._session.run([self.tensor], {self._input.name: part})[0] for part in parts]
-        except Exception as error:  # onnxruntime raises a class of its own per fault
-            reason = f"cannot run ({str(error).splitlines()[0][:120]})"
-            raise InputError(reason, path=self.path, remedy="check the size and the preprocessing") from error
-        return [np.concatenate(maps).astype(np.float32, copy=False)]
-
-    def _image_input(self) -> Any:
-        inputs = self._session.get_inputs()
-        image = inputs[0] if len(inputs) == 1 else None
-        if image is None or len(image.shape) != 4 or (isinstance(image.shape[1], int) and image.shape[1] != 3):
-            shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
-            raise InputError(f"must take one image (B, 3, height, width), takes {shapes}", path=self.path)
-        if isinstance(image.shape[0], int) and image.shape[0] != 1:
-            raise InputError(f"takes {image.shape[0]} images at a time", path=self.path, remedy="export it for one")
-        return image
-
-    def _size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The input's size: what the graph says, and where it leaves a side open what was asked for."""
-        sides: list[int] = []
-        for axis, stated in enumerate(self._input.shape[2:]):
-            asked = None if wanted is None else wanted[axis]
-            side = stated if isinstance(stated, int) else asked
-            if side is None:
-                raise InputError("the graph leaves its input size open", path=self.path, remedy="state the size")
-            if asked is not None and asked != side:
-                raise InputError(f"takes images of {self._input.shape[2:]}, not of {wanted}", path=self.path)
-            sides.append(side)
-        return sides[0], sides[1]
+        (maps,) = run_images(self._session, [self.tensor], self.preprocessing(images), self.path)
+        return [maps.astype(np.float32, copy=False)]
 
 
 def _cut(path: Path, tensor: str) -> bytes:
