@@ -22,6 +22,11 @@ def paint_skin(painter: Painter) -> None:
             side = rng.choice([-1, 1])
             patch = np.array([[1.2, -0.8], [1.2, 1.3], [0, 1.3], [rng.uniform(0.2, 0.5), 0.7], [rng.uniform(0.5, 0.9), 0]])
             painter.veil(head.project(patch * [side, 1]), shade, rng.uniform(0.3, 0.9), soft, within)
+    if style.medium == "soft":  # light and shade melt into each other
+        for colour in (shade, darker(mix(style.skin, (255, 170, 150), 0.5), 0.95), mix(style.skin, WHITE, 0.6)):
+            patch = oval(rng.normal(0, [0.6, 0.5]), (rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.9)))
+            painter.veil(head.project(patch), colour, rng.uniform(0, 0.6), rng.uniform(0.15, 0.4), within)
+        painter.veil(head.project(oval(np.array([0, -1.0]), (1.2, 0.7))), shade, rng.uniform(0, 0.8), 0.2, within)
     if head.kind == "beast":
         _markings(painter, within)
     if rng.random() < 0.6:
@@ -178,7 +183,7 @@ def paint_eyes(painter: Painter) -> None:
     rng = painter.rng
     look = {
         "gaze": rng.normal(0, [0.05, 0.03]),
-        "iris": (rng.uniform(0.55, 0.9), rng.uniform(0.85, 1.1)),
+        "iris": (rng.uniform(0.6, 1.0), rng.uniform(0.9, 1.15)),
         "pupil": rng.choice(["round", "none", "slit", "ring"], p=[0.55, 0.15, 0.15, 0.15]),
         "simple": rng.random() < 0.06,
         "lash": rng.uniform(0.03, 0.11),

@@ -37,13 +37,13 @@ def paint_back(painter: Painter) -> None:
             painter.area(strand(root, middle, end, rng.uniform(0.35, 0.6)), style.hair, -0.5)
 
 
-def strand(root: Array, middle: Array, tip: Array, width: float) -> Array:
-    """A lock of hair that starts ``width`` wide and ends in a tip."""
+def strand(root: Array, middle: Array, tip: Array, width: float, taper: float = 1.0) -> Array:
+    """A lock of hair that starts ``width`` wide and ends in a tip, or blunt (``taper`` under 1)."""
     path = smooth(np.array([root, middle, tip]), steps=7)
     along = np.gradient(path, axis=0)
     across = np.column_stack([-along[:, 1], along[:, 0]]) / np.maximum(np.hypot(*along.T), 1e-6)[:, None]
     t = np.linspace(0, 1, len(path))[:, None]
-    side = across * width / 2 * (1 - t**2.2)
+    side = across * width / 2 * (1 - taper * t**2.2)
     return np.concatenate([path + side, (path - side)[::-1]])
 
 
@@ -51,9 +51,9 @@ def _bangs(painter: Painter) -> Strands:
     """Locks from the crown over the forehead, of one cut: fringe, parted, aside, curtains, wild."""
     head, rng = painter.head, painter.rng
     cut = str(rng.choice(["fringe", "straight", "parted", "aside", "curtains", "wild"], p=[0.3, 0.1, 0.15, 0.2, 0.15, 0.1]))
-    count = int(rng.integers(5, 10))
+    count = int(rng.integers(5, 14))
     xs = np.linspace(-0.95, 0.95, count) + rng.normal(0, 0.05, count)
-    low, part = rng.uniform(-0.65, -0.12), rng.uniform(-0.5, 0.5)
+    low, part = rng.uniform(-0.65, -0.05), rng.uniform(-0.5, 0.5)
     crown = np.array([part * 0.4, -head.crown - 0.05])
     locks = []
     for x in xs:
@@ -74,9 +74,11 @@ def _bangs(painter: Painter) -> Strands:
         root = crown + [x * 0.75, 0.12 + 0.25 * x**2]
         middle = np.array([x * 1.02 - lean * 0.2, (root[1] + tip) / 2])
         width = 2.4 / count * rng.uniform(0.9, 1.3) * (1.25 if cut == "straight" else 1.0)
-        locks.append(strand(root, middle, np.array([x + lean, tip]), width))
-        if cut == "straight":  # blunt ends
-            locks.append(np.array([[x - width / 2, root[1] + 0.2], [x + width / 2, root[1] + 0.2], [x + width / 2, tip], [x - width / 2, tip]]))
+        locks.append(strand(root, middle, np.array([x + lean, tip]), width, 0.25 if cut == "straight" else 1.0))
+    for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.4, 0.3, 0.2, 0.1]))):  # thin ones that fall into the face
+        x = rng.normal(0, 0.35)
+        tip, root = np.array([x + rng.normal(0, 0.08), rng.uniform(-0.3, 0.15)]), crown + [x * 0.7, 0.2]
+        locks.append(strand(root, np.array([x + rng.normal(0, 0.06), -0.6]), tip, rng.uniform(0.08, 0.25)))
     return locks
 
 
@@ -125,6 +127,7 @@ def _shades(painter: Painter, locks: Strands) -> None:
     strength = 0.0 if style.medium == "line" else rng.uniform(0, 0.8)
     shade, light = darker(style.hair, rng.uniform(0.65, 0.9)), mix(style.hair, WHITE, 0.35)
     soft = 0.0 if style.medium == "cel" else rng.uniform(0.0, 0.06)
+    fine = rng.uniform(0.3, 4)
     for lock in locks:
         half = len(lock) // 2
         left, right = lock[:half], lock[half:][::-1]
@@ -135,9 +138,13 @@ def _shades(painter: Painter, locks: Strands) -> None:
             painter.veil(painter.head.project(side, 0.12), shade, strength, soft, within)
         if soft and rng.random() < 0.5:
             painter.veil(painter.head.project(np.concatenate([left, middle[::-1]]), 0.12), light, 0.4, soft, within)
-        if rng.random() < 0.6:
-            start = int(len(middle) * rng.uniform(0.2, 0.6))
-            painter.stroke(painter.head.project(middle[start:], 0.12), painter.edge(style.hair), 0.7)
+        if len(left) != len(right):
+            continue
+        for _ in range(int(fine + rng.random())):
+            share, start = rng.uniform(0.1, 0.9), int(len(left) * rng.uniform(0, 0.6))
+            path = left * share + right * (1 - share)
+            colour = pick(rng, (painter.edge(style.hair), shade, light if style.medium != "line" else style.line))
+            painter.ribbon(path[start:], rng.uniform(0.01, 0.04) * np.array([0.2, 1, 0.1]), colour, 0.12)
 
 
 def _shine(painter: Painter, within: Array) -> None:

@@ -90,7 +90,7 @@ def draw_head(rng: Generator, unit: float, place: Array, *, plain: bool) -> Head
     kind: Kind = "beast" if not plain and rng.random() < 0.3 else "human"
     muzzle = rng.uniform(0.05, 0.4) if kind == "beast" and rng.random() < 0.7 else 0.0
     calm = 0.4 if plain else 1.0
-    long = float(np.clip(rng.normal(1, 0.11 * calm), 0.75, 1.4))  # of the lower face
+    long = float(np.clip(rng.normal(1, 0.13 * calm), 0.68, 1.4))  # of the lower face
     points, lifts = np.zeros((28, 2)), np.zeros(28)
     contour = _contour(rng, points, long, calm, beast=kind == "beast")
     mood = rng.random()
@@ -128,7 +128,7 @@ def _contour(rng: Generator, points: Array, long: float, calm: float, *, beast: 
 def _eyes(rng: Generator, points: Array, calm: float, eyes: tuple[str, str]) -> None:
     """Points 11 to 22."""
     wide = np.clip(rng.normal(0.47, 0.06 * calm), 0.3, 0.62)
-    high = wide * np.clip(rng.normal(0.82, 0.2 * calm), 0.35, 1.35)
+    high = wide * np.clip(rng.normal(0.84, 0.24 * calm), 0.33, 1.5)
     tilt = rng.normal(0.05, 0.1 * calm)  # of the outer corner; positive hangs down
     top, foot = -0.55 * high, 0.45 * high
     narrow = rng.uniform(0.22, 0.4)
