@@ -345,3 +345,23 @@ def nearest(name: str, known: Sequence[str]) -> str:
         or [key for key in known if difflib.SequenceMatcher(None, leaf, leaves[key]).ratio() > 0.7]
     )
     return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+
+
+def find_group(group: str, name: str) -> Path:
+    """The file of a configuration group: a path, or ``configs/<group>/<name>.yaml`` of the working folder, else of
+    the installed package.
+
+    Raises:
+        InputError: there is none, with the names there are.
+    """
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml") or given.is_file():
+        return given
+    package = Path(__file__).parent
+    # An installation has the files inside the package, a checkout beside its src folder.
+    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
+    for place in places:
+        if (place / f"{name}.yaml").is_file():
+            return place / f"{name}.yaml"
+    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    raise InputError(f"there is no configuration {group}/{name}", remedy=nearest(name, known))

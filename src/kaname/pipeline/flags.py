@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from cyclopts import Parameter
 
 from kaname import config as configuration
+from kaname.config import find_group
 from kaname.errors import InputError
 from kaname.training.settings import RunOptions, TrainSettings
 
@@ -123,26 +124,6 @@ def resolve(
     if flags.out_dir is not None and any(word.startswith(f"{section}.ckpt_dir=") for word in overrides):
         raise InputError(f"the run's folder is given twice, by {section}.ckpt_dir and by --out-dir", remedy="give one")
     return config
-
-
-def find_group(group: str, name: str) -> Path:
-    """The file of a configuration group: a path, or ``configs/<group>/<name>.yaml`` of the working folder, else of
-    the installed package.
-
-    Raises:
-        InputError: there is none, with the names there are.
-    """
-    given = Path(name)
-    if given.suffix in (".yaml", ".yml") or given.is_file():
-        return given
-    package = Path(configuration.__file__).parent
-    # An installation has the files inside the package, a checkout beside its src folder.
-    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
-    for place in places:
-        if (place / f"{name}.yaml").is_file():
-            return place / f"{name}.yaml"
-    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
-    raise InputError(f"there is no configuration {group}/{name}", remedy=configuration.nearest(name, known))
 
 
 def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, dict[str, Any]]:

@@ -91,20 +91,29 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def distinct_names(images: Sequence[Path], path: Path) -> list[str]:
+def distinct_names(images: Sequence[Path], path: Path, root: Path | None = None) -> list[str]:
     """What a label file calls its images: by their names, where two share one by their paths below a common folder.
 
     >>> distinct_names([Path("a/1.jpg"), Path("b/2.jpg")], Path("x.json"))
     ['1.jpg', '2.jpg']
     >>> distinct_names([Path("set/a/1.jpg"), Path("set/b/1.jpg")], Path("x.json"))
     ['a/1.jpg', 'b/1.jpg']
+    >>> distinct_names([Path("set/a/1.jpg"), Path("set/2.jpg")], Path("x.json"), Path("set"))
+    ['a/1.jpg', '2.jpg']
+
+    Args:
+        images: the files.
+        path: the label file, for the message.
+        root: the folder of the images: those below it are called by their paths in it.
 
     Raises:
-        InputError: an image appears twice; ``path`` is the file that would say so.
+        InputError: an image appears twice.
     """
+    whole = [Path(os.path.abspath(image)) for image in images]
     names = [image.name for image in images]
-    if len(set(names)) < len(names):
-        whole = [Path(os.path.abspath(image)) for image in images]
+    if root is not None and all(image.is_relative_to(os.path.abspath(root)) for image in whole):
+        names = [image.relative_to(os.path.abspath(root)).as_posix() for image in whole]
+    elif len(set(names)) < len(names):
         common = os.path.commonpath([image.parent for image in whole])
         names = [image.relative_to(common).as_posix() for image in whole]
     for name, count in Counter(names).items():

@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.config import nearest
+from kaname.config import find_group, nearest
 from kaname.data.formats.files import is_number, read_text
 from kaname.errors import InputError
 from kaname.files import write_text
@@ -238,6 +238,15 @@ def read(path: Path) -> Skeleton:
         while row not in lines and "." in row:  # the line of the nearest key above
             row = row.rpartition(".")[0]
         raise InputError(error.reason, path=path, row=lines.get(row), remedy=error.remedy) from error
+
+
+def find(name: str) -> Skeleton:
+    """The skeleton of a YAML file, or the one of this name in ``configs/skeleton``.
+
+    Raises:
+        InputError: there is none, with the names there are, or whatever is wrong with the file.
+    """
+    return read(find_group("skeleton", name))
 
 
 def write(path: Path, skeleton: Skeleton) -> None:

@@ -1,0 +1,148 @@
+"""Which file an annotated face has, and which faces a folder holds: files are found by what they say inside."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePosixPath
+
+from kaname.data.formats.files import IMAGE_ENDINGS, read_json
+from kaname.data.formats.landmarks_file import Annotation, is_sidecar, read_annotation
+from kaname.errors import InputError
+
+_FACE = re.compile(r"\.face([2-9]|[1-9][0-9]+)$")
+
+
+def images_below(folder: Path) -> list[str]:
+    """The images of a folder and its sub-folders, as sorted paths relative to it; hidden ones are left out.
+
+    Raises:
+        InputError: no such folder.
+    """
+    return _below(folder, IMAGE_ENDINGS, "the folder of images does not exist")
+
+
+def annotation_names(folder: Path) -> list[str]:
+    """The ``.json`` files of a folder and its sub-folders, likewise; sidecars of the crawler are among them.
+
+    Raises:
+        InputError: no such folder.
+    """
+    return _below(folder, (".json",), "the folder of annotations does not exist")
+
+
+def read_folder(folder: Path) -> dict[str, Annotation | InputError]:
+    """Every annotated face of a folder by the name of its file, or what is wrong with the file; sidecars are not.
+
+    Raises:
+        InputError: no such folder.
+    """
+    found: dict[str, Annotation | InputError] = {}
+    for name in annotation_names(folder):
+        try:
+            content = read_json(folder / name)
+            if not is_sidecar(content):
+                found[name] = read_annotation(folder / name, content=content)
+        except InputError as error:
+            found[name] = error
+    return found
+
+
+class ImageFolder:
+    """The images below a folder, found by the paths that annotations state.
+
+    A path counts as it is, then regardless of how its accents are composed; a file of the same name in another folder
+    is another image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise InputError("the folder of images does not exist", path=path, remedy="check the path")
+        self.path = path
+        self._composed: dict[str, str] | None = None
+
+    def find(self, image: str) -> Path | None:
+        """The file of a relative path; None if there is none."""
+        with contextlib.suppress(OSError, ValueError):  # a name that is too long for the disk
+            if (self.path / image).is_file():
+                return self.path / image
+        if self._composed is None:
+            self._composed = {unicodedata.normalize("NFC", one): one for one in images_below(self.path)}
+        found = self._composed.get(unicodedata.normalize("NFC", image))
+        return None if found is None else self.path / found
+
+
+def face_of(name: str) -> int:
+    """Which face of its image a file is of, by its name.
+
+    >>> face_of("a.json"), face_of("a.face3.json")
+    (1, 3)
+    """
+    match = _FACE.search(name.removesuffix(".json"))
+    return int(match[1]) if match else 1
+
+
+def file_name(image: str, images: Iterable[str], face: int = 1, *, taken: Collection[str] = ()) -> str:
+    """The name of the file of a new annotation.
+
+    It is the image's stem; where two images share one, their folders and then the endings join it. A face after the
+    first adds its number.
+
+    >>> file_name("furry/a.png", ["a.png", "furry/a.png"]), file_name("b.png", ["b.jpg", "b.png"], face=2)
+    ('furry__a.json', 'b.png.face2.json')
+
+    Args:
+        image: relative path of the image.
+        images: all images of the folder.
+        face: from 1.
+        taken: names that files of other images have already (of an earlier state of the folder).
+    """
+    everyone = sorted({PurePosixPath(one).as_posix() for one in (*images, image)})
+    level = {one: 2 if _FACE.search(PurePosixPath(one).stem) else 0 for one in everyone}
+    ending = f".face{face}" if face > 1 else ""
+    shared = {one.casefold() for one in taken}
+    mine = PurePosixPath(image).as_posix()
+    while True:
+        owners: defaultdict[str, list[str]] = defaultdict(list)
+        for one in everyone:
+            owners[_called(one, level[one]).casefold()].append(one)
+        crowded = [one for one in owners.values() if len(one) > 1]
+        for group in crowded:  # those that say least of themselves say more; folders that ignore case count, too
+            least = min(level[one] for one in group)
+            level |= {one: least + 1 for one in group if level[one] == least}
+        if not crowded:
+            name = f"{_called(mine, level[mine])}{ending}.json"
+            if name.casefold() not in shared or level[mine] > 2:
+                return name
+            level[mine] += 1
+
+
+def _called(image: str, level: int) -> str:
+    """The image's name without ``.json``: its stem, with its folders, with its ending, or with a print of its path."""
+    path = PurePosixPath(image)
+    folders = "".join(f"{part}__" for part in path.parent.parts) if level else ""
+    if level > 2:
+        return f"{folders}{path.name}.{hashlib.blake2b(image.encode(), digest_size=4).hexdigest()}"
+    return f"{folders}{path.name if level > 1 else path.stem}"
+
+
+def _below(folder: Path, endings: tuple[str, ...], missing: str) -> list[str]:
+    if not folder.is_dir():
+        raise InputError(missing, path=folder, remedy="check the path")
+    found: list[str] = []
+    walked: set[str] = set()  # links may lead in a circle
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(place) in walked:
+            folders.clear()
+            continue
+        walked.add(os.path.realpath(place))
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        here = Path(place).relative_to(folder)
+        names = [one for one in files if not one.startswith(".") and one.lower().endswith(endings)]
+        found += [(here / one).as_posix() for one in names]
+    return sorted(found)
