@@ -10,7 +10,6 @@ every picture of a given seed does, so say so in the change log.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ..data.formats.landmarks import ABSENT, HIDDEN, SEEN, Annotation, write_annotation
 from ..files import whole_folder
 from ..geometry.grid import PIXELS
 from ..types import Image
@@ -197,22 +197,18 @@ def write(
             face = render(np.random.default_rng([seed, index]), size, variety=variety)
             stem = f"face_{index:06d}"
             save_jpeg(Path(out) / "images" / f"{stem}.jpg", face.image, 95)
-            text = json.dumps(_annotation(face, f"{stem}.jpg"))
-            (Path(out) / "annotated" / f"{stem}.json").write_text(text, encoding="utf-8")
+            write_annotation(Path(out) / "annotated" / f"{stem}.json", _annotation(face, f"{stem}.jpg"))
     return Path(folder)
 
 
-def _annotation(face: Face, name: str) -> dict[str, object]:
-    """What the recipe's files hold, in pixel indices."""
-    index = np.round(PIXELS.to_index(face.points), 2)
-    left, top, right, bottom = (round(float(v), 2) for v in face.box)
-    return {
-        "image": name,
-        "landmarks": [[float(x), float(y)] if ok else [None, None] for (x, y), ok in zip(index, face.visible, strict=True)],
-        "image_size": {"width": face.image.shape[1], "height": face.image.shape[0]},
-        "visible": face.visible.astype(int).tolist(),
-        "hidden": np.flatnonzero(face.hidden).tolist(),
-        "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
-        "skeleton": SKELETON,
-        "finished": True,
-    }
+def _annotation(face: Face, name: str) -> Annotation:
+    """What the recipe's file holds, in pixel indices to a hundredth."""
+    left, top, right, bottom = np.round(face.box, 2).tolist()
+    return Annotation(
+        image=name,
+        size=(face.image.shape[0], face.image.shape[1]),
+        points=np.round(PIXELS.to_index(face.points), 2),
+        visible=np.where(face.visible, np.where(face.hidden, HIDDEN, SEEN), ABSENT),
+        box=(left, top, round(right - left, 2), round(bottom - top, 2)),
+        skeleton=SKELETON,
+    )
