@@ -25,7 +25,7 @@ import importlib
 
 from kaname.pipeline.recipe import Recipe
 
-RECIPES = {"gauge": "kaname.recipes.gauge", "tracknet": "kaname.recipes.tracknet"}
+RECIPES = {name: f"kaname.recipes.{name}" for name in ("gauge", "tracknet", "landmark")}
 
 
 def recipe_of(name: str) -> Recipe:

@@ -203,7 +203,9 @@ def _parts(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
     }
     chosen |= {"seen": [face.visible == 2 for face in faces], "hidden": [face.visible == 1 for face in faces]}
     return {
-        name: {"nme_bbox": summary([f.error(m) for f, m in zip(faces, masks, strict=True)], images, reason=f"no {name}")}
+        name: {
+            "nme_bbox": summary([f.error(m) for f, m in zip(faces, masks, strict=True)], images, reason=f"no {name}")
+        }
         for name, masks in chosen.items()
     }
 
@@ -212,8 +214,7 @@ def per_point(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
     """NME (bbox) of each landmark, by its name."""
     only = np.eye(len(skeleton.names), dtype=bool)
     return {
-        name: summary([face.error(only[number]) for face in faces], n=200)
-        for number, name in enumerate(skeleton.names)
+        name: summary([face.error(only[number]) for face in faces], n=200) for number, name in enumerate(skeleton.names)
     }
 
 
@@ -268,7 +269,9 @@ def compare(
         clusters={} if cluster == "none" else {face.name: face.picture.source for face in faces},
         cluster=cluster or "image",
         lower_is_better=frozenset(FIGURES) - {"auc"},
-        left_out={name: "no annotated image of this name" for name in sorted(set(rows.by_name) - set(map(_base, pictures)))},
+        left_out={
+            name: "no annotated image of this name" for name in sorted(set(rows.by_name) - set(map(_base, pictures)))
+        },
         sample="face",
     )
 

@@ -71,6 +71,6 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "files": files,
         "card": {"trained_on": [content_hash(image) for image in images]},
     }
-    if config.model.weights is None and not config.model.pretrained and config.model.backbone != "small":
-        fields["notes"] = ["training starts from random weights; with few faces pretrained ones (--checkpoint) do better"]
-    return fields
+    random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"
+    advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"
+    return {**fields, "notes": [*getattr(network, "notes", ()), *([advice] if random else [])]}
