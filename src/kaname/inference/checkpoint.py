@@ -23,7 +23,7 @@ import torch
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.inference import card as cards
-from kaname.inference.card import weights_of
+from kaname.inference.card import Weights, weights_of
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,35 @@ def save(
         InputError: the folder is missing, read-only or full; names that could not be read back.
     """
     weights = weights_of(card)
-    kept = {name: value for name, value in model.items() if name not in weights.without}
-    named = _renamed(kept, weights.names)
-    if weights.key in ("card", "training") or list(_renamed(named, weights.names, back=True)) != list(kept):
+    named = named_in_file(model, weights)
+    back = _renamed(named, weights.names, back=True)
+    if weights.key in ("card", "training") or list(back) != [name for name in model if name not in weights.without]:
         raise InputError("the card's names of weights cannot be read back", path=path, remedy=f"got {weights}")
     content: dict[str, Any] = {"card": cards.write(card), weights.key: named}
     if training is not None:
         content["training"] = dict(training)
-    remedy = "free space or choose another --out-dir"
+    write(path, content, remedy="free space or choose another --out-dir")
+
+
+def write(path: Path, content: Mapping[str, Any], *, remedy: str) -> None:
+    """``torch.save``: ``path`` is the old file or the whole new one.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     try:
         with whole_file(path, "wb", durable=True, remedy=remedy) as file:
-            torch.save(_interned(content), file)
+            torch.save(_interned(dict(content)), file)
     except RuntimeError as error:  # torch has its own complaint about a failed write
         if "DataLoader worker" in str(error):  # the fault of a loader process is raised wherever this one happens to be
             raise
         reason = error.__context__.strerror if isinstance(error.__context__, OSError) else str(error).split("\n")[0]
         raise InputError(f"cannot be written ({reason})", path=path, remedy=remedy) from error
+
+
+def named_in_file(model: Mapping[str, torch.Tensor], weights: Weights) -> dict[str, torch.Tensor]:
+    """A network's tensors as a file of this layout calls them, without those that it leaves out."""
+    return _renamed({name: value for name, value in model.items() if name not in weights.without}, weights.names)
 
 
 def _renamed(
@@ -94,16 +107,7 @@ def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
     Raises:
         InputError: missing, truncated, holding pickled objects, not Kaname's, of a newer version or of another recipe.
     """
-    if not path.is_file():
-        reason = "a checkpoint is a file, not a folder" if path.is_dir() else "the checkpoint does not exist"
-        raise InputError(reason, path=path, remedy="check the path")
-    _refuse_damage(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds for damaged and foreign files
-        raise InputError(_unreadable(path), path=path, remedy="use a whole checkpoint that kaname wrote") from error
+    content = read(path, remedy="use a whole checkpoint that kaname wrote")
     if not isinstance(content, dict) or not isinstance(content.get("card"), str):
         raise InputError(
             "this file holds tensors but no kaname card", path=path, remedy="use a checkpoint that kaname wrote"
@@ -118,7 +122,25 @@ def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
     return Checkpoint(path=path, card=card, model=_renamed(model, weights.names, back=True), training=training)
 
 
-def _refuse_damage(path: Path) -> None:
+def read(path: Path, *, remedy: str) -> Any:
+    """What a file of ``torch.save`` holds: tensors and plain values, on the CPU.
+
+    Raises:
+        InputError: missing, damaged, or holding pickled objects.
+    """
+    if not path.is_file():
+        reason = "a checkpoint is a file, not a folder" if path.is_dir() else "the checkpoint does not exist"
+        raise InputError(reason, path=path, remedy="check the path")
+    _refuse_damage(path, remedy)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for damaged and foreign files
+        raise InputError(_unreadable(path), path=path, remedy=remedy) from error
+
+
+def _refuse_damage(path: Path, remedy: str) -> None:
     """Checksums of the container: torch itself reads weights with flipped bits."""
     try:
         with zipfile.ZipFile(path) as container:
@@ -128,7 +150,7 @@ def _refuse_damage(path: Path) -> None:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the file") from error
     if damaged:
-        raise InputError("damaged: a checksum is wrong", path=path, remedy="use a whole checkpoint that kaname wrote")
+        raise InputError("damaged: a checksum is wrong", path=path, remedy=remedy)
 
 
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
@@ -142,6 +164,16 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     own = model.state_dict()
     left_out = weights_of(checkpoint.card).without
     given = {**{name: value for name, value in own.items() if name in left_out}, **checkpoint.model}
+    check_fit(own, given, path=checkpoint.path, remedy="use a checkpoint of the same configuration")
+    model.load_state_dict(given)
+
+
+def check_fit(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor], *, path: Path, remedy: str) -> None:
+    """Refuse weights ``given`` by a file that are not just those that a network has of its ``own``, by name.
+
+    Raises:
+        InputError: naming the first tensors that are missing, unexpected or of another shape.
+    """
     both = [(name, given[name], value) for name, value in own.items() if name in given]
     problems = {
         "missing": sorted(set(own) - set(given)),
@@ -151,12 +183,7 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     }
     each = [f"{kind}: {', '.join(names[:3])}{' ...' if names[3:] else ''}" for kind, names in problems.items() if names]
     if each:
-        raise InputError(
-            f"the weights do not fit the network ({'; '.join(each)})",
-            path=checkpoint.path,
-            remedy="use a checkpoint of the same configuration",
-        )
-    model.load_state_dict(given)
+        raise InputError(f"the weights do not fit the network ({'; '.join(each)})", path=path, remedy=remedy)
 
 
 def newest(folder: Path, names: tuple[str, ...], recipe: str, notice: Callable[[str], None]) -> Checkpoint | None:

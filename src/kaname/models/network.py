@@ -51,6 +51,7 @@ class Network(nn.Module):
     Attributes:
         inputs: what a file of this network is fed.
         heads: its outputs.
+        notes: lines for the user on where its weights come from.
 
     Buffers ``mean`` and ``std`` ``(1, C, 1, 1)`` hold the normalization in 0..255, so that every file carries it.
 
@@ -81,7 +82,7 @@ class Network(nn.Module):
         if frames < 1:
             raise InputError(f"a window has at least 1 frame, got {frames}")
         self.backbone, self.frames, self.size = backbone, frames, (int(size[0]), int(size[1]))
-        self.hold_statistics = hold_statistics
+        self.hold_statistics, self.notes = hold_statistics, list[str]()
         check_size(self.size, backbone.multiple)
         self.heatmap_size = self.size if heatmap_size is None else (int(heatmap_size[0]), int(heatmap_size[1]))
         self.heads = dict(heads or {HEATMAPS: Head([str(number) for number in range(out_channels)])})
