@@ -182,7 +182,7 @@ class Skeleton:
         return np.array(order, dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the YAML file has them."""
+        """Plain values, as the YAML file has them; ``order`` keeps that of the groups where JSON sorts its keys."""
         groups: dict[str, dict[str, Any]] = {}
         for name, group in self.groups.items():
             prefix = "" if group.id is None else f"{name}."
@@ -196,7 +196,8 @@ class Skeleton:
             if group.instances > 1:
                 entry |= {"instances": group.instances, "order": group.order}
             groups[name] = entry
-        more = {"mirrored": dict(self.mirrored), "positions": {name: list(xy) for name, xy in self.positions.items()}}
+        more: dict[str, Any] = {"mirrored": dict(self.mirrored), "positions": {name: list(xy) for name, xy in self.positions.items()}}
+        more |= {"order": list(groups) if list(groups) != sorted(groups) else []}
         return {"name": self.name, self.kind: groups, **{key: value for key, value in more.items() if value}}
 
     @classmethod
@@ -206,10 +207,14 @@ class Skeleton:
         Raises:
             InputError: whatever is wrong; its ``row`` is the key (``classes.needle.points``).
         """
-        top = _fields(content, "", {"name": str, "classes": dict, "groups": dict, "mirrored": dict, "positions": dict})
+        known = {"name": str, "classes": dict, "groups": dict, "mirrored": dict, "positions": dict, "order": list}
+        top = _fields(content, "", known)
         if ("classes" in top) == ("groups" in top) or "name" not in top:
             raise _fault("", "a skeleton has a name, and either classes or groups")
         kind = "classes" if "classes" in top else "groups"
+        order = top.get("order", list(top[kind]))
+        if len(order) != len(top[kind]) or set(map(str, order)) != set(top[kind]):
+            raise _fault("order", f"order must name each of the {kind} once")
         positions: dict[str, tuple[float, float]] = {}
         for point, xy in top.get("positions", {}).items():
             if not isinstance(xy, list) or len(xy) != 2 or not all(map(is_number, xy)):
@@ -217,7 +222,7 @@ class Skeleton:
             positions[point] = (float(xy[0]), float(xy[1]))
         return cls(
             name=top["name"],
-            groups={name: _group(name, entry, kind) for name, entry in top[kind].items()},
+            groups={name: _group(name, top[kind][name], kind) for name in order},
             mirrored=tuple((one, str(other)) for one, other in top.get("mirrored", {}).items()),
             positions=positions,
         )

@@ -202,12 +202,8 @@ def _parts(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
         group: [np.isin(names, members.points)] * len(faces) for group, members in skeleton.groups.items()
     }
     chosen |= {"seen": [face.visible == 2 for face in faces], "hidden": [face.visible == 1 for face in faces]}
-    return {
-        name: {
-            "nme_bbox": summary([f.error(m) for f, m in zip(faces, masks, strict=True)], images, reason=f"no {name}")
-        }
-        for name, masks in chosen.items()
-    }
+    errors = {name: [f.error(m) for f, m in zip(faces, masks, strict=True)] for name, masks in chosen.items()}
+    return {name: {"nme_bbox": summary(each, images, reason="no such landmark")} for name, each in errors.items()}
 
 
 def per_point(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
@@ -262,6 +258,7 @@ def compare(
     rows = Rows(read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if Path(name).name in rows.by_name]
     about = made(predictions)["skeleton"]
+    known = {Path(name).name for name in pictures}
     faces, _ = align(chosen, rows, Skeleton.from_dict(about) if about else chosen[0].skeleton)
     return Scored(
         values={face.name: {"all": face.figures(settings.failure)} for face in faces},
@@ -269,12 +266,6 @@ def compare(
         clusters={} if cluster == "none" else {face.name: face.picture.source for face in faces},
         cluster=cluster or "image",
         lower_is_better=frozenset(FIGURES) - {"auc"},
-        left_out={
-            name: "no annotated image of this name" for name in sorted(set(rows.by_name) - set(map(_base, pictures)))
-        },
+        left_out={name: "no annotated image of this name" for name in sorted(set(rows.by_name) - known)},
         sample="face",
     )
-
-
-def _base(name: str) -> str:
-    return Path(name).name

@@ -1,4 +1,4 @@
-"""The verbs of ``kaname landmark`` besides ``train``, ``check`` and ``split``. Each imports what it needs when it runs."""
+"""The verbs of ``kaname landmark`` but ``train``, ``check`` and ``split``. Each imports what it needs when it runs."""
 
 from __future__ import annotations
 
