@@ -168,9 +168,9 @@ def test_the_card_names_the_key() -> None:
 
 def test_channels_survive_json_that_sorts_its_keys(root: Path) -> None:
     """A card's groups may come back in another order; the channels may not."""
-    face = skeleton.read(root / "configs" / "skeleton" / "anime-face-28.yaml")
+    face = read(root / "configs" / "skeleton" / "anime-face-28.yaml")
     sorted_again = json.loads(json.dumps(face.to_dict(), sort_keys=True))
-    assert skeleton.Skeleton.from_dict(sorted_again).channels == face.channels
+    assert Skeleton.from_dict(sorted_again).channels == face.channels
     sorted_again["order"][0] = "tail"
     with pytest.raises(InputError, match="order must name each"):
-        skeleton.Skeleton.from_dict(sorted_again)
+        Skeleton.from_dict(sorted_again)
