@@ -31,7 +31,10 @@ def is_table(content: Any) -> bool:
     """Whether the content of a JSON file is such boxes, and neither COCO nor Label Studio."""
     if isinstance(content, list):
         return bool(content) and all(isinstance(row, list) for row in content)
-    return isinstance(content, dict) and not any(name in content for name in OTHERS)
+    if not isinstance(content, dict):
+        return False
+    rows = [content[name] for name in OTHERS if isinstance(content.get(name), list)]
+    return all(any(isinstance(row, list) for row in table) for table in rows)  # a folder may be called "images"
 
 
 @dataclass(frozen=True)
