@@ -302,7 +302,7 @@ def test_yunet_finds_faces_in_photographs(yunet: Detector, shared_data: Path) ->
 
 
 def test_yunet_wants_whole_cells(yunet: Detector, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot run .*; check the size"):
+    with pytest.raises(InputError, match=r"cannot run .*; check the size"):
         open_detector(yunet.path, DetectorMapping(size=(104, 128)))
     outputs = {
         "cls_8": np.zeros((1, 90, 1), "f4"),

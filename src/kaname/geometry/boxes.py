@@ -9,12 +9,16 @@ with NaN stay NaN; a box whose corners are the wrong way round is an ``InputErro
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import whole_size
+
+Format: TypeAlias = Literal["xyxy", "xywh", "cxcywh"]
 
 ROUNDING_PX = 1e-6  # percent of a size come back with rounding errors, which must not grow a box by a pixel
 ASK = "give x1, y1, x2, y2 for each"
@@ -52,6 +56,21 @@ def from_centre_size(centres: ArrayLike, sizes: ArrayLike) -> Float64[np.ndarray
     """Boxes ``(..., 4)`` from centres ``(x, y)`` and sizes ``(width, height)``; the inverse of ``centre_size``."""
     middle, half = np.asarray(centres, np.float64), np.asarray(sizes, np.float64) / 2
     return check(np.concatenate([middle - half, middle + half], axis=-1))
+
+
+def corners(boxes: ArrayLike, form: Format) -> Float64[np.ndarray, "*boxes 4"]:
+    """Boxes ``(..., 4)`` from how others write them, not checked.
+
+    Args:
+        form: ``xyxy``: corners; ``xywh``: the first corner and the size; ``cxcywh``: the centre and the size.
+    """
+    array = np.asarray(boxes, np.float64)
+    first, second = array[..., :2], array[..., 2:]
+    if form == "cxcywh":
+        first, second = first - second / 2, first + second / 2
+    elif form == "xywh":
+        second = first + second
+    return np.concatenate([first, second], axis=-1)
 
 
 def around(points: ArrayLike) -> Float64[np.ndarray, "4"]:

@@ -114,9 +114,9 @@ class Detector:
         kept = scores >= mapping.score
         kept &= np.isin(labels, mapping.keep) if mapping.keep else True
         boxes, scores, labels = boxes[kept].astype(np.float64), scores[kept], labels[kept]
-        corners = self._corners(boxes)
-        kept = _suppressed(corners, scores, labels, mapping.nms)
-        found = box_arithmetic.clip(self.view.into(size).inverse().boxes(corners[kept]), size)
+        found = self._corners(boxes)
+        kept = _suppressed(found, scores, labels, mapping.nms)
+        found = box_arithmetic.clip(self.view.into(size).inverse().boxes(found[kept]), size)
         inside = box_arithmetic.area(found) > 0  # what lies in the letterbox's margin is nothing
         return Boxes(found[inside], scores[kept][inside], labels[kept][inside])
 
@@ -124,16 +124,11 @@ class Detector:
         """The file's boxes ``(N, 4)`` as corners in pixels of the input."""
         mapping, (height, width) = self.mapping, self.view.input_size
         _check_units(boxes, mapping.box_units == "normalised")
-        first, second = boxes[:, :2], boxes[:, 2:]
-        if mapping.box_format == "cxcywh":
-            first, second = first - second / 2, first + second / 2
-        elif mapping.box_format == "xywh":
-            second = first + second
-        corners = np.concatenate([first, second], axis=1)
+        found = box_arithmetic.corners(boxes, mapping.box_format or "xyxy")
         if mapping.box_units == "normalised":
-            corners = corners * [width, height, width, height]
+            found = found * [width, height, width, height]
         try:
-            return box_arithmetic.box_rows(box_arithmetic.check(corners))
+            return box_arithmetic.box_rows(box_arithmetic.check(found))
         except InputError as error:
             raise InputError(
                 error.reason, remedy=f"not {mapping.box_format}: put the box_format into {CONFIG}"
@@ -208,7 +203,7 @@ def _suppressed(boxes: FloatArray, scores: FloatArray, labels: NDArray[np.int64]
         return np.zeros(0, np.int64)
     if limit >= 1:
         return np.argsort(-scores, kind="stable")
-    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxesBatched(corners.tolist(), scores.tolist(), labels.tolist(), 0.0, limit)
+    sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxesBatched(sized.tolist(), scores.tolist(), labels.tolist(), 0.0, limit)
     rows = np.asarray(kept, np.int64).reshape(-1)
     return rows[np.argsort(-scores[rows], kind="stable")]

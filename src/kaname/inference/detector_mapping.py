@@ -8,6 +8,7 @@ from typing import Literal
 
 from kaname import config as configuration
 from kaname.errors import InputError, require_range
+from kaname.geometry.boxes import Format
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class DetectorMapping:
     columns: tuple[str, ...] = ()
     objectness: bool | None = None
     classes: int | None = None
-    box_format: Literal["xyxy", "xywh", "cxcywh"] | None = None
+    box_format: Format | None = None
     box_units: Literal["pixel", "normalised"] | None = None
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     size: tuple[int, int] | None = None

@@ -20,6 +20,7 @@ from cyclopts import Parameter
 from kaname import config as configuration
 from kaname.config import find_group
 from kaname.errors import InputError
+from kaname.geometry.boxes import Format
 from kaname.training.settings import RunOptions, TrainSettings
 
 T = TypeVar("T")
@@ -98,6 +99,27 @@ class TrainFlags:
         sections = {"backbone": "model", "pretrained": "model"}
         names = [entry.name for entry in fields(self) if entry.name not in elsewhere]
         return {f"{sections.get(name, section)}.{name}": getattr(self, name) for name in names}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BoxFlags:
+    """Where boxes come from, for the ``predict`` of a recipe that takes them; ``None`` means not given."""
+
+    boxes: Annotated[
+        Path | None, Parameter(help="File of boxes: JSON by image (and frame of a video), COCO or Label Studio.")
+    ] = None
+    box_format: Annotated[
+        Format | None, Parameter(help="What a box of the JSON by image is; default xyxy, two corners.")
+    ] = None
+    box_units: Annotated[
+        Literal["pixel", "normalised"] | None, Parameter(help="Of that JSON: pixels (default), or 0..1 of the image.")
+    ] = None
+    detector: Annotated[Path | None, Parameter(help="ONNX file that finds the boxes: YuNet, a YOLO, others.")] = None
+    detector_config: Annotated[
+        Path | None, Parameter(help="YAML file that says how the detector is read, where that is not recognised.")
+    ] = None
+    detector_score: Annotated[float | None, Parameter(help="Leave out what it finds with a lower score.")] = None
 
 
 def resolve(
