@@ -105,7 +105,7 @@ def read_faces(
         file = annotation_dir / one.name if annotation_dir.is_dir() else annotation_dir
         wrong += _wrong_points(file, one, skeleton)
         if one.annotation.finished:
-            faces.append(_face(one))
+            faces.append(face_of(one))
         else:
             unfinished.append(one.name)
     faulty = {error.path for error in wrong}
@@ -246,7 +246,8 @@ def tags_of(images: Sequence[Path]) -> tuple[Counter[str], int]:
     return counts, found
 
 
-def _face(one: Located) -> Face:
+def face_of(one: Located) -> Face:
+    """The face of a file, in continuous pixels."""
     annotation = one.annotation
     series = annotation.other.get("series")
     return Face(

@@ -105,7 +105,7 @@ class RunFolder:
             kept_epochs=progress.epoch,
             fresh=start.training is None,
             logger=settings.logger,
-            log_dir=settings.log_dir,
+            log_dir=settings.log_dir or self.path / self.task.log_name,
             title=self.task.recipe,
         )
 

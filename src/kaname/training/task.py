@@ -37,6 +37,7 @@ class Task:
         fixed: configuration keys that must not differ when a checkpoint is resumed (model and input).
         best_name: file name of the best weights.
         last_name: file name of the newest state.
+        log_name: folder of the logger's files in the run's folder.
         before_epoch: called in every process with the number of the epoch that begins (from 0; large in a further
             stage), to freeze parts of the network at first; the optimiser still has their parameters.
         sample_weights: ``(len(train),)``: how often each sample is drawn, with replacement; ``None``: each once.
@@ -60,6 +61,7 @@ class Task:
     fixed: Sequence[str] = ()
     best_name: str = "best.pt"
     last_name: str = "last.pt"
+    log_name: str = "tb"
     before_epoch: Callable[[int], None] | None = None
     sample_weights: np.ndarray | None = None
     files: Callable[[Row], Sequence[str]] | None = None

@@ -196,8 +196,11 @@ class Skeleton:
             if group.instances > 1:
                 entry |= {"instances": group.instances, "order": group.order}
             groups[name] = entry
-        more: dict[str, Any] = {"mirrored": dict(self.mirrored), "positions": {name: list(xy) for name, xy in self.positions.items()}}
-        more |= {"order": list(groups) if list(groups) != sorted(groups) else []}
+        more: dict[str, Any] = {
+            "mirrored": dict(self.mirrored),
+            "positions": {name: list(xy) for name, xy in self.positions.items()},
+            "order": list(groups) if list(groups) != sorted(groups) else [],
+        }
         return {"name": self.name, self.kind: groups, **{key: value for key, value in more.items() if value}}
 
     @classmethod

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from kaname.config import from_dict
-from kaname.data.annotations import Face, read_faces, seeded_holdout, split_files
+from kaname.data.annotations import Face, face_of, read_faces, seeded_holdout, split_files
+from kaname.data.boxes import Find
+from kaname.data.formats import landmarks
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
@@ -19,7 +21,7 @@ from kaname.geometry.boxes import centre_size, from_centre_size
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.landmark import EXTENT_FACTOR
 from kaname.recipes.landmark.config import DataSettings, LandmarkConfig
-from kaname.types import FloatArray, Size
+from kaname.types import FloatArray, Frame, Size
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,29 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -
     chosen = sets(explicit, config.get("train", {}).get("seed", 0), held_out=held_out)
     order = ("test", "val", "all", "train")
     return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True)
+
+
+def annotated_boxes(annotations: Path) -> Find:
+    """The boxes of the faces that are annotated of an image, which its path's end names.
+
+    Raises:
+        InputError: the first problem of the annotations; when asked, an image without an annotation.
+    """
+    members: dict[tuple[str, ...], list[FloatArray]] = {}
+    for one in landmarks.walk(annotations, None):
+        if isinstance(one, InputError):
+            raise one
+        members.setdefault(PurePosixPath(one.annotation.image).parts, []).append(box_of(face_of(one)))
+
+    def find(source: Path, frame: Frame) -> FloatArray:
+        parts = source.resolve().parts
+        named = (parts[-count:] for count in range(len(parts), 0, -1) if parts[-count:] in members)
+        name = next(named, None)
+        if name is None:
+            raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
+        return np.array(members[name])
+
+    return find
 
 
 def telling(sets: Mapping[str, Sequence[Picture]]) -> dict[str, Any]:

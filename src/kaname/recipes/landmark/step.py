@@ -19,6 +19,7 @@ from kaname.types import Batch, StepOutput, Term
 
 EPOCH_FILE = "checkpoint_epoch_{}.pth"
 FINAL_FILE = "final_model.pth"
+LOG = "runs"  # where the written guide says that TensorBoard looks
 
 
 def step_of(config: LandmarkConfig) -> Step:
@@ -69,6 +70,7 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "summarise": mean_error,
         "score": ("val_loss", "min") if held_out is None else ("val_nme", "min"),
         "files": files,
+        "log_name": LOG,
         "card": {"trained_on": [content_hash(image) for image in images]},
     }
     random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"

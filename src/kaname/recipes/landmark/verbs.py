@@ -11,6 +11,7 @@ from kaname.config import merged
 from kaname.pipeline.flags import (
     CHECKPOINT_NAMES,
     OUT_NAMES,
+    BoxFlags,
     Checkpoint,
     Device,
     Limit,
@@ -96,23 +97,31 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
     out: OutFolder,
-    boxes: Annotated[Path | None, Parameter(help="Label Studio or COCO file with the faces' boxes.")] = None,
+    boxes: BoxFlags = BoxFlags(),  # noqa: B008
     min_score: MinScore = None,
     method: Method = None,
     flip_test: FlipTest = None,
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
     device: Device = "auto",
 ) -> None:
-    """Find landmarks: points.json (original pixels) and a picture of each image."""
-    from functools import partial
+    """Find landmarks: points.json (original pixels) and a picture of each image.
 
-    from kaname.data.boxes import by_file
+    Faces lie in the boxes of --boxes (also a folder of annotations), or where --detector finds them; without either
+    each image is taken as one face.
+    """
+    from kaname.pipeline.boxes import BoxSource, source_of
     from kaname.pipeline.predict import predict_images
+    from kaname.recipes.landmark.labels import annotated_boxes
 
     paths, words = split_sources(sources)
     changes = merged(words, {"min_score": min_score, "method": method, "flip_test": flip_test}, "answers")
-    boxes_of = None if boxes is None else partial(by_file, boxes)
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
+    if boxes.boxes is not None and boxes.boxes.is_dir():
+        faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
+    else:
+        faces = source_of(boxes)
+    if faces is None:
+        print("no boxes given: each image is taken as one face (see --boxes and --detector)")
+    predict_images(RECIPE, paths, checkpoint, out, boxes=faces, changes=changes, pictures=pictures, device=device)
 
 
 def export(
