@@ -106,7 +106,7 @@ def test_a_log_that_is_none(tmp_path: Path) -> None:
     wrong.write_text("no,log\n1,2\n", encoding="utf-8")
     assert "not a log of a run" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
     wrong.write_text("epoch,train_loss\n", encoding="utf-8")
-    assert "holds no epoch" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
+    assert "has no epoch" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
 
 
 def test_the_page_stays_under_five_megabytes(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_speed_of_a_network_that_sees_several_frames_at_once() -> None:
     speed.seconds = {"reading": [0.1] * 6, "network": [9.0, 0.6]}
     rows = speed.rows()
     assert rows["frames per second"] == pytest.approx(1 / (0.1 + 0.6 / 3), abs=0.01)
-    assert rows["network, ms a frame (median)"] == 200 and rows["frames measured"] == 5
+    assert rows["network, ms per frame (median)"] == 200 and rows["frames measured"] == 5
     double = speed.timed("doubling", lambda value: 2 * value)
     assert double(4) == 8 and len(speed.seconds["doubling"]) == 1
 
