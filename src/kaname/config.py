@@ -40,7 +40,7 @@ def load(
 ) -> T:
     """Fill ``schema`` (a frozen dataclass of dataclasses, with a default everywhere) and return the instance.
 
-    A check in the ``__post_init__`` of a section speaks of its own keys ("lr must be positive"); the error names them
+    A check in the ``__post_init__`` of a section names its own keys ("lr must be positive"); the error names them
     in full ("train.lr must be positive").
 
     Args:

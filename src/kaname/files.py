@@ -113,7 +113,7 @@ def write_text(path: Path, text: str) -> None:
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The folder to write into: it becomes ``path`` when everything is in it, and goes away where that fails.
 
-    An empty folder that is there already is written into directly, because it may be a mount or somebody's own place.
+    An existing empty folder is written into directly, because it may be a mount.
 
     Raises:
         InputError: ``path`` is a file or holds something, or it cannot be written.

@@ -57,7 +57,7 @@ def crop(
     for name in ("images", "annotation.json"):
         place = out / name
         if place.is_file() or (place.is_dir() and any(place.iterdir())):
-            raise InputError(f"the output folder already holds {name}", path=out, remedy="choose an empty --out folder")
+            raise InputError(f"the output folder already has {name}", path=out, remedy="choose an empty --out folder")
     # All crops appear at once, so that a damaged photograph at the end leaves nothing half done.
     with whole_folder(out / "images") as folder:
         each = (_crops(*known, folder, size, source) for known in zip(samples, planned, strict=True))

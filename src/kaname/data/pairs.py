@@ -192,7 +192,7 @@ class _Known:
         inside = path.parent == self.place
         if inside and points_json.is_labels(data):
             self.exact[path.stem] = data
-        elif inside or isinstance(data, list):  # an object beside the images (metrics, predictions) is no label
+        elif inside or isinstance(data, list):  # an object beside the images (metrics, predictions) is not a label
             self.files.append(path)
 
     def _read(self, path: Path, images: Path) -> None:

@@ -259,7 +259,7 @@ def _number(name: str) -> int | None:
 
 
 def _print(path: Path) -> tuple[NDArray[np.int8], FloatArray, bool]:
-    """The hash (512,), the cells (576,) of one image, and whether they tell anything."""
+    """The hash (512,), the cells (576,) of one image, and whether they can be compared."""
     grey = _thumbnail(path)
     small = cv2.resize(grey, (_SIDE + 1, _SIDE + 1), interpolation=cv2.INTER_AREA).astype(np.int16)
     brighter = np.stack([small[:-1, 1:] > small[:-1, :-1], small[1:, :-1] > small[:-1, :-1]])

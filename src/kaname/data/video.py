@@ -34,7 +34,7 @@ def folder_images(folder: Path) -> list[Path]:
         raise InputError("the folder of frames does not exist", path=folder, remedy="check the path")
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     if not files:
-        raise InputError("the folder holds no image", path=folder, remedy="give a folder of frames")
+        raise InputError("the folder contains no image", path=folder, remedy="give a folder of frames")
     return sorted(files, key=lambda path: order(path.name))
 
 
@@ -123,7 +123,7 @@ def _lacks_its_end(path: Path) -> bool:
     """Whether the outermost parts of the file, by the lengths that they state, reach beyond its end.
 
     AVI is one RIFF part, Matroska and WebM an EBML head and a segment (RFC 8794, RFC 9559), mp4 and mov a row of boxes
-    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, tells nothing. FFmpeg does not report it:
+    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, says nothing. FFmpeg does not report it:
     it ends quietly where a file was cut between two packets or inside a table of them.
     """
     total, place, name = path.stat().st_size, 0, b""

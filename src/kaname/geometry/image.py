@@ -250,7 +250,7 @@ def write_image(path: PathLike, rgb: UInt8[np.ndarray, "height width 3"] | UInt[
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in {".jpg", ".jpeg"} else []
     limit = LONGEST_SIDES.get(suffix, 1 << 30)
     if max(rgb.shape[:2]) > limit:
-        reason = f"an image of {rgb.shape[1]} x {rgb.shape[0]} is larger than {suffix} holds"
+        reason = f"an image of {rgb.shape[1]} x {rgb.shape[0]} is larger than {suffix} allows"
         raise InputError(reason, path=path, remedy=f"at most {limit} a side, or use .png")
     done, data = cv2.imencode(suffix, np.ascontiguousarray(ordered), options)
     if not done:

@@ -29,7 +29,7 @@ from kaname.inference.torch_runner import TorchRunner
 from kaname.types import Input
 
 OPSET = 20
-ANY_SIZE = (240, 320)  # of the example where an input takes any: unequal sides, or the graph would hold to a square
+ANY_SIZE = (240, 320)  # of the example where an input takes any: unequal sides, or the graph would insist on a square
 ROWS = 2  # an example of one would fix that axis in the graph
 
 
@@ -44,7 +44,7 @@ def export(
 
     Args:
         model: with a :class:`TorchRunner`.
-        requests: real images of the user's, each with a name (`Model.request`); at least one.
+        requests: the user's own images, each with a name (`Model.request`); at least one.
         out: the ONNX file to write.
         threshold: the score that a point needs; None where answers have none.
         decode_at: the model's decode with another threshold, for models that find nothing at their own.

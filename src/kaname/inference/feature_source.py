@@ -164,7 +164,7 @@ class CachedSource:
 
 
 def source_key(description: Mapping[str, Any]) -> str:
-    """A hash of what a description says of the maps: not of where a file lies or under what licence."""
+    """A hash of what a description says about the maps, not of where a file lies or under what licence."""
     lasting = {name: value for name, value in description.items() if name not in ("path", "licence")}
     return content_key([json.dumps(lasting, sort_keys=True)])
 

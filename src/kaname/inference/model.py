@@ -99,7 +99,7 @@ class Model:
         frames: consecutive frames that the network sees at once.
         step: frames by which that window moves on; fewer than it has, where it answers only its last ones.
         of_video: whether lists and folders are consecutive frames, and answered as ``Tracks``.
-        takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row a box.
+        takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row per box.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class Model:
     def _folder(self, path: Path) -> list[Any]:
         files, others = images_in(path)
         if not files:
-            raise InputError("the folder holds no image", path=path, remedy="give a folder of images")
+            raise InputError("the folder contains no image", path=path, remedy="give a folder of images")
         if others:
             warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
         return [self._image(read_image(item)) for item in files]

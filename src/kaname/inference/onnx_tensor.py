@@ -1,4 +1,4 @@
-"""Any tensor inside an ONNX file as a feature source: the file of somebody's detector, say. No torch.
+"""Any tensor inside an ONNX file as a feature source: a detector's, say. No torch.
 
 The graph is cut at the tensor in memory, so that nothing after it runs and the file on disk stays as it is.
 """
@@ -119,7 +119,7 @@ class OnnxTensor:
             threads: of onnxruntime.
 
         Raises:
-            InputError: the file is at none of these places, or another file is there (by its SHA-256).
+            InputError: the file is in none of these places, or a different file is there (by its SHA-256).
         """
         stated = Path(description["path"])
         places = [path] if path is not None else [stated, *([] if beside is None else [beside / stated.name])]

@@ -75,7 +75,7 @@ class Parity:
 
     @property
     def passed(self) -> bool:
-        """Whether the promise holds."""
+        """Whether the answers are alike enough."""
         near = self.map_difference <= MAP_TOLERANCE and self.percentile_99_px <= POINT_TOLERANCE_PX
         alike = near and not self.unmatched and not self.pixels_apart
         return alike and (self.lowered is None or self.lowered.passed)

@@ -262,7 +262,7 @@ def _source(image: NDArray[np.uint8] | str | PathLike[str], longest: int = LONGE
     else:
         media = MEDIA.get(Path(image).suffix.lower(), "")
         if not media:
-            raise InputError("a page holds JPEG, PNG, WebP and GIF only", path=image)
+            raise InputError("a page takes JPEG, PNG, WebP and GIF only", path=image)
         try:
             content = Path(image).read_bytes()
         except OSError as error:

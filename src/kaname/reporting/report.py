@@ -192,7 +192,7 @@ class Speed:
     ...     with speed.stage("network"):
     ...         pass
     >>> list(speed.rows())
-    ['images a second', 'images measured', 'network, ms an image (median)']
+    ['images per second', 'images measured', 'network, ms per image (median)']
     """
 
     def __init__(self, unit: str = "image") -> None:
@@ -224,13 +224,12 @@ class Speed:
         total = sum(share[name] * fmean(spans) for name, spans in kept.items())
         if total <= 0:
             return {}
-        article = "an" if self.unit[0] in "aeiou" else "a"
         stages = {
-            f"{name}, ms {article} {self.unit} (median)": round(1000 * share[name] * median(spans), 2)
+            f"{name}, ms per {self.unit} (median)": round(1000 * share[name] * median(spans), 2)
             for name, spans in kept.items()
         }
         measured = max(map(len, kept.values()))
-        return {f"{self.unit}s a second": round(1 / total, 2), f"{self.unit}s measured": measured, **stages}
+        return {f"{self.unit}s per second": round(1 / total, 2), f"{self.unit}s measured": measured, **stages}
 
 
 def _absent(part: str, heading: str, report: Report, otherwise: str) -> list[Section]:
@@ -314,7 +313,7 @@ def _curves(report: Report) -> list[Section]:
     except InputError as error:
         return [Text([f"Not here: {error}."], heading=heading)]
     if not rows:
-        return _absent("curves", heading, report, "the log holds no epoch")
+        return _absent("curves", heading, report, "the log has no epoch")
     step = -(-len(rows) // ROWS)
     thinned = rows if step == 1 else [*rows[:-1:step], rows[-1]]
     names = list(dict.fromkeys(name for row in rows for name in row if name not in ("epoch", "step", "seconds")))

@@ -22,8 +22,8 @@ from kaname.files import writing
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-# Runs of this process by folder: its descriptor and how many hold it. Closing any descriptor of the file would give
-# the lock away, so a folder has one.
+# Runs of this process by folder: its descriptor and how many hold it. Closing any descriptor of the file would release
+# the lock, so a folder has one.
 _held: dict[Path, list[int]] = {}
 
 

@@ -144,7 +144,7 @@ class Runtime:
     def without_traces(self, model: nn.Module) -> Iterator[None]:
         """Forward passes without gradients that leave no trace: random state and buffers are put back.
 
-        Buffers are exchanged and not written over: a backward pass that is still to come may hold on to them.
+        Buffers are exchanged, not overwritten: a backward pass still to come may need them.
         """
         generators: list[Any] = [torch.random]
         if self.device.type in ("cuda", "mps"):

@@ -92,7 +92,7 @@ def test_empty_lines_count_as_lines(tmp_path):
         ("frame_num,visible,x,y\n0,1,0.5,0.4\n", "unknown header", 1),
         (PLAIN.encode("utf-16"), "not UTF-8", None),
         (HEADER.encode() + b"\n\xff\xfe,1,2,3,0\n", "not UTF-8", None),
-        (PLAIN + "0003.jpg,1,2,\0,0\n", "zero bytes", None),
+        (PLAIN + "0003.jpg,1,2,\0,0\n", "NUL bytes", None),
         (PLAIN + '"0003.jpg,1,2,3,0\n', "not a table", 5),
     ],
 )

@@ -123,7 +123,7 @@ class TaskReader:
         if len(others) == 1:
             return others[0]
         count, keys = "several images" if others else "no image", ", ".join(map(str, data)) or "nothing"
-        raise self.fault(f"the task names {count}; data holds {keys}", "use data.image")
+        raise self.fault(f"the task names {count}; data has {keys}", "use data.image")
 
     def _image(self, source: str) -> Path:
         names = file_names(source)

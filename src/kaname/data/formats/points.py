@@ -201,7 +201,7 @@ def _prediction(entry: Any, names: Sequence[str] | None) -> Prediction:
         raise ValueError("ids has one entry per row")
     frame, box = (None if entry.get(key) is None else int(entry[key]) for key in ("frame", "box"))
     part = re.fullmatch(r"(.+\.\w+)#(\d+)", source)
-    if part and box is None and frame is None:  # a part that does not say of what kind
+    if part and box is None and frame is None:  # a part that does not say what it is
         box = int(part[2])
     for number in (box, frame):
         source = source if number is None else source.removesuffix(f"#{number}")

@@ -82,7 +82,7 @@ def read_table(path: Path) -> Table:
     if not lines:
         raise InputError("the file is empty", path=path, remedy=_ACCEPTED)
     if any("\0" in line for _, line in lines):
-        raise InputError("the file holds zero bytes", path=path, remedy="write it again as UTF-8 text")
+        raise InputError("the file contains NUL bytes", path=path, remedy="write it again as UTF-8 text")
     dialect, columns = _header(path, *lines[0])
     rows: list[Row] = []
     faults: list[InputError] = []
