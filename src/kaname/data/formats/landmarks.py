@@ -205,7 +205,8 @@ def write(
             finished=face.finished,
             other=face.other,
         )
-        name = face.name or file_name(face.file, everyone, face.number)
+        kept = face.name if face.name and face.name.endswith(".json") else None
+        name = kept or file_name(face.file, everyone, face.number)
         write_annotation(path if one_file else path / name, annotation)
 
 
