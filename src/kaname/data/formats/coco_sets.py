@@ -55,11 +55,12 @@ def _shares(sample: Sample) -> dict[str, Share]:
     shares: dict[str, Share] = {}
     for name, points in sample.points.items():
         visible = visibility(sample, name)
-        xy, visible = points[visible > 0], visible[visible > 0]
+        there = visible > 0
+        xy, visible = points[there], visible[there]
         owners = np.zeros(len(xy), dtype=np.int64)
-        stated = sample.meta.get("parents", {}).get(name)
-        if len(boxes) > 1 and stated is not None and min(stated, default=0) >= 0:
-            owners = np.array(stated, dtype=np.int64)
+        stated = np.array(sample.meta.get("parents", {}).get(name, [-1]), dtype=np.int64)
+        if len(boxes) > 1 and (stated >= 0).all():
+            owners = stated[there]
         elif len(boxes) > 1:
             inside = (xy[:, None] >= boxes[None, :, :2]).all(axis=2) & (xy[:, None] <= boxes[None, :, 2:]).all(axis=2)
             owners = np.where(np.any(inside, axis=1), np.where(inside, sizes, np.inf).argmin(axis=1), -1)

@@ -232,6 +232,7 @@ class ImageReader:
         if len(rows) > 1:
             for face in rows:
                 face.box = face.box or _extent(face)
+        meta["parents"] = {name: list(range(len(rows))) for name in names}
         meta["skeleton"] = rows[0].label or None if rows else None
         has_boxes = bool(rows) and rows[0].box is not None
         if has_boxes and not all(drawn):

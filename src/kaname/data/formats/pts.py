@@ -28,7 +28,7 @@ import numpy as np
 
 from kaname.data.formats.faces import Face, faces_of, named_points, rows_of, sample_of
 from kaname.data.formats.files import IMAGE_ENDINGS, faults, image_size, is_number, read_text, shortened, sound
-from kaname.data.formats.landmarks_names import ImageFolder, face_of, file_name, images_below
+from kaname.data.formats.landmarks_names import ImageFolder, face_file, face_of, file_stems, images_below
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.files import write_text
@@ -140,9 +140,9 @@ def write(
     one_file = path.suffix.lower() == ".pts"
     if one_file and len(faces) != 1:
         raise InputError(f"one file for {len(faces)} faces", path=path, remedy="name a folder")
-    everyone = [face.file for face in faces]
+    stems = file_stems(face.file for face in faces)
     for face in faces:
-        name = Path(file_name(face.file, everyone, face.number)).with_suffix(".pts").name
+        name = face_file(stems[face.file], face.number, ".pts")
         write_text(path if one_file else path / name, _text(face))
 
 
