@@ -69,18 +69,19 @@ def problems(
     return faults(walk(Path(path), images, category))
 
 
-def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
+def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | None = None) -> None:
     """Write samples as a COCO file; the same samples give the same bytes.
 
     Categories are the labels in order of appearance (``object`` where there is none), with the names of their points
     as key points. A sample with points and no box is one instance whose box is the extent of its points.
+    ``root`` is the folder of the images: the file names them by their paths in it.
 
     Raises:
         InputError: a name with another number of points than the sample has boxes (COCO holds one per box), a box
             that is not finite, or two images of one name.
     """
     path = Path(path)
-    write_json(path, document(samples, path))
+    write_json(path, document(samples, path, root))
 
 
 def walk(

@@ -18,8 +18,8 @@ from kaname.types import FloatArray, Sample
 EXTENT = "extent_of_points"  # attribute of a box that nobody drew
 
 
-def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
-    """The content of a COCO file; ``path`` is for messages."""
+def document(samples: Sequence[Sample], path: Path, root: Path | None = None) -> dict[str, Any]:
+    """The content of a COCO file; ``path`` is for messages, ``root`` the folder of the images."""
     _check(samples, path)
     samples = [_with_box(sample, path) for sample in samples]
     names = _point_names(samples)
@@ -28,7 +28,7 @@ def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
     instance_ids = iter(_whole_ids([_id_of(sample, row) for sample in samples for row in range(len(sample.boxes))]))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    files = distinct_names([sample.image for sample in samples], path)
+    files = distinct_names([sample.image for sample in samples], path, root)
     for number, file, sample in zip(image_ids, files, samples, strict=True):
         height, width = image_size(sample.image) if sample.size is None else sample.size
         images.append({"id": number, "file_name": file, "height": height, "width": width})

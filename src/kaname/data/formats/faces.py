@@ -164,7 +164,7 @@ def _faces(sample: Sample, file: str, names: Sequence[str], skeleton: Skeleton |
                 points=points,
                 visible=visible,
                 box=np.asarray(sample.boxes[row], np.float64) if drawn else None,
-                skeleton=skeleton.name if skeleton else sample.meta.get("skeleton"),
+                skeleton=skeleton.name if skeleton else None,
                 finished=_entry(sample, "finished", row, True),
                 other=_entry(sample, "other", row, {}),
                 name=_entry(sample, "files", row, None),

@@ -29,8 +29,10 @@ from kaname.data.formats.landmarks_file import (
 from kaname.data.formats.landmarks_names import (
     ImageFolder,
     annotation_names,
+    face_file,
     face_of,
     file_name,
+    file_stems,
     images_below,
     read_folder,
 )
@@ -47,8 +49,10 @@ __all__ = [
     "Annotation",
     "Located",
     "annotation_names",
+    "face_file",
     "face_of",
     "file_name",
+    "file_stems",
     "images_below",
     "is_annotation",
     "is_sidecar",
@@ -192,7 +196,7 @@ def write(
     one_file = path.suffix.lower() == ".json"
     if one_file and len(faces) != 1:
         raise InputError(f"one file for {len(faces)} faces", path=path, remedy="name a folder")
-    everyone = [face.file for face in faces]
+    stems = file_stems(face.file for face in faces)
     for face in faces:
         xy = np.round(PIXELS.to_index(face.points), DIGITS)
         annotation = Annotation(
@@ -205,7 +209,8 @@ def write(
             finished=face.finished,
             other=face.other,
         )
-        name = face.name or file_name(face.file, everyone, face.number)
+        kept = face.name if face.name and face.name.endswith(".json") else None
+        name = kept or face_file(stems[face.file], face.number)
         write_annotation(path if one_file else path / name, annotation)
 
 

@@ -15,6 +15,7 @@ from kaname.data.formats.files import IMAGE_ENDINGS, read_json
 from kaname.data.formats.landmarks_file import Annotation, is_sidecar, read_annotation
 from kaname.errors import InputError
 
+_STEM, _FOLDERS, _NAME, _PRINT = range(4)  # a file's name: the image's stem, with its folders, its ending, a print
 _FACE = re.compile(r"\.face([2-9]|[1-9][0-9]+)$")
 
 
@@ -102,33 +103,51 @@ def file_name(image: str, images: Iterable[str], face: int = 1, *, taken: Collec
         face: from 1.
         taken: names that files of other images have already (of an earlier state of the folder).
     """
-    everyone = sorted({PurePosixPath(one).as_posix() for one in (*images, image)})
-    level = {one: 2 if _FACE.search(PurePosixPath(one).stem) else 0 for one in everyone}
-    ending = f".face{face}" if face > 1 else ""
-    shared = {one.casefold() for one in taken}
     mine = PurePosixPath(image).as_posix()
+    level = _levels((*images, image))[mine]
+    others = {one.casefold() for one in taken}
+    while (name := face_file(_called(mine, level), face)).casefold() in others and level < _PRINT:
+        level += 1
+    return name
+
+
+def file_stems(images: Iterable[str]) -> dict[str, str]:
+    """What the files of all these images are called by `file_name`, without the number of a face and ``.json``."""
+    return {image: _called(image, level) for image, level in _levels(images).items()}
+
+
+def face_file(stem: str, face: int = 1, ending: str = ".json") -> str:
+    """The file of a face of the image that goes by ``stem``.
+
+    >>> face_file("a"), face_file("a", 2)
+    ('a.json', 'a.face2.json')
+    """
+    return f"{stem}.face{face}{ending}" if face > 1 else f"{stem}{ending}"
+
+
+def _levels(images: Iterable[str]) -> dict[str, int]:
+    """How much of each path its file's name holds, so that no two names are the same."""
+    everyone = sorted({PurePosixPath(one).as_posix() for one in images})
+    level = {one: _NAME if _FACE.search(PurePosixPath(one).stem) else _STEM for one in everyone}
     while True:
         owners: defaultdict[str, list[str]] = defaultdict(list)
         for one in everyone:
-            owners[_called(one, level[one]).casefold()].append(one)
+            owners[_called(one, level[one]).casefold()].append(one)  # some disks ignore case
         crowded = [one for one in owners.values() if len(one) > 1]
-        for group in crowded:  # those that say least of themselves say more; folders that ignore case count, too
+        if not crowded:
+            return level
+        for group in crowded:  # those that say least of themselves say more
             least = min(level[one] for one in group)
             level |= {one: least + 1 for one in group if level[one] == least}
-        if not crowded:
-            name = f"{_called(mine, level[mine])}{ending}.json"
-            if name.casefold() not in shared or level[mine] > 2:
-                return name
-            level[mine] += 1
 
 
 def _called(image: str, level: int) -> str:
     """The image's name without ``.json``: its stem, with its folders, with its ending, or with a print of its path."""
     path = PurePosixPath(image)
-    folders = "".join(f"{part}__" for part in path.parent.parts) if level else ""
-    if level > 2:
+    folders = "".join(f"{part}__" for part in path.parent.parts) if level > _STEM else ""
+    if level >= _PRINT:
         return f"{folders}{path.name}.{hashlib.blake2b(image.encode(), digest_size=4).hexdigest()}"
-    return f"{folders}{path.name if level > 1 else path.stem}"
+    return f"{folders}{path.name if level == _NAME else path.stem}"
 
 
 def _below(folder: Path, endings: tuple[str, ...], missing: str) -> list[str]:

@@ -20,6 +20,7 @@ called by their own names. The order of the file is the order of the channels.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -254,12 +255,22 @@ def find(name: str) -> Skeleton:
     Raises:
         InputError: there is none, with the names there are, or whatever is wrong with the file.
     """
-    return read(find_group("skeleton", name))
+    path = find_group("skeleton", name)
+    if not path.is_file():
+        return read(path)
+    facts = path.stat()
+    return _kept(path, facts.st_mtime_ns, facts.st_size)
 
 
 def write(path: Path, skeleton: Skeleton) -> None:
     """Write the YAML file; under its final name it is whole or not there."""
     write_text(path, write_yaml(skeleton.to_dict()))
+
+
+@functools.lru_cache(maxsize=16)
+def _kept(path: Path, _changed: int, _size: int) -> Skeleton:
+    """The skeleton of a file as it was at this time: every face of a folder asks for it."""
+    return read(path)
 
 
 def _group(name: str, content: Any, kind: str) -> Group:
