@@ -29,6 +29,7 @@ from kaname.errors import InputError
 PROGRAM = "gallery-dl"
 OLDEST = "1.26"
 TOO_MANY = 10  # times the pause that is waited after "429 Too Many Requests"
+AGAIN = 5  # times the pause that is waited after other failures
 IN_A_ROW = 10  # files that may fail one after the other before the rest is not tried
 _EMPTY = "Empty response"  # gallery-dl's word for an empty page that should not be; it would ask for ever
 _EMPTY_TIMES = 3
@@ -170,6 +171,7 @@ class Client:
             "sleep": manners.pause,
             "sleep-request": manners.pause,
             "sleep-429": TOO_MANY * manners.pause,
+            "sleep-retries": max(AGAIN * manners.pause, 0.01),
             **patience,
             **options,
         }
