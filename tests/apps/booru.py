@@ -47,8 +47,9 @@ class Booru:
     """What the gallery holds, what it was asked, and the troubles it is to make.
 
     Attributes:
-        troubles: by what is asked for (``"list"``, or a post's number for its file): what the next answers are
-            instead, a status, ``"empty"``, ``"slow"`` or ``""`` for a good one; the last one stays where ``forever``.
+        troubles: by what is asked for (``"list"``, ``"view"`` for a post's page, or a post's number for its file): what
+            the next answers are instead, a status, ``"empty"``, ``"slow"`` or ``""`` for a good one; the last one stays
+            where ``forever`` names what is asked for.
         key: what it wants as (user, API key); None: nothing.
         knows_ids: whether it understands ``id:<N``.
     """
@@ -121,6 +122,8 @@ def _answer(booru: Booru, path: str, authorization: str) -> tuple[int, str, byte
         if isinstance(trouble, int) or entry is None:
             return int(trouble or 404), "text/plain", b"no"
         return 200, f"image/{entry.ending}", entry.data
+    if query.get("s") == "view":
+        return _view(booru, query)
     trouble = booru.trouble("list")
     if isinstance(trouble, int):
         return trouble, "text/plain", b"no"
@@ -134,10 +137,21 @@ def _answer(booru: Booru, path: str, authorization: str) -> tuple[int, str, byte
     if booru.key and (query.get("user_id"), query.get("api_key")) != booru.key:
         return 401, "text/plain", b"Missing authentication"
     rest = booru.found(query.get("tags", ""))
+    if "id" in query:
+        rest = [entry for entry in booru.entries if entry.id == int(query["id"])]
     start, count = int(query.get("pid", 0)) * int(query["limit"]), int(query["limit"])
     page = [] if trouble == "empty" else rest[start : start + count]
     posts = "".join(f"<post {_attributes(booru, entry)} />" for entry in page)
     return 200, "text/xml", f'<posts count="{len(rest)}" offset="{start}">{posts}</posts>'.encode()
+
+
+def _view(booru: Booru, query: dict[str, str]) -> tuple[int, str, bytes]:
+    """The page of a post."""
+    trouble = booru.trouble("view")
+    entry = next(entry for entry in booru.entries if entry.id == int(query["id"]))
+    tag = f'<li class="tag-type-artist tag"><a href="index.php?page=post&amp;tags={entry.artist}">?</a></li>'
+    html = f'<html><ul id="tag-sidebar">{tag if entry.artist else ""}</ul></html>'
+    return int(trouble or 200), "text/html", html.encode()
 
 
 def _attributes(booru: Booru, entry: Entry) -> str:

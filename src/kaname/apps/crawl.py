@@ -42,7 +42,10 @@ def crawl(
             name=["--user-id", "--username", "--login"], help="Your account: Gelbooru's number, Danbooru's name."
         ),
     ] = None,
-    pause: Annotated[float, Parameter(help="Seconds between two requests.")] = 1.0,
+    artists: Annotated[
+        bool, Parameter(help="Ask for the page of each image whose artist the gallery's lists do not tell.")
+    ] = True,
+    pause: Annotated[float, Parameter(help="Seconds between two requests.")] = 0.5,
     retries: Annotated[int, Parameter(help="Further tries of a request that fails.")] = 4,
     timeout: Annotated[float, Parameter(help="Seconds after which a request counts as failed.")] = 30.0,
 ) -> None:
@@ -73,11 +76,15 @@ def crawl(
         try:
             harvester.run()
         except InputError:
-            report(harvester.result, output_dir, wanted)
+            if harvester.result.posts:
+                report(harvester.result, output_dir, wanted)
             raise
+        unknown = harvester.name_artists() if artists else 0
     if not harvester.result.posts and not harvester.archive.top:
         raise InputError(f"{address} has no post with the tags {words!r}", remedy="check how the gallery writes them")
     report(harvester.result, output_dir, wanted)
+    if unknown:
+        print(f"the artists of {unknown} images are not known: look at their pages")
     report_copies(harvester.result.kept, output_dir)
 
 

@@ -42,6 +42,7 @@ class Gallery:
         page: posts of one answer.
         own_module: gallery-dl's module for it.
         module: gallery-dl's module for sites of this program that a configuration may add; a mirror is one.
+        tells_artist: whether its lists say who the artist is; its pages do.
         needs_key: whether it answers only with an API key and a user.
         free_tags: how many tags a search may have without an account; None: any number.
     """
@@ -52,6 +53,7 @@ class Gallery:
     page: int
     own_module: str
     module: str
+    tells_artist: bool = False
     needs_key: bool = False
     free_tags: int | None = None
 
@@ -71,7 +73,16 @@ class Gallery:
 
 GALLERIES = {
     "safebooru": Gallery("safebooru", "gelbooru", "https://safebooru.org", 100, "gelbooru_v02", "gelbooru_v02"),
-    "danbooru": Gallery("danbooru", "danbooru", "https://danbooru.donmai.us", 200, "danbooru", "Danbooru", free_tags=2),
+    "danbooru": Gallery(
+        "danbooru",
+        "danbooru",
+        "https://danbooru.donmai.us",
+        200,
+        "danbooru",
+        "Danbooru",
+        tells_artist=True,
+        free_tags=2,
+    ),
     "gelbooru": Gallery(
         "gelbooru", "gelbooru", "https://gelbooru.com", 100, "gelbooru", "gelbooru_v02", needs_key=True
     ),

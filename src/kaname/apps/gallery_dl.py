@@ -33,6 +33,7 @@ AGAIN = 5  # times the pause that is waited after other failures
 IN_A_ROW = 10  # files that may fail one after the other before the rest is not tried
 _EMPTY = "Empty response"  # gallery-dl's word for an empty page that should not be; it would ask for ever
 _EMPTY_TIMES = 3
+_NO_PAGE = re.compile(r'HTTP/[\d.]+" [45]\d\d|\(1/1\)$')  # an answer or a try that failed
 _FAILED = re.compile(r"Failed to download \w+?_(\d+)\.")
 _URL = 3  # the kind of message that names a file
 _STATUS = re.compile(r"'?(\d{3}) ([A-Za-z][A-Za-z' -]*?)'? for '")
@@ -150,16 +151,49 @@ class Client:
             raise too_many_lost(self.root, list(failures.values())[-1])
         return failures
 
+    def artists(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The artists that the pages of posts name, by post; from the first page on that does not come there are none.
+
+        For galleries whose lists do not tell: gallery-dl asks for the post and for its page.
+        """
+        options = {"image-range": "1-1", "tags": True, "retries": 0}
+        addresses = [self.gallery.post_url(self.root, number) for number in numbers]
+        lines: list[str] = []
+        self._run(
+            options,
+            ["--dump-json", *addresses],
+            lines.append,
+            lambda words: bool(_NO_PAGE.search(words)),
+            ending=signal.SIGTERM,
+        )
+        text, names, decoder = "\n".join(lines).lstrip(), {}, json.JSONDecoder()
+        while text:  # one list after the other
+            try:
+                messages, end = decoder.raw_decode(text)
+                posts = [read_post(str(message[1]), message[2]) for message in messages if message[0] == _URL]
+            except (ValueError, LookupError, TypeError, AttributeError):
+                break
+            names |= {post.id: post.artist for post in posts if post.artist and post.id in numbers}
+            text = text[end:].lstrip()
+        return names
+
     def _search(self, before: int | None) -> str:
         tags = self.tags if before is None else f"{self.tags} id:<{before}"
         return self.gallery.search_url(self.root, tags)
 
     def _run(
-        self, options: dict[str, Any], words: list[str], line: Callable[[str], None], stop: Callable[[str], bool]
+        self,
+        options: dict[str, Any],
+        words: list[str],
+        line: Callable[[str], None],
+        stop: Callable[[str], bool],
+        *,
+        ending: signal.Signals = signal.SIGINT,
     ) -> list[str]:
         """Run the program, hand over each line that it prints, and return what it says beside that."""
         with private_file(json.dumps(self._configuration(options))) as path:
-            return converse([self.program, "--config-ignore", "--config", str(path), "--verbose", *words], line, stop)
+            command = [self.program, "--config-ignore", "--config", str(path), "--verbose", *words]
+            return converse(command, line, stop, ending)
 
     def _configuration(self, options: dict[str, Any]) -> dict[str, Any]:
         manners, name = self.manners, self.gallery.name
@@ -285,10 +319,13 @@ def private_file(text: str) -> Iterator[Path]:
             os.unlink(name)
 
 
-def converse(command: Sequence[str], line: Callable[[str], None], stop: Callable[[str], bool]) -> list[str]:
+def converse(
+    command: Sequence[str], line: Callable[[str], None], stop: Callable[[str], bool], ending: signal.Signals
+) -> list[str]:
     """Run a program without a shell, hand over the lines of its output as they come, and return those of its errors.
 
-    It ends at the latest with this process, and is interrupted after a line of its errors at which ``stop`` says so.
+    It ends at the latest with this process. After a line of its errors at which ``stop`` says so it gets the signal
+    ``ending``: after SIGINT it still prints what it has.
     """
     environment = {name: value for name, value in os.environ.items() if "_API_KEY" not in name}
     environment |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}  # of the program, which is written in Python
@@ -306,7 +343,7 @@ def converse(command: Sequence[str], line: Callable[[str], None], stop: Callable
         for words in process.stderr or ():
             said.append(words.rstrip("\n"))
             if stop(words):
-                process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)  # it prints what it has
+                process.send_signal(ending if os.name == "posix" else signal.SIGTERM)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()

@@ -27,6 +27,8 @@ from kaname.progress import Bar
 
 HIDDEN, REJECTED = ".crawl", ".rejected"
 _ASKED = 3  # times for a page that comes empty, because galleries now and then answer so
+_GONE = ("404", "410")  # all other failures are tried again by the next run
+_PAGES = 20  # whose artists one call asks for
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Archive:
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError("not an archive of a crawl", path=path, remedy="delete it to begin anew") from error
         self.stretches.append((None, self.top))
+        self.later: list[tuple[int, int]] = []  # for the next run
         self._own, self._search = own, search
 
     def reach(self, number: int) -> None:
@@ -87,7 +90,7 @@ class Archive:
 
     def write(self) -> None:
         """Store it, whole or not at all."""
-        begun = [stretch for stretch in self.stretches if stretch[0] is not None]
+        begun = [stretch for stretch in self.stretches if stretch[0] is not None] + self.later
         self._own["seen"] = sorted(self.seen)
         self._own["searches"][self._search] = {"top": self.top, "open": begun}
         write_json(self.path, self._content)
@@ -121,6 +124,26 @@ class Harvester:
                 with contextlib.suppress(OSError):
                     place.rmdir()  # unless something is half downloaded
         self.result.exhausted = self._missing() > 0
+
+    def name_artists(self) -> int:
+        """Put the artists into the sidecars of the new images that lack them; returns how many still do."""
+        facts = {path: read_json(sidecar_path(path)) for path in self.result.kept}
+        facts = {path: content for path, content in facts.items() if content["artist"] is None}
+        if self.client.gallery.tells_artist:
+            return len(facts)
+        rest = list(facts.items())
+        with Bar("artists", len(rest), speak=self.bar.speak) as bar:
+            for start in range(0, len(rest), _PAGES):
+                part = rest[start : start + _PAGES]
+                names = self.client.artists([content["id"] for _, content in part])
+                for path, content in part:
+                    if name := names.get(content["id"]):
+                        write_json(sidecar_path(path), content | {"artist": name})
+                        facts.pop(path)
+                if not names:
+                    break
+                bar.advance(len(part))
+        return len(facts)
 
     def _missing(self) -> int:
         return self.wanted.limit - len(self.result.kept)
@@ -206,7 +229,10 @@ class Harvester:
                 failed |= self.client.download(rest, self._incoming, done, by_tag=self._by_tag)
         for post in posts:
             if post.id not in came:
-                self.result.failed[post.id] = failed.get(post.id, "the gallery did not list it again")
+                reason = failed.get(post.id, "the gallery did not list it again")
+                self.result.failed[post.id] = reason
+                if not reason.startswith(_GONE):
+                    self.archive.later.append((post.id + 1, post.id - 1))
         self._lost = 0 if came else self._lost + len(posts)
         if self._lost >= IN_A_ROW:
             raise too_many_lost(self.client.root, self.result.failed[posts[-1].id])
