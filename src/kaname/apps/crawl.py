@@ -17,7 +17,7 @@ from kaname.pipeline.flags import OUT_NAMES
 
 if TYPE_CHECKING:
     from kaname.apps.galleries import Gallery
-    from kaname.apps.gallery_dl import Account
+    from kaname.apps.gallery_dl import Account, Client
     from kaname.apps.harvest import Harvest, Wanted
     from kaname.data.split import NearDuplicate
 
@@ -56,36 +56,54 @@ def crawl(
     # Here, so that help answers without NumPy.
     from kaname.apps.galleries import GALLERIES, checked_root, checked_tags
     from kaname.apps.gallery_dl import Client, Manners, find_program
-    from kaname.apps.harvest import Harvester, Wanted
-    from kaname.progress import Bar
+    from kaname.apps.harvest import Wanted
 
     if source not in GALLERIES:
         raise InputError(f"unknown --source {source!r}", remedy=nearest(source, list(GALLERIES)))
-    for name, value, least in (("limit", limit, 1), ("min-size", min_size, 0), ("pause", pause, 0),
-                               ("retries", retries, 0), ("timeout", timeout, 0.1)):  # fmt: skip
-        if not least <= value < 1e6:
-            raise InputError(f"--{name} must be at least {least}, got {value}", remedy="leave it out")
+    at_least({"limit": limit}, 1)
+    at_least({"min-size": min_size, "pause": pause, "retries": retries}, 0)
+    at_least({"timeout": timeout}, 0.1)
     gallery = GALLERIES[source]
     account = _account(gallery, api_key, user_id)
     address = checked_root(gallery, root)
     words = checked_tags(gallery, tags, account=bool(account))
     client = Client(find_program(), gallery, address, words, account, Manners(pause, retries, timeout))
-    wanted = Wanted(limit, rating, min_size)
-    with alone(output_dir), Bar("crawl", limit) as bar:
-        harvester = Harvester(client, output_dir, wanted, bar)
-        try:
-            harvester.run()
-        except InputError:
-            if harvester.result.posts:
-                report(harvester.result, output_dir, wanted)
-            raise
+    gather(client, output_dir, Wanted(limit, rating, min_size), artists=artists)
+
+
+def gather(client: Client, folder: Path, wanted: Wanted, *, artists: bool) -> None:
+    """Crawl, and print what came.
+
+    Raises:
+        InputError: the gallery refuses, cannot be reached, or has no such posts. What came before stays.
+    """
+    from kaname.apps.harvest import Harvester
+    from kaname.progress import Bar
+
+    with alone(folder):
+        with Bar("crawl", wanted.limit) as bar:
+            harvester = Harvester(client, folder, wanted, bar)
+            try:
+                harvester.run()
+            except InputError:
+                if harvester.result.posts:
+                    report(harvester.result, folder, wanted)
+                raise
         unknown = harvester.name_artists() if artists else 0
     if not harvester.result.posts and not harvester.archive.top:
-        raise InputError(f"{address} has no post with the tags {words!r}", remedy="check how the gallery writes them")
-    report(harvester.result, output_dir, wanted)
+        reason = f"{client.root} has no post with the tags {client.tags!r}"
+        raise InputError(reason, remedy="check how the gallery writes them")
+    report(harvester.result, folder, wanted)
     if unknown:
         print(f"the artists of {unknown} images are not known: look at their pages")
-    report_copies(harvester.result.kept, output_dir)
+    report_copies(harvester.result.kept, folder)
+
+
+def at_least(flags: dict[str, float], least: float) -> None:
+    """Refuse numbers that are too small, not finite, or beyond sense."""
+    for name, value in flags.items():
+        if not least <= value < 1e6:
+            raise InputError(f"--{name} must be at least {least}, got {value}", remedy="leave it out")
 
 
 @contextlib.contextmanager

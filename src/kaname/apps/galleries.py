@@ -135,7 +135,8 @@ def read_post(url: str, entry: Mapping[str, Any]) -> Post:
 def rating_of(gallery: Gallery, post: Post) -> Rating:
     """A post's rating in one scale; a word that nobody knows counts as the strongest."""
     word = post.rating.lower()
-    known = {rating: rating for rating in RATINGS} | _LETTERS | _WORDS[gallery.family]
+    known: dict[str, Rating] = {rating: rating for rating in RATINGS}
+    known |= _LETTERS | _WORDS[gallery.family]
     return known.get(word, "explicit")
 
 
