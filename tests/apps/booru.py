@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -40,6 +41,17 @@ class Entry:
     ending: str = "png"
     size: tuple[int, int] = (104, 96)
     artist: str = "some_artist"
+
+
+def entries(*ids: int, **options: Any) -> list[Entry]:
+    return [Entry(number, picture(number), **options) for number in ids]
+
+
+def numbers(folder: Path) -> list[int]:
+    """The posts whose images lie in a folder, each with its sidecar."""
+    images = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".json"]
+    assert {f"{path.name}.json" for path in images} == {path.name for path in folder.glob("*.json")}
+    return sorted(int(path.stem.rpartition("_")[2]) for path in images)
 
 
 @dataclass

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,40 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from cyclopts import App
 
-from apps.booru import Booru, Entry, picture, serving
-from kaname.apps.crawl import crawl
+from apps.booru import Entry, entries, picture, serving
 from kaname.apps.gallery_dl import find_program
 from kaname.errors import InputError
 
 KEY = "a-Key/that+nobody=may&see"
 Fetch = Callable[..., list[int]]
-
-
-def numbers(folder: Path) -> list[int]:
-    """The posts whose images lie in a folder, each with its sidecar."""
-    images = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".json"]
-    assert {f"{path.name}.json" for path in images} == {path.name for path in folder.glob("*.json")}
-    return sorted(int(path.stem.rpartition("_")[2]) for path in images)
-
-
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetch:
-    """Crawl without pauses; gives the new posts."""
-
-    def run(booru: Booru, **options: Any) -> list[int]:
-        folder = tmp_path / "raw"
-        before = numbers(folder) if folder.is_dir() else []
-        given: dict[str, Any] = {"tags": "animal_ears solo", "pause": 0, "retries": 1, "artists": False}
-        crawl(output_dir=folder, **{"root": booru.root} | given | options)
-        return sorted(set(numbers(folder)) - set(before))
-
-    return run
-
-
-def entries(*ids: int, **options: Any) -> list[Entry]:
-    return [Entry(number, picture(number), **options) for number in ids]
 
 
 @pytest.mark.parametrize("source", ["safebooru", "danbooru"])
@@ -208,11 +179,12 @@ def test_a_site_that_is_not_there(fetch: Fetch) -> None:
 
 def test_files_that_all_fail_end_the_crawl(fetch: Fetch, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(entries(*range(1, 31))) as booru:
-        booru.troubles |= {str(number): [404] for number in range(1, 29)}
+        booru.troubles |= {str(number): [404] for number in range(19, 29)}
         with pytest.raises(InputError, match=r"10 files of .* in a row failed: 404 Not Found; try again later"):
             fetch(booru, limit=30)
         assert sum("/files/" in path for path in booru.asked) < 20
-    assert "2 new images" in capsys.readouterr().out, "what came before counts"
+        assert "2 new images" in capsys.readouterr().out, "what came before counts"
+        assert fetch(booru, limit=30) == list(range(1, 29)), "nothing was given up"
 
 
 def test_after_a_kill(fetch: Fetch, tmp_path: Path) -> None:
@@ -226,87 +198,6 @@ def test_after_a_kill(fetch: Fetch, tmp_path: Path) -> None:
         booru.asked.clear()
         assert fetch(booru, limit=2) == [1, 2]
         assert [path for path in booru.asked if "/files/" in path] == ["/files/1.png"]
-
-
-def stand_in(folder: Path, script: str) -> None:
-    """A program ``gallery-dl`` that first notes how it was called, and the file with its configuration."""
-    program = folder / "gallery-dl"
-    folder.mkdir()
-    program.write_text(
-        f"#!{sys.executable}\n"
-        "import json, os, stat, sys\n"
-        f"notes = {str(folder / 'calls.jsonl')!r}\n"
-        "path = sys.argv[sys.argv.index('--config') + 1]\n"
-        "configuration = json.load(open(path))\n"
-        "mode = stat.S_IMODE(os.stat(path).st_mode)\n"
-        "note = {'words': sys.argv[1:], 'path': path, 'mode': mode, 'environment': dict(os.environ)}\n"
-        "note['configuration'] = configuration\n"
-        "open(notes, 'a').write(json.dumps(note) + '\\n')\n" + script
-    )
-    program.chmod(0o755)
-
-
-def calls(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "calls.jsonl").read_text().splitlines()]
-
-
-def test_keys_stay_private(
-    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The key reaches the gallery; it stands in no command line, environment, output or file that stays."""
-    stand_in(tmp_path / "bin", f"os.execv({find_program()!r}, ['gallery-dl', *sys.argv[1:]])\n")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setenv("GELBOORU_API_KEY", KEY)
-    with serving(entries(1, 2, 3), key=("4711", KEY)) as booru:
-        monkeypatch.setenv("GELBOORU_USER_ID", "4711")
-        assert fetch(booru, source="gelbooru", limit=2) == [2, 3]
-        monkeypatch.setenv("DANBOORU_USERNAME", "4711")
-        monkeypatch.setenv("DANBOORU_API_KEY", KEY)
-        fetch(booru, source="danbooru", limit=1)
-    assert (tmp_path / "raw" / "danbooru_3.png").is_file()
-    told = calls(tmp_path / "bin")
-    assert len(told) == 4
-    for call in told:
-        assert call["mode"] == stat.S_IRUSR | stat.S_IWUSR and KEY in json.dumps(call["configuration"])
-        assert KEY not in json.dumps(call["words"]) and KEY not in json.dumps(call["environment"])
-        assert not Path(call["path"]).exists()
-    out, err = capfd.readouterr()
-    assert KEY not in out + err
-    for path in (tmp_path / "raw").rglob("*"):
-        assert not path.is_file() or KEY.encode() not in path.read_bytes()
-
-
-def test_the_command_line_for_gelbooru_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own module has a fixed address: a stand-in lists one post and downloads it."""
-    (tmp_path / "picture.png").write_bytes(picture(1))
-    post = {"id": 8, "tags": "kemono_friends", "rating": "general", "width": 96, "height": 104}
-    stand_in(
-        tmp_path / "bin",
-        f"post = {post!r}\n"
-        "if '--dump-json' in sys.argv:\n"
-        "    print(json.dumps([[2, post], [3, 'https://img.example.org/8.png', post]]))\n"
-        "else:\n"
-        "    name = os.path.join(configuration['extractor']['base-directory'], 'gelbooru_8.png')\n"
-        f"    open(name, 'wb').write(open({str(tmp_path / 'picture.png')!r}, 'rb').read())\n"
-        "    print(name)\n",
-    )
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    words = ["--source", "gelbooru", "--tags", "kemono_friends $(touch x);#", "--limit", "1", "--pause", "2"]
-    app = App(default_command=crawl, result_action="return_value")
-    app([*words, "--output-dir", str(tmp_path / "raw"), "--api-key", KEY, "--user-id", "4711", "--no-artists"])
-    listing, download = calls(tmp_path / "bin")
-    url = "https://gelbooru.com/index.php?page=post&s=list&tags=kemono_friends+%24%28touch+x%29%3B%23"
-    options = ["--config-ignore", "--config", listing["path"], "--verbose"]
-    assert listing["words"] == [*options, "--dump-json", url]
-    options[2] = download["path"]
-    assert download["words"] == [*options, f"{url}+id%3A%3C9"]
-    extractor = download["configuration"]["extractor"]
-    assert extractor["gelbooru"] == {"user-id": "4711", "api-key": KEY}
-    assert extractor["modules"] == ["gelbooru"] and "gelbooru_v02" not in extractor
-    assert (extractor["sleep"], extractor["sleep-request"], extractor["retries"]) == (2, 2, 4)
-    assert numbers(tmp_path / "raw") == [8]
-    facts = json.loads((tmp_path / "raw" / "gelbooru_8.png.json").read_text())
-    assert facts["page"] == "https://gelbooru.com/index.php?page=post&s=view&id=8"
 
 
 @pytest.mark.parametrize(
@@ -361,11 +252,4 @@ def test_gallery_dl_is_missing(fetch: Fetch, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with serving(entries(1)) as booru, pytest.raises(InputError, match="gallery-dl is not installed; pip install"):
-        fetch(booru)
-
-
-def test_gallery_dl_that_says_nothing(fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(tmp_path / "bin", "sys.stderr.write('[gallery-dl][error] too old, api_key=abc\\n')\n")
-    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin")]))
-    with serving(entries(1)) as booru, pytest.raises(InputError, match=r"it said: too old, api_key=\.\.\.; update it"):
         fetch(booru)

@@ -131,23 +131,27 @@ class Client:
             "image-filter": f"str(id) in {{{wanted}}} or (int(id) < {numbers[0]} and abort())",
         }
 
-        lost: list[str] = []
+        place = {number: index for index, number in enumerate(reversed(numbers))}  # they come newest first
+        lost: list[int] = []
         empty: list[str] = []
 
         def whole(line: str) -> None:
             path = Path(line.removeprefix("# ").strip())
             if path.is_file():
-                lost.clear()
                 done(path)
 
+        def in_a_row() -> bool:
+            return len(lost) >= IN_A_ROW and lost[-1] - lost[-IN_A_ROW] == IN_A_ROW - 1
+
         def hopeless(words: str) -> bool:
-            lost.extend([words] if _FAILED.search(words) else [])
+            match = _FAILED.search(words)
+            lost.extend([place[int(match[1])]] if match and int(match[1]) in place else [])
             empty.extend([words] if _EMPTY in words else [])
-            return len(lost) >= IN_A_ROW or len(empty) >= _EMPTY_TIMES
+            return in_a_row() or len(empty) >= _EMPTY_TIMES
 
         said = self._run(options, [self._search(numbers[-1] + 1 if by_tag else None)], whole, hopeless)
         failures = self._failures(said)
-        if len(lost) >= IN_A_ROW:
+        if in_a_row():
             raise too_many_lost(self.root, list(failures.values())[-1])
         return failures
 

@@ -153,7 +153,10 @@ class Harvester:
         before, after = stretch
         page = self._page(before)
         posts = [post for post in page if post.id > after]
-        self.archive.top = max([self.archive.top, *(post.id for post in posts)])
+        if before is None and posts:
+            # From here on the stretch is a part of what is stored: whoever ends this run, the next one looks at it.
+            self.archive.top = posts[0].id
+            self.archive.reach(posts[0].id + 1)
         while posts and self._missing():
             chosen: list[Post] = []
             while posts and len(chosen) < self._missing():
