@@ -18,6 +18,7 @@ from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
 from kaname.training.settings import TrainSettings
 from kaname.training.sharding import shard
+from kaname.training.synchronised import synchronise
 
 
 def processes(devices: int) -> tuple[int, int]:
@@ -118,7 +119,10 @@ class Runtime:
         return self.strategy == "fsdp"
 
     def setup_model(self, model: nn.Module) -> Any:
-        """Wrap the model; the wrapped one's forward runs in the chosen precision. Its parameters may be replaced."""
+        """Wrap the model; the wrapped one's forward runs in the chosen precision. Its parameters may be replaced, and
+        in several processes its BatchNorm is synchronised."""
+        if self.world > 1:
+            synchronise(model, self.device)
         with _quiet():
             return self.fabric.setup_module(model)
 
