@@ -169,7 +169,7 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
     inside = hsv(rng.normal(0.98, 0.02), rng.uniform(0.35, 0.8), rng.uniform(0.35, 0.95))
     if painter.style.medium == "line":
         inside = pick(rng, (WHITE, BLACK, (120, 120, 120)))
-    painter.area(lips, inside, lift)
+    painter.area(lips, inside, lift, line=0)
     within, gap = head.project(lips, lift), lower[1] - upper[1]
     if rng.random() < 0.6:  # tongue
         tongue = oval(lower, ((right[0] - left[0]) * 0.3, gap * rng.uniform(0.2, 0.5)))
@@ -182,7 +182,8 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
         root = upper + at((right[0] - left[0]) * rng.choice([-0.25, 0.25]), 0)
         fang = root + np.array([[-0.04, -0.01], [0.04, -0.01], [0, 0.08]])
         painter.area(fang, WHITE, lift, line=0.5)
-    painter.stroke(within, ink, 1.0, closed=True)
+    bare = painter.style.medium == "soft" and rng.random() < 0.4  # painted: a line above only
+    painter.stroke(head.project(top, lift) if bare else within, ink, 1.0, closed=not bare)
 
 
 def paint_brows(painter: Painter, opacity: float) -> None:
@@ -209,6 +210,8 @@ def paint_eyes(painter: Painter) -> None:
         "light": rng.random() < 0.9,
         "lower": rng.uniform(0, 0.035),
         "crease": rng.random() < 0.5,
+        "wrap": int(rng.integers(2, 9)),  # how far the upper lashes go around the outer corner
+        "spikes": max(0, int(rng.integers(-3, 4))),
         "side": rng.choice([-1, 1]),
         "sclera": mix(WHITE, (200, 205, 225), rng.uniform(0, 0.7)),
         "ink": mix(painter.style.line, painter.style.iris[0], rng.uniform(0, 0.5)),
@@ -249,6 +252,12 @@ def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
     drop = np.array([0, look["lash"] * 0.2])
     painter.ribbon(lash + drop, look["lash"] * np.array([0.15, 1, 1.1, 0.8, 0.35]), look["ink"])
     painter.ribbon(lower[5:-5], look["lower"] * np.array([0.2, 1, 0.2]), look["ink"])
+    painter.ribbon(lower[: look["wrap"]], look["lash"] * np.array([0.8, 0.4, 0.0]), look["ink"])
+    for spike in upper[1 : 1 + look["spikes"]]:
+        tip = spike + at(np.sign(shape[0, 0]) * 0.09, -0.05)
+        painter.ribbon(
+            np.array([spike, (spike + tip) / 2 + at(0, 0.01), tip]), np.array([0.04, 0.02, 0.0]), look["ink"]
+        )
     if look["crease"]:
         crease = (upper - shape[1]) * [0.9, 0.7] + shape[1] - at(0, 0.05 + look["lash"] * 0.6)
         painter.stroke(head.project(crease[2:-2]), painter.edge(style.skin), 0.6)

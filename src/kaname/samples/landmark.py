@@ -4,8 +4,8 @@
 through (``kaname.samples.head``), and a point is ``hidden`` where hair, a hat or a hand lies over it.
 
 Adding a new look: add a branch with a probability of its own to the room it belongs to (``head``: proportions and pose,
-``features``: what is in the face, ``hair``: what is around it, ``ink``: colours and lines); nothing else changes, but
-every picture of a given seed does, so say so in the change log.
+``features``: what is in the face, ``hair`` and ``attire``: what is around it, ``ink``: colours and lines); nothing else
+changes, but every picture of a given seed does, so say so in the change log.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from ..data.formats.landmarks import ABSENT, HIDDEN, SEEN, Annotation, write_ann
 from ..files import whole_folder
 from ..geometry.grid import PIXELS
 from ..types import Image
+from .attire import paint_body, paint_ears, paint_glasses, paint_hand, paint_hat
 from .background import clouds, paint_background
 from .camera import Array, blend, pick
 from .features import paint_brows, paint_eyes, paint_mouth, paint_nose, paint_skin
-from .hair import paint_back, paint_body, paint_ears, paint_front, paint_glasses, paint_hand, paint_hat
+from .hair import paint_back, paint_front
 from .head import draw_head
 from .ink import Painter, draw_style, hsv
 from .weather import jpeg, noise
