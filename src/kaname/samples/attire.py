@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .camera import pick
-from .head import at, smooth
+from .hair import strand
+from .head import at, mirrored, smooth
 from .ink import WHITE, Painter, darker, oval
 from .painting import mix
 
@@ -15,15 +16,11 @@ def paint_ears(painter: Painter, kind: str, *, low: bool) -> None:
     head, style, rng = painter.head, painter.style, painter.rng
     for side in np.array([[-1.0, 1.0], [1.0, 1.0]]):
         if low:
-            ear = smooth(
-                np.array([[0.85, -0.2], [1.02, -0.28], [1.1, -0.05], [1.0, 0.25], [0.85, 0.3]]) * side, closed=True
-            )
+            rim = np.array([[0.85, -0.2], [1.02, -0.28], [1.1, -0.05], [1.0, 0.25], [0.85, 0.3]])
+            ear = smooth(rim * side, closed=True)
             painter.area(ear, style.skin, -0.3)
-            painter.stroke(
-                head.project((ear - ear.mean(axis=0)) * 0.5 + ear.mean(axis=0), -0.3)[3:18],
-                painter.edge(style.skin),
-                0.6,
-            )
+            shell = (ear - ear.mean(axis=0)) * 0.5 + ear.mean(axis=0)
+            painter.stroke(head.project(shell[3:18], -0.3), painter.edge(style.skin), 0.6)
             continue
         top = -head.crown + 0.12
         spread, tall = rng.uniform(0.95, 1.05), {"cat": 0.6, "fox": 0.9, "dog": 0.7, "rabbit": 1.7, "bear": 0.4}[kind]
@@ -39,9 +36,8 @@ def paint_ears(painter: Painter, kind: str, *, low: bool) -> None:
         painter.area(ear, colour, -0.2)
         middle = ear.mean(axis=0)
         if kind != "dog":
-            painter.area(
-                (ear - middle) * 0.6 + middle + at(0, 0.05), mix(style.second, (240, 170, 170), 0.4), -0.2, line=0.4
-            )
+            pink = mix(style.second, (240, 170, 170), 0.4)
+            painter.area((ear - middle) * 0.6 + middle + at(0, 0.05), pink, -0.2, line=0.4)
 
 
 def paint_body(painter: Painter) -> None:
@@ -50,36 +46,16 @@ def paint_body(painter: Painter) -> None:
     chin = head.points[2, 1]
     neck, wide = rng.uniform(0.28, 0.5), rng.uniform(1.0, 2.2)
     base = chin + rng.uniform(0.3, 0.7)
-    shoulders = np.array(
-        [
-            [-wide, base + 0.7],
-            [-wide * 0.75, base + 0.12],
-            [-neck, base],
-            [neck, base],
-            [wide * 0.75, base + 0.12],
-            [wide, base + 0.7],
-            [wide, 6],
-            [-wide, 6],
-        ]
-    )
-    painter.area(np.concatenate([smooth(shoulders[:6]), shoulders[6:]]), style.cloth, -0.5)
-    throat = np.array(
-        [[-neck, 0.3], [neck, 0.3], [neck, base], [rng.uniform(0, 0.2), base + rng.uniform(0.1, 0.9)], [-neck, base]]
-    )
+    half = (neck, base), (wide * 0.75, base + 0.12), (wide, base + 0.7), (wide, 6.0)
+    painter.area(mirrored(*half), style.cloth, -0.5)
+    opening = at(rng.uniform(0, 0.2), base + rng.uniform(0.1, 0.9))
+    throat = np.array([[neck, base], [neck, 0.3], [-neck, 0.3], [-neck, base], opening])
     painter.area(throat, style.skin, -0.4)
-    shade = np.array([[-neck, 0.3], [neck, 0.3], [neck, chin + 0.15], [0, chin + 0.3], [-neck, chin + 0.15]])
     if style.medium != "line":
+        shade = mirrored((neck, 0.3), (neck, chin + 0.15), (0, chin + 0.3))
         painter.area(shade, darker(style.skin, rng.uniform(0.7, 0.9)), -0.4, line=0)
     if rng.random() < 0.4:  # a collar, scarf or choker
-        band = np.array(
-            [
-                [-neck - 0.1, base - 0.1],
-                [neck + 0.1, base - 0.1],
-                [neck + 0.2, base + 0.2],
-                [0, base + 0.5],
-                [-neck - 0.2, base + 0.2],
-            ]
-        )
+        band = mirrored((neck + 0.1, base - 0.1), (neck + 0.2, base + 0.2), (0, base + 0.5))
         painter.area(band, pick(rng, (style.second, WHITE, style.cloth)), -0.35)
     _trimmings(painter, neck, base, wide)
 
@@ -163,34 +139,13 @@ def paint_hand(painter: Painter) -> None:
     across = np.array([-along[1], along[0]])
     thick, size = rng.uniform(0.1, 0.15), rng.uniform(0.7, 1.1)
     palm = touch - along * 0.1
-    arm = np.array(
-        [
-            palm + across * 0.2 * size,
-            palm - across * 0.2 * size,
-            wrist - across * 0.25 - along,
-            wrist + across * 0.25 - along,
-        ]
-    )
+    arm = strand(wrist - along, wrist, palm, 0.55, 0.3)
     parts = [arm, oval(palm, (0.28 * size, 0.28 * size), 14)]
     for step in np.linspace(-1, 1, 4):
         root = palm + across * 0.2 * size * step
-        tip = root + (along * rng.uniform(0.25, 0.5) + across * step * rng.uniform(0, 0.15)) * size
-        direction = (tip - root) / np.hypot(*(tip - root))
-        normal = np.array([-direction[1], direction[0]]) * thick / 2 * size
-        parts.append(
-            smooth(
-                np.array(
-                    [
-                        root + normal,
-                        tip + normal * 0.8,
-                        tip + direction * thick * 0.4,
-                        tip - normal * 0.8,
-                        root - normal,
-                    ]
-                ),
-                steps=4,
-            )
-        )
+        tip = root + (along * rng.uniform(0.3, 0.55) + across * step * rng.uniform(0, 0.15)) * size
+        knuckle = (root + tip) / 2 + across * rng.normal(0, 0.03)
+        parts.append(strand(root, knuckle, tip, thick * 1.3 * size, 0.6))
     for part in parts[:2]:
         painter.stroke(head.project(part, 0.3), painter.edge(style.skin), 1.6, closed=True)
     for part in parts[:2]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .camera import Array, Colour, fill, pick
-from .head import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, at, smooth
+from .head import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, at, mirrored, smooth
 from .ink import BLACK, WHITE, Painter, darker, hsv, oval
 from .painting import mix
 
@@ -59,9 +59,7 @@ def _markings(painter: Painter, within: Array) -> None:
     soft = rng.choice([0.0, 0.03, 0.08])
     kind = rng.random()
     if kind < 0.35:  # the lower half
-        patch = np.array(
-            [[-1.1, 0.3], [-0.5, 0.35], [0, rng.uniform(-0.3, 0.25)], [0.5, 0.35], [1.1, 0.3], [1, 1.5], [-1, 1.5]]
-        )
+        patch = mirrored((0, rng.uniform(-0.3, 0.25)), (0.5, 0.35), (1.1, 0.3), (1.0, 1.5))[1:]
         painter.veil(head.project(smooth(patch, closed=True)), second, 1.0, soft, within)
     elif kind < 0.6:  # around the eyes
         for side in (-1, 1):
@@ -99,23 +97,11 @@ def paint_nose(painter: Painter) -> None:
     if head.kind == "beast" and rng.random() < 0.85:
         colour = pick(rng, (BLACK, (40, 30, 35), (220, 130, 140), (90, 60, 60)))
         wide = rng.uniform(0.05, 0.16)
-        shape = np.array(
-            [
-                [-wide, -wide * 0.7],
-                [0, -wide * 0.85],
-                [wide, -wide * 0.7],
-                [wide * 0.3, wide * 0.5],
-                [-wide * 0.3, wide * 0.5],
-            ]
-        )
+        shape = mirrored((0.0, -wide * 0.85), (wide, -wide * 0.7), (wide * 0.3, wide * 0.5))[1:]
         painter.area(smooth(tip + shape, closed=True), colour, lift)
         if wide > 0.08:
-            painter.area(
-                oval(tip + at(-0.02, -wide * 0.55), (wide * 0.3, wide * 0.15), 10),
-                mix(colour, WHITE, 0.6),
-                lift,
-                line=0,
-            )
+            gloss = oval(tip + at(-0.02, -wide * 0.55), (wide * 0.3, wide * 0.15), 10)
+            painter.area(gloss, mix(colour, WHITE, 0.6), lift, line=0)
         painter.stroke(head.project(np.array([tip + at(0, wide * 0.5), head.points[25]]), lift), ink)
         return
     kind = rng.random()
@@ -124,9 +110,8 @@ def paint_nose(painter: Painter) -> None:
         painter.area(oval(tip, (size, size), 10), ink, lift, line=0)
     elif kind < 0.6:  # a short line that ends in the tip
         bend = rng.uniform(-0.05, 0.05)
-        painter.ribbon(
-            smooth(np.array([tip + at(bend, -rng.uniform(0.05, 0.16)), tip])), np.array([0.005, 0.03]), ink, lift
-        )
+        curve = np.array([tip + at(bend, -rng.uniform(0.05, 0.16)), tip])
+        painter.ribbon(smooth(curve), np.array([0.005, 0.03]), ink, lift)
     elif kind < 0.8:  # its shadow
         shape = np.array([[-0.03, -0.03], [0.03, -0.03], [0.0, 0.05]]) * rng.uniform(0.7, 1.8)
         painter.area(tip + shape, darker(style.skin, 0.7), lift, line=0, opacity=rng.uniform(0.5, 1), soft=0.01)

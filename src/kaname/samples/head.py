@@ -77,6 +77,12 @@ def at(x: float, y: float) -> Array:
     return np.array([x, y])
 
 
+def mirrored(*right: tuple[float, float]) -> Array:
+    """A shape and its mirror image: the places of its right half in turn, then those of its left half back."""
+    half = np.array(right)
+    return np.concatenate([half, (half * MIRROR)[::-1]])
+
+
 def smooth(points: Array, *, closed: bool = False, steps: int = 6) -> Array:
     """A curve through all the points (Catmull-Rom), ``steps`` pieces between two of them."""
     points = np.asarray(points, np.float64)
