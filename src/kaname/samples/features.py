@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .camera import Array, Colour, fill
-from .head import LEFT_BROW, LEFT_EYE, MIRROR, RIGHT_BROW, RIGHT_EYE, smooth
-from .ink import BLACK, WHITE, Painter, darker, hsv, mix, oval, pick
+from .camera import Array, Colour, fill, pick
+from .head import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, at, mirrored, smooth
+from .ink import BLACK, WHITE, Painter, darker, hsv, oval
+from .painting import mix
 
 
 def paint_skin(painter: Painter) -> None:
@@ -17,11 +18,10 @@ def paint_skin(painter: Painter) -> None:
     within = head.project(outline)
     shade = darker(style.skin, rng.uniform(0.75, 0.92))
     soft = 0.0 if style.medium == "cel" else rng.uniform(0.05, 0.2)
-    if style.medium != "line":
-        if rng.random() < 0.5:  # one side of the face in shadow
-            side = rng.choice([-1, 1])
-            patch = np.array([[1.2, -0.8], [1.2, 1.3], [0, 1.3], [rng.uniform(0.2, 0.5), 0.7], [rng.uniform(0.5, 0.9), 0]])
-            painter.veil(head.project(patch * [side, 1]), shade, rng.uniform(0.3, 0.9), soft, within)
+    if style.medium != "line" and rng.random() < 0.5:  # one side of the face in shadow
+        side = at(rng.choice([-1, 1]), 1)
+        patch = np.array([[1.2, -0.8], [1.2, 1.3], [0, 1.3], [rng.uniform(0.2, 0.5), 0.7], [rng.uniform(0.5, 0.9), 0]])
+        painter.veil(head.project(patch * side), shade, rng.uniform(0.3, 0.9), soft, within)
     if style.medium == "soft":  # light and shade melt into each other
         for colour in (shade, darker(mix(style.skin, (255, 170, 150), 0.5), 0.95), mix(style.skin, WHITE, 0.6)):
             patch = oval(rng.normal(0, [0.6, 0.5]), (rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.9)))
@@ -59,7 +59,7 @@ def _markings(painter: Painter, within: Array) -> None:
     soft = rng.choice([0.0, 0.03, 0.08])
     kind = rng.random()
     if kind < 0.35:  # the lower half
-        patch = np.array([[-1.1, 0.3], [-0.5, 0.35], [0, rng.uniform(-0.3, 0.25)], [0.5, 0.35], [1.1, 0.3], [1, 1.5], [-1, 1.5]])
+        patch = mirrored((0, rng.uniform(-0.3, 0.25)), (0.5, 0.35), (1.1, 0.3), (1.0, 1.5))[1:]
         painter.veil(head.project(smooth(patch, closed=True)), second, 1.0, soft, within)
     elif kind < 0.6:  # around the eyes
         for side in (-1, 1):
@@ -93,31 +93,34 @@ def paint_nose(painter: Painter) -> None:
     """Its tip is point 23."""
     head, style, rng = painter.head, painter.style, painter.rng
     tip, lift = head.points[23], head.lifts[23]
-    ink = painter.edge(style.skin)
+    ink = mix(style.skin, painter.edge(style.skin), 1 - rng.uniform(0, 0.6) ** 2)
     if head.kind == "beast" and rng.random() < 0.85:
         colour = pick(rng, (BLACK, (40, 30, 35), (220, 130, 140), (90, 60, 60)))
         wide = rng.uniform(0.05, 0.16)
-        shape = np.array([[-wide, -wide * 0.7], [0, -wide * 0.85], [wide, -wide * 0.7], [wide * 0.3, wide * 0.5], [-wide * 0.3, wide * 0.5]])
+        shape = mirrored((0.0, -wide * 0.85), (wide, -wide * 0.7), (wide * 0.3, wide * 0.5))[1:]
         painter.area(smooth(tip + shape, closed=True), colour, lift)
         if wide > 0.08:
-            painter.area(oval(tip + [-0.02, -wide * 0.55], (wide * 0.3, wide * 0.15), 10), mix(colour, WHITE, 0.6), lift, line=0)
-        painter.stroke(head.project(np.array([tip + [0, wide * 0.5], head.points[25]]), lift), ink)
+            gloss = oval(tip + at(-0.02, -wide * 0.55), (wide * 0.3, wide * 0.15), 10)
+            painter.area(gloss, mix(colour, WHITE, 0.6), lift, line=0)
+        painter.stroke(head.project(np.array([tip + at(0, wide * 0.5), head.points[25]]), lift), ink)
         return
     kind = rng.random()
     if kind < 0.35:  # a dot
-        painter.area(oval(tip, (rng.uniform(0.012, 0.03),) * 2, 10), ink, lift, line=0)
+        size = rng.uniform(0.012, 0.03)
+        painter.area(oval(tip, (size, size), 10), ink, lift, line=0)
     elif kind < 0.6:  # a short line that ends in the tip
         bend = rng.uniform(-0.05, 0.05)
-        painter.ribbon(smooth(np.array([tip + [bend, -rng.uniform(0.05, 0.16)], tip])), np.array([0.005, 0.03]), ink, lift)
+        curve = np.array([tip + at(bend, -rng.uniform(0.05, 0.16)), tip])
+        painter.ribbon(smooth(curve), np.array([0.005, 0.03]), ink, lift)
     elif kind < 0.8:  # its shadow
         shape = np.array([[-0.03, -0.03], [0.03, -0.03], [0.0, 0.05]]) * rng.uniform(0.7, 1.8)
         painter.area(tip + shape, darker(style.skin, 0.7), lift, line=0, opacity=rng.uniform(0.5, 1), soft=0.01)
-    else:  # the wings below, the tip above
+    else:  # its round underside
         wide = rng.uniform(0.03, 0.09)
-        curve = smooth(tip + np.array([[-wide, 0.02], [0, 0.045], [wide, 0.02]]))
+        curve = smooth(tip + np.array([[-wide, -0.03], [0, 0], [wide, -0.03]]))
         painter.ribbon(curve, np.array([0.005, 0.025, 0.005]), ink, lift)
     if rng.random() < 0.2:
-        painter.area(oval(tip - [0, 0.04], (0.02, 0.025), 10), WHITE, lift, line=0, opacity=0.7)
+        painter.area(oval(tip - at(0, 0.04), (0.02, 0.025), 10), WHITE, lift, line=0, opacity=0.7)
 
 
 def paint_mouth(painter: Painter) -> None:
@@ -129,13 +132,13 @@ def paint_mouth(painter: Painter) -> None:
     if head.mouth == "cat":
         middle = (left + upper) / 2, (right + upper) / 2
         down = rng.uniform(0.04, 0.09)
-        curve = smooth(np.array([left, middle[0] + [0, down], upper, middle[1] + [0, down], right]))
+        curve = smooth(np.array([left, middle[0] + at(0, down), upper, middle[1] + at(0, down), right]))
         painter.ribbon(curve, np.full(2, style.width * 1.2), ink, lift)
     elif head.mouth == "line":
         curve = smooth(np.array([left, (upper + lower) / 2, right]), steps=8)
         painter.ribbon(curve, style.width * np.array([0.5, 1.4, 1.4, 0.5]), ink, lift)
         if rng.random() < 0.15:  # a lower lip
-            painter.stroke(head.project(lower + [[-0.05, 0.06], [0.05, 0.06]], lift), ink, 0.5)
+            painter.stroke(head.project(lower + np.array([[-0.05, 0.06], [0.05, 0.06]]), lift), ink, 0.5)
     else:
         _open_mouth(painter, ink)
 
@@ -151,20 +154,21 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
     inside = hsv(rng.normal(0.98, 0.02), rng.uniform(0.35, 0.8), rng.uniform(0.35, 0.95))
     if painter.style.medium == "line":
         inside = pick(rng, (WHITE, BLACK, (120, 120, 120)))
-    painter.area(lips, inside, lift)
+    painter.area(lips, inside, lift, line=0)
     within, gap = head.project(lips, lift), lower[1] - upper[1]
     if rng.random() < 0.6:  # tongue
-        tongue = oval(lower * [1, 1] + [0, 0.0], ((right[0] - left[0]) * 0.3, gap * rng.uniform(0.2, 0.5)))
+        tongue = oval(lower, ((right[0] - left[0]) * 0.3, gap * rng.uniform(0.2, 0.5)))
         painter.veil(head.project(tongue, lift), mix(inside, (255, 150, 150), 0.6), 1.0, 0, within)
     kind = rng.random()
     if kind < 0.35:  # teeth
-        teeth = np.concatenate([top, top[::-1] + [0, gap * rng.uniform(0.2, 0.35)]])
+        teeth = np.concatenate([top, top[::-1] + at(0, gap * rng.uniform(0.2, 0.35))])
         painter.veil(head.project(teeth, lift), WHITE, 1.0, 0, within)
     elif kind < 0.5:  # a fang
-        root = upper + [(right[0] - left[0]) * rng.choice([-0.25, 0.25]), 0]
+        root = upper + at((right[0] - left[0]) * rng.choice([-0.25, 0.25]), 0)
         fang = root + np.array([[-0.04, -0.01], [0.04, -0.01], [0, 0.08]])
         painter.area(fang, WHITE, lift, line=0.5)
-    painter.stroke(within, ink, 1.0, closed=True)
+    bare = painter.style.medium == "soft" and rng.random() < 0.4  # painted: a line above only
+    painter.stroke(head.project(top, lift) if bare else within, ink, 1.0, closed=not bare)
 
 
 def paint_brows(painter: Painter, opacity: float) -> None:
@@ -191,6 +195,8 @@ def paint_eyes(painter: Painter) -> None:
         "light": rng.random() < 0.9,
         "lower": rng.uniform(0, 0.035),
         "crease": rng.random() < 0.5,
+        "wrap": int(rng.integers(2, 9)),  # how far the upper lashes go around the outer corner
+        "spikes": max(0, int(rng.integers(-3, 4))),
         "side": rng.choice([-1, 1]),
         "sclera": mix(WHITE, (200, 205, 225), rng.uniform(0, 0.7)),
         "ink": mix(painter.style.line, painter.style.iris[0], rng.uniform(0, 0.5)),
@@ -211,7 +217,7 @@ def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
     opening = np.concatenate([upper, lower[::-1][1:-1]])
     within = head.project(opening)
     high, wide = shape[4, 1] - shape[1, 1], abs(shape[2, 0] - shape[0, 0])
-    dark, light = style.iris
+    dark = style.iris[0]
     if look["simple"]:
         fill(painter.image, within, dark)
     else:
@@ -219,7 +225,7 @@ def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
         centre = np.array([(shape[1, 0] + shape[4, 0]) / 2, (shape[1, 1] + shape[4, 1]) / 2]) + look["gaze"] * [1, high]
         radii = (min(wide * look["iris"][0], high * 1.05) / 2, high * look["iris"][1] / 2)
         _iris(painter, centre, radii, within, look["pupil"])
-        shadow = np.concatenate([upper, upper[::-1] + [0, high * rng.uniform(0.12, 0.3)]])
+        shadow = np.concatenate([upper, upper[::-1] + at(0, high * rng.uniform(0.12, 0.3))])
         painter.veil(head.project(shadow), mix(dark, BLACK, 0.5), 0.45 if style.medium != "line" else 0.15, 0, within)
     if look["light"]:
         middle = (shape[1] + shape[4]) / 2
@@ -227,12 +233,18 @@ def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
             spot = oval(middle + np.array(shift) * [wide, high], (size * wide * 0.8, size * high))
             painter.veil(head.project(spot), WHITE, 0.95, 0, within)
     out = np.sign(shape[0, 0]) * look["wing"]
-    lash = np.concatenate([[shape[0] + [out, -abs(out) * 0.4]] if look["wing"] > 0.03 else [shape[0]], upper[1:]])
+    lash = np.concatenate([[shape[0] + at(out, -abs(out) * 0.4)] if look["wing"] > 0.03 else [shape[0]], upper[1:]])
     drop = np.array([0, look["lash"] * 0.2])
     painter.ribbon(lash + drop, look["lash"] * np.array([0.15, 1, 1.1, 0.8, 0.35]), look["ink"])
     painter.ribbon(lower[5:-5], look["lower"] * np.array([0.2, 1, 0.2]), look["ink"])
+    painter.ribbon(lower[: look["wrap"]], look["lash"] * np.array([0.8, 0.4, 0.0]), look["ink"])
+    for spike in upper[1 : 1 + look["spikes"]]:
+        tip = spike + at(np.sign(shape[0, 0]) * 0.09, -0.05)
+        painter.ribbon(
+            np.array([spike, (spike + tip) / 2 + at(0, 0.01), tip]), np.array([0.04, 0.02, 0.0]), look["ink"]
+        )
     if look["crease"]:
-        crease = (upper - shape[1]) * [0.9, 0.7] + shape[1] - [0, 0.05 + look["lash"] * 0.6]
+        crease = (upper - shape[1]) * [0.9, 0.7] + shape[1] - at(0, 0.05 + look["lash"] * 0.6)
         painter.stroke(head.project(crease[2:-2]), painter.edge(style.skin), 0.6)
 
 
@@ -242,7 +254,9 @@ def _iris(painter: Painter, centre: Array, radii: tuple[float, float], within: A
     wide, high = radii
     painter.veil(project(oval(centre, radii)), dark, 1.0, 0, within)
     for step in np.linspace(0, 1, 4):
-        ring = oval(centre + [0, high * (0.08 + 0.3 * step)], (wide * (0.9 - 0.25 * step), high * (0.85 - 0.42 * step)))
+        ring = oval(
+            centre + at(0, high * (0.08 + 0.3 * step)), (wide * (0.9 - 0.25 * step), high * (0.85 - 0.42 * step))
+        )
         painter.veil(project(ring), mix(dark, light, 0.35 + 0.65 * step), 1.0, 0, within)
     black = mix(dark, BLACK, 0.6)
     if pupil == "round":
@@ -251,6 +265,3 @@ def _iris(painter: Painter, centre: Array, radii: tuple[float, float], within: A
         painter.veil(project(oval(centre, (wide * 0.14, high * 0.7))), black, 0.95, 0, within)
     elif pupil == "ring":
         painter.stroke(project(oval(centre, (wide * 0.45, high * 0.4))), black, 0.8, closed=True)
-
-
-__all__ = ["MIRROR", "face_outline", "paint_brows", "paint_eyes", "paint_mouth", "paint_nose", "paint_skin"]

@@ -1,4 +1,4 @@
-"""The head of a drawn character: its 28 points and its outline on a curved face, and the pose that brings them to the image.
+"""The head of a drawn character: its 28 points and its outline on a curved face, and the pose that shows them.
 
 The face's own plane has its origin between the eyes, x to the image's right, y downwards, and the distance between the
 middles of the eyes as its unit. Every point of it lies at some depth (``Head.project``), so that a turned head has its
@@ -72,11 +72,24 @@ class Head:
         return self.project(self.points, self.lifts)
 
 
+def at(x: float, y: float) -> Array:
+    """A place or a step ``(x, y)``."""
+    return np.array([x, y])
+
+
+def mirrored(*right: tuple[float, float]) -> Array:
+    """A shape and its mirror image: the places of its right half in turn, then those of its left half back."""
+    half = np.array(right)
+    return np.concatenate([half, (half * MIRROR)[::-1]])
+
+
 def smooth(points: Array, *, closed: bool = False, steps: int = 6) -> Array:
     """A curve through all the points (Catmull-Rom), ``steps`` pieces between two of them."""
     points = np.asarray(points, np.float64)
-    around = np.concatenate([points[-1:], points, points[:2]]) if closed else np.concatenate(
-        [2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]]
+    around = (
+        np.concatenate([points[-1:], points, points[:2]])
+        if closed
+        else np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     )
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     a, b, c, d = (around[i : len(around) - 3 + i, None] for i in range(4))
@@ -86,7 +99,7 @@ def smooth(points: Array, *, closed: bool = False, steps: int = 6) -> Array:
 
 
 def draw_head(rng: Generator, unit: float, place: Array, *, plain: bool) -> Head:
-    """A random head whose eyes are ``unit`` pixels apart around ``place``; ``plain``: upright, from the front, open eyes."""
+    """A random head whose eyes are ``unit`` pixels apart around ``place``; ``plain``: upright, looking ahead."""
     kind: Kind = "beast" if not plain and rng.random() < 0.3 else "human"
     muzzle = rng.uniform(0.05, 0.4) if kind == "beast" and rng.random() < 0.7 else 0.0
     calm = 0.4 if plain else 1.0
@@ -115,7 +128,7 @@ def draw_head(rng: Generator, unit: float, place: Array, *, plain: bool) -> Head
 def _contour(rng: Generator, points: Array, long: float, calm: float, *, beast: bool) -> Array:
     """The face's outline; sets points 0 to 4 on it."""
     wide, chin = rng.normal(0.9, 0.05 * calm), 0.97 * long * rng.normal(1, 0.04 * calm)
-    jaw = np.array([wide * rng.normal(0.77, 0.05 * calm), chin * 0.55])
+    jaw = np.array([wide * rng.normal(0.75, 0.05 * calm), chin * 0.56])
     if beast:
         jaw[0] = wide * rng.uniform(0.75, 0.98)
     tip = np.array([jaw[0] * rng.uniform(0.36, 0.62), chin * rng.uniform(0.86, 0.93)])
@@ -128,7 +141,7 @@ def _contour(rng: Generator, points: Array, long: float, calm: float, *, beast: 
 def _eyes(rng: Generator, points: Array, calm: float, eyes: tuple[str, str]) -> None:
     """Points 11 to 22."""
     wide = np.clip(rng.normal(0.47, 0.06 * calm), 0.3, 0.62)
-    high = wide * np.clip(rng.normal(0.84, 0.24 * calm), 0.33, 1.5)
+    high = wide * np.clip(rng.normal(0.93, 0.24 * calm), 0.35, 1.5)
     tilt = rng.normal(0.05, 0.1 * calm)  # of the outer corner; positive hangs down
     top, foot = -0.55 * high, 0.45 * high
     narrow = rng.uniform(0.22, 0.4)
@@ -137,9 +150,9 @@ def _eyes(rng: Generator, points: Array, calm: float, eyes: tuple[str, str]) -> 
             [-wide * rng.uniform(0.48, 0.55), top * rng.uniform(0.15, 0.5) + tilt * wide],
             [-rng.uniform(-0.02, 0.08) * wide, top],
             [wide * rng.uniform(0.46, 0.52), top * rng.uniform(0.35, 0.75) - tilt * wide * 0.5],
-            [-wide * narrow * rng.uniform(0.9, 1.1), foot * rng.uniform(0.8, 0.97) + tilt * wide * 0.4],
-            [wide * rng.uniform(-0.02, 0.06), foot],
-            [wide * narrow * rng.uniform(0.9, 1.1), foot * rng.uniform(0.75, 0.92)],
+            [wide * (0.05 - narrow * rng.uniform(0.9, 1.1)), foot * rng.uniform(0.8, 0.97) + tilt * wide * 0.4],
+            [wide * rng.uniform(0.03, 0.12), foot],
+            [wide * (0.05 + narrow * rng.uniform(0.9, 1.1)), foot * rng.uniform(0.75, 0.92)],
         ]
     )
     bend = rng.uniform(0.1, 0.32)
@@ -165,12 +178,12 @@ def _brows(rng: Generator, points: Array, calm: float) -> None:
 def _mouth(rng: Generator, points: Array, long: float, calm: float, *, beast: bool) -> str:
     """Points 23 to 27."""
     nose, level = 0.27 * long * rng.normal(1, 0.12 * calm), 0.565 * long * rng.normal(1, 0.05 * calm)
-    kind = pick(rng, ("line", "line", "open", "open", "cat") if calm == 1 and not beast else ("line", "open", "cat"))
+    kind = pick(rng, ("line", "line", "open", "open", "open", "cat" if beast else "open"))
     half = np.clip(rng.normal(0.19, 0.055 * calm), 0.06, 0.4) * (1.25 if beast else 1)
     smile = rng.normal(0.02, 0.03)
     upper, gap = level + smile * (1 if kind != "cat" else -0.3), 0.0
     if kind == "open":
-        gap = np.clip(abs(rng.normal(0.14, 0.08)), 0.03, 0.32) * long
+        gap = np.clip(abs(rng.normal(0.18, 0.09)), 0.03, 0.4) * long
         upper -= gap * 0.15
     points[23] = 0, nose
     points[24:28] = [[-half, level], [0, upper], [half, level], [0, upper + gap + (0.0 if kind == "cat" else 0.008)]]

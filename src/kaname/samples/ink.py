@@ -1,4 +1,4 @@
-"""How a character is drawn: its colours, its lines, and what paints them over a head, keeping count of what is covered."""
+"""How a character is drawn: its colours, its lines, and what paints them and keeps count of what they cover."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..types import Image
-from .camera import Array, Colour, blend, fill, fixed, pick, whole
+from .camera import Array, Colour, blend, fill, fixed, grey, whole
 from .head import Head
 from .painting import mix
 
@@ -77,10 +77,9 @@ def draw_style(rng: Generator, *, beast: bool, plain: bool) -> Style:
     line = hsv(rng.normal(0.03, 0.08), rng.uniform(0, 0.6), rng.uniform(0, 0.3))
     width, tint = rng.uniform(0.012, 0.045), rng.uniform(0, 0.75)
     if medium == "line":
-        grey = lambda low: (tone := int(rng.uniform(low, 256)), tone, tone)  # noqa: E731
-        skin, second = WHITE if rng.random() < 0.7 else grey(200), grey(120)
-        hair = WHITE if rng.random() < 0.5 else grey(20)
-        dark, light, tint = grey(0), grey(120), rng.uniform(0, 0.2)
+        skin, second = WHITE if rng.random() < 0.7 else grey(rng, 200, 256), grey(rng, 120, 256)
+        hair = WHITE if rng.random() < 0.5 else grey(rng, 20, 256)
+        dark, light, tint = grey(rng, 0, 256), grey(rng, 120, 256), rng.uniform(0, 0.2)
     rough = 0.0 if plain or rng.random() < 0.8 else rng.uniform(0.005, 0.015)
     cloth = hsv(rng.random(), rng.uniform(0, 0.8), rng.uniform(0.15, 1))
     return Style(medium, line, width, tint, rough, skin, hair, second, (dark, light), cloth)
@@ -138,7 +137,9 @@ class Painter:
             width = max(1, round(pixels))
             cv2.polylines(self.image, [fixed(curve + shift)], closed, colour, width, cv2.LINE_AA, 5)
 
-    def ribbon(self, curve: Array, widths: Array, colour: Colour, lift: float | Array = 0.0, opacity: float = 1.0) -> None:
+    def ribbon(
+        self, curve: Array, widths: Array, colour: Colour, lift: float | Array = 0.0, opacity: float = 1.0
+    ) -> None:
         """A line along points of the face whose width changes; ``widths`` in distances between the eyes."""
         path = self.head.project(curve, lift)
         along = np.gradient(path, axis=0)
@@ -159,10 +160,13 @@ class Painter:
         high = np.clip(np.ceil(outline.max(axis=0) + margin), 0, size).astype(int)
         if (high <= low).any():
             return
-        mask = np.zeros((high - low)[::-1], np.uint8)
-        fill(mask, outline - low, 255)
+        sigma = soft * self.head.unit
+        coarse = max(1, int(sigma / 1.5))  # a wide blur needs no fine mask
+        mask = np.zeros(-(-(high - low)[::-1] // coarse), np.uint8)
+        fill(mask, (outline - low) / coarse, 255)
         if soft:
-            mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, soft * self.head.unit))
+            mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, sigma / coarse))
+            mask = cv2.resize(mask, None, fx=coarse, fy=coarse)[: high[1] - low[1], : high[0] - low[0]]
         if within is not None:
             limit = np.zeros_like(mask)
             fill(limit, within - low, 255)
@@ -175,6 +179,3 @@ def oval(centre: Array, radii: tuple[float, float], steps: int = 20) -> Array:
     """An ellipse of the face's plane."""
     turn = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     return np.asarray(centre) + np.column_stack([np.cos(turn) * radii[0], np.sin(turn) * radii[1]])
-
-
-__all__ = ["BLACK", "WHITE", "Painter", "Style", "darker", "draw_style", "hsv", "mix", "oval", "pick"]

@@ -4,8 +4,8 @@
 through (``kaname.samples.head``), and a point is ``hidden`` where hair, a hat or a hand lies over it.
 
 Adding a new look: add a branch with a probability of its own to the room it belongs to (``head``: proportions and pose,
-``features``: what is in the face, ``hair``: what is around it, ``ink``: colours and lines); nothing else changes, but
-every picture of a given seed does, so say so in the change log.
+``features``: what is in the face, ``hair`` and ``attire``: what is around it, ``ink``: colours and lines); nothing else
+changes, but every picture of a given seed does, so say so in the change log.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from ..data.formats.landmarks import ABSENT, HIDDEN, SEEN, Annotation, write_ann
 from ..files import whole_folder
 from ..geometry.grid import PIXELS
 from ..types import Image
+from .attire import paint_body, paint_ears, paint_glasses, paint_hand, paint_hat
 from .background import clouds, paint_background
 from .camera import Array, blend, pick
 from .features import paint_brows, paint_eyes, paint_mouth, paint_nose, paint_skin
-from .hair import paint_back, paint_body, paint_ears, paint_front, paint_glasses, paint_hand, paint_hat
+from .hair import paint_back, paint_front
 from .head import draw_head
-from .ink import WHITE, Painter, draw_style, hsv
+from .ink import Painter, draw_style, hsv
 from .weather import jpeg, noise
 from .writing import SIDE, check_choice, check_ranges, save_jpeg
 
@@ -40,7 +41,7 @@ WIDENING = 1.2  # from the extent of the points to the box that a detector would
 
 @dataclass(frozen=True)
 class Face:
-    """A picture with its truth: ``points`` ``(28, 2)`` continuous, ``visible`` 0 outside the picture, ``hidden`` covered."""
+    """A picture with its truth: ``points`` ``(28, 2)``, whether each is ``visible`` (in the picture) and ``hidden``."""
 
     image: Image
     points: Array
@@ -67,7 +68,7 @@ def render(rng: Generator, size: int = 384, *, variety: str = "rich") -> Face:
     painter = Painter(rng, image, head, style, np.zeros((size, size), np.uint8))
     _paint(painter, plain=plain)
     points = head.landmarks()
-    inside = ((points >= 0) & (points <= size)).all(axis=1)
+    inside = np.all((points >= 0) & (points <= size), axis=1)
     index = np.clip(np.floor(points).astype(int), 0, size - 1)
     hidden = inside & (painter.cover[index[:, 1], index[:, 0]] > 127)
     points[~inside] = np.nan
@@ -84,7 +85,9 @@ def _background(rng: Generator, size: int, *, line: bool, plain: bool) -> Image:
         return image
     if kind < 0.65:  # a gradient
         ramp = np.linspace(0, 1, size, dtype=np.float32)
-        field = ramp[:, None] * rng.uniform(-1, 1) + ramp[None] * rng.uniform(-1, 1) + 0.1 * clouds(rng, (size, size), 3, 2)
+        field = (
+            ramp[:, None] * rng.uniform(-1, 1) + ramp[None] * rng.uniform(-1, 1) + 0.1 * clouds(rng, (size, size), 3, 2)
+        )
         image[:] = hsv(rng.random(), rng.uniform(0, 0.7), rng.uniform(0.3, 1))
         blend(image, hsv(rng.random(), rng.uniform(0, 0.7), rng.uniform(0.3, 1)), np.clip(np.abs(field), 0, 1))
         return image
@@ -158,7 +161,9 @@ def _finish(rng: Generator, image: Image) -> Image:
         paper = hsv(0.1, rng.uniform(0, 0.3) if kind < 0.06 else 0, 1)
         image = (grey[..., None] * (np.array(paper) / 255)).astype(np.uint8)
     if rng.random() < 0.5:
-        image = cv2.LUT(image, np.clip(255 * np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.25)), 0, 255).astype(np.uint8))
+        image = cv2.LUT(
+            image, np.clip(255 * np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.25)), 0, 255).astype(np.uint8)
+        )
     if rng.random() < 0.35:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.6) * size / 384)
     if rng.random() < 0.3:
