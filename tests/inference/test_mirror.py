@@ -122,7 +122,7 @@ def test_a_mirror_that_is_one_cell_off_would_be_seen(shift: float) -> None:
 
 
 def test_the_flip_test_goes_through_the_export(tmp_path: Path) -> None:
-    """The file answers like the model, mirrored pictures included, for any number of boxes and a picture of any size."""
+    """The file answers like the model, mirrored pictures included, for several boxes and pictures of any size."""
     model = model_of(Blobs(), flip=True)
     random = np.random.default_rng(2)
     requests = []

@@ -9,15 +9,8 @@ import torch
 from torch.nn import functional
 
 from contracts.loss import LossContract
-from kaname.losses.heatmap import (
-    LOSSES,
-    RAW_LOSSES,
-    adaptive_wing,
-    bce_with_logits,
-    centernet_focal,
-    masked_mse,
-    raw_mse,
-)
+from kaname.losses.heatmap import LOSSES, bce_with_logits, centernet_focal, masked_mse
+from kaname.losses.raw import RAW_LOSSES, adaptive_wing, raw_mse
 
 
 def example(batch: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

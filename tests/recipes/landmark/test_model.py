@@ -204,7 +204,7 @@ def test_the_documents_line_works_on_the_files_of_a_run(tmp_path: Path) -> None:
     task = Task(
         "landmark", card(config, network)["config"], card_of(RECIPE, config, network), network, step, Noise(), Noise(),
         best_name=RECIPE.best_name,
-        files=lambda row: ["final_model.pth", *([f"checkpoint_epoch_{row['epoch']}.pth"] if row["epoch"] % 2 == 0 else [])],
+        files=lambda row: ["final_model.pth", f"checkpoint_epoch_{row['epoch']}.pth"][: 2 - row["epoch"] % 2],
     )  # fmt: skip
     Run(task, config.train, RunOptions(tmp_path)).fit()
     names = ("best_model.pth", "checkpoint_epoch_2.pth", "final_model.pth")

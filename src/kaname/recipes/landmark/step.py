@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kaname.files import content_hash
 from kaname.geometry.grid import Grid
-from kaname.losses.heatmap import RAW_LOSSES
+from kaname.losses.raw import RAW_LOSSES
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import LandmarkConfig
 from kaname.recipes.landmark.data import Faces
