@@ -37,7 +37,7 @@ LINES: list[tuple[BaseException, TrainSettings | None, str]] = [
     (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), EIGHT, "device"),
     (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), replace(EIGHT, batch_size=1, precision="bf16"),
      "with --batch-size 1; use a smaller input or backbone"),
-    (MemoryError(), replace(EIGHT, batch_size=5, accumulate=3), "lower --batch-size (--batch-size 2), take"),
+    (MemoryError(), replace(EIGHT, batch_size=5, accumulate=3), "lower --batch-size (--batch-size 2), use"),
     (OSError(errno.ENOMEM, "Cannot allocate memory"), EIGHT, "out of memory in main memory"),
     (MemoryError("Caught MemoryError in DataLoader worker process 0.\nOriginal ...\nUnable to allocate 7.28 TiB for"),
      EIGHT, f"out of memory in a loader process, while asking for 7.28 TiB more; {WORKERS}"),
