@@ -231,7 +231,7 @@ def test_a_bare_resume_passes_over_a_damaged_newer_file(
     whole = last.read_bytes()
     (tmp_path / "newer.pt").write_bytes(whole[: len(whole) // 2])
     assert run(tmp_path, make_settings(epochs=3, save_every="1steps"), resume="auto").progress.epoch == 3
-    assert f"passed over: {tmp_path / 'newer.pt'}" in capsys.readouterr().out
+    assert f"skipped: {tmp_path / 'newer.pt'}" in capsys.readouterr().out
 
 
 def test_a_damaged_state_is_never_replaced_by_a_new_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

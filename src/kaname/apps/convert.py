@@ -44,7 +44,7 @@ def convert(
     from kaname.data.formats.coco_sets import joined  # here, so that help answers without NumPy
 
     if source.resolve() == target.resolve():
-        raise InputError("--input and --output are one file", path=target, remedy="choose another --output")
+        raise InputError("--input and --output are the same file", path=target, remedy="choose another --output")
     order = _order(skeleton, source_format, target_format)
     named = {"skeleton": order} if source_format in NUMBERED and order else {}
     samples: list[Sample] = _format(source_format).read(source, images=images, **named)
@@ -110,7 +110,7 @@ def arranged(samples: Sequence[Sample], source: str, target: str) -> tuple[list[
 
 
 def losses(samples: Sequence[Sample], target: str) -> list[str]:
-    """What the target format cannot hold, one line a kind with its count."""
+    """What the target format cannot hold, one line per kind with its count."""
     from kaname.data.formats.faces import DEFAULT_SKELETON
 
     polygons = sum(len(shapes) for sample in samples for shapes in sample.polygons)

@@ -111,7 +111,7 @@ def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError("the card is not JSON", path=path, remedy=FOREIGN) from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise InputError("the card is not kaname's", path=path, remedy=FOREIGN)
+        raise InputError("not a kaname card", path=path, remedy=FOREIGN)
     version = card.get("version")
     if not isinstance(version, int) or version > VERSION:
         reason = f"written by a newer kaname (card version {version}, this one reads {VERSION})"

@@ -15,7 +15,7 @@ from torch.nn import functional
 from kaname.losses.masked import Loss, Maps, Mask, Sums, prepared, sums
 
 PEAK_FLOOR = 0.6
-"""A target below this is no peak: a Gaussian of sigma >= 0.71 cells reaches exp(-1 / (4 sigma^2)) >= 0.6 in the cell
+"""A target below this is not a peak: a Gaussian of sigma >= 0.71 cells reaches exp(-1 / (4 sigma^2)) >= 0.6 in the cell
 that holds its centre, wherever in the cell that is."""
 
 

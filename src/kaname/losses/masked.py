@@ -3,7 +3,7 @@
 - ``targets`` lie in 0..1; where ``mask`` is 0 they may be anything, NaN included.
 - ``mask`` holds a weight >= 0 for each sample, channel or cell (any dimension may be 1); None counts everything.
 - ``loss_sum`` and ``weight`` are scalars (at least float32), whose quotient is the mean loss; the loop adds both up
-  first. A batch that is masked altogether has weight 0.
+  first. A batch that is entirely masked has weight 0.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def evaluate(
     """Score sets of a data folder and print their tables.
 
     Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of the most telling set. Without ``out`` they go
-    to `kaname.reporting.results.results_folder`, so that no call writes over the figures of another set or other data.
+    to `kaname.reporting.results.results_folder`, so that no call overwrites the figures of another set or other data.
 
     Args:
         labelled: the data; default: what the model was trained with, changed by ``words``.

@@ -44,7 +44,7 @@ ParityImages = Annotated[
     ),
 ]
 ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
-Limit = Annotated[int, Parameter(help="At most so many pictures; 0 draws all.")]
+Limit = Annotated[int, Parameter(help="At most this many pictures; 0 draws all.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
@@ -55,7 +55,7 @@ class TrainFlags:
 
     config: Annotated[Path | None, Parameter(help="YAML file with the keys that differ from the defaults.")] = None
     epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
-    batch_size: Annotated[int | None, Parameter(help="Samples a step, over all processes.")] = None
+    batch_size: Annotated[int | None, Parameter(help="Samples per step, over all processes.")] = None
     accumulate: Annotated[int | None, Parameter(help="Batches summed into one optimiser step.")] = None
     lr: Annotated[float | None, Parameter(name=["--lr", "--learning-rate"], help="Peak learning rate.")] = None
     weight_decay: Annotated[float | None, Parameter(help="Weight decay.")] = None
@@ -88,7 +88,7 @@ class TrainFlags:
     backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
     pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
     out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
-    resume: Annotated[str | None, Parameter(help="Go on from CKPT; bare: from the newest in the run's folder.")] = None
+    resume: Annotated[str | None, Parameter(help="Resume from CKPT; bare: from the newest in the run's folder.")] = None
     init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
     print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False

@@ -21,7 +21,7 @@ class Rows:
     def __init__(self, rows: Sequence[Prediction], source: Path) -> None:
         self.source = source
         self.by_name: dict[str, list[Prediction]] = {}
-        for row in rows:  # a row of a box or of a frame speaks of a part: no image has its name
+        for row in rows:  # a row of a box or of a frame is about a part: no image has its name
             self.by_name.setdefault(Path(row_name(row)).name, []).append(row)
 
     def others(self, items: Iterable[Any]) -> list[str]:

@@ -42,7 +42,7 @@ def predict_images(
     """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
 
     Args:
-        boxes: where the boxes of images come from: each is cut out and answered for itself. A network that takes boxes
+        boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
             answers for all of an image, or of a video's frame, at once.
         changes: settings of the answers to use instead of the stored ones.
     """
@@ -105,7 +105,7 @@ def predict_videos(
         follow: what becomes of the rows of a video before they are written (smoothing).
         about: what the file says of that.
         draw: a frame with its answer and those of the ``trail_seconds`` before it; given, a video is written too.
-        rate: frames a second of a folder of frames.
+        rate: frames per second of a folder of frames.
     """
     sources = _videos(sources, rate)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
@@ -199,7 +199,7 @@ def _videos(sources: Sequence[Path], rate: float) -> list[Path]:
     if not chosen:
         raise InputError("nothing to predict", remedy="name videos or folders of frames after the verb")
     if not (math.isfinite(rate) and rate > 0):
-        raise InputError(f"--rate must be positive, got {rate}", remedy="frames a second of the folder")
+        raise InputError(f"--rate must be positive, got {rate}", remedy="frames per second of the folder")
     for path in chosen:
         if not path.exists():
             raise InputError("there is no such file or folder", path=path, remedy="check the path")
@@ -215,7 +215,7 @@ def _places(sources: Sequence[Path], out: Path) -> list[Path]:
     if len(set(names)) < len(names):
         names = ["_".join(path.with_suffix("").absolute().parts[-3:]) for path in sources]
     if len(set(names)) < len(names):
-        raise InputError("several sources have one name", remedy="predict them one by one")
+        raise InputError("several sources have the same name", remedy="predict them one by one")
     return [out / name for name in names]
 
 

@@ -57,7 +57,7 @@ def f1_of_sums(sums: Mapping[str, float]) -> dict[str, float]:
 
 
 def task_fields(config: TracknetConfig, network: Network, windows: Windows, held_out: Windows | None) -> dict[str, Any]:
-    """The task's own fields: what chooses the weights, a backbone that is held at first, how often windows are drawn.
+    """The task's own fields: what chooses the weights, a backbone that is frozen at first, how often windows are drawn.
 
     Raises:
         InputError: no window would ever be drawn.
