@@ -50,7 +50,7 @@ def compare(
         raise InputError(reason, path=files[1], remedy="compare two files of one recipe")
     score = recipe_of(recipes[0]).compare
     if score is None:
-        raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with its own `evaluate`")
+        raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with `evaluate`")
     labelled, changes = data or _data_beside(files[0]), merged(overrides, {}, "compare")
     first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
     content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
