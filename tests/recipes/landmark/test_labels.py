@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.skeleton import swapped_pairs
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.recipes.landmark import labels
-from kaname.recipes.landmark.labels import groups_of, read_faces, seeded_holdout, split_files, swapped_pairs
+from kaname.recipes.landmark.labels import groups_of, read_faces, seeded_holdout, split_files
 from recipes.landmark.drawn_faces import SIZE, SKELETON, add, points
 
 PLACE = {name: number for number, name in enumerate(SKELETON.names)}
@@ -82,33 +81,6 @@ def test_a_flip_pair_the_wrong_way_round(tmp_path: Path, pair: tuple[str, str]) 
     assert reason == f"a.json: {pair[0]} lies to the right of {pair[1]}: a flip pair the wrong way round"
 
 
-@pytest.mark.parametrize("degrees", [-80, -45, 30, 60, 85])
-def test_tilted_heads(degrees: float) -> None:
-    """Pairs of a tilted head agree with each other; one that is swapped does not."""
-    angle = np.deg2rad(degrees)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    xy = (points() - 64) @ turn.T
-    assert swapped_pairs(xy, SKELETON) == []
-    xy[[11, 19]] = xy[[19, 11]]
-    assert swapped_pairs(xy, SKELETON) == [("left_eye_upper_outer", "right_eye_upper_outer")]
-
-
-def test_a_face_that_is_mirrored_as_a_whole() -> None:
-    """Left is left in the image; who takes it for the character's left has every pair wrong."""
-    assert len(swapped_pairs(points()[SKELETON.permutation], SKELETON)) == 12
-    xy = points()
-    xy[:14] = np.nan
-    assert swapped_pairs(xy, SKELETON) == [], "pairs of which one point is absent say nothing"
-
-
-def test_pairs_that_a_skeleton_writes_the_other_way() -> None:
-    ears = Skeleton.from_dict(
-        {"name": "e", "groups": {"e": {"points": ["right_ear", "left_ear"]}}, "mirrored": {"right_ear": "left_ear"}}
-    )
-    assert swapped_pairs(np.array([[9.0, 0.0], [1.0, 0.0]]), ears) == []
-    assert swapped_pairs(np.array([[1.0, 0.0], [9.0, 0.0]]), ears) == [("left_ear", "right_ear")]
-
-
 def test_real_faces_have_no_problem(shared_data: Path) -> None:
     folder = shared_data / "landmark" / "anime"
     if not folder.is_dir():
@@ -166,30 +138,6 @@ def test_what_belongs_together(tmp_path: Path) -> None:
     others = [["work_p0.json", "work_p1.json", "work_p2.json"], ["x.json", "y.json"]]
     assert grouped(tmp_path) == sorted([one_image, ["copy.json", "image1.json"], *others])
     assert grouped(tmp_path, compare=False) == sorted([one_image, *others])
-
-
-def sidecar(folder: Path, image: str, **fields: object) -> None:
-    content = {"source": "safebooru", "url": "u", **fields}
-    (folder / "images" / f"{image}.json").write_text(json.dumps(content))
-
-
-def test_series_of_the_sidecars(tmp_path: Path) -> None:
-    """One parent; or one artist's posts whose numbers are neighbours, one by one."""
-    posts = {
-        "a": (100, "kei"),
-        "b": (103, "kei"),
-        "c": (111, "kei"),
-        "d": (140, "kei"),
-        "e": (104, "rin"),
-        "f": (105, ""),
-    }
-    for name, (number, artist) in posts.items():
-        add(tmp_path, f"{name}.png")
-        sidecar(tmp_path, f"{name}.png", id=number, artist=artist)
-    for name in "gh":
-        add(tmp_path, f"{name}.png")
-        sidecar(tmp_path, f"{name}.png", id=900 + 50 * ord(name), parent_id=12)
-    assert grouped(tmp_path) == [["a.json", "b.json", "c.json"], ["g.json", "h.json"]]
 
 
 def test_held_out_faces(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from cyclopts import Parameter
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.landmarks import images_below
 from kaname.data.parts import counts_of, deal
+from kaname.data.sidecars import series_of, tags_of
 from kaname.data.split import alike, prints
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.pipeline.flags import OUT_NAMES, report_problems
-from kaname.recipes.landmark.labels import PARTS, Face, Faces, groups_of, read_faces, series_of, tags_of
+from kaname.recipes.landmark.labels import PARTS, Face, Faces, groups_of, read_faces
 
 Noted = TypeVar("Noted")
 IMAGES, ANNOTATIONS, DATASETS = "data/raw", "data/annotated", "data/datasets"
