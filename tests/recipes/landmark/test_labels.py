@@ -46,8 +46,8 @@ def test_points_outside_the_image(tmp_path: Path) -> None:
         xy[PLACE["nose"]] = place
         add(tmp_path, f"{name}.png", points=xy)
     assert reasons(tmp_path) == [
-        "b.json: landmark 23 (nose) at (128, 50) lies outside the image of 128 x 96",
-        "d.json: landmark 23 (nose) at (-0.75, 50) lies outside the image of 128 x 96",
+        "b.json: nose (23) at (128, 50) lies outside the image of 128 x 96",
+        "d.json: nose (23) at (-0.75, 50) lies outside the image of 128 x 96",
     ]
     assert [face.name for face in read(tmp_path).faces] == ["a.json", "c.json"]
 
@@ -57,7 +57,7 @@ def test_finished_without_all_points(tmp_path: Path) -> None:
     xy[PLACE["chin"]], visible[PLACE["chin"]] = np.nan, -1
     add(tmp_path, "a.png", points=xy, visible=visible)
     add(tmp_path, "b.png", points=xy, visible=visible, finished=False)
-    assert reasons(tmp_path) == ["a.json: finished without all points: 1 not placed, the first is landmark 2 (chin)"]
+    assert reasons(tmp_path) == ["a.json: finished without all points: 1 not placed, the first is chin (2)"]
     found = read(tmp_path)
     assert found.faces == [] and found.unfinished == ["b.json"]
     with pytest.raises(InputError, match="finished without all points"):

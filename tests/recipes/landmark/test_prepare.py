@@ -57,7 +57,7 @@ def test_check_reports_every_problem_and_still_tells(tmp_path: Path, capsys: pyt
     lines = errors.splitlines()
     assert len(lines) == 5 and all(line.startswith("error: ") for line in lines)
     for words in (
-        "(nose) at (500, 1) lies outside",
+        "nose (23) at (500, 1) lies outside",
         "wrong way round",
         "'gone.png' is missing",
         "cut.json:1",

@@ -202,12 +202,12 @@ def _wrong_points(file: Path, one: Located, skeleton: Skeleton | None) -> Iterat
     named = skeleton is not None and len(xy) == len(skeleton.names)
 
     def called(number: int) -> str:
-        return f"landmark {number} ({skeleton.names[number]})" if skeleton and named else f"landmark {number}"
+        return f"{skeleton.names[number]} ({number})" if skeleton and named else f"point {number}"
 
     for number in np.flatnonzero(((xy < 0) | (xy > (width, height))).any(axis=1)).tolist():
         x, y = annotation.points[number]
         reason = f"{called(number)} at ({x:g}, {y:g}) lies outside the image of {width} x {height}"
-        yield InputError(reason, path=file, row=f"landmark {number}", remedy="move it inside, or mark it absent")
+        yield InputError(reason, path=file, row="landmarks", remedy="move it inside, or mark it absent")
     if not annotation.finished:
         return
     missing = np.flatnonzero(annotation.visible == UNPLACED).tolist()
