@@ -133,6 +133,10 @@ def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert found.skeleton == "ears" and found.points.tolist() == [[0, 0], [1, 1], [2, 2]] and found.box is None
     with pytest.raises(InputError, match="3 points, but the skeleton 'anime-face-28' has 28"):
         convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton="anime-face-28")
+    write_image(tmp_path / "b.png", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "b.pts").write_text("version: 1\nn_points: 1\n{\n1 1\n}\n")
+    with pytest.raises(InputError, match="images of 1 and of 3 points without names; convert each kind on its own"):
+        convert(**{**ways, "source": tmp_path}, target_format="coco", target=tmp_path / "coco.json")
     with pytest.raises(InputError, match="--skeleton says nothing"):
         convert(source_format="coco", source=tmp_path / "coco.json", target_format="labelstudio",
                 target=tmp_path / "x.json", skeleton="anime-face-28")  # fmt: skip

@@ -51,9 +51,8 @@ def convert(
     if source_format == "coco" and target_format != "coco":
         samples = joined(samples)
     samples, lines = finished(samples) if target_format != "landmarks" else (samples, [])
-    names = dict.fromkeys(name for sample in samples for name in sample.points)
-    if source_format in NUMBERED and names and all(name.isdecimal() for name in names):
-        lines.append(f"points are called by their numbers, 0 to {len(names) - 1}; --skeleton names them")
+    if source_format in NUMBERED:
+        lines += numbers(samples, source)
     lines += [f"lost: {line}" for line in losses(samples, target_format)]
     samples, told = arranged(samples, source_format, target_format)
     for line in [*lines, *told]:
@@ -80,6 +79,19 @@ def finished(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
         if rows:
             kept.append(_rows(sample, rows))
     return kept, [f"left out: {left} unfinished faces"] if left else []
+
+
+def numbers(samples: Sequence[Sample], source: Path) -> list[str]:
+    """What there is to say of points that are called by numbers.
+
+    Raises:
+        InputError: images with more of them than others: one order would not fit all.
+    """
+    counts = {len(sample.points) for sample in samples if sample.points and all(map(str.isdecimal, sample.points))}
+    if len(counts) > 1:
+        reason = f"images of {' and of '.join(map(str, sorted(counts)))} points without names"
+        raise InputError(reason, path=source, remedy="convert each kind on its own")
+    return [f"points are called by their numbers, 0 to {max(counts) - 1}; --skeleton names them"] if counts else []
 
 
 def arranged(samples: Sequence[Sample], source: str, target: str) -> tuple[list[Sample], list[str]]:

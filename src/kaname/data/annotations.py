@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.formats import landmarks
 from kaname.data.formats.faces import rows_of
-from kaname.data.formats.files import read_json, read_text
+from kaname.data.formats.files import read_text
 from kaname.data.formats.landmarks import UNPLACED, Located
-from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.skeleton import Skeleton, swapped_pairs
 from kaname.data.parts import deal, together
+from kaname.data.sidecars import series_of
 from kaname.data.split import alike, prints
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.types import FloatArray, Size
 
 PARTS = ("train", "val", "test")
-SERIES_KEYS = ("series", "parent", "parent_id", "pool")
-NEIGHBOURS = 10  # post ids of one artist that lie no further apart are one series
-_PAGE = re.compile(r"^(.+?)[_-]p\d+$")  # the pages of one work
 
 
 @dataclass(frozen=True)
@@ -114,23 +109,6 @@ def read_faces(
     return Faces(sound, unfinished, wrong)
 
 
-def swapped_pairs(points: FloatArray, skeleton: Skeleton) -> list[tuple[str, str]]:
-    """The flip pairs whose points lie the wrong way round: what is called left lies on the right.
-
-    The pairs of a face agree on where its right is, also where the head is tilted; a pair that points against the
-    others is swapped, and where the others point to the left of the image, all are. ``points`` is ``(N, 2)``.
-    """
-    place = {name: number for number, name in enumerate(skeleton.names)}
-    given = [_left_first(pair) for pair in skeleton.mirrored]
-    pairs = [pair for pair in given if np.isfinite(points[[place[name] for name in pair]]).all()]
-    if not pairs:
-        return []
-    ways = np.array([points[place[right]] - points[place[left]] for left, right in pairs])
-    mean = ways.mean(axis=0)
-    against = ways @ mean < 0 if mean[0] >= 0 else ways[:, 0] < 0
-    return [pair for pair, wrong in zip(pairs, against, strict=True) if wrong]
-
-
 def split_files(folder: Path) -> dict[str, list[str]]:
     """The annotation files that ``train.txt``, ``val.txt`` and ``test.txt`` of a folder list; those that are there.
 
@@ -184,39 +162,6 @@ def groups_of(faces: Sequence[Face], *, compare: bool = True) -> list[list[int]]
     return [sorted(one for image in group for one in members[image]) for group in together(len(images), links, keys)]
 
 
-def series_of(images: Sequence[Path]) -> list[list[tuple[Any, ...]]]:
-    """For each image the names of the series that it belongs to, by its name and its sidecar."""
-    keys: list[list[tuple[Any, ...]]] = [[] for _ in images]
-    posts: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for number, image in enumerate(images):
-        if match := _PAGE.match(image.stem):
-            keys[number].append(("pages", str(image.parent), match[1]))
-        sidecar = sidecar_of(image)
-        source = str(sidecar.get("source"))
-        keys[number] += [(key, source, str(sidecar[key])) for key in SERIES_KEYS if sidecar.get(key)]
-        artist, post = sidecar.get("artist"), str(sidecar.get("id"))
-        if artist and post.isdecimal():
-            posts.setdefault((source, str(artist)), []).append((int(post), number))
-    for (source, artist), group in posts.items():
-        first, before = 0, 0
-        for post, number in sorted(group):
-            first = first if post - before <= NEIGHBOURS else post
-            keys[number].append(("posts", source, artist, first))
-            before = post
-    return keys
-
-
-def sidecar_of(image: Path) -> Mapping[str, Any]:
-    """What the crawler wrote beside an image (``a.png.json``); empty where it wrote nothing.
-
-    Raises:
-        InputError: it is not JSON.
-    """
-    path = image.with_name(f"{image.name}.json")
-    content = read_json(path) if path.is_file() else {}
-    return content if landmarks.is_sidecar(content) else {}
-
-
 def seeded_holdout(
     faces: Sequence[Face], fraction: float = 0.2, seed: int = 0, *, compare: bool = True
 ) -> tuple[list[Face], list[Face]]:
@@ -232,18 +177,6 @@ def seeded_holdout(
         raise InputError(reason, remedy="annotate other images, or give --val-annotation-dir")
     train, val = ([faces[number] for number in part] for part in parts)
     return train, val
-
-
-def tags_of(images: Sequence[Path]) -> tuple[Counter[str], int]:
-    """How often the sidecars of images name each tag, and how many images have a sidecar."""
-    counts: Counter[str] = Counter()
-    found = 0
-    for image in images:
-        sidecar = sidecar_of(image)
-        found += bool(sidecar)
-        tags = sidecar.get("tags") or []
-        counts.update(dict.fromkeys(tags.split() if isinstance(tags, str) else map(str, tags), 1))
-    return counts, found
 
 
 def face_of(one: Located) -> Face:
@@ -270,12 +203,12 @@ def _wrong_points(file: Path, one: Located, skeleton: Skeleton | None) -> Iterat
     named = skeleton is not None and len(xy) == len(skeleton.names)
 
     def called(number: int) -> str:
-        return f"landmark {number} ({skeleton.names[number]})" if skeleton and named else f"landmark {number}"
+        return f"{skeleton.names[number]} ({number})" if skeleton and named else f"point {number}"
 
     for number in np.flatnonzero(((xy < 0) | (xy > (width, height))).any(axis=1)).tolist():
         x, y = annotation.points[number]
         reason = f"{called(number)} at ({x:g}, {y:g}) lies outside the image of {width} x {height}"
-        yield InputError(reason, path=file, row=f"landmark {number}", remedy="move it inside, or mark it absent")
+        yield InputError(reason, path=file, row="landmarks", remedy="move it inside, or mark it absent")
     if not annotation.finished:
         return
     missing = np.flatnonzero(annotation.visible == UNPLACED).tolist()
@@ -286,10 +219,3 @@ def _wrong_points(file: Path, one: Located, skeleton: Skeleton | None) -> Iterat
         for left, right in swapped_pairs(xy, skeleton):
             reason = f"{left} lies to the right of {right}: a flip pair the wrong way round"
             yield InputError(reason, path=file, row="landmarks", remedy='exchange them; "left" is left in the image')
-
-
-def _left_first(pair: tuple[str, str]) -> tuple[str, str]:
-    """A flip pair with the left one first: by their names where these say so, else as the skeleton has it."""
-    one, other = pair
-    words = [set(re.split(r"[\W_]+", PurePath(name).name.lower())) for name in pair]
-    return (other, one) if "right" in words[0] and "left" in words[1] else (one, other)

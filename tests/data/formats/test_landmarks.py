@@ -237,7 +237,9 @@ def test_problems_by_file(tmp_path: Path) -> None:
     save(folder / "c.face2.json", image="c.png", skeleton="anime-face-28")
     found = "\n".join(wrong(tmp_path, EARS))
     assert "b.json:image_size: annotated at 31 x 20, but 'b.png' has 30 x 20" in found
-    assert "gone.json:image: the image 'sub/a.png' is missing" in found, "a file of that name elsewhere is another one"
+    assert "gone.json:image: the image 'sub/a.png' is missing; did you mean 'a.png'?" in found, (
+        "another image of the name"
+    )
     assert "other.json: a.json is of the same face of 'a.png'" in found
     assert "c.json:landmarks: 1 landmarks, but 'ears' has 3" in found
     assert "c.face2.json:skeleton: annotated with the skeleton 'anime-face-28', not 'ears'" in found

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaname.data.formats.skeleton import Group, Skeleton, Slot, read, write
+from kaname.data.formats.skeleton import Group, Skeleton, Slot, find, read, swapped_pairs, write
 from kaname.errors import InputError
+from recipes.landmark.drawn_faces import SKELETON, points
 
 SMALL = """name: small
 classes:
@@ -174,3 +175,43 @@ def test_channels_survive_json_that_sorts_its_keys(root: Path) -> None:
     sorted_again["order"][0] = "tail"
     with pytest.raises(InputError, match="order must name each"):
         Skeleton.from_dict(sorted_again)
+
+
+@pytest.mark.parametrize("degrees", [-80, -45, 30, 60, 85])
+def test_tilted_heads(degrees: float) -> None:
+    """Pairs of a tilted head agree with each other; one that is swapped does not."""
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    xy = (points() - 64) @ turn.T
+    assert swapped_pairs(xy, SKELETON) == []
+    xy[[11, 19]] = xy[[19, 11]]
+    assert swapped_pairs(xy, SKELETON) == [("left_eye_upper_outer", "right_eye_upper_outer")]
+
+
+def test_a_face_that_is_mirrored_as_a_whole() -> None:
+    """Left is left in the image; who takes it for the character's left has every pair wrong."""
+    assert len(swapped_pairs(points()[SKELETON.permutation], SKELETON)) == 12
+    xy = points()
+    xy[:14] = np.nan
+    assert swapped_pairs(xy, SKELETON) == [], "pairs of which one point is absent say nothing"
+
+
+def test_pairs_that_a_skeleton_writes_the_other_way() -> None:
+    ears = Skeleton.from_dict(
+        {"name": "e", "groups": {"e": {"points": ["right_ear", "left_ear"]}}, "mirrored": {"right_ear": "left_ear"}}
+    )
+    assert swapped_pairs(np.array([[9.0, 0.0], [1.0, 0.0]]), ears) == []
+    assert swapped_pairs(np.array([[1.0, 0.0], [9.0, 0.0]]), ears) == [("left_ear", "right_ear")]
+
+
+def test_a_skeleton_is_found_by_name_or_file(tmp_path: Path) -> None:
+    """A file that changed is read again."""
+    assert find("anime-face-28").names[23] == "nose"
+    path = tmp_path / "mine.yaml"
+    for point in ("a", "b2"):
+        path.write_text(f"name: mine\ngroups: {{g: {{points: [{point}]}}}}\n")
+        assert find(str(path)).names == (point,)
+    with pytest.raises(InputError, match="did you mean anime-face-28"):
+        find("anime-face")
+    with pytest.raises(InputError, match="cannot be read"):
+        find(str(tmp_path / "none.yaml"))

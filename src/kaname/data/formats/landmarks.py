@@ -151,20 +151,20 @@ def walk(
     for one in found.values():
         if isinstance(one, Annotation):
             counts[one.image] = counts.get(one.image, 0) + 1
-    owners: dict[tuple[str, int], str] = {}
+    owners: dict[tuple[Path, int], str] = {}
     for name, one in sorted(chosen.items(), key=_by_image):
         if isinstance(one, InputError):
             yield one
             continue
         file = place / name
         yield from _wrong(file, one, skeleton, counts[one.image])
-        owner = owners.setdefault((one.image, face_of(name)), name)
+        image = Path(one.image) if folder is None else folder.find(one.image)
+        owner = owners.setdefault((image or Path(one.image), face_of(name)), name)
         if owner != name:
             remedy = "keep one of them; further faces of an image are called NAME.face2.json, NAME.face3.json, ..."
             yield InputError(f"{owner} is of the same face of {one.image!r}", path=file, remedy=remedy)
-        image = Path(one.image) if folder is None else folder.find(one.image)
         if image is None:
-            remedy = f"it is not in {folder.path if folder else ''}"
+            remedy = "" if folder is None else folder.remedy(one.image)
             yield InputError(f"the image {one.image!r} is missing", path=file, row="image", remedy=remedy)
             continue
         if folder is not None and (fault := _other_size(file, one, image)):

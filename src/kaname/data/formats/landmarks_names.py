@@ -65,17 +65,30 @@ class ImageFolder:
         if not path.is_dir():
             raise InputError("the folder of images does not exist", path=path, remedy="check the path")
         self.path = path
-        self._composed: dict[str, str] | None = None
+        self._names: dict[str, str] | None = None
 
     def find(self, image: str) -> Path | None:
         """The file of a relative path; None if there is none."""
         with contextlib.suppress(OSError, ValueError):  # a name that is too long for the disk
             if (self.path / image).is_file():
                 return self.path / image
-        if self._composed is None:
-            self._composed = {unicodedata.normalize("NFC", one): one for one in images_below(self.path)}
-        found = self._composed.get(unicodedata.normalize("NFC", image))
+        found = self._known().get(_composed(image))
         return None if found is None else self.path / found
+
+    def remedy(self, image: str) -> str:
+        """What to do about an image that was not found: images of its name in other folders are named."""
+        name = _composed(PurePosixPath(image).name)
+        others = [one for key, one in self._known().items() if PurePosixPath(key).name == name]
+        return f"did you mean {' or '.join(map(repr, others[:3]))}?" if others else f"it is not in {self.path}"
+
+    def _known(self) -> dict[str, str]:
+        if self._names is None:
+            self._names = {_composed(one): one for one in images_below(self.path)}
+        return self._names
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
 
 
 def face_of(name: str) -> int:
@@ -146,7 +159,7 @@ def _called(image: str, level: int) -> str:
     path = PurePosixPath(image)
     folders = "".join(f"{part}__" for part in path.parent.parts) if level > _STEM else ""
     if level >= _PRINT:
-        return f"{folders}{path.name}.{hashlib.blake2b(image.encode(), digest_size=4).hexdigest()}"
+        return f"{folders}{path.name}.{hashlib.blake2b(image.encode(), digest_size=8).hexdigest()}"
     return f"{folders}{path.name if level == _NAME else path.stem}"
 
 

@@ -245,7 +245,7 @@ def _image(file: Path, place: Path, folder: ImageFolder, stems: Mapping[Path, li
         found = None if ".." in Path(stated).parts or Path(stated).is_absolute() else folder.find(stated)
         if found is None:
             reason = f"its image {stated!r} is missing"
-            raise InputError(reason, path=file, row="image", remedy=f"it is not in {folder.path}")
+            raise InputError(reason, path=file, row="image", remedy=folder.remedy(stated))
         return found
     stem = re.sub(r"\.face\d+$", "", file.stem)
     for where in (file.parent.relative_to(place), Path()):

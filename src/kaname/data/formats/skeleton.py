@@ -21,6 +21,7 @@ called by their own names. The order of the file is the order of the channels.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from kaname.config import find_group, nearest
 from kaname.data.formats.files import is_number, read_text
 from kaname.errors import InputError
 from kaname.files import write_text
+from kaname.types import FloatArray
 from kaname.yaml12 import parse_yaml, write_yaml
 
 Colour = tuple[int, int, int]
@@ -262,6 +264,23 @@ def find(name: str) -> Skeleton:
     return _kept(path, facts.st_mtime_ns, facts.st_size)
 
 
+def swapped_pairs(points: FloatArray, skeleton: Skeleton) -> list[tuple[str, str]]:
+    """The flip pairs whose points lie the wrong way round: what is called left lies on the right.
+
+    The pairs of a face agree on where its right is, also where the head is tilted; a pair that points against the
+    others is swapped, and where the others point to the left of the image, all are. ``points`` is ``(N, 2)``.
+    """
+    place = {name: number for number, name in enumerate(skeleton.names)}
+    given = [_left_first(pair) for pair in skeleton.mirrored]
+    pairs = [pair for pair in given if np.isfinite(points[[place[name] for name in pair]]).all()]
+    if not pairs:
+        return []
+    ways = np.array([points[place[right]] - points[place[left]] for left, right in pairs])
+    mean = ways.mean(axis=0)
+    against = ways @ mean < 0 if mean[0] >= 0 else ways[:, 0] < 0
+    return [pair for pair, wrong in zip(pairs, against, strict=True) if wrong]
+
+
 def write(path: Path, skeleton: Skeleton) -> None:
     """Write the YAML file; under its final name it is whole or not there."""
     write_text(path, write_yaml(skeleton.to_dict()))
@@ -323,3 +342,10 @@ def _colour(text: str, key: str) -> Colour:
 
 def _fault(key: str, reason: str) -> InputError:
     return InputError(reason, row=key or None, remedy=REMEDY)
+
+
+def _left_first(pair: tuple[str, str]) -> tuple[str, str]:
+    """A flip pair with the left one first: by their names where these say so, else as the skeleton has it."""
+    one, other = pair
+    words = [set(re.split(r"[\W_]+", name.lower())) for name in pair]
+    return (other, one) if "right" in words[0] and "left" in words[1] else (one, other)

@@ -10,10 +10,11 @@ from typing import Annotated, TypeVar
 import numpy as np
 from cyclopts import Parameter
 
-from kaname.data.annotations import PARTS, Face, Faces, groups_of, read_faces, series_of, tags_of
+from kaname.data.annotations import PARTS, Face, Faces, groups_of, read_faces
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.landmarks import images_below
 from kaname.data.parts import counts_of, deal
+from kaname.data.sidecars import series_of, tags_of
 from kaname.data.split import alike, prints
 from kaname.errors import InputError
 from kaname.files import write_text
@@ -67,6 +68,9 @@ def split(
     """
     ratios = (train_ratio, val_ratio, test_ratio)
     counts_of(0, ratios)  # a wrong ratio is told before anything is read
+    for part, ratio in zip(PARTS, ratios, strict=True):
+        if ratio == 0:
+            raise InputError(f"{part} would be empty", remedy=f"give --{part}-ratio a share")
     images = image_dir or _images_at_hand(annotation_dir)
     found = read_faces(images, annotation_dir, None)
     report_problems(found.problems)
@@ -107,8 +111,6 @@ def _refuse_empty(parts: Sequence[Sequence[int]], ratios: Sequence[float], faces
     empty = [part for part, members in zip(PARTS, parts, strict=True) if not members]
     if not empty:
         return
-    if 0 in ratios:
-        raise InputError(f"{empty[0]} would be empty", remedy=f"give --{empty[0]}-ratio a share")
     enough = next((count for count in range(faces, 100_000) if all(counts_of(count, ratios))), None)
     need = f"annotate at least {enough} faces" if enough and enough > faces else "annotate other images"
     tied = f" in {groups} groups that stay together" if groups < faces else ""
