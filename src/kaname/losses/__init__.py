@@ -3,6 +3,6 @@
 Every loss returns ``(loss_sum, weight)``, two scalars. The training loop adds both up over accumulation and over
 processes and divides once, so that masked losses give the same gradient whatever the split of the batch.
 
-- ``heatmap.py``: binary cross-entropy, masked mean square, CenterNet's focal loss; of raw heatmaps mean
-  square and adaptive wing.
+- ``heatmap.py``: binary cross-entropy, masked mean square, CenterNet's focal loss.
+- ``raw_heatmap.py``: of heatmaps without a sigmoid: mean square, adaptive wing.
 """

@@ -1,15 +1,14 @@
-"""Losses between predicted heatmap logits, or raw heatmaps, and target heatmaps.
+"""Losses between predicted heatmap logits and target heatmaps.
 
 All have one signature, ``loss(logits, targets, mask=None, **options) -> (loss_sum, weight)``:
 
-- ``logits`` go through a sigmoid in the losses of `LOSSES`; those of `RAW_LOSSES` take the heatmaps as they are.
 
 - ``targets`` lie in 0..1; where ``mask`` is 0 they may be anything, NaN included.
 - ``mask`` holds a weight >= 0 for each sample, channel or cell (any dimension may be 1); None counts everything.
 - ``loss_sum`` and ``weight`` are scalars (at least float32), whose quotient is the mean loss; the loop adds both up
   first. A batch that is masked altogether has weight 0.
 
-Adding a new loss: write the function with this signature here, add it to its dictionary, and two lines to
+Adding a new loss: write the function with this signature here, add it to `LOSSES`, and two lines to
 ``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the function.
 """
 
@@ -37,16 +36,16 @@ def bce_with_logits(logits: Maps, targets: Maps, mask: Mask | None = None, *, po
     Args:
         positive_weight: factor on the ``target * log p`` term (1: plain).
     """
-    logits, targets, mask = _prepare(logits, targets, mask)
+    logits, targets, mask = prepared(logits, targets, mask)
     factor = None if positive_weight == 1.0 else logits.new_tensor(positive_weight)
     cells = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=factor, reduction="none")
-    return _sums(cells, mask)
+    return summed(cells, mask)
 
 
 def masked_mse(logits: Maps, targets: Maps, mask: Mask | None = None) -> Sums:
     """Square of sigmoid(logits) - targets; ``weight`` is the number of cells that count."""
-    logits, targets, mask = _prepare(logits, targets, mask)
-    return _sums((logits.sigmoid() - targets).square(), mask)
+    logits, targets, mask = prepared(logits, targets, mask)
+    return summed((logits.sigmoid() - targets).square(), mask)
 
 
 def centernet_focal(
@@ -71,7 +70,7 @@ def centernet_focal(
         The sum, and the number of peaks, where a map without any counts as one: a batch of empty maps has a mean too.
         A map counts by the greatest weight in its mask.
     """
-    logits, targets, mask = _prepare(logits, targets, mask)
+    logits, targets, mask = prepared(logits, targets, mask)
     if positives is None:
         positives = (targets == _neighbourhood(targets)) & (targets >= PEAK_FLOOR)
     probability, logarithm = logits.sigmoid(), functional.logsigmoid(logits)
@@ -81,48 +80,12 @@ def centernet_focal(
     cells = -torch.where(positives, at_peak, elsewhere)
     peaks = positives.to(cells.dtype).sum(dim=(-2, -1)).clamp(min=1)
     of_map = torch.ones_like(peaks) if mask is None else mask.expand_as(cells).amax(dim=(-2, -1))
-    return _sums(cells, mask)[0], (peaks * of_map).sum()
-
-
-def raw_mse(heatmaps: Maps, targets: Maps, mask: Mask | None = None) -> Sums:
-    """Square of heatmaps - targets, no sigmoid; ``weight`` is the number of cells that count."""
-    heatmaps, targets, mask = _prepare(heatmaps, targets, mask)
-    return _sums((heatmaps - targets).square(), mask)
-
-
-def adaptive_wing(
-    heatmaps: Maps,
-    targets: Maps,
-    mask: Mask | None = None,
-    *,
-    omega: float = 14.0,
-    theta: float = 0.5,
-    epsilon: float = 1.0,
-    alpha: float = 2.1,
-) -> Sums:
-    """Adaptive wing loss (Wang, Bo, Fuxin, ICCV 2019, arXiv 1904.07399, equations 3 and 4), no sigmoid.
-
-    With ``d = |heatmap - target|`` and ``p = alpha - target`` a cell adds ``omega log(1 + (d / epsilon)^p)`` where
-    ``d < theta``, elsewhere the straight line that goes on with the same value and slope. Near a peak (p about 1) small
-    errors pull hard, on the background (p about 2) they hardly do.
-
-    Args:
-        alpha: greater than 2, so that the slope is 0 at ``d`` 0 whatever the target.
-    """
-    heatmaps, targets, mask = _prepare(heatmaps, targets, mask)
-    distance, power = (heatmaps - targets).abs(), alpha - targets
-    at_theta = (theta / epsilon) ** power
-    slope = omega * power * at_theta / (theta * (1 + at_theta))
-    # Beyond theta only the line counts; there the curve must not overflow either, for NaN * 0 is NaN.
-    curve = omega * torch.log1p((distance.clamp(max=theta) / epsilon) ** power)
-    line = omega * torch.log1p(at_theta) + slope * (distance - theta)
-    return _sums(torch.where(distance < theta, curve, line), mask)
+    return summed(cells, mask)[0], (peaks * of_map).sum()
 
 
 HeatmapLoss = Callable[..., Sums]
 
 LOSSES: dict[str, HeatmapLoss] = {"bce": bce_with_logits, "mse": masked_mse, "focal": centernet_focal}
-RAW_LOSSES: dict[str, HeatmapLoss] = {"mse": raw_mse, "adaptive_wing": adaptive_wing}
 
 
 def _neighbourhood(values: Maps) -> Maps:
@@ -136,7 +99,8 @@ def _neighbourhood(values: Maps) -> Maps:
     return values
 
 
-def _prepare(logits: Maps, targets: Maps, mask: Mask | None) -> tuple[Maps, Maps, Mask | None]:
+def prepared(logits: Maps, targets: Maps, mask: Mask | None) -> tuple[Maps, Maps, Mask | None]:
+    """All three at least float32, the mask with the maps' dimensions, and no NaN where it is 0."""
     # Millions of cells are added up: never in half precision.
     dtype = torch.promote_types(logits.dtype, torch.float32)
     logits, targets = logits.to(dtype), targets.to(dtype)
@@ -147,7 +111,8 @@ def _prepare(logits: Maps, targets: Maps, mask: Mask | None) -> tuple[Maps, Maps
     return logits, targets, mask
 
 
-def _sums(cells: Maps, mask: Mask | None) -> Sums:
+def summed(cells: Maps, mask: Mask | None) -> Sums:
+    """The sum over cells that count, and how much they count."""
     if mask is None:
         return cells.sum(), cells.new_tensor(cells.numel())
     return (cells * mask).sum(), mask.expand_as(cells).sum()
