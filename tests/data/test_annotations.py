@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaname.data import annotations
 from kaname.data.annotations import groups_of, read_faces, seeded_holdout, split_files
 from kaname.data.formats.skeleton import swapped_pairs
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
-from kaname.recipes.landmark import labels
 from recipes.landmark.drawn_faces import SIZE, SKELETON, add, points
 
 PLACE = {name: number for number, name in enumerate(SKELETON.names)}
 
 
-def read(folder: Path, names: list[str] | None = None) -> labels.Faces:
+def read(folder: Path, names: list[str] | None = None) -> annotations.Faces:
     return read_faces(folder / "images", folder / "annotated", SKELETON, names)
 
 

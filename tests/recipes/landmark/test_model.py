@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,10 +202,13 @@ def test_the_documents_line_works_on_the_files_of_a_run(tmp_path: Path) -> None:
     config = config_of("small:8")
     config = replace(config, train=replace(config.train, epochs=3))
     network = built(config)
+
+    def files(row: Mapping[str, float | int]) -> list[str]:
+        return ["final_model.pth", *([f"checkpoint_epoch_{row['epoch']}.pth"] if row["epoch"] % 2 == 0 else [])]
+
     task = Task(
         "landmark", card(config, network)["config"], card_of(RECIPE, config, network), network, step, Noise(), Noise(),
-        best_name=RECIPE.best_name,
-        files=lambda row: ["final_model.pth", f"checkpoint_epoch_{row['epoch']}.pth"][: 2 - row["epoch"] % 2],
+        best_name=RECIPE.best_name, files=files,
     )  # fmt: skip
     Run(task, config.train, RunOptions(tmp_path)).fit()
     names = ("best_model.pth", "checkpoint_epoch_2.pth", "final_model.pth")
