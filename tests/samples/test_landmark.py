@@ -62,6 +62,9 @@ def test_features_lie_at_the_points_in_any_pose(seed: int) -> None:
         sheet = painter(seed)
         paint(sheet)
         places, points = drawn(sheet.image), sheet.head.landmarks()
+        if not len(places):  # a face without a nose
+            assert names == (23,)
+            continue
         for name in names:
             assert nearest(places, points[name]) < 3, name
 
