@@ -90,7 +90,7 @@ def _cheeks(painter: Painter, within: Array) -> None:
 
 
 def paint_nose(painter: Painter) -> None:
-    """Its tip is point 23."""
+    """Its tip is point 23; many a face is drawn without, and the point is where it would be."""
     head, style, rng = painter.head, painter.style, painter.rng
     tip, lift = head.points[23], head.lifts[23]
     ink = mix(style.skin, painter.edge(style.skin), 1 - rng.uniform(0, 0.6) ** 2)
@@ -104,7 +104,7 @@ def paint_nose(painter: Painter) -> None:
             painter.area(gloss, mix(colour, WHITE, 0.6), lift, line=0)
         painter.stroke(head.project(np.array([tip + at(0, wide * 0.5), head.points[25]]), lift), ink)
         return
-    kind = rng.random()
+    kind = rng.random() * 1.3
     if kind < 0.35:  # a dot
         size = rng.uniform(0.012, 0.03)
         painter.area(oval(tip, (size, size), 10), ink, lift, line=0)
@@ -115,7 +115,7 @@ def paint_nose(painter: Painter) -> None:
     elif kind < 0.8:  # its shadow
         shape = np.array([[-0.03, -0.03], [0.03, -0.03], [0.0, 0.05]]) * rng.uniform(0.7, 1.8)
         painter.area(tip + shape, darker(style.skin, 0.7), lift, line=0, opacity=rng.uniform(0.5, 1), soft=0.01)
-    else:  # its round underside
+    elif kind < 1:  # its round underside; else a face without a nose
         wide = rng.uniform(0.03, 0.09)
         curve = smooth(tip + np.array([[-wide, -0.03], [0, 0], [wide, -0.03]]))
         painter.ribbon(curve, np.array([0.005, 0.025, 0.005]), ink, lift)
@@ -151,7 +151,7 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
     below = [right + (lower - right) * [0.35, bulge], lower, left + (lower - left) * [0.35, bulge]]
     top, bottom = smooth(np.array([left, upper, right])), smooth(np.array([right, *below, left]))
     lips = np.concatenate([top, bottom[1:-1]])
-    inside = hsv(rng.normal(0.98, 0.02), rng.uniform(0.35, 0.8), rng.uniform(0.35, 0.95))
+    inside = hsv(rng.normal(0.98, 0.02), rng.uniform(0.3, 0.75), rng.uniform(0.4, 1.0))
     if painter.style.medium == "line":
         inside = pick(rng, (WHITE, BLACK, (120, 120, 120)))
     painter.area(lips, inside, lift, line=0)
@@ -187,7 +187,7 @@ def paint_eyes(painter: Painter) -> None:
     rng = painter.rng
     look = {
         "gaze": rng.normal(0, [0.05, 0.03]),
-        "iris": (rng.uniform(0.6, 1.0), rng.uniform(0.9, 1.15)),
+        "iris": (rng.uniform(0.6, 1.0), rng.uniform(0.97, 1.2) if rng.random() < 0.8 else rng.uniform(0.75, 0.97)),
         "pupil": rng.choice(["round", "none", "slit", "ring"], p=[0.55, 0.15, 0.15, 0.15]),
         "simple": rng.random() < 0.06,
         "lash": rng.uniform(0.03, 0.11),
@@ -198,7 +198,7 @@ def paint_eyes(painter: Painter) -> None:
         "wrap": int(rng.integers(2, 9)),  # how far the upper lashes go around the outer corner
         "spikes": max(0, int(rng.integers(-3, 4))),
         "side": rng.choice([-1, 1]),
-        "sclera": mix(WHITE, (200, 205, 225), rng.uniform(0, 0.7)),
+        "sclera": mix(WHITE, painter.style.skin if rng.random() < 0.5 else (200, 205, 225), rng.uniform(0, 0.8)),
         "ink": mix(painter.style.line, painter.style.iris[0], rng.uniform(0, 0.5)),
     }
     for names, state, mirror in zip((LEFT_EYE, RIGHT_EYE), painter.head.eyes, (1, -1), strict=True):
