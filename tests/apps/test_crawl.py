@@ -68,7 +68,9 @@ def test_a_search_at_its_end_says_so(fetch: Fetch, capsys: pytest.CaptureFixture
         assert "nothing new" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("source", "page"), [("safebooru", 100), ("danbooru", 200)])
+@pytest.mark.parametrize(
+    ("source", "page"), [("safebooru", 100), pytest.param("danbooru", 200, marks=pytest.mark.slow)]
+)
 def test_pages_are_asked_for_by_post_id(source: str, page: int, fetch: Fetch) -> None:
     """An empty answer in the middle is no end; nothing is asked for by the number of a page."""
     ids = range(1, 2 * page + 20)
@@ -90,6 +92,7 @@ def test_pages_that_stay_empty_end(fetch: Fetch, capsys: pytest.CaptureFixture[s
     assert "only 0 of 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["safebooru", "danbooru"])
 def test_a_site_that_does_not_know_ids(source: str, fetch: Fetch) -> None:
     with serving(entries(*range(1, 6)), knows_ids=False) as booru:
@@ -226,8 +229,8 @@ def test_the_addresses_belong_to_the_modules(url: str, module: str) -> None:
         ({"tags": "solo -id:5"}, "--tags holds '-id:5'"),
         ({"root": "example.org"}, "--root 'example.org' is not an address"),
         ({"root": "https://me:secret@example.org"}, "--root holds a user or a password"),
-        ({"limit": 0}, "--limit must be at least 1, got 0"),
-        ({"pause": -1}, "--pause must be at least 0, got -1"),
+        ({"limit": 0}, "--limit must lie in 1..1000000, got 0"),
+        ({"pause": -1}, "--pause must lie in 0..1000000, got -1"),
     ],
 )
 def test_refused_before_the_first_request(options: dict[str, Any], words: str, fetch: Fetch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -102,8 +103,8 @@ def gather(client: Client, folder: Path, wanted: Wanted, *, artists: bool) -> No
 def at_least(flags: dict[str, float], least: float) -> None:
     """Refuse numbers that are too small, not finite, or beyond sense."""
     for name, value in flags.items():
-        if not least <= value < 1e6:
-            raise InputError(f"--{name} must be at least {least}, got {value}", remedy="leave it out")
+        if not least <= value <= 1e6:
+            raise InputError(f"--{name} must lie in {least}..1000000, got {value}", remedy="leave it out")
 
 
 @contextlib.contextmanager
@@ -159,13 +160,19 @@ def report_copies(new: list[Path], folder: Path) -> None:
     """Print which new images are copies of others in the folder, exact ones and near ones."""
     from kaname.apps.harvest import images_below
 
-    others = sorted(set(images_below(folder)) - set(new))
+    if not new:
+        return
+    fresh = set(new)
+    others = sorted(set(images_below(folder)) - fresh)
     files = [*others, *new]
+    sizes = Counter(path.stat().st_size for path in files)
     first: dict[bytes, Path] = {}
     exact: set[Path] = set()
     for path in files:
+        if sizes[path.stat().st_size] == 1:
+            continue
         digest = hashlib.blake2b(path.read_bytes()).digest()
-        if (same := first.setdefault(digest, path)) is not path and path in new:
+        if (same := first.setdefault(digest, path)) is not path and path in fresh:
             exact.add(path)
             print(f"duplicate: {path.name} is the same file as {same.relative_to(folder)}")
     for pair in near_copies([path for path in files if path not in exact], new):
@@ -182,7 +189,10 @@ def near_copies(files: list[Path], new: list[Path]) -> list[NearDuplicate]:
             known = prints(readable)
             break
         except InputError as error:  # an image that was there before and is nobody's business here
-            readable = [path for path in readable if str(path) != error.path]
+            rest = [path for path in readable if str(path) != error.path]
+            if len(rest) == len(readable):
+                raise
+            readable = rest
 
     def part(start: int, stop: int) -> Prints:
         rows = slice(start, stop)
