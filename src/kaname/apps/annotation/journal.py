@@ -2,8 +2,8 @@
 
 A user has one file of JSON lines, ``<folder>/<user>.jsonl``. A line is ``{"image", "face", "do", "id", ...}`` where
 ``do`` is ``start`` (a draft begins: the ``state``, and the file it began from: its digest ``base`` and what it says,
-``clean``), ``state`` (what the face is from now on), ``undo``, ``redo``, ``saved`` (its file has the digest ``base``
-now), ``note`` (nothing but an ``id``) or ``end``. Reading the lines again gives the drafts again. A last line without
+``clean``), ``state`` (what the face is from now on), ``undo``, ``redo``, ``saved`` (its file holds the
+``state`` and has the digest ``base`` now), ``note`` (nothing but an ``id``) or ``end``. Reading the lines again gives the drafts again. A last line without
 an end was never acknowledged.
 """
 
@@ -62,6 +62,7 @@ class Draft:
         elif do in {"undo", "redo"}:
             self.place = min(max(self.place + (1 if do == "redo" else -1), 0), len(self.states) - 1)
         elif do == "saved":
+            self.states[self.place] = Face.from_dict(entry["state"])
             self.base, self.clean = entry["base"], self.now
         elif do != "note":
             raise ValueError(f"no step: {do!r}")

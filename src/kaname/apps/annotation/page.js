@@ -5,6 +5,7 @@ import { Stage } from "./stage.js";
 import { Panel, words } from "./panel.js";
 
 const OPEN = -1, ABSENT = 0, HIDDEN = 1, SEEN = 2;
+const PRESENCE = 15_000;  // milliseconds
 const $ = (id) => document.getElementById(id);
 
 class Page {
@@ -73,6 +74,16 @@ class Page {
     if (waiting === 0 && !this.dragging) this.#accept(view);
     else { this.view = view; this.show(); }
     if ($("kn-hint").dataset.kind === "trouble") this.say("");
+  }
+
+  // Others may then see what this page never saved, once it has not been heard of for a while.
+  async tellPresence() {
+    if (!this.state || this.busy) return;
+    const { image, face } = this.view;
+    const { others } = await ask("here", { image, face });
+    if (this.view.image !== image || this.view.face !== face || this.view.others === others) return;
+    this.view.others = others;
+    this.show();
   }
 
   // ------------------------------------------------------------ what a person does
@@ -336,6 +347,7 @@ async function start() {
     await page.open(page.about.first);
     page.say(error.message, "error");
   }
+  setInterval(() => page.tellPresence().catch(() => {}), PRESENCE);
   document.body.dataset.ready = "yes";
 }
 

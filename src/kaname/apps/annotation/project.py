@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kaname.apps.annotation.album import Album, Key, Missing
@@ -15,6 +18,7 @@ from kaname.errors import InputError
 
 JOURNALS = ".annotate"
 MOST_FACES = 99
+GONE_AFTER = 100.0  # seconds; a page tells every 15 that it is there, one in the background once a minute
 USER = re.compile(r"[0-9a-f]{32}")
 
 
@@ -37,7 +41,7 @@ class Project:
         self.album, self.proposals = album, proposals
         self._lock = threading.RLock()
         self._journals: dict[str, Journal] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, float] = {}
         for path in sorted((album.output_dir / JOURNALS).glob("*.jsonl")):
             self._journal(path.stem).tidy()
 
@@ -76,8 +80,14 @@ class Project:
                 "file": None if kept is None else kept.name,
                 "score": None if self.proposals is None else self.proposals.score(image),
                 "warning": self._warning(key, draft),
-                "others": not (draft and draft.dirty) and self._left_behind(user, key) is not None,
+                "others": self.here(user, key),
             }
+
+    def here(self, user: str, key: Key) -> bool:
+        """The user is still there; whether steps of somebody who is gone are to be offered for this face."""
+        with self._lock:
+            draft = self._draft(user, key)
+            return not (draft is not None and draft.dirty) and self._left_behind(user, key) is not None
 
     def act(self, user: str, key: Key, after: str, step: str, action: Mapping[str, Any]) -> None:
         """Take one step; it is in the journal when this returns.
@@ -151,7 +161,10 @@ class Project:
             now = draft.now if draft is not None else self._start(key)
             begin = [] if draft is not None else [self._begin(key)]
             said = self.album.write(key, now, finish=finish)
-            journal.keep(key, *begin, {"do": "saved", "base": self.album.digest(key), "id": step})
+            if finish:
+                now = replace(now, proposed=frozenset())  # whoever saves a face has looked at it
+            kept = {"do": "saved", "base": self.album.digest(key), "state": now.to_dict(), "id": step}
+            journal.keep(key, *begin, kept)
             return said
 
     def _adopt(self, user: str, key: Key, step: str) -> None:
@@ -165,11 +178,11 @@ class Project:
         self._journal(other).keep(key, {"do": "end", "id": ""})
 
     def _left_behind(self, user: str, key: Key) -> tuple[str, Draft] | None:
-        """Steps of somebody who has not come back since the page started, perhaps of this user with a lost cookie."""
-        self._seen.add(user)
+        """Steps of somebody who is gone, perhaps of this user in a browser that lost its cookie."""
         for other, journal in self._journals.items():
             draft = journal.drafts.get(key)
-            if other not in self._seen and draft is not None and draft.dirty:
+            gone = other != user and time.monotonic() - self._seen.get(other, -math.inf) >= GONE_AFTER
+            if gone and draft is not None and draft.dirty:
                 return other, draft
         return None
 
@@ -191,7 +204,7 @@ class Project:
 
     def _draft(self, user: str, key: Key) -> Draft | None:
         """The user's draft; one that says nothing new gives way to a newer file."""
-        self._seen.add(user)
+        self._seen[user] = time.monotonic()
         draft = self._journal(user).drafts.get(key)
         if draft is not None and not draft.dirty and draft.base != self.album.digest(key):
             return self._journal(user).keep(key, {"do": "end", "id": ""})

@@ -147,6 +147,11 @@ def build(
         key = (request.query_params.get("image", ""), int(number) if number.isdecimal() and len(number) < 4 else 0)
         return await _answered(lambda: api.face(_user(request), key))
 
+    @app.post(OURS + "here")
+    async def here(request: Request) -> Response:
+        body = await _body(request)
+        return await _answered(lambda: {"others": project.here(_user(request), _key(body))})
+
     @app.get(OURS + "picture")
     async def picture(request: Request) -> Response:
         image = request.query_params.get("image", "")
