@@ -205,6 +205,24 @@ def test_without_boxes_a_picture_is_one(images: Path, tmp_path: Path, capsys: py
     assert "boxes" not in json.loads((tmp_path / "out" / "points.json").read_text())
 
 
+def test_a_network_that_takes_no_boxes(
+    images: Path, clip: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A detector's boxes are cut out of images, each with an answer of its own; of videos they are refused."""
+    card: dict[str, Any] = {"config": {}, "input_size": [8, 8], "channels": ["middle"], "backbone": {}}
+
+    def whole(outputs: Arrays, request: Request) -> list[Points]:
+        height, width = request.size
+        return [Points({"middle": np.array([[width / 2, height / 2]])}, {"middle": np.ones(1)}, request.size)]
+
+    monkeypatch.setattr(predicting, "open_model", lambda *_, **__: Model(card, lambda given: {}, whole))
+    rows = of_images(tmp_path / "out", images, detector=detector)
+    assert [(row.source, row.box, middle(row)) for row in rows] == [("a.png", 1, [[20, 35]]), ("b.png", 1, [[60, 15]])]
+    with pytest.raises(InputError, match="boxes belong to photographs, not to a video"):
+        of_images(tmp_path / "out", clip, detector=detector)
+    command(tmp_path / "film", images, "--detector", detector).refused("boxes belong to photographs")
+
+
 @pytest.mark.parametrize(
     ("content", "parts"),
     [

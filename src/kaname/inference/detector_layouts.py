@@ -3,7 +3,7 @@
 Adding a layout
     1. Write a reader: outputs by name, the mapping and the input's size in; boxes as the file has them, scores and
        labels out (`Read`).
-    2. Add it to ``LAYOUTS`` with what is usual for it, its name to `kaname.inference.detector_mapping.Layout`, and a
+    2. Add it to ``LAYOUTS`` with what is usual for it, its name to `DetectorMapping.layout`, and a
        case to ``tests/inference/test_detector.py``.
 """
 

@@ -20,7 +20,6 @@ from cyclopts import Parameter
 from kaname import config as configuration
 from kaname.config import find_group
 from kaname.errors import InputError
-from kaname.geometry.boxes import Format
 from kaname.training.settings import RunOptions, TrainSettings
 
 T = TypeVar("T")
@@ -110,7 +109,8 @@ class BoxFlags:
         Path | None, Parameter(help="File of boxes: JSON by image (and frame of a video), COCO or Label Studio.")
     ] = None
     box_format: Annotated[
-        Format | None, Parameter(help="What a box of the JSON by image is; default xyxy, two corners.")
+        Literal["xyxy", "xywh", "cxcywh"] | None,
+        Parameter(help="What a box of the JSON by image is; default xyxy, two corners."),
     ] = None
     box_units: Annotated[
         Literal["pixel", "normalised"] | None, Parameter(help="Of that JSON: pixels (default), or 0..1 of the image.")

@@ -53,10 +53,7 @@ def predict_images(
         if not is_video(path):
             image_size(path)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
-    if boxes is not None and not model.takes_boxes and (videos := list(filter(is_video, files))):
-        remedy = "predict it without --boxes"
-        raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
-    find = _found(boxes, files)
+    find = _found(model, boxes, files)
     names = _row_names(files)
     sheets = picture_names(names)
 
@@ -109,7 +106,7 @@ def predict_videos(
     """
     sources = _videos(sources, rate)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
-    find = _found(boxes, sources)
+    find = _found(model, boxes, sources)
     for source, place in zip(sources, _places(sources, out), strict=True):
         target = place / recipe.predictions[-1]
         stream, size = _opened(source, rate)
@@ -156,8 +153,15 @@ def picture_names(names: Sequence[str]) -> list[str]:
     return [f"{name}.jpg" for name in chosen]
 
 
-def _found(boxes: BoxSource | None, sources: Sequence[Path]) -> Counted | None:
-    return None if boxes is None else Counted(boxes.open(sources))
+def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Counted | None:
+    """What finds the boxes; only a network that takes them itself answers for those of a video."""
+    if boxes is None:
+        return None
+    videos = [path for path in sources if path.is_dir() or is_video(path)]
+    if videos and not model.takes_boxes:
+        remedy = "predict it without --boxes"
+        raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
+    return Counted(boxes.open(sources))
 
 
 def _say(model: Model, find: Counted | None) -> None:
