@@ -140,7 +140,8 @@ class LandmarkConfig:
     Attributes:
         size: side of the crop that the network sees, a multiple of 32.
         sigma: standard deviation of a landmark's Gaussian, cells of a 64 x 64 map; it scales with ``size``.
-        loss: ``mse`` or ``adaptive_wing``.
+        loss: ``mse`` or ``adaptive_wing`` of raw heatmaps, as the pretrained weights were trained; ``bce`` of a sigmoid,
+            which learns faster from random weights.
         hidden_weight: what a covered landmark counts in the loss, where a visible one counts 1.
         save_freq: keep the weights of every so many epochs; 0 keeps none.
     """
@@ -148,7 +149,7 @@ class LandmarkConfig:
     data: DataSettings = field(default_factory=DataSettings)
     size: int = 256
     sigma: float = 2.0
-    loss: Literal["mse", "adaptive_wing"] = "mse"
+    loss: Literal["mse", "adaptive_wing", "bce"] = "mse"
     hidden_weight: float = 1.0
     save_freq: int = 10
     model: ModelSettings = field(default_factory=ModelSettings)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kaname.files import content_hash
 from kaname.geometry.grid import Grid
+from kaname.losses.heatmap import bce_with_logits
 from kaname.losses.raw import RAW_LOSSES
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import LandmarkConfig
@@ -24,7 +25,7 @@ LOG = "runs"  # where the written guide says that TensorBoard looks
 
 def step_of(config: LandmarkConfig) -> Step:
     """The loss over the maps of the landmarks that count; while validating also their errors."""
-    loss, grid = RAW_LOSSES[config.loss], config.grid
+    loss, grid = {**RAW_LOSSES, "bce": bce_with_logits}[config.loss], config.grid
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
         maps = model(batch.inputs)[MAPS].float()

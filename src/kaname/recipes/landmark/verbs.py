@@ -119,8 +119,6 @@ def predict(
         faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
     else:
         faces = source_of(boxes)
-    if faces is None:
-        print("no boxes given: each image is taken as one face (see --boxes and --detector)")
     predict_images(RECIPE, paths, checkpoint, out, boxes=faces, changes=changes, pictures=pictures, device=device)
 
 
