@@ -140,8 +140,8 @@ class LandmarkConfig:
     Attributes:
         size: side of the crop that the network sees, a multiple of 32.
         sigma: standard deviation of a landmark's Gaussian, cells of a 64 x 64 map; it scales with ``size``.
-        loss: ``mse`` or ``adaptive_wing`` of raw heatmaps, as the pretrained weights were trained; ``bce`` of a sigmoid,
-            which learns faster from random weights.
+        loss: ``mse`` or ``adaptive_wing`` of raw heatmaps, as the pretrained weights were trained with; ``bce`` of a
+            sigmoid, which learns faster from random weights.
         hidden_weight: what a covered landmark counts in the loss, where a visible one counts 1.
         save_freq: keep the weights of every so many epochs; 0 keeps none.
     """
