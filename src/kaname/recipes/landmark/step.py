@@ -15,6 +15,7 @@ from kaname.losses.raw import RAW_LOSSES
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import LandmarkConfig
 from kaname.recipes.landmark.data import Faces
+from kaname.recipes.landmark.labels import split_folder
 from kaname.training.task import Row, Step
 from kaname.types import Batch, StepOutput, Term
 
@@ -76,4 +77,6 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
     }
     random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"
     advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"
-    return {**fields, "notes": [*getattr(network, "notes", ()), *([advice] if random else [])]}
+    lists = split_folder(config.data)
+    found = [f"training and validation faces are those of {lists}"] if lists is not None else []
+    return {**fields, "notes": [*found, *getattr(network, "notes", ()), *([advice] if random else [])]}
