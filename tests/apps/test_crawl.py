@@ -100,6 +100,14 @@ def test_a_site_that_does_not_know_ids(source: str, fetch: Fetch) -> None:
         assert fetch(booru, source=source, limit=2) == [2, 3]
 
 
+@pytest.mark.slow
+def test_a_danbooru_that_counts_ids_as_tags(fetch: Fetch) -> None:
+    with serving(entries(*range(1, 5))) as booru:
+        assert fetch(booru, source="danbooru", limit=2) == [3, 4]
+        booru.troubles["list"] = [422, ""]
+        assert fetch(booru, source="danbooru", limit=2) == [1, 2]
+
+
 def test_files_that_cannot_be_used(fetch: Fetch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Broken and small files are rejected and listed, copies listed; the limit counts what was kept."""
     image = cv2.imdecode(np.frombuffer(picture(7, side=300), np.uint8), cv2.IMREAD_COLOR)
