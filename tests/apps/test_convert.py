@@ -124,7 +124,7 @@ def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "a.pts").write_text("version: 1\nn_points: 3\n{\n1 1\n2 2\n3 3\n}\n")
     ways = {"source_format": "pts", "source": tmp_path / "a.pts", "images": tmp_path}
     convert(**ways, target_format="coco", target=tmp_path / "coco.json")
-    assert "called by their numbers, 0 to 2; --skeleton names them" in capsys.readouterr().out
+    assert "called by their numbers, up to 2; --skeleton names them" in capsys.readouterr().out
     convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton=str(tmp_path / "ears.yaml"))
     assert list(coco.read(tmp_path / "coco.json")[0].points) == ["left", "tip", "right"]
     back = {"source_format": "coco", "source": tmp_path / "coco.json", "images": tmp_path, "target_format": "landmarks"}
@@ -135,11 +135,8 @@ def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
         convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton="anime-face-28")
     write_image(tmp_path / "b.png", np.zeros((20, 30, 3), np.uint8))
     (tmp_path / "b.pts").write_text("version: 1\nn_points: 1\n{\n1 1\n}\n")
-    with pytest.raises(InputError, match="images of 1 and of 3 points without names; convert each kind on its own"):
+    with pytest.raises(InputError, match="images have different numbers of points; convert each kind on its own"):
         convert(**{**ways, "source": tmp_path}, target_format="coco", target=tmp_path / "coco.json")
-    with pytest.raises(InputError, match="--skeleton says nothing"):
-        convert(source_format="coco", source=tmp_path / "coco.json", target_format="labelstudio",
-                target=tmp_path / "x.json", skeleton="anime-face-28")  # fmt: skip
 
 
 def test_several_points_of_one_name_are_no_face(tmp_path: Path) -> None:
@@ -163,3 +160,27 @@ def test_what_other_formats_lose_is_told(tmp_path: Path, capsys: pytest.CaptureF
     assert "lost: 1 faces' further fields" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.pts"]
     assert len(landmarks.read(tmp_path / "in")) == 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_in_the_place_of_names(tmp_path: Path, first: int) -> None:
+    """CVAT calls the points of a skeleton by numbers unless told otherwise; absent ones may be missing altogether."""
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    points = "".join(f'<points label="{number + first}" outside="{int(number == 5)}" points="{number + 0.5},2.5"/>'
+                     for number in range(28) if number != 7)  # fmt: skip
+    image = f'<image id="0" name="a.png" width="30" height="20"><skeleton label="face">{points}</skeleton></image>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{image}</annotations>")
+    convert(source_format="cvat", target_format="landmarks", source=tmp_path / "a.xml", target=tmp_path / "out",
+            images=tmp_path)  # fmt: skip
+    found = read_annotation(tmp_path / "out" / "a.json")
+    expected = [[number, 2] if number not in (5, 7) else [np.nan, np.nan] for number in range(28)]
+    np.testing.assert_array_equal(found.points, expected)
+    assert found.skeleton == "anime-face-28"
+
+
+def test_names_and_numbers_in_one_folder(tmp_path: Path) -> None:
+    for name, count in (("a", 28), ("b", 3)):
+        write_image(tmp_path / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
+        (tmp_path / f"{name}.pts").write_text(f"version: 1\nn_points: {count}\n{{\n" + "1 1\n" * count + "}\n")
+    with pytest.raises(InputError, match="some images have names of points, others numbers"):
+        convert(source_format="pts", target_format="coco", source=tmp_path, target=tmp_path / "coco.json")

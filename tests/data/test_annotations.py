@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kaname.data import annotations
-from kaname.data.annotations import groups_of, read_faces, seeded_holdout, split_files
+from kaname.data.annotations import groups_of, read_faces, seeded_holdout, split_beside, split_files
 from kaname.data.formats.skeleton import swapped_pairs
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
@@ -105,6 +105,14 @@ def test_the_files_of_a_split(tmp_path: Path) -> None:
     assert caught.value.row == 2 and caught.value.path == str(tmp_path / "test.txt")
     with pytest.raises(InputError, match=r"no train.txt, val.txt or test.txt"):
         split_files(tmp_path / "none")
+
+
+def test_a_split_beside_the_annotations(tmp_path: Path) -> None:
+    assert split_beside(tmp_path / "annotated") is None
+    (tmp_path / "datasets").mkdir()
+    assert split_beside(tmp_path / "annotated") is None
+    (tmp_path / "datasets" / "val.txt").write_text("a.json\n")
+    assert split_beside(tmp_path / "annotated") == tmp_path / "datasets"
 
 
 def test_some_files_of_a_folder(tmp_path: Path) -> None:

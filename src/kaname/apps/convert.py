@@ -42,17 +42,18 @@ def convert(
     folders with a file for each face; tracknet is a file or a folder.
     """
     from kaname.data.formats.coco_sets import joined  # here, so that help answers without NumPy
+    from kaname.data.formats.skeleton import find
 
     if source.resolve() == target.resolve():
         raise InputError("--input and --output are the same file", path=target, remedy="choose another --output")
-    order = _order(skeleton, source_format, target_format)
-    named = {"skeleton": order} if source_format in NUMBERED and order else {}
-    samples: list[Sample] = _format(source_format).read(source, images=images, **named)
+    order = None if skeleton is None else find(skeleton)
+    known = {"skeleton": order} if source_format in NUMBERED and order else {}
+    samples: list[Sample] = _format(source_format).read(source, images=images, **known)
     if source_format == "coco" and target_format != "coco":
         samples = joined(samples)
     samples, lines = finished(samples) if target_format != "landmarks" else (samples, [])
-    if source_format in NUMBERED:
-        lines += numbers(samples, source)
+    samples, told = named(samples, order, source)
+    lines += told
     lines += [f"lost: {line}" for line in losses(samples, target_format)]
     samples, told = arranged(samples, source_format, target_format)
     for line in [*lines, *told]:
@@ -81,17 +82,49 @@ def finished(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
     return kept, [f"left out: {left} unfinished faces"] if left else []
 
 
-def numbers(samples: Sequence[Sample], source: Path) -> list[str]:
-    """What there is to say of points that are called by numbers.
+def named(samples: Sequence[Sample], skeleton: Any, source: Path) -> tuple[list[Sample], list[str]]:
+    """Samples whose points have the skeleton's names where the file had only numbers, from 0 or from 1.
+
+    CVAT numbers the points of a skeleton, and people do so where names are asked for.
+
+    Args:
+        samples: any.
+        skeleton: as asked for; None: the default one, where it has as many points.
+        source: for the message.
 
     Raises:
-        InputError: images with more of them than others: one order would not fit all.
+        InputError: images with more numbers than others, or with names: one order would not fit all.
     """
-    counts = {len(sample.points) for sample in samples if sample.points and all(map(str.isdecimal, sample.points))}
-    if len(counts) > 1:
-        reason = f"images of {' and of '.join(map(str, sorted(counts)))} points without names"
-        raise InputError(reason, path=source, remedy="convert each kind on its own")
-    return [f"points are called by their numbers, 0 to {max(counts) - 1}; --skeleton names them"] if counts else []
+    from kaname.data.formats.faces import DEFAULT_SKELETON
+    from kaname.data.formats.skeleton import find
+
+    used = {name for sample in samples for name in sample.points}
+    numbers = {name for name in used if name.isdecimal()}
+    if not numbers:
+        return list(samples), []
+    wholes = {len(sample.points) for sample in samples if sample.points} if source.is_dir() else set()
+    if numbers < used or len(wholes) > 1:
+        what = "some images have names of points, others" if numbers < used else "images have different"
+        raise InputError(f"{what} numbers of points", path=source, remedy="convert each kind on its own")
+    order = (skeleton or find(DEFAULT_SKELETON)).names
+    first = 0 if "0" in numbers else 1
+    keys = {str(number): name for number, name in enumerate(order, first)}
+    last = max(map(int, numbers))
+    if numbers <= keys.keys() and last == first + len(order) - 1:
+        parents = [sample.meta.get("parents", {}) for sample in samples]
+        return [
+            replace(
+                sample,
+                points={keys[name]: xy for name, xy in sample.points.items()},
+                visible={keys[name]: one for name, one in sample.visible.items()},
+                meta={**sample.meta, "parents": {keys[name]: one for name, one in known.items()}},
+            )
+            for sample, known in zip(samples, parents, strict=True)
+        ], []
+    if skeleton is not None:
+        reason = f"points are numbered up to {last}, but the skeleton {skeleton.name!r} has {len(order)}"
+        raise InputError(reason, path=source, remedy="give another --skeleton")
+    return list(samples), [f"points are called by their numbers, up to {last}; --skeleton names them"]
 
 
 def arranged(samples: Sequence[Sample], source: str, target: str) -> tuple[list[Sample], list[str]]:
@@ -165,19 +198,6 @@ def _rows(sample: Sample, rows: Sequence[int]) -> Sample:
         labels=chosen(sample.labels),
         meta={**sample.meta, **{key: chosen(sample.meta[key]) for key in lists}},
     )
-
-
-def _order(skeleton: str | None, source: str, target: str) -> Any:
-    """The skeleton that was asked for."""
-    if skeleton is None:
-        return None
-    if source not in NUMBERED and target not in FOLDERS:
-        raise InputError(
-            f"--skeleton says nothing from {source} to {target}: their points have names", remedy="leave it"
-        )
-    from kaname.data.formats.skeleton import find
-
-    return find(skeleton)
 
 
 def _format(name: str) -> Any:

@@ -136,6 +136,12 @@ def split_files(folder: Path) -> dict[str, list[str]]:
     return sets
 
 
+def split_beside(annotation_dir: Path) -> Path | None:
+    """The folder ``datasets`` beside a folder of annotations, where it holds the files of a split."""
+    folder = annotation_dir.parent / "datasets"
+    return folder if any((folder / f"{part}.txt").is_file() for part in PARTS) else None
+
+
 def groups_of(faces: Sequence[Face], *, compare: bool = True) -> list[list[int]]:
     """Positions of faces that belong on one side of a split: of one image, of near copies, of one series.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unicodedata
 from dataclasses import replace
@@ -301,3 +302,16 @@ def test_the_real_faces_come_back_to_the_byte(shared_data: Path, tmp_path: Path)
     for name in names:
         before = json.loads((folder / "annotated" / name).read_text())
         assert json.loads((tmp_path / name).read_text()) == {**before, "hidden": []}
+
+
+def test_no_crash_on_any_bytes(tmp_path: Path) -> None:
+    """Flipped, doubled and lost parts of a file give a face or a user's error."""
+    picture(tmp_path / "images" / "a.png")
+    path = save(tmp_path / "annotated" / "a.json", visible=[1, 1, 1], hidden=[0], bbox=[1, 2, 3, 4], skeleton="ears")
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        start, stop = sorted(random.integers(0, len(whole), 2).tolist())
+        middle = [whole[start:stop] * 2, b"", bytes(random.integers(32, 127, 5).tolist()), b"NaN", b"-1e999", b"null"]
+        path.write_bytes(whole[:start] + middle[int(random.integers(len(middle)))] + whole[stop:])
+        with contextlib.suppress(InputError):
+            landmarks.read(tmp_path / "annotated", tmp_path / "images", skeleton=EARS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,15 @@ def test_images_and_folders_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not UTF-8"):
         path.write_bytes(b"\xff\xfe")
         pts.read(tmp_path)
+
+
+def test_no_crash_on_any_bytes(tmp_path: Path) -> None:
+    """Flipped, doubled and lost parts of a file give a face or a user's error."""
+    path = save(tmp_path, face(after=' # {"image": "a.png", "hidden": [0], "box": [1, 2, 3, 4], "skeleton": "ears"}'))
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        start, stop = sorted(random.integers(0, len(whole), 2).tolist())
+        middle = [whole[start:stop] * 2, b"", bytes(random.integers(32, 127, 5).tolist()), b"NaN", b"-1e999", b"null"]
+        path.write_bytes(whole[:start] + middle[int(random.integers(len(middle)))] + whole[stop:])
+        with contextlib.suppress(InputError):
+            pts.read(tmp_path, skeleton=EARS)

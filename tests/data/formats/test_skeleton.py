@@ -204,6 +204,15 @@ def test_pairs_that_a_skeleton_writes_the_other_way() -> None:
     assert swapped_pairs(np.array([[1.0, 0.0], [9.0, 0.0]]), ears) == [("left_ear", "right_ear")]
 
 
+def test_a_face_in_profile() -> None:
+    """A pair that nearly coincides may lie the wrong way round by a little, as people place hidden points."""
+    xy = points()
+    extent = float(np.ptp(xy, axis=0).max())
+    for share, expected in ((0.01, []), (0.03, [("mouth_left", "mouth_right")])):
+        xy[26] = xy[24] - (share * extent, 0)
+        assert swapped_pairs(xy, SKELETON) == expected
+
+
 def test_a_skeleton_is_found_by_name_or_file(tmp_path: Path) -> None:
     """A file that changed is read again."""
     assert find("anime-face-28").names[23] == "nose"

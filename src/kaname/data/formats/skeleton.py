@@ -40,6 +40,7 @@ from kaname.yaml12 import parse_yaml, write_yaml
 Colour = tuple[int, int, int]
 Edge = tuple[str, str]
 ORDERS = ("id", "x")
+TURNED = 0.02  # of a face's extent by which a pair may lie the wrong way round: in profile it nearly coincides
 REMEDY = "correct the skeleton"
 
 
@@ -277,7 +278,9 @@ def swapped_pairs(points: FloatArray, skeleton: Skeleton) -> list[tuple[str, str
         return []
     ways = np.array([points[place[right]] - points[place[left]] for left, right in pairs])
     mean = ways.mean(axis=0)
-    against = ways @ mean < 0 if mean[0] >= 0 else ways[:, 0] < 0
+    least = -TURNED * np.nanmax(np.nanmax(points, axis=0) - np.nanmin(points, axis=0))
+    along = ways @ mean / max(float(np.linalg.norm(mean)), 1e-9) if mean[0] >= 0 else ways[:, 0]
+    against = along < least
     return [pair for pair, wrong in zip(pairs, against, strict=True) if wrong]
 
 

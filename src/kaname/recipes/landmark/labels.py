@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kaname.config import from_dict
-from kaname.data.annotations import Face, face_of, read_faces, seeded_holdout, split_files
+from kaname.data.annotations import Face, face_of, read_faces, seeded_holdout, split_beside, split_files
 from kaname.data.boxes import Find
 from kaname.data.formats import landmarks
 from kaname.data.formats import skeleton as skeletons
@@ -136,8 +136,7 @@ def split_folder(data: DataSettings) -> Path | None:
     """The folder of lists: the one that is named, else ``datasets`` beside the annotations where it holds them."""
     if data.split is not None or data.val_annotations is not None:
         return data.split
-    beside = data.annotations.resolve().parent / "datasets"
-    return beside if (beside / "train.txt").is_file() else None
+    return split_beside(data.annotations.resolve())
 
 
 def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -> Labelled:
