@@ -16,7 +16,8 @@ from kaname.reporting.page import Picture, Pictures, Section
 TRAIN_FACES, HELD_OUT = 600, 100
 # Half of the reference resolution and the small U-Net: what two cores learn in about a minute.
 OVERRIDES = (
-    *("size=128", "model.backbone=small", "augment.rotate=20", "save_freq=0", f"data.held_out={HELD_OUT / 700:.4f}"),
+    *("size=128", "model.backbone=small", "loss=bce", "augment.rotate=20", "save_freq=0"),
+    f"data.held_out={HELD_OUT / (TRAIN_FACES + HELD_OUT):.4f}",
     *("train.epochs=8", "train.batch_size=8", "train.lr=3e-3", "train.warmup_epochs=1", "train.schedule=cosine"),
     *("train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99"),
 )
