@@ -112,9 +112,7 @@ def cells_of(box: ArrayLike, size: tuple[int, int]) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def in_window(
-    boxes: ArrayLike, rows: slice, columns: slice, size: tuple[int, int]
-) -> Float64[np.ndarray, "boxes 4"]:
+def in_window(boxes: ArrayLike, rows: slice, columns: slice, size: tuple[int, int]) -> Float64[np.ndarray, "boxes 4"]:
     """Boxes ``(N, 4)`` in cells of a map as boxes in cells of its window: pooled from either they are the same.
 
     Args:
