@@ -34,7 +34,7 @@ def distance_within(where: Where, reach: int) -> Cells:
 
 
 def touching_weights(targets: Classes, *, weight: float, reach: int = 3) -> Cells:
-    """``weight`` for cells within ``reach`` of both the target and a non-target, where two people touch; 1 elsewhere."""
+    """``weight`` for cells within ``reach`` of both the target and a non-target, where people touch; 1 elsewhere."""
     near = [distance_within(targets == number, reach) <= reach for number in (TARGET, NON_TARGET)]
     return torch.where(near[0] & near[1], weight, 1.0)
 

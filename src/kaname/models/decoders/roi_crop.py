@@ -14,7 +14,7 @@ ROI_SIZE, MASK_SIZE = (14, 14), (56, 56)
 
 
 class RoiCrop(nn.Module):
-    """``features`` and boxes, or ``pooled`` features ``(N, C, h, w)`` of the grid, to ``masks`` on the grid of each box.
+    """``features`` and boxes, or ``pooled`` features ``(N, C, h, w)``, to ``masks`` on the grid of each box.
 
     By default the document's ``RoiSegHead``, with its names of tensors: 3,541,507 parameters for 1,024 channels.
     """
