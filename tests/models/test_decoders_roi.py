@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -125,7 +124,8 @@ def test_a_box_is_answered_alike_in_any_company(name: str) -> None:
         roi = inputs["rois"][number : number + 1].clone()
         features = inputs["features"][int(roi[0, 0])][None]
         roi[0, 0] = 0
-        torch.testing.assert_close(head({"features": features, "rois": roi})["masks"], masks[number : number + 1])
+        alone = head({"features": features, "rois": roi})["masks"]
+        torch.testing.assert_close(alone, masks[number : number + 1], rtol=1e-4, atol=1e-5)
     assert (masks[0] - masks[2]).abs().max() > 1e-3
 
 
@@ -219,9 +219,8 @@ def test_onnx_answers_alike_for_any_number_of_boxes_and_images(name: str) -> Non
         dynamic_shapes=({0: dim("images", min=1)}, {0: dim("rois", min=1)}), input_names=["features", "rois"],
     )  # fmt: skip
     assert program is not None and not any("embedding" in one.name for one in program.model_proto.graph.initializer)
-    buffer = io.BytesIO()
-    program.save(buffer)
-    session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
+    model = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     for boxes, images in ((1, 1), (3, 2), (9, 4)):
         given = example(boxes, images)
         found = session.run(None, {key: value.numpy() for key, value in given.items()})[0]

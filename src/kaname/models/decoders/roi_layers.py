@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -77,11 +76,10 @@ def check_goal(start: Size, goal: Size) -> None:
         raise InputError(reason, remedy=f"use a mask size of at least {_text(larger)}")
 
 
-def check_numbers(**values: int) -> None:
+def check_numbers(**values: int | Size) -> None:
     """Refuse whole numbers below 1, and sizes with such a side."""
     for name, value in values.items():
-        sides: Sequence[int] = value if isinstance(value, tuple) else (value,)
-        if min(sides) < 1:
+        if min(value if isinstance(value, tuple) else (value,)) < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
 
 
