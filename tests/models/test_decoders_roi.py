@@ -215,7 +215,7 @@ def test_onnx_answers_alike_for_any_number_of_boxes_and_images(name: str) -> Non
     head = built(name, embedding=4, **({"sampling_ratio": 0} if name == "dynamic" else {})).eval()
     inputs, dim = example(3), torch.export.Dim
     program = torch.onnx.export(
-        ByPosition(head), (inputs["features"], inputs["rois"]), dynamo=True, opset_version=20, verbose=False,
+        ByPosition(head).eval(), (inputs["features"], inputs["rois"]), dynamo=True, opset_version=20, verbose=False,
         dynamic_shapes=({0: dim("images", min=1)}, {0: dim("rois", min=1)}), input_names=["features", "rois"],
     )  # fmt: skip
     assert program is not None and not any("embedding" in one.name for one in program.model_proto.graph.initializer)

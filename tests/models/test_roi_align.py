@@ -40,7 +40,7 @@ def test_numpy_torch_and_onnx_are_one() -> None:
     features, rois = (torch.from_numpy(value) for value in example(3, 2))
     dim = torch.export.Dim
     program = torch.onnx.export(
-        Both(), (features, rois), dynamo=True, opset_version=18, verbose=False, input_names=["features", "rois"],
+        Both().eval(), (features, rois), dynamo=True, opset_version=18, verbose=False, input_names=["features", "rois"],
         dynamic_shapes=({0: dim("images", min=1)}, {0: dim("rois", min=1)}),
     )  # fmt: skip
     assert program is not None

@@ -47,7 +47,8 @@ def rois_of(inputs: Inputs) -> Rois:
             f"a head needs boxes, got {', '.join(inputs)}", remedy="give rois (N, 5) or boxes (B, 4), normalised"
         )
     boxes = inputs["boxes"].float()
-    return torch.cat([torch.arange(len(boxes), device=boxes.device)[:, None].to(boxes.dtype), boxes], dim=1)
+    rows = torch.arange(boxes.shape[0], device=boxes.device)  # len() would fix the number in an export
+    return torch.cat([rows[:, None].to(boxes.dtype), boxes], dim=1)
 
 
 def padded(rois: Rois, share: float) -> Rois:

@@ -41,7 +41,7 @@ class Places(nn.Module):
         width, height = x2 - x1, y2 - y1
         shares = across / width.clamp(min=1 / self.x.shape[1]), down / height.clamp(min=1 / self.y.shape[0])
         channels = [inside.to(rois.dtype), across, down, width, height, *shares]
-        size = (len(rois), self.y.shape[0], self.x.shape[1])
+        size = (rois.shape[0], self.y.shape[0], self.x.shape[1])  # len() would fix the number in an export
         return torch.stack([channel.expand(size) for channel in channels], dim=1)
 
 
