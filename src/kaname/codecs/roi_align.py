@@ -51,15 +51,15 @@ def pool(
     """
     height, width = whole_size(size, "the grid of a box")
     kind = np.float32 if np.asarray(boxes).dtype == np.float32 else np.float64
-    corners = box_rows(boxes)
-    values = features.astype(np.promote_types(features.dtype, np.float32), copy=False)
-    pooled = np.empty((len(corners), len(values), height, width), values.dtype)
+    corners = _corners(boxes)
+    sums = np.promote_types(features.dtype, np.float32)
+    pooled = np.empty((len(corners), len(features), height, width), sums)
     for number, (x1, y1, x2, y2) in enumerate(corners):
-        down = axis_weights((kind(y1), kind(y2)), height, values.shape[1], sampling_ratio).astype(values.dtype)
-        across = axis_weights((kind(x1), kind(x2)), width, values.shape[2], sampling_ratio).astype(values.dtype)
-        # Only the cells that count are read: a window in a file on disk, or a corner of a large map.
+        down = axis_weights((kind(y1), kind(y2)), height, features.shape[1], sampling_ratio).astype(sums)
+        across = axis_weights((kind(x1), kind(x2)), width, features.shape[2], sampling_ratio).astype(sums)
+        # Only the cells that count are read: those of a file on disk, or of a corner of a large map.
         rows, columns = _used(down), _used(across)
-        pooled[number] = down[:, rows] @ values[:, rows, columns] @ across[:, columns].T
+        pooled[number] = down[:, rows] @ features[:, rows, columns].astype(sums, copy=False) @ across[:, columns].T
     return pooled
 
 
@@ -75,7 +75,7 @@ def axis_weights(
     if sampling_ratio < 0:
         raise InputError(f"sampling_ratio must not be negative, got {sampling_ratio}", remedy="0 adapts it to the box")
     kind = type(span[0])
-    low, high = PIXELS.to_index(np.stack([span, span], axis=1))[:, 0].astype(kind)
+    low, high = PIXELS.to_index([[float(end)] * 2 for end in span])[:, 0].astype(kind)
     step = (high - low) / kind(count)
     places = sampling_ratio or int(np.ceil(step))
     if places == 0:
@@ -89,26 +89,19 @@ def axis_weights(
     return weights.mean(axis=1, dtype=np.float64)
 
 
-def box_rows(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
-    """Boxes ``(N, 4)``, checked to be finite."""
-    corners = box_arithmetic.check(boxes).reshape(-1, 4)
-    if not np.isfinite(corners).all():
-        raise InputError("a box is four finite numbers (x1, y1, x2, y2)", remedy="take out boxes with NaN")
-    return corners
-
-
 def cells_of(box: ArrayLike, size: tuple[int, int]) -> tuple[slice, slice]:
     """The rows and columns of a map of ``size`` that pooling from a box ``(4,)`` in its cells can read; at least one.
 
     ``features[:, rows, columns]`` is the window to keep; a margin for a box that will move is the caller's
     (`kaname.geometry.boxes.pad`).
     """
-    x1, y1, x2, y2 = box_rows(box)[0]
-    corners = np.floor(PIXELS.to_index([[x1, y1], [x2, y2]])).astype(int)
+    x1, y1, x2, y2 = _corners(box)[0]
+    low, high = np.floor(PIXELS.to_index([[x1, y1], [x2, y2]]))
+    rows, columns = whole_size(size, "the map")
     sides: list[slice] = []
-    for (low, high), count in zip(corners.T[::-1].tolist(), whole_size(size, "the map"), strict=True):
-        first = min(max(low, 0), count - 1)
-        sides.append(slice(first, min(max(high + 2, first + 1), count)))
+    for axis, count in ((1, rows), (0, columns)):
+        first = min(max(int(low[axis]), 0), count - 1)
+        sides.append(slice(first, min(max(int(high[axis]) + 2, first + 1), count)))
     return sides[0], sides[1]
 
 
@@ -122,7 +115,7 @@ def in_window(boxes: ArrayLike, rows: slice, columns: slice, size: tuple[int, in
     Raises:
         InputError: a box that reads cells of the map which the window does not hold.
     """
-    corners = box_rows(boxes)
+    corners = _corners(boxes)
     for box in corners:
         needed = cells_of(box, size)
         for held, part in zip((rows, columns), needed, strict=True):
@@ -139,3 +132,7 @@ def _used(weights: Float[np.ndarray, "count cells"]) -> slice:
     """The cells of an axis that add anything."""
     used = np.flatnonzero(weights.any(axis=0))
     return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+
+
+def _corners(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
+    return box_arithmetic.check(box_arithmetic.box_rows(boxes))
