@@ -148,14 +148,14 @@ def test_bad_usage_is_one_line(words: list[str], part: str, capsys: pytest.Captu
     [
         (InputError("is bad", path="a.json", row=3, remedy="mend it"), 2, "error: a.json:3: is bad; mend it"),
         (InputError("two\nlines"), 2, "error: two lines"),
-        (KeyError("x"), 1, "error: a fault of kaname's own: KeyError: 'x' (--traceback shows where)"),
+        (KeyError("x"), 1, "error: a bug in kaname: KeyError: 'x' (--traceback shows where)"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (Interrupted(2, "interrupted; state saved in last.pt"), 130, "interrupted; state saved in last.pt"),
         (Interrupted(15, "interrupted; state saved in last.pt"), 143, "interrupted; state saved in last.pt"),
         (SystemExit(2), 2, ""),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied; check path"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "error: a file: No space left on device"),
-        (OSError("odd"), 1, "error: a fault of kaname's own: OSError: odd"),
+        (OSError("odd"), 1, "error: a bug in kaname: OSError: odd"),
     ],
 )
 def test_exit_codes(

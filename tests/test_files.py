@@ -117,7 +117,7 @@ def test_what_is_in_a_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "none")
     for path, words in (
-        (tmp_path, "not empty"), (tmp_path / "a.txt", "not a folder"), (tmp_path / "nowhere", "link to nowhere"),
+        (tmp_path, "not empty"), (tmp_path / "a.txt", "not a folder"), (tmp_path / "nowhere", "a broken link"),
         (tmp_path / "a.txt" / "b", "cannot be written"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words), whole_folder(path):

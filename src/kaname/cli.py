@@ -101,7 +101,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 @contextlib.contextmanager
 def warning_in_a_line() -> Iterator[None]:
-    """What this package warns of takes one line; what others warn of is shown as Python does."""
+    """Show this package's warnings in one line, and other packages' as Python does."""
     before = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
@@ -118,7 +118,7 @@ def warning_in_a_line() -> Iterator[None]:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does: what was half written goes away."""
+    """SIGTERM, which ends a command as Ctrl-C does: half-written files are removed."""
 
 
 @contextlib.contextmanager
@@ -142,21 +142,21 @@ def terminable() -> Iterator[None]:
 
 
 def _code_of(error: Exception, show_traceback: bool) -> int:
-    """The line and the exit code of what no command foresaw."""
+    """Print the line for an error that no command handled; return its exit code."""
     if getattr(error, "code", None) in (130, 143):
         return fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
-    # Before the system's errors: some of them say that memory or open files ran out.
+    # Before OSError: some of those say that memory or open files ran out.
     known = importlib.import_module("kaname.training.faults").explain(error)
     if known is not None:
         return fail(str(known), 2, show_traceback)
     if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
-        # A full disk, a folder that is not ours, a file that vanished meanwhile.
+        # A full disk, a folder without permission, a file that vanished meanwhile.
         return fail(f"{error.filename or 'a file'}: {error.strerror}; check path and disk", 2, show_traceback)
-    return fail(f"a fault of kaname's own: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
+    return fail(f"a bug in kaname: {_one_line(error)} (--traceback shows where)", 1, show_traceback)
 
 
 def _one_line(error: Exception) -> str:
-    """The first line; what a loader process raised says the reason in its last one."""
+    """The first line; an error from a loader process gives its reason in the last."""
     lines = f"{type(error).__name__}: {error}".strip().split("\n")
     return f"{lines[-1]} (in a loader process)" if "DataLoader worker" in lines[0] else lines[0]
 
@@ -183,7 +183,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:
-    from kaname.config import nearest  # here, because help has no need of it
+    from kaname.config import nearest  # here, because help does not need it
 
     first = words[0]
     if first not in COMMANDS and first not in RECIPES:

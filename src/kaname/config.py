@@ -5,7 +5,7 @@ configuration goes into a checkpoint as JSON text and comes back equal.
 
 Interpolation (``${...}``) is refused: a file must mean the same on every machine. A dataclass may give its keys other
 spellings in ``aliases: ClassVar[Mapping[str, str]]``, dotted where they are nested (``{"optimizer.lr": "lr"}``); they
-are accepted wherever a key is and turned into the key before anything else is looked at.
+are accepted wherever a key is and turned into the key before anything is checked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def load(
 ) -> T:
     """Fill ``schema`` (a frozen dataclass of dataclasses, with a default everywhere) and return the instance.
 
-    A check in the ``__post_init__`` of a section speaks of its own keys ("lr must be positive"); the error names them
+    A check in the ``__post_init__`` of a section names its own keys ("lr must be positive"); the error names them
     in full ("train.lr must be positive").
 
     Args:
@@ -126,9 +126,11 @@ def value_at(config: Any, key: str) -> Any:
 
 
 def absolute(config: T, key: str) -> T:
-    """The configuration with the path at a dotted key made absolute."""
+    """The configuration with the path at a dotted key made absolute; None stays None."""
     name, _, rest = key.partition(".")
     value = getattr(config, name)
+    if value is None:
+        return config
     return replace(config, **{name: absolute(value, rest) if rest else value.resolve()})  # type: ignore[type-var]
 
 
@@ -144,7 +146,7 @@ def is_override(token: str) -> bool:
 
 @dataclass(frozen=True)
 class Given:
-    """One value as somebody gave it: the key as spelt, how, and the line of each key below it in its file."""
+    """One value as given: the key as spelt, how, and the line of each key below it in its file."""
 
     spelt: Key
     value: Any
@@ -158,7 +160,7 @@ class Given:
 
 @dataclass
 class Layer:
-    """The values of one place (a file, the command line) under their keys; it notices what is given twice."""
+    """The values from one source (a file, the command line) by key; a key given twice is refused."""
 
     source: str | None = None
     values: dict[Key, Given] = field(default_factory=dict)
@@ -189,7 +191,7 @@ class Layer:
 
 
 def _read_file(path: Path, section: str = "") -> tuple[list[Given], str]:
-    """What a YAML file, or the file of one ``section``, gives, and its name."""
+    """The values in a YAML file, or in the file of one ``section``, and the file's name."""
     if not path.is_file():
         raise InputError("the configuration file does not exist", path=path, remedy="check the path")
     if path.stat().st_size > FILE_LIMIT:
@@ -217,7 +219,7 @@ def _command_line(overrides: Sequence[str], flags: Mapping[str, Any]) -> Iterato
         try:
             value = parse_yaml(raw)
         except InputError as error:
-            remedy = f"quote the value if a text is meant: {key}='...'"
+            remedy = f"quote the value if text is meant: {key}='...'"
             raise InputError(error.reason, path=text, remedy=remedy) from error
         yield Given(tuple(key.split(".")), value, "key=value")
     for key, value in flags.items():
@@ -238,7 +240,7 @@ def _plain(value: Any) -> Any:
 
 
 def _resolved(known: Known, given: Iterable[Given], source: str | None = None) -> Layer:
-    """What is given under the keys it stands for, checked one by one."""
+    """The given values under the keys that they stand for, checked one by one."""
     leaves: list[tuple[Key, Given]] = []
     for one in given:
         value = one.value
@@ -287,7 +289,7 @@ def _check(known: Known, key: Key, given: Given, source: str | None) -> None:
             return
         text = describe_type(kind)
         reason = f"{name} must be {text}, got {value!r} ({type(value).__name__})"
-        remedy = "quote it if a text is meant" if text.startswith("text") else "give a value of that type"
+        remedy = "quote it if text is meant" if text.startswith("text") else "give a value of that type"
     raise InputError(reason, path=source, row=given.row, remedy=remedy)
 
 
@@ -297,7 +299,7 @@ def _build(schema: type[T], layers: Sequence[Layer], section: str = "") -> T:
     except InputError as error:
         if error.path is not None:
             raise
-        # A check of the dataclass itself. The last layer is to blame where it does not fail without it too.
+        # A check of the dataclass itself. Blame the last layer, unless the check fails without it too.
         if len(layers) > 1:
             _build(schema, layers[:-1], section)
         reason, row = _as_spelt(error.reason, layers[-1])
@@ -345,3 +347,23 @@ def nearest(name: str, known: Sequence[str]) -> str:
         or [key for key in known if difflib.SequenceMatcher(None, leaf, leaves[key]).ratio() > 0.7]
     )
     return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+
+
+def find_group(group: str, name: str) -> Path:
+    """The file of a configuration group: a path, or ``configs/<group>/<name>.yaml`` of the working folder, else of
+    the installed package.
+
+    Raises:
+        InputError: there is none, with the names there are.
+    """
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml") or given.is_file():
+        return given
+    package = Path(__file__).parent
+    # An installation has the files inside the package, a checkout beside its src folder.
+    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
+    for place in places:
+        if (place / f"{name}.yaml").is_file():
+            return place / f"{name}.yaml"
+    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    raise InputError(f"there is no configuration {group}/{name}", remedy=nearest(name, known))

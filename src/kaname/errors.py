@@ -1,4 +1,4 @@
-"""The errors that a user can mend; the lowest floor of the house."""
+"""The errors that a user can fix; the lowest floor of the house."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _rebuild(reason: str, path: str | None, row: int | str | None, remedy: str |
 
 @contextlib.contextmanager
 def located(path: str | PathLike[str]) -> Iterator[None]:
-    """Errors of the user's that name no file name ``path``."""
+    """An `InputError` that names no file gets ``path``."""
     try:
         yield
     except InputError as error:
@@ -71,7 +71,7 @@ def require_range(
     """Raise :class:`InputError` unless the named numbers of a section are finite and in ``low..high``.
 
     Args:
-        names: with blanks between them.
+        names: separated by spaces.
         above: whether ``low`` itself is too low.
     """
     limits = f"lie in {low}..{high}" if high < math.inf else f"be at least {low}"

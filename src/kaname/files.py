@@ -4,7 +4,7 @@ What is being written lies beside its final name as ``.NAME.PID.partial`` (``.NA
 go by the ending), so that the last step is a rename within one file system. A failure or an interrupt removes it, and
 :func:`sweep` removes what a killed process left. A link at the final name is replaced, never followed.
 
-Own code, because the libraries for it promise less: atomicwrites was given up by its author in favour of
+Own code, because the libraries for it promise less: its author abandoned atomicwrites in favour of
 ``os.replace``, and fsspec's transactions write into the system's temporary folder and copy across file systems. Neither
 writes folders, hands a path to libraries that open files themselves, or finds again what a killed process left.
 """
@@ -35,6 +35,22 @@ def writing(path: Path, *, reason: str = "cannot be written", remedy: str = REME
         yield path
     except OSError as error:
         raise InputError(f"{reason} ({error.strerror or error})", path=path, remedy=remedy) from error
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    state = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                state.update(part)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the file") from error
+    return state.hexdigest()
 
 
 @contextlib.contextmanager
@@ -97,14 +113,14 @@ def write_text(path: Path, text: str) -> None:
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The folder to write into: it becomes ``path`` when everything is in it, and goes away where that fails.
 
-    An empty folder that is there already is written into directly, because it may be a mount or somebody's own place.
+    An existing empty folder is written into directly, because it may be a mount.
 
     Raises:
         InputError: ``path`` is a file or holds something, or it cannot be written.
     """
     out = Path(os.path.abspath(path))
     if out.is_symlink() and not out.exists():
-        raise InputError("a link to nowhere", path=out, remedy="name a new folder")
+        raise InputError("a broken link", path=out, remedy="name a new folder")
     there = out.exists()
     if there and (not out.is_dir() or any(out.iterdir())):
         kind = "the folder is not empty" if out.is_dir() else "not a folder"
@@ -125,9 +141,9 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written right in ``folder``; what another living process writes stays.
+    """Remove what killed processes left half-written directly in ``folder``; what another living process writes stays.
 
-    To be called before this process writes there: what carries its own number counts as left behind.
+    Call it before this process writes there: files with its own number count as left behind.
     """
     for item in folder.glob(".*.partial*"):
         if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[1] or 0)):
@@ -144,7 +160,7 @@ def partial_name(name: str) -> str:
 
 
 def _lives(process: int) -> bool:
-    """Whether another process of this number runs. Kill asks on POSIX alone; elsewhere open files cannot be removed."""
+    """Whether another process has this number. Only POSIX can tell; elsewhere open files cannot be removed."""
     if process in (0, os.getpid()) or os.name != "posix":
         return False
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 
 def listing(usage: str, summary: str, entries: Mapping[str, str], heading: str = "Commands") -> str:
-    """Help of a command that has sub-commands."""
+    """The help of a command with subcommands."""
     rows = [*sorted(entries.items()), ("--help, -h", "Display this message and exit.")]
     return "\n".join([f"Usage: {usage}", "", summary, "", f"{heading}:", *_columns(rows), ""])
 
@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def line(self) -> str:
-        """What help says of it."""
+        """Its text in the help."""
         choices = f" [{'|'.join(self.choices)}]" if self.choices else ""
         default = f" [default: {self.default}]" if self.default else ""
         return f"{self.text}{choices}{' [required]' if self.required else default}".strip()

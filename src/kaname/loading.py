@@ -1,4 +1,4 @@
-"""Opening any file that Kaname wrote, by what the file says of itself."""
+"""Opening any file that Kaname wrote, by what the file says about itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a piece of work is: a bar on a terminal, plain lines elsewhere, seconds by stage."""
+"""How far a piece of work has come: a bar on a terminal, plain lines elsewhere, seconds by stage."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Bar:
             self._bar.stop()
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Count ``count`` further units; ``note`` stands behind the bar."""
+        """Count ``count`` further units; ``note`` stands after the bar."""
         self.done += count
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, note=note)

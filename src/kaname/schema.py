@@ -1,4 +1,4 @@
-"""What the keys of a configuration are: a dataclass of dataclasses, the types of its fields and other spellings."""
+"""The keys of a configuration: a dataclass of dataclasses, the types of its fields and other spellings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Known:
     aliases: dict[Key, Key]
 
     def leads_on(self, key: Key) -> bool:
-        """Whether a mapping under ``key`` holds further keys and is no value itself."""
+        """Whether a mapping under ``key`` holds further keys and is not a value itself."""
         return is_dataclass(self.kinds.get(key)) or any(alias[: len(key)] == key for alias in self.aliases)
 
 
@@ -50,7 +50,7 @@ def spellings(schema: type) -> dict[str, str]:
 
 
 def converted(value: Any, kind: Any) -> Any:
-    """A plain value as the type that a field has; ``ValueError`` where it is of another (5 is not text, 1 not true)."""
+    """A plain value as the type that a field has; ``ValueError`` where it has another (5 is not text, 1 not true)."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         for choice in arguments:
@@ -79,7 +79,7 @@ def converted(value: Any, kind: Any) -> Any:
 
 
 def describe_type(kind: Any) -> str:
-    """A type as errors and the reference call it: ``text or null``, ``one of a, b``."""
+    """A type as errors and the reference name it: ``text or null``, ``one of a, b``."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(describe_type(choice) for choice in arguments)

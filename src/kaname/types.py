@@ -1,4 +1,4 @@
-"""The values that travel between the rooms: frozen dataclasses that import no torch.
+"""The values that travel between the packages: frozen dataclasses that import no torch.
 
 Points are ``(x, y)`` in continuous coordinates of the original image: (0, 0) is the top-left corner of the
 top-left pixel and pixel *i* has its centre half a pixel further. Sizes are ``(height, width)``, boxes
@@ -97,7 +97,7 @@ class Masks:
     """Predicted masks of one image, kept on the grid of each box; `kaname.codecs.roi_mask` pastes them when asked.
 
     Attributes:
-        probabilities: ``(N, classes, h, w)`` in 0..1, one row a box; class 0 is the background.
+        probabilities: ``(N, classes, h, w)`` in 0..1, one row per box; class 0 is the background.
         boxes: ``(N, 4)`` the region of each row, in pixels of the image.
         classes: the name of each class.
         size: ``(height, width)`` of the image.
@@ -112,12 +112,12 @@ class Masks:
 
 
 Answer = Points | Masks
-"""What a model says of one image."""
+"""What a model answers for one image."""
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Predictions along a video: one ``Points`` a frame, with the frame's number and its time in seconds."""
+    """Predictions along a video: one ``Points`` per frame, with the frame's number and its time in seconds."""
 
     frames: Sequence[int]
     times: Sequence[float]
@@ -130,7 +130,7 @@ class Prediction:
 
     Attributes:
         source: name of the image, of the video or of the clip.
-        answer: what the model says.
+        answer: the model's.
         frame: number of the frame, where the source has several.
         seconds: its time.
         file: name of the frame's file, where it has one of its own.

@@ -102,7 +102,7 @@ def write_yaml(data: Any) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Quotes a text that YAML 1.1 or YAML 1.2 would read as something else."""
+        """Quotes text that YAML 1.1 or YAML 1.2 would read as something else."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True

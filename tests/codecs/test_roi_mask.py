@@ -106,7 +106,7 @@ def test_polygons_side_by_side_neither_gap_nor_overlap() -> None:
     ("polygons", "boxes", "index", "reason"),
     [
         ([[]], [[0, 0, 1, 1], [0, 0, 1, 1]], 0, "1 instances and 2 boxes"),
-        ([[]], [[0, 0, 1, 1]], 1, "no instance 1 among 1"),
+        ([[]], [[0, 0, 1, 1]], 1, "no instance 1: there are 1"),
         ([[]], [[0, 0, 0, 1]], 0, "is empty"),
         ([[]], [[1, 0, 0, 1]], 0, "ends before it begins"),
         ([[[[0, 0], [1, np.nan], [1, 1]]]], [[0, 0, 1, 1]], 0, "NaN or infinite"),

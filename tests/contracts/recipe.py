@@ -52,6 +52,11 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def key_of(card: dict[str, Any]) -> str:
+    """Under which key a checkpoint holds its tensors."""
+    return card.get("weights", {}).get("key", "model")
+
+
 class Evil:
     """Prints when it is unpickled."""
 
@@ -83,7 +88,8 @@ def spoil(kind: str, good: Path, target: Path, recipe: str) -> str:
     elif kind == "no config":
         del card["config"]
     elif kind == "lost tensor":
-        content["model"].pop(next(iter(content["model"])))
+        weights = content[key_of(card)]
+        weights.pop(next(iter(weights)))
     torch.save({**content, "card": json.dumps(card)}, target)
     return said
 
@@ -207,7 +213,7 @@ class RecipeContract:
         assert [end.code for end in ends] == [-signal.SIGKILL, -signal.SIGKILL, 143], ends
         assert "state saved" in ends[-1].err
         trained.kaname(*words, "--resume").done()
-        for name in (path.relative_to(trained.run) for path in trained.run.rglob("*.pt")):
+        for name in (path.relative_to(trained.run) for path in trained.run.rglob("*.pt*")):
             assert (tmp_path / "run" / name).read_bytes() == (trained.run / name).read_bytes(), name
         one, other = (
             [line.rsplit(",", 1)[0] for line in (folder / "log.csv").read_text().split()]  # the last column is seconds
@@ -224,7 +230,8 @@ class RecipeContract:
         trained.kaname(*self.training(trained, tmp_path / "one"), *exact, 1).done()
         launched(2, self.name, *self.training(trained, tmp_path / "two"), *exact, 2).done()
         for name in (self.best, "last.pt"):
-            one, two = (torch.load(tmp_path / run / name, weights_only=True)["model"] for run in ("one", "two"))
+            files = [torch.load(tmp_path / run / name, weights_only=True) for run in ("one", "two")]
+            one, two = (file[key_of(json.loads(file["card"]))] for file in files)
             for key, value in one.items():
                 assert (two[key] - value).float().norm() <= 1e-6 * value.float().norm(), key
 
@@ -242,7 +249,7 @@ class RecipeContract:
         said = trained.kaname(*self.training(trained, trained.folder / "paged"), "--resume").done().out
         assert "finished" in said and (trained.folder / "paged" / "report.html").is_file()
         for name, content in snapshot(trained.run).items():
-            if name.endswith(".pt") or name == "log.csv":
+            if name.endswith((".pt", ".pth")) or name == "log.csv":
                 assert (trained.folder / "paged" / name).read_bytes() == content, name
 
     def test_a_dry_run_writes_nothing(self, trained: Trained) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from kaname.data import split as module
 from kaname.data.formats import tracknet
-from kaname.data.split import HASH_BITS, NearDuplicate, Prints, by_folder, by_group, near_duplicates, prints
+from kaname.data.split import HASH_BITS, NearDuplicate, Prints, alike, by_folder, by_group, near_duplicates, prints
 from kaname.errors import InputError
 from kaname.types import Sample
 
@@ -110,6 +110,15 @@ def test_the_same_court_with_the_player_elsewhere_is_no_copy(tmp_path):
     bits = (512 - ready[0].signs @ ready[1].signs.T) / 2
     assert (bits <= HASH_BITS).any()  # the hash alone would call them copies
     assert near_duplicates(*ready) == []
+
+
+def test_copies_within_one_set(tmp_path):
+    """Each pair once, no frame with itself; positions are those of the paths, flat frames included."""
+    flat = np.full_like(scene(1), 90)
+    paths = [sample.image for sample in save(tmp_path / "a", [scene(1), flat, scene(2), scene(1), flat, scene(3)])]
+    paths += [sample.image for sample in save(tmp_path / "b", [scene(2)], cv2.IMWRITE_JPEG_QUALITY, 40)]
+    assert [pair[:2] for pair in alike(prints(paths))] == [(0, 3), (2, 6)]
+    assert alike(prints([])) == []
 
 
 def test_flat_frames_are_not_compared(tmp_path):

@@ -232,7 +232,7 @@ def test_folders_of_frames(tmp_path: Path) -> None:
         folder_images(tmp_path / "none")
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "._1.png").write_text("x")
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         folder_images(tmp_path)
     for number in (10, 9, 100):
         write_image(tmp_path / f"{number}.png", grey(number))

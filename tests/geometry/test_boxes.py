@@ -85,3 +85,13 @@ def test_boxes_that_are_none(given: Any, part: str) -> None:
 
 def test_boxes_grow_to_whole_pixels_and_stay_inside() -> None:
     assert boxes.pixel_boxes([[-3, 1.2, 40.0, 7.9]], (16, 32)).tolist() == [[0, 1, 32, 8]]
+
+
+@drawn(corner, extent)
+def test_corners_of_other_forms(low: np.ndarray, extent: np.ndarray) -> None:
+    expected = np.concatenate([low, low + extent], axis=1)
+    np.testing.assert_allclose(boxes.corners(expected, "xyxy"), expected)
+    np.testing.assert_allclose(boxes.corners(np.concatenate([low, extent], axis=1), "xywh"), expected)
+    centred = np.concatenate(boxes.centre_size(expected), axis=1)
+    np.testing.assert_allclose(boxes.corners(centred, "cxcywh"), expected, atol=1e-9)
+    assert boxes.corners([1, 2, 3, 4], "xywh").tolist() == [1, 2, 4, 6]

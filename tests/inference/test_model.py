@@ -112,10 +112,10 @@ def test_sources_that_are_none(model: Model, source: Any, part: str) -> None:
 
 
 def test_folders_that_are_none(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         model.predict(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         model.predict(tmp_path)
     (tmp_path / "a.png").write_text("x")
     with pytest.warns(UserWarning, match=r"notes\.txt"), pytest.raises(InputError, match=r"a\.png"):

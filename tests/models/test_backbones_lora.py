@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kaname.errors import InputError
-from kaname.models.backbones import Backbone, add_lora, build_backbone, checkpoint_gradients, hold, release
+from kaname.models.backbones import Backbone, add_lora, build_backbone, checkpoint_gradients, freeze, unfreeze
 from kaname.models.network import Network
 from models.tiny_vits import TINY
 
@@ -75,17 +75,17 @@ def test_where_it_cannot_be(tiny_vit: TinyVit, monkeypatch: pytest.MonkeyPatch) 
         add_lora(build_backbone(str(tiny_vit("vit"))), rank=2, alpha=2.0)
 
 
-def test_resting_parts_get_no_gradient(tiny_vit: TinyVit) -> None:
+def test_a_backbone_frozen_for_now_gets_no_gradient(tiny_vit: TinyVit) -> None:
     backbone = build_backbone(str(tiny_vit("dinov3_vit")))
     network = Network(backbone, "linear", size=(32, 48), out_channels=1)
     images = torch.randint(0, 256, (2, 3, 32, 48), dtype=torch.uint8)
-    for held in (True, False, True):
-        (hold if held else release)(backbone)
+    for frozen in (True, False, True):
+        freeze(backbone, for_now=True) if frozen else unfreeze(backbone)
         network.zero_grad(set_to_none=True)
         network.train()
-        assert backbone.training is not held
+        assert backbone.training is not frozen
         network({"images": images})["heatmaps"].square().mean().backward()
-        assert all((value.grad is None) is held for value in backbone.parameters())
+        assert all((value.grad is None) is frozen for value in backbone.parameters())
         assert all(value.requires_grad for value in backbone.parameters())
         assert all(value.grad is not None for value in network.decoder.parameters())
 

@@ -80,7 +80,7 @@ def test_further_inputs_pass_as_they_come() -> None:
         }  # fmt: skip
     with pytest.raises(InputError, match=r"3 of images \+ 2 of flow channels, the backbone takes 3"):
         Network(small(), size=(32, 32), further={"flow": 2})
-    with pytest.raises(InputError, match="flow cannot go with frames that run alone; use fusion stack"):
+    with pytest.raises(InputError, match="flow cannot be used where frames run alone; use fusion stack"):
         Network(small(in_channels=5), size=(32, 32), frames=2, fusion="concat", further={"flow": 2})
 
 
@@ -112,7 +112,7 @@ def test_several_heads(monkeypatch: pytest.MonkeyPatch) -> None:
         "heatmaps": (3, 2, 17, 40), "visibility": (3, 6)
     }  # fmt: skip
     assert list(answer) == list(heads) and network.heads == heads
-    with pytest.raises(InputError, match="the decoder linear has one output, asked for were heatmaps, visibility"):
+    with pytest.raises(InputError, match="the decoder linear has one output, not heatmaps, visibility"):
         Network(small(), "linear", size=(32, 64), heads=heads)
     with pytest.raises(InputError, match="at least 1 output channel"):
         Network(small(), "two", size=(32, 64), heads={**heads, "visibility": Head([])})

@@ -34,6 +34,6 @@ def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_predicted(tmp_path: Path) -> None:
-    """A file without rows says how many."""
+    """A file without rows returns how many."""
     for name in ("points.json", "masks.json"):
         assert write(tmp_path / name, [], ABOUT) == {"rows": 0} and read(tmp_path / name, "dots") == []

@@ -51,7 +51,7 @@ def full(folder: Path, name: str = "photo.jpg", **more: Any) -> Report:
         "headline": [Headline("F1", "middle", "f1"), Headline(name, name, "f1", "px")], "log": log(folder),
         "worst": [Picture(picture(1), f"{name}: F1 0.10")], "best": [Picture(picture(2), f"{name}: F1 1.00")],
         "pictures_note": "Rings are true.", "calibration": {name: bins}, "calibration_note": "Right within 10 px.",
-        "speed": {"images a second": 41.5, "device": name}, "config": {"train": {"lr": 0.1}, "data": name},
+        "speed": {"images per second": 41.5, "device": name}, "config": {"train": {"lr": 0.1}, "data": name},
         "command": f"kaname gauge evaluate --data '{name}'", "data": {"folder": name, "hash": "sha256:0"},
     }  # fmt: skip
     return Report(**{**values, **more})
@@ -104,9 +104,9 @@ def test_what_is_missing_is_said(tmp_path: Path, part: str) -> None:
 def test_a_log_that_is_none(tmp_path: Path) -> None:
     wrong = tmp_path / "log.csv"
     wrong.write_text("no,log\n1,2\n", encoding="utf-8")
-    assert "not a log of kaname" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
+    assert "not a log of a run" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
     wrong.write_text("epoch,train_loss\n", encoding="utf-8")
-    assert "holds no epoch" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
+    assert "has no epoch" in text_of(write_report(tmp_path / "report.html", Report("a", log=wrong)))
 
 
 def test_the_page_stays_under_five_megabytes(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_speed_leaves_the_first_image_out() -> None:
     speed = Speed()
     speed.seconds = {"reading": [9.0, 0.1, 0.1], "network": [9.0, 0.3, 0.5]}
     rows = speed.rows()
-    assert rows["images a second"] == 2 and rows["images measured"] == 2
-    assert rows["network, ms an image (median)"] == 400
+    assert rows["images per second"] == 2 and rows["images measured"] == 2
+    assert rows["network, ms per image (median)"] == 400
     assert Speed().rows() == {}
     assert {"kaname", "python", "numpy"} <= set(versions())
 
@@ -198,8 +198,8 @@ def test_speed_of_a_network_that_sees_several_frames_at_once() -> None:
     speed = Speed("frame")
     speed.seconds = {"reading": [0.1] * 6, "network": [9.0, 0.6]}
     rows = speed.rows()
-    assert rows["frames a second"] == pytest.approx(1 / (0.1 + 0.6 / 3), abs=0.01)
-    assert rows["network, ms a frame (median)"] == 200 and rows["frames measured"] == 5
+    assert rows["frames per second"] == pytest.approx(1 / (0.1 + 0.6 / 3), abs=0.01)
+    assert rows["network, ms per frame (median)"] == 200 and rows["frames measured"] == 5
     double = speed.timed("doubling", lambda value: 2 * value)
     assert double(4) == 8 and len(speed.seconds["doubling"]) == 1
 

@@ -76,7 +76,7 @@ def test_tables_of_other_programs(tmp_path: Path) -> None:
         ("frame,x,y,score\n0,1,2,inf\n", 2, "the score inf"),
         ("frame,x,y,score\n0,1,2,0.9\n1,1,2,1.5\n", 3, "the score 1.5"),
         ("frame,x,y,score\n0,1,2,-1\n", 2, "the score -1"),
-        ("frame,x,y,score\n0,1,2,\n", 2, "a place without a score"),
+        ("frame,x,y,score\n0,1,2,\n", 2, "a position without a score"),
         ("frame,x,y,score\n-1,1,2,0.9\n", 2, "frame -1"),
         ("frame,time,x,y,score\n0,nan,1,2,0.9\n", 2, "time nan is not finite"),
         ("frame,x,y,score,source\n0,1,2,0.9,guessed\n", 2, "the source is 'guessed'"),

@@ -29,7 +29,7 @@ torch.distributed.destroy_process_group = lambda: None
 
 
 class Peaks(Squares):
-    """Gaussian targets, some masked cell by cell, some samples masked altogether."""
+    """Gaussian targets, some masked cell by cell, some samples entirely masked."""
 
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         row = super().sample(index, epoch)

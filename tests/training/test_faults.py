@@ -26,7 +26,7 @@ from training.tiny_task import Squares, make_settings, make_task, run, same_runs
 
 EIGHT = TrainSettings(batch_size=8, num_workers=3, precision="fp32")
 CPU = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: not enough memory: you tried to allocate {}."
-HALF = "lower --batch-size (--batch-size 4 --accumulate 2 makes the same steps), take --precision bf16"
+HALF = "lower --batch-size (--batch-size 4 --accumulate 2 makes the same steps), use --precision bf16"
 WORKERS = "lower --num-workers (now 3) or --batch-size (now 8)"
 
 LINES: list[tuple[BaseException, TrainSettings | None, str]] = [
@@ -36,8 +36,8 @@ LINES: list[tuple[BaseException, TrainSettings | None, str]] = [
      EIGHT, "out of memory on the device with --batch-size 8, while asking for 2.50 GiB more; lower --batch-size"),
     (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), EIGHT, "device"),
     (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), replace(EIGHT, batch_size=1, precision="bf16"),
-     "with --batch-size 1; take a smaller input or backbone"),
-    (MemoryError(), replace(EIGHT, batch_size=5, accumulate=3), "lower --batch-size (--batch-size 2), take"),
+     "with --batch-size 1; use a smaller input or backbone"),
+    (MemoryError(), replace(EIGHT, batch_size=5, accumulate=3), "lower --batch-size (--batch-size 2), use"),
     (OSError(errno.ENOMEM, "Cannot allocate memory"), EIGHT, "out of memory in main memory"),
     (MemoryError("Caught MemoryError in DataLoader worker process 0.\nOriginal ...\nUnable to allocate 7.28 TiB for"),
      EIGHT, f"out of memory in a loader process, while asking for 7.28 TiB more; {WORKERS}"),
@@ -153,7 +153,7 @@ def test_memory_that_runs_out_in_the_optimiser(
 def test_a_dry_run_that_does_not_fit(tmp_path: Path) -> None:
     settings = make_settings()
     options = RunOptions(tmp_path / "run", dry_run=True)
-    with pytest.raises(InputError, match=r"out of memory .* or take a smaller input or backbone$"):
+    with pytest.raises(InputError, match=r"out of memory .* or use a smaller input or backbone$"):
         Run(make_task(settings, step=at(1, memory_runs_out)), settings, options).fit()
     assert not (tmp_path / "run").exists()
 

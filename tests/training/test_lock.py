@@ -64,7 +64,7 @@ def test_two_processes(tmp_path: Path) -> None:
     try:
         assert take(tmp_path / "run") == (
             f"{tmp_path / 'run'}: another run trains into this folder (process {process.pid}); "
-            "wait for its end, or choose another --out-dir"
+            "wait until it ends, or choose another --out-dir"
         )
         settings = make_settings(epochs=1)
         with pytest.raises(InputError, match="another run trains into this folder"):

@@ -213,7 +213,7 @@ def test_an_empty_training_set(tmp_path: Path) -> None:
 
 def test_a_log_of_another_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"log\.csv:2: not a log of kaname's"):
+    with pytest.raises(InputError, match=r"log\.csv:2: not a log of a run"):
         Journal(tmp_path)
 
 

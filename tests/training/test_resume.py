@@ -200,7 +200,7 @@ def test_a_stage_may_change_what_trains(tmp_path: Path) -> None:
         parameter.requires_grad = True
     work = Run(task, settings, RunOptions(tmp_path / "b", resume=str(tmp_path / "a" / "last.pt")))
     work.fit()
-    assert "the optimiser starts anew: other parameters train" in (tmp_path / "b" / "run.log").read_text()
+    assert "the optimiser starts afresh: different parameters train" in (tmp_path / "b" / "run.log").read_text()
 
 
 def test_weights_alone(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_bare_resume_passes_over_a_damaged_newer_file(
     whole = last.read_bytes()
     (tmp_path / "newer.pt").write_bytes(whole[: len(whole) // 2])
     assert run(tmp_path, make_settings(epochs=3, save_every="1steps"), resume="auto").progress.epoch == 3
-    assert f"passed over: {tmp_path / 'newer.pt'}" in capsys.readouterr().out
+    assert f"skipped: {tmp_path / 'newer.pt'}" in capsys.readouterr().out
 
 
 def test_a_damaged_state_is_never_replaced_by_a_new_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +260,7 @@ def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     settings = make_settings(epochs=1)
     with pytest.raises(InputError, match=r"weights only.*--init"):
         run(tmp_path / "b", settings, resume=best)
-    with pytest.raises(InputError, match="exclude each other"):
+    with pytest.raises(InputError, match="cannot be combined"):
         run(tmp_path / "b", settings, resume=last, init=Path(best))
     with pytest.raises(InputError, match="does not exist"):
         run(tmp_path / "b", settings, resume=str(tmp_path / "none.pt"))

@@ -160,7 +160,7 @@ def test_a_picture_that_vanishes_stops_them_all(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 2, error
     lines = [line for line in error.splitlines() if line.startswith("error: ")]
-    assert any("dial_" in line for line in lines) and all("a fault of kaname" not in line for line in lines), error
+    assert any("dial_" in line for line in lines) and all("a bug in kaname" not in line for line in lines), error
     assert "gloo" not in "".join(lines) and any("the last good state is" in line for line in lines), error
     assert checkpoint.load(tmp_path / "run" / "last.pt").training is not None
 

@@ -42,7 +42,7 @@ def test_a_signal_to_the_whole_group_saves_and_ends(tmp_path: Path, number: int,
     command = [sys.executable, "-m", "kaname", *map(str, words), "--out-dir", str(run)]
     ended, error = stopped(command, number, when=(run / "log.csv").is_file)
     assert ended == code, error
-    assert "go on with --resume" in error
+    assert "continue with --resume" in error
     found = checkpoint.load(run / "last.pt", recipe="gauge")
     assert found.training is not None
 

@@ -156,7 +156,7 @@ def test_a_step_keeps_to_its_terms(tmp_path: Path) -> None:
         return three(model, batch) if len(batch.index) == 4 else step(model, batch)
 
     task = make_task(make_settings(), train=6, step=changing)
-    with pytest.raises(ValueError, match="other terms or weights"):
+    with pytest.raises(ValueError, match="different terms or weights"):
         Run(task, make_settings(accumulate=2), RunOptions(tmp_path)).fit()
 
 

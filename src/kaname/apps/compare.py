@@ -50,7 +50,7 @@ def compare(
         raise InputError(reason, path=files[1], remedy="compare two files of one recipe")
     score = recipe_of(recipes[0]).compare
     if score is None:
-        raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with its evaluate")
+        raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with `evaluate`")
     labelled, changes = data or _data_beside(files[0]), merged(overrides, {}, "compare")
     first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
     content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
@@ -90,7 +90,7 @@ def find_predictions(path: Path, split: str | None = None) -> Path:
 
 
 def _written_by_recipes(folder: Path) -> list[Path]:
-    """The file of predictions to prefer of each recipe, right in a folder."""
+    """The file of predictions to prefer of each recipe, directly in a folder."""
     there = [
         next((folder / file for file in files if (folder / file).is_file()), None) for files in _file_names().values()
     ]

@@ -3,72 +3,201 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from kaname.errors import InputError
 
-Format = Literal["labelstudio", "coco", "tracknet"]
+if TYPE_CHECKING:
+    from kaname.types import Sample
+
+Format = Literal["labelstudio", "coco", "tracknet", "landmarks", "cvat", "pts"]
+FOLDERS = ("landmarks", "pts")  # formats with a file for each face
+NUMBERED = ("landmarks", "pts", "cvat")  # formats in which points may have numbers in the place of names
+NAMED_BY_FILE = ("landmarks", "cvat", "coco")  # formats that name an image by its path below the images' folder
 
 
 def convert(
     *,
     source_format: Annotated[Format, Parameter(name="--from", help="Format to read.")],
     target_format: Annotated[Format, Parameter(name="--to", help="Format to write.")],
-    source: Annotated[Path, Parameter(name="--input", help="File to read (tracknet: or folder).")],
-    target: Annotated[Path, Parameter(name="--output", help="File to write (tracknet: or folder).")],
+    source: Annotated[Path, Parameter(name="--input", help="File or folder to read.")],
+    target: Annotated[Path, Parameter(name="--output", help="File or folder to write.")],
     images: Annotated[Path | None, Parameter(help="Folder of the images; default: beside the file.")] = None,
+    skeleton: Annotated[
+        str | None,
+        Parameter(
+            help="Names and order of points that have only numbers: a name or a YAML file; default anime-face-28."
+        ),
+    ] = None,
 ) -> None:
     """Between label formats; what the target cannot hold is listed.
 
     COCO holds one point of a name for each instance: where Label Studio has several, they become ``NAME#1``,
-    ``NAME#2``, ... of the box they lie in; on the way back they are points of one name again.
+    ``NAME#2``, ... of the box they lie in; on the way back they are points of one name again. landmarks and pts are
+    folders with a file for each face; tracknet is a file or a folder.
     """
-    from kaname.data.formats.coco_sets import joined, numbered  # here, so that help answers without NumPy
+    from kaname.data.formats.coco_sets import joined  # here, so that help answers without NumPy
+    from kaname.data.formats.skeleton import find
 
     if source.resolve() == target.resolve():
-        raise InputError("--input and --output are one file", path=target, remedy="choose another --output")
-    samples = _format(source_format).read(source, images=images)
+        raise InputError("--input and --output are the same file", path=target, remedy="choose another --output")
+    order = None if skeleton is None else find(skeleton)
+    known = {"skeleton": order} if source_format in NUMBERED and order else {}
+    samples: list[Sample] = _format(source_format).read(source, images=images, **known)
     if source_format == "coco" and target_format != "coco":
         samples = joined(samples)
-    lost = losses(samples, target_format)
-    if target_format == "coco" and source_format != "coco":
-        samples, several, outside = numbered(samples)
-        lost += [f"{outside} points outside of every box"] if outside else []
-        bare = sum(not len(sample.boxes) and any(map(len, sample.points.values())) for sample in samples)
-        if bare:
-            print(f"added: {bare} boxes, each the extent of an image's points, because COCO keeps points in boxes")
-        for name, count in several.items():
-            print(f"several points {name!r} of one instance: written as {name}#1 to {name}#{count}")
-    for line in lost:
-        print(f"lost: {line}")
+    samples, lines = finished(samples) if target_format != "landmarks" else (samples, [])
+    samples, told = named(samples, order, source)
+    lines += told
+    lines += [f"lost: {line}" for line in losses(samples, target_format)]
+    samples, told = arranged(samples, source_format, target_format)
+    for line in [*lines, *told]:
+        print(line)
+    options: dict[str, Any] = {"skeleton": order} if target_format in FOLDERS and order else {}
+    if target_format != "tracknet":
+        options["root"] = images or (Path() if source_format in NAMED_BY_FILE else None)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _format(target_format).write(target, samples)
+    _format(target_format).write(target, samples, **options)
     print(f"{len(samples)} images from {source} to {target}")
 
 
-def losses(samples: list[Any], target: str) -> list[str]:
-    """What the target format cannot hold, one line a kind with its count."""
-    hidden = sum(int((values == 1).sum()) for sample in samples for values in sample.visible.values())
+def finished(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
+    """The samples without unfinished faces, which other formats would take for whole ones, and how many there were."""
+    kept: list[Sample] = []
+    left = 0
+    for sample in samples:
+        flags = sample.meta.get("finished", ())
+        if all(flags):
+            kept.append(sample)
+            continue
+        left += sum(not flag for flag in flags)
+        rows = [row for row, flag in enumerate(flags) if flag]
+        if rows:
+            kept.append(_rows(sample, rows))
+    return kept, [f"left out: {left} unfinished faces"] if left else []
+
+
+def named(samples: Sequence[Sample], skeleton: Any, source: Path) -> tuple[list[Sample], list[str]]:
+    """Samples whose points have the skeleton's names where the file had only numbers, from 0 or from 1.
+
+    CVAT numbers the points of a skeleton, and people do so where names are asked for.
+
+    Args:
+        samples: any.
+        skeleton: as asked for; None: the default one, where it has as many points.
+        source: for the message.
+
+    Raises:
+        InputError: images with more numbers than others, or with names: one order would not fit all.
+    """
+    from kaname.data.formats.faces import DEFAULT_SKELETON
+    from kaname.data.formats.skeleton import find
+
+    used = {name for sample in samples for name in sample.points}
+    numbers = {name for name in used if name.isdecimal()}
+    if not numbers:
+        return list(samples), []
+    wholes = {len(sample.points) for sample in samples if sample.points} if source.is_dir() else set()
+    if numbers < used or len(wholes) > 1:
+        what = "some images have names of points, others" if numbers < used else "images have different"
+        raise InputError(f"{what} numbers of points", path=source, remedy="convert each kind on its own")
+    order = (skeleton or find(DEFAULT_SKELETON)).names
+    first = 0 if "0" in numbers else 1
+    keys = {str(number): name for number, name in enumerate(order, first)}
+    last = max(map(int, numbers))
+    if numbers <= keys.keys() and last == first + len(order) - 1:
+        parents = [sample.meta.get("parents", {}) for sample in samples]
+        return [
+            replace(
+                sample,
+                points={keys[name]: xy for name, xy in sample.points.items()},
+                visible={keys[name]: one for name, one in sample.visible.items()},
+                meta={**sample.meta, "parents": {keys[name]: one for name, one in known.items()}},
+            )
+            for sample, known in zip(samples, parents, strict=True)
+        ], []
+    if skeleton is not None:
+        reason = f"points are numbered up to {last}, but the skeleton {skeleton.name!r} has {len(order)}"
+        raise InputError(reason, path=source, remedy="give another --skeleton")
+    return list(samples), [f"points are called by their numbers, up to {last}; --skeleton names them"]
+
+
+def arranged(samples: Sequence[Sample], source: str, target: str) -> tuple[list[Sample], list[str]]:
+    """Samples as the target takes them, and what there is to say of it.
+
+    Label Studio's points are sets, which COCO and the formats of faces take with a row for each box.
+    """
+    from kaname.data.formats.coco_sets import numbered
+
+    if target not in ("coco", *NUMBERED) or source in ("coco", *FOLDERS):
+        return list(samples), []
+    rows, several, outside = numbered(samples)
+    if target == "cvat" and (several or outside or source != "labelstudio"):  # it holds sets as they are
+        return list(samples), []
+    lines = [f"lost: {outside} points outside of every box"] if outside else []
+    bare = sum(not len(sample.boxes) and any(map(len, sample.points.values())) for sample in rows)
+    if bare and target == "coco":
+        lines.append(f"added: {bare} boxes, each the extent of an image's points, because COCO keeps points in boxes")
+    if several and target in FOLDERS:
+        name, count = next(iter(several.items()))
+        remedy = "a face has one point of each name; coco and cvat hold several"
+        raise InputError(f"{count} points {name!r} in one face", remedy=remedy)
+    lines += [
+        f"several points {name!r} of one instance: written as {name}#1 to {name}#{count}"
+        for name, count in several.items()
+    ]
+    return rows, lines
+
+
+def losses(samples: Sequence[Sample], target: str) -> list[str]:
+    """What the target format cannot hold, one line per kind with its count."""
+    from kaname.data.formats.faces import DEFAULT_SKELETON
+
     polygons = sum(len(shapes) for sample in samples for shapes in sample.polygons)
     frames = sum(sample.frame is not None for sample in samples)
-    rows = []
-    if target == "labelstudio":
-        rows += [(hidden, "points marked hidden (Label Studio knows only drawn points)"), (polygons, "polygons")]
+    rows = [(polygons, "polygons")] if target != "coco" else []
+    if target != "coco":
         rows.append((sum(len(sample.meta.get("rle", ())) for sample in samples), "masks"))
+    if target != "landmarks":
+        others = sum(bool(entry) for sample in samples for entry in sample.meta.get("other", ()))
+        rows.append((others, "faces' further fields"))
     crowds = sum(sample.meta.get("crowd", 0) for sample in samples)
     others = sum(sum(sample.meta.get("ignored", {}).values()) for sample in samples)
     rows += [(crowds, "instances that are crowds"), (others, "results that are neither points nor boxes")]
     if target == "tracknet":
         boxes = sum(len(sample.boxes) for sample in samples)
         others = sum(len(points) for sample in samples for name, points in sample.points.items() if name != "ball")
-        rows += [(boxes, "boxes"), (polygons, "polygons"), (others, "points other than the ball")]
+        rows += [(boxes, "boxes"), (others, "points other than the ball")]
     else:
         clips = sum("clip" in sample.meta for sample in samples)
         rows += [(frames, "frame numbers"), (clips, "labels of game, clip, kind of visibility and status")]
+    if target in FOLDERS:
+        plain = ("object", "face", DEFAULT_SKELETON)
+        rows.append((sum(label not in plain for sample in samples for label in sample.labels), "labels of boxes"))
     return [f"{count} {what}" for count, what in rows if count]
+
+
+def _rows(sample: Sample, rows: Sequence[int]) -> Sample:
+    """The sample of some of its faces."""
+
+    def chosen(entries: Any) -> Any:
+        return [entries[row] for row in rows] if len(entries) else []
+
+    lists = ("files", "finished", "unplaced", "other")
+    return replace(
+        sample,
+        points={name: xy[list(rows)] for name, xy in sample.points.items()},
+        visible={name: one[list(rows)] for name, one in sample.visible.items()},
+        boxes=sample.boxes[list(rows)] if len(sample.boxes) else sample.boxes,
+        polygons=chosen(sample.polygons),
+        labels=chosen(sample.labels),
+        meta={**sample.meta, **{key: chosen(sample.meta[key]) for key in lists}},
+    )
 
 
 def _format(name: str) -> Any:

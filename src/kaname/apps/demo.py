@@ -54,7 +54,7 @@ def _make_room(folder: Path) -> None:
     """An empty folder for a demo; an earlier demo's is replaced, anything else is left alone."""
     if folder.exists():
         if not (folder / MARK).is_file() and any(folder.iterdir()):
-            raise InputError("the folder holds something else", path=folder, remedy="choose another --out")
+            raise InputError("the folder contains other files", path=folder, remedy="choose another --out")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     (folder / MARK).touch()

@@ -15,12 +15,12 @@ PARTS = (
     ("torch", "training"), ("torchvision", "training"), ("lightning-fabric", "training"),
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
-    ("peft", "LoRA"), ("wandb", "logs"),
+    ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
 )  # fmt: skip
-EXTRAS = {"peft": "lora", "wandb": "wandb"}  # all others: train
+EXTRAS = {"peft": "lora", "wandb": "wandb", "gallery-dl": "crawl", "gradio": "annotate"}  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
-    ("timm weights", "each model's own; see its model card"),
+    ("timm weights", "each model's own; see its model card"), ("gallery-dl", "GPL-2; started as a program of its own"),
 )  # fmt: skip
 
 

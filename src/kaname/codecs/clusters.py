@@ -44,7 +44,7 @@ def mean_shift(
     coordinates).
 
     Args:
-        points: ``(N, 2)``, in any unit; repeated points count repeatedly.
+        points: ``(N, 2)``, in any unit; a repeated point counts as often as it appears.
         bandwidth: radius of the kernel, in the unit of the points; a point at exactly this distance is inside.
         weights: ``(N,)``, non-negative; the means are weighted and the mass replaces the number of points. Points of
             weight 0 are ignored. Whole-number weights equal repetitions.
@@ -79,7 +79,7 @@ def peaks(
     weighted: bool = False,
     single: bool = False,
 ) -> tuple[Float64[np.ndarray, "points 2"], Float64[np.ndarray, "points"]]:
-    """The points that a heatmap shows: any number of them, or the one that it shows most clearly.
+    """The points in a heatmap: any number of them, or only the clearest.
 
     The map is normalized to 0..1 by its minimum and maximum, the cells strictly above ``threshold`` are clustered by
     mean shift in input pixels, and each cell belongs to the nearest centre.
@@ -91,8 +91,8 @@ def peaks(
         threshold: in 0..1, on the normalized map.
         min_score: a map whose raw maximum is lower has no point: dividing by its own maximum would turn noise into
             points.
-        weighted: weigh the cells by their normalized value; without, the centres equal scikit-learn's on the same
-            cells.
+        weighted: weight the cells by their normalized values; otherwise the centres equal scikit-learn's on the
+            same cells.
         single: at most one point: the mean, weighted by the normalized values, of the heaviest cluster's cells.
 
     Returns:
@@ -135,7 +135,7 @@ def _scores(
     cells: Float64[np.ndarray, "cells 2"],
     raw: Float64[np.ndarray, "cells"],
 ) -> Float64[np.ndarray, "centres"]:
-    """For each centre the greatest value among the cells that it owns."""
+    """For each centre the greatest value among its cells."""
     scores = np.full(len(centres), -np.inf)
     np.maximum.at(scores, owner, raw)
     # A centre between other clusters' cells may own no cell: it scores as the cell nearest to it.
@@ -154,7 +154,7 @@ def _checked(
     if xy.ndim != 2 or xy.shape[1] != 2:
         raise InputError(f"points must have the shape (N, 2), got {xy.shape}")
     if not np.isfinite(xy).all():
-        raise InputError("points hold NaN or infinity", remedy="drop missing points before clustering")
+        raise InputError("points contain NaN or infinity", remedy="drop missing points before clustering")
     if not (np.isfinite(bandwidth) and bandwidth > 0):
         raise InputError(f"bandwidth must be a positive number, got {bandwidth}")
     if weights is None:
@@ -170,7 +170,7 @@ def _checked(
 def _climb(
     seeds: Float64[np.ndarray, "seeds 2"], step: _Step, bandwidth: float
 ) -> tuple[Float64[np.ndarray, "centres 2"], Float64[np.ndarray, "centres"]]:
-    """Let every seed climb; return the distinct places of arrival and the mass there.
+    """Let every seed climb; return the distinct end points and the mass there.
 
     All trajectories advance together. Two that meet have the same future, so they go on as one.
     """
@@ -227,7 +227,7 @@ class _Lattice:
 
     Attributes:
         x, y: positions of the columns and of the rows.
-        step_x, step_y: their distances.
+        step_x, step_y: their spacing.
         deviation: how far, in steps, the columns are from their regular places.
         prefix: the mass left of a column as the real part, mass times x as the imaginary part. One complex array, so
             that one look-up fetches both.
@@ -238,13 +238,13 @@ class _Lattice:
     step_x: float
     step_y: float
     deviation: float
-    prefix: Complex128[NDArray[np.complex128], "rows*(columns+1)"]  # the stubs know no parts of any array
+    prefix: Complex128[NDArray[np.complex128], "rows*(columns+1)"]  # the stubs do not type .real of any array
 
     @classmethod
     def of(
         cls, xy: Float64[np.ndarray, "points 2"], mass: Float64[np.ndarray, "points"] | None, bandwidth: float
     ) -> _Lattice | None:
-        """The lattice of the points; None where there is no lattice, or where it would not pay."""
+        """The lattice of the points; None where there is none, or where it would not pay off."""
         if mass is not None and mass.sum() > _WEIGHT_RANGE * mass.min():
             return None
         across, down = _Axis.of(xy[:, 0]), _Axis.of(xy[:, 1])
@@ -299,7 +299,7 @@ def _common_step(gaps: Float64[np.ndarray, "gaps"]) -> float | None:
         rest = np.abs(gaps - step * np.rint(gaps / step))
         rest = rest[rest > _DEVIATION * step]
         if rest.size == 0:
-            # Taken over the whole length, for the smallest gap alone may carry rounding.
+            # Taken over the whole length, because the smallest gap alone may be off by rounding.
             return float(gaps.sum() / np.rint(gaps / step).sum())
         step = float(rest.min())
     return None

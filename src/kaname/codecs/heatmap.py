@@ -41,10 +41,10 @@ FARTHEST = 1.0  # cells from the peak beyond which a refinement is noise
 def encode(
     points: ArrayLike, visible: ArrayLike, size: tuple[int, int], stride: Stride, sigma: float
 ) -> Float32[np.ndarray, "points {size[0]} {size[1]}"]:
-    """One Gaussian a point: ``exp(-d^2 / (2 sigma^2))`` with d in cells, 1 at the sub-pixel place itself.
+    """One Gaussian per point: ``exp(-d^2 / (2 sigma^2))`` with d in cells, 1 at the point itself (sub-pixel).
 
     Args:
-        points: ``(N, 2)``; may lie outside, where the map holds their tail; NaN where ``visible`` is 0.
+        points: ``(N, 2)``; may lie outside, then the map holds the Gaussian's tail; NaN where ``visible`` is 0.
         visible: ``(N,)``; 0 gives a map of zeros.
         size: ``(height, width)`` of a map in cells.
         stride: input pixels in a cell, a number or ``(x, y)``, or the ``Grid``.
@@ -64,7 +64,7 @@ def encode(
     lost = seen & ~np.isfinite(array).all(axis=1)
     if lost.any():
         number = int(np.flatnonzero(lost)[0])
-        raise InputError(f"point {number} is visible but {array[number].tolist()}", remedy="set its visible to 0")
+        raise InputError(f"point {number} is visible but at {array[number].tolist()}", remedy="set its visible to 0")
     down, across = _profiles(np.where(seen[:, None], array, 0), size, stride, sigma)
     down[~seen] = 0
     return down[:, :, None] * across[:, None, :]
@@ -73,7 +73,7 @@ def encode(
 def encode_sets(
     points: Sequence[ArrayLike], size: tuple[int, int], stride: Stride, sigma: float
 ) -> Float32[np.ndarray, "channels {size[0]} {size[1]}"]:
-    """One map a set of points, overlaps by maximum.
+    """One map per set of points; overlaps take the maximum.
 
     Args:
         points: for each channel ``(N_i, 2)``, N_i may be 0; all finite.
@@ -97,7 +97,7 @@ def encode_sets(
 def decode(
     heatmaps: Shaped[np.ndarray, "points height width"], stride: Stride, method: str = "argmax"
 ) -> tuple[Float64[np.ndarray, "points 2"], Float64[np.ndarray, "points"]]:
-    """The place of each map's peak.
+    """The position of each map's peak.
 
     Args:
         heatmaps: ``(K, height, width)``, one point each.
@@ -162,7 +162,7 @@ def _profiles(
 def _windows(
     maps: Shaped[np.ndarray, "points height width"], peaks: Int64[np.ndarray, "points 2"], reach: int
 ) -> Float64[np.ndarray, "points {2*reach+1} {2*reach+1}"]:
-    """What lies within ``reach`` cells of each peak; below 0 and outside: 0."""
+    """The values within ``reach`` cells of each peak; 0 for negative ones and outside the map."""
     number, height, width = maps.shape
     around = np.arange(-reach, reach + 1)
     rows, columns = peaks[:, 0, None] + around, peaks[:, 1, None] + around
@@ -182,7 +182,7 @@ def _argmax(
 def _soft_argmax(
     maps: Shaped[np.ndarray, "points height width"], peaks: Int64[np.ndarray, "points 2"]
 ) -> Float64[np.ndarray, "points 2"]:
-    """The centre of mass under a Gaussian window around the peak, freed of the window's pull.
+    """The centre of mass under a Gaussian window around the peak, corrected for the window's pull.
 
     A window of sigma t at p sees of a Gaussian of sigma s at c a blob with mean m = p + (c - p) t^2 / (s^2 + t^2) and
     variance v = s^2 t^2 / (s^2 + t^2), so c = p + (m - p) / (1 - v / t^2). Where the blob is not a Gaussian, a few
@@ -253,7 +253,7 @@ def _refit_at_borders(
     terms = np.stack([np.ones(x.size), x, y, x**2 + y**2], axis=1)
     weighted = values[:, :, None] ** 2 * terms
     right = np.einsum("knt,kn->kt", weighted, np.log(np.maximum(values, EPSILON)))
-    # The ridge decides where too few cells have a value: no curvature, so no offset.
+    # Where too few cells have a value the ridge wins: no curvature, so no offset.
     normal = np.einsum("knt,nu->ktu", weighted, terms) + 1e-12 * np.eye(4)
     parabola = cast("np.ndarray", np.linalg.solve(normal, right[:, :, None]))[:, :, 0]
     peaked = parabola[:, 3] < 0

@@ -42,20 +42,20 @@ def targets(
 
     Args:
         polygons: for each instance its polygons, a list of ``(K, 2)``, or its mask, an array ``(h, w)`` of the image's
-            size in which everything but 0 belongs to it. Where a polygon crosses itself it is filled by even and odd.
+            size in which everything but 0 belongs to it. A polygon that crosses itself is filled by the even-odd rule.
         boxes: ``(M, 4)``, the region of each instance as it is, without padding; may reach outside the image.
         target_index: which instance is the target.
         size: ``(height, width)`` of the result in cells.
 
     Raises:
-        InputError: an empty box, numbers of instances that differ, an index out of range, a corner that is not finite.
+        InputError: an empty box, not one box per instance, an index out of range, a corner that is not finite.
     """
     height, width = whole_size(size, "the grid of a box")
     regions = box_arithmetic.check(boxes).reshape(-1, 4)
     if len(regions) != len(polygons):
         raise InputError(f"{len(polygons)} instances and {len(regions)} boxes", remedy="give each instance its box")
     if not 0 <= target_index < len(polygons):
-        raise InputError(f"there is no instance {target_index} among {len(polygons)}")
+        raise InputError(f"no instance {target_index}: there are {len(polygons)}, counted from 0")
     into = Affine.crop(regions[target_index], (height, width))
     classes = np.zeros((height, width), np.uint8)
     for number, shape in enumerate(polygons):
@@ -82,7 +82,7 @@ def inside(shape: Shape, into: Affine, size: tuple[int, int]) -> Bool[np.ndarray
 
 
 def _filled(corners: Float64[np.ndarray, "corners 2"], size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
-    """The cells whose centre lies in a polygon: from each place where an edge crosses a row on, the inside changes."""
+    """The cells whose centre lies in a polygon: inside and outside alternate where edges cross a row."""
     if not np.isfinite(corners).all():
         raise InputError("a corner of a polygon is NaN or infinite")
     height, width = size
@@ -129,7 +129,7 @@ def paste_probabilities(
 ) -> Float32[np.ndarray, "boxes classes {size[0]} {size[1]}"]:
     """Probabilities on the image from those on the grid of each box.
 
-    Between the centres of cells they are bilinear, beyond the outermost ones they are held; a pixel whose centre lies
+    Between the centres of cells they are bilinear, beyond the outermost ones constant; a pixel whose centre lies
     outside the box is background: 1 for class 0 and 0 for the others. All boxes at once take ``N * C`` images of
     memory; :func:`patch` gives one box alone.
 
@@ -139,7 +139,7 @@ def paste_probabilities(
         size: ``(height, width)`` of the image.
 
     Raises:
-        InputError: numbers of boxes that differ, or a box that is not finite.
+        InputError: not one box per mask, or a box that is not finite.
     """
     height, width = whole_size(size, "the image")
     regions = box_arithmetic.check(boxes).reshape(-1, 4)
@@ -189,6 +189,6 @@ def _within(count: int, low: float, high: float) -> slice:
 
 
 def _weights(index: Float64[np.ndarray, "n"], count: int) -> Float32[np.ndarray, "n {count}"]:
-    """The matrix of linear interpolation at fractional cell indices; the outermost cells are held."""
+    """The matrix of linear interpolation at fractional cell indices; constant beyond the outermost cells."""
     distance = np.clip(index, 0, count - 1)[:, None] - np.arange(count)
     return np.clip(1 - np.abs(distance), 0, None).astype(np.float32)

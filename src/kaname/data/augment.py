@@ -1,4 +1,4 @@
-"""Random changes of a training image: each is a draw and a map, so that points and heatmaps move along.
+"""Random changes to a training image: each is a draw and a map, so that points and heatmaps move along.
 
 A geometric change is an `Affine` on the network's input canvas; a change of colour is applied to the image alone.
 """
@@ -52,3 +52,43 @@ def contrast_brightness(random: np.random.Generator, brightness: float, contrast
 def apply_levels(image: Image, levels: np.ndarray) -> Image:
     """The image with each grey level replaced: ``levels`` are ``(256,)``, rounded and kept in 0..255."""
     return cv2.LUT(image, np.rint(levels.clip(0, 255)).astype(np.uint8))  # type: ignore[return-value]
+
+
+def turned_window(random: np.random.Generator, size: Size, *, rotate: float, scale: float, shift: float) -> Affine:
+    """A rotation and an enlargement about the centre, then a shift.
+
+    Args:
+        size: ``(height, width)`` of the canvas.
+        rotate: largest angle in degrees, either way; the likeliest is 0.
+        scale: the factor is drawn from 1 - scale .. 1 + scale.
+        shift: largest shift along each axis, as a share of the side.
+    """
+    height, width = size
+    centre = (width / 2, height / 2)
+    turn = Affine.rotate(random.triangular(-rotate, 0, rotate) if rotate else 0.0, centre)
+    factor = random.uniform(1 - scale, 1 + scale)
+    right, down = random.uniform(-shift, shift, 2) * (width, height)
+    return Affine.shift(right, down) @ Affine.scaling(factor, factor, centre) @ turn
+
+
+def saturated(random: np.random.Generator, image: Image, saturation: float, *, grey: float) -> Image:
+    """Colours stronger or weaker by a factor drawn from 1 - saturation .. 1 + saturation; with probability ``grey``
+    none."""
+    factor = 0.0 if random.random() < grey else random.uniform(1 - saturation, 1 + saturation)
+    plain = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, factor, plain, 1 - factor, 0)  # type: ignore[return-value]
+
+
+def blurred(random: np.random.Generator, image: Image, strongest: float) -> Image:
+    """Blurred by a Gaussian whose deviation is drawn up to ``strongest`` pixels."""
+    return cv2.GaussianBlur(image, (0, 0), random.uniform(0.3, strongest))  # type: ignore[return-value]
+
+
+def cut_out(random: np.random.Generator, image: Image, largest: float) -> Image:
+    """A rectangle with sides of up to the share ``largest`` of the image's is covered by one colour."""
+    height, width = image.shape[:2]
+    rows, columns = (max(1, round(random.uniform(0.1, largest) * side)) for side in (height, width))
+    top, left = int(random.integers(height - rows + 1)), int(random.integers(width - columns + 1))
+    covered = image.copy()
+    covered[top : top + rows, left : left + columns] = random.integers(0, 256, 3, dtype=np.uint8)
+    return covered

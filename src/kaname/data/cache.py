@@ -28,9 +28,9 @@ ENDING = ".features"
 PARTIAL = ".partial"
 MAGIC = b"KANAME2\n"
 ALIGNMENT = 64
-KEPT = 0.9  # share of the budget that stays when room is made, so that not every entry makes room anew
-COUNTED = 1 / 256  # of the budget, written by one process since it counted: others write too, so it counts again
-ABANDONED = 600.0  # seconds after which a file that was never renamed belongs to nobody
+KEPT = 0.9  # share of the budget that stays when room is made, so that not every new entry has to make room
+COUNTED = 1 / 256  # share of the budget after which a process counts again, because others write too
+ABANDONED = 600.0  # seconds after which a file that was never renamed counts as abandoned
 
 Array = NDArray[Any]
 
@@ -39,8 +39,8 @@ class ArrayCache:
     """Named groups of arrays in a folder.
 
     Args:
-        folder: is made where it is missing; several processes and runs may share it.
-        budget: bytes that its entries may take, give or take one entry for each process that is just writing; 0
+        folder: made if missing; several processes and runs may share it.
+        budget: bytes that its entries may take, give or take one entry for each process that is writing; 0
             stores nothing.
 
     Raises:
@@ -106,7 +106,7 @@ class ArrayCache:
         return entries
 
     def _make_room(self, more: int = 0) -> None:
-        """Count, and where it is too much with ``more`` to come remove the entries used longest ago."""
+        """Count, and remove the least recently used entries where ``more`` bytes would exceed the budget."""
         self._written = 0
         entries = sorted(self._entries(), key=lambda entry: entry[0])
         total = sum(size for _, _, size in entries) + more
@@ -144,7 +144,7 @@ def default_folder() -> Path:
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
-    """Magic, length and checksum of the header, JSON header, then each array's bytes at an aligned place."""
+    """Magic, length and checksum of the header, JSON header, then each array's bytes, aligned."""
     header: dict[str, Any] = {}
     place = 0
     whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -168,12 +168,12 @@ def _read(path: Path, *, check: bool) -> dict[str, Array]:
     """The arrays of an entry; with ``check`` its checksums are compared.
 
     Raises:
-        ValueError: it is no entry, cut off or damaged.
+        ValueError: not an entry, truncated or damaged.
     """
     raw = np.memmap(path, dtype=np.uint8, mode="r")
     begin = len(MAGIC) + 12
     if len(raw) < begin or bytes(raw[: len(MAGIC)]) != MAGIC:
-        raise ValueError(f"{path} is no cache entry")
+        raise ValueError(f"{path} is not a cache entry")
     length, checksum = (int.from_bytes(bytes(raw[at : at + size]), "little") for at, size in ((8, 8), (16, 4)))
     body = begin + length
     text = bytes(raw[begin:body])
@@ -185,7 +185,7 @@ def _read(path: Path, *, check: bool) -> dict[str, Array]:
         start = body + entry["offset"]
         count = int(np.prod(entry["shape"], dtype=np.int64)) * kind.itemsize
         if start + count > len(raw):
-            raise ValueError(f"{path} is cut off")
+            raise ValueError(f"{path} is truncated")
         if check and zlib.crc32(raw[start : start + count].data) != entry["check"]:
             raise ValueError(f"{path} is damaged")
         arrays[name] = raw[start : start + count].view(kind).reshape(entry["shape"])

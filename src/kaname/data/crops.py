@@ -1,4 +1,4 @@
-"""Cutting what boxes hold out of photographs, with the points that lie in them. No torch."""
+"""Cropping boxes out of photographs, with the points that lie in them. No torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def crop(
 
     Writes ``out/images`` and, where the file of boxes also holds points, ``out/annotation.json`` (Label Studio) with
     the points moved along. A photograph with several boxes gives ``<stem>_1``, ``<stem>_2``, ... A box that reaches
-    beyond its photograph is cut off there.
+    beyond its photograph is cut off at the border.
 
     Args:
         images: folder of the photographs.
@@ -57,8 +57,8 @@ def crop(
     for name in ("images", "annotation.json"):
         place = out / name
         if place.is_file() or (place.is_dir() and any(place.iterdir())):
-            raise InputError(f"the output folder already holds {name}", path=out, remedy="choose an empty --out folder")
-    # Everything is made aside first, so that a damaged photograph at the end leaves nothing half done.
+            raise InputError(f"the output folder already has {name}", path=out, remedy="choose an empty --out folder")
+    # All crops appear at once, so that a damaged photograph at the end leaves nothing half done.
     with whole_folder(out / "images") as folder:
         each = (_crops(*known, folder, size, source) for known in zip(samples, planned, strict=True))
         written = [crop for crops in each for crop in crops]
@@ -100,7 +100,7 @@ def _shares(sample: Sample, cuts: np.ndarray, source: Path) -> list[dict[str, Fl
         lost = seen & ~np.any(inside, axis=0)
         if lost.any():
             x, y = points[lost][0]
-            reason = f"{lost.sum()} of the points {channel!r} outside the box, the first at ({x:.1f}, {y:.1f}) px"
+            reason = f"{lost.sum()} of the points {channel!r} lie outside the box, the first at ({x:.1f}, {y:.1f}) px"
             remedy = "draw the rectangle round all of it"
             raise InputError(reason, path=source, row=sample.image.name, remedy=remedy)
         for share, mine in zip(shares, inside, strict=True):

@@ -2,12 +2,12 @@
 
 A data set is any object with ``__len__`` and ``sample(index, epoch) -> dict`` of NumPy arrays, of which ``images`` is
 ``(H, W, C)``; ``epoch`` is -1 for a pass without augmentation. A recipe writes that one method; order, sharding,
-loader processes (`kaname.data.loader`) and resuming are the house's. A data set may also have
+loader processes (`kaname.data.loader`) and resuming are handled here. A data set may also have
 
 - ``inputs``: names of the arrays that the network is fed, by default ``("images",)``; the rest are targets;
 - ``collate(rows) -> dict`` of tensors, for rows whose sizes differ; by default rows are stacked;
-- ``name(index)``: what a message calls a sample;
-- ``missing``: names of the arrays in which NaN marks what is not there;
+- ``name(index)``: how messages name a sample;
+- ``missing``: names of the arrays in which NaN marks a missing value;
 - ``in_process = True``: samples are read in the training process itself.
 """
 

@@ -47,7 +47,7 @@ def loader(samples: Samples, batches: Batches, *, num_workers: int, pin_memory: 
 
 
 def open_stream(stream: DataLoader[Any]) -> Iterator[Any]:
-    """The loader's iterator. No signal reaches a worker before its own handlers stand: one would end it."""
+    """The loader's iterator. No signal reaches a worker before its handlers are installed: it would end it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD) if hasattr(signal, "pthread_sigmask") else None
     try:
         return iter(stream)
@@ -59,8 +59,8 @@ def open_stream(stream: DataLoader[Any]) -> Iterator[Any]:
 def close_stream(stream: Iterator[Any]) -> None:
     """End the loader processes of an iterator now.
 
-    Left to the garbage collector, which takes a failed run's parts in any order, each would be waited for for seconds:
-    their queue may be gone before it has told them to end.
+    Left to the garbage collector, which takes a failed run apart in any order, each could take seconds: their queue may
+    be gone before it has told them to end.
     """
     getattr(stream, "_shutdown_workers", lambda: None)()
 
@@ -79,7 +79,7 @@ def reuse_memory() -> None:
 
 
 def choose_workers(count: int) -> int:
-    """Loader processes that pay: none for a handful of samples, else up to four and at most one a core."""
+    """How many loader processes pay off: none for a handful of samples, else up to four and at most one per core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 0 if count < 32 else max(1, min(4, cores - 1))
 

@@ -1,4 +1,4 @@
-"""``log.csv``: one row of figures an epoch. No torch."""
+"""``log.csv``: one row of figures per epoch. No torch."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def read_rows(path: Path) -> list[dict[str, float | int]]:
                 row = {name: int(value) if name in ("epoch", "step") else value for name, value in values.items()}
                 rows.append({"epoch": row.pop("epoch"), **row})
     except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise InputError("not a log of kaname's", path=path, row=len(rows) + 2, remedy="remove the file") from error
+        raise InputError("not a log of a run", path=path, row=len(rows) + 2, remedy="remove the file") from error
     return rows

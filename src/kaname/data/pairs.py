@@ -107,7 +107,7 @@ class PairedLabels:
                 yield error
 
     def check_heatmaps(self, image: LabelledImage, size: int | None) -> None:
-        """Read an image's heatmaps, and where nothing else is known of it, look for what must be on it.
+        """Read an image's heatmaps; where it has no exact points, check that no required channel is empty.
 
         Raises:
             InputError: an unusable file; without exact points also an empty channel that must not be empty.
@@ -192,7 +192,7 @@ class _Known:
         inside = path.parent == self.place
         if inside and points_json.is_labels(data):
             self.exact[path.stem] = data
-        elif inside or isinstance(data, list):  # an object beside the images (metrics, predictions) is no label
+        elif inside or isinstance(data, list):  # an object beside the images (metrics, predictions) is not a label
             self.files.append(path)
 
     def _read(self, path: Path, images: Path) -> None:
@@ -205,7 +205,7 @@ class _Known:
         for image, (points, row) in annotated.items():
             other, _, first = self.studio.setdefault(image.stem, (points, row, path))
             if not _same(other, points):
-                reason = f"{image.name!r} has other points in {first}"
+                reason = f"{image.name!r} has different points in {first}"
                 self.faults.append(InputError(reason, path=path, row=row, remedy="keep one of them"))
 
     def orphans(self, stems: set[str]) -> Iterator[InputError]:
@@ -216,7 +216,7 @@ class _Known:
                 yield InputError("this label has no image", path=path, remedy=nearest(path.stem, sorted(stems)))
         for stem, (_, row, path) in self.studio.items():
             if stem not in stems:
-                remedy = f"put it right into images/ as {', '.join(IMAGE_ENDINGS)}"
+                remedy = f"put it directly into images/ as {', '.join(IMAGE_ENDINGS)}"
                 yield InputError(f"training does not read its image {stem!r}", path=path, row=row, remedy=remedy)
 
     def pair(self, image: Path) -> Iterator[LabelledImage | InputError]:
@@ -235,7 +235,7 @@ class _Known:
                 return
             if points is not None and not _same(points, written):
                 remedy = f"write it again with `{self.labels.command}`, or remove one of the two"
-                yield InputError(f"other points than {source} ({row}) has", path=exact, remedy=remedy)
+                yield InputError(f"its points differ from those in {source} ({row})", path=exact, remedy=remedy)
                 return
             points, source, row = written, exact, None
         if points is None and not maps.is_file():

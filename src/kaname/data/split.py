@@ -21,9 +21,9 @@ two games of one match, same camera             75 .. 141         91 .. 158
 two matches                                     230 .. 274        180 .. 193
 ==============================================  ================  ========================
 
-A hash of 64 bits does not do: copies differ by up to 6 of them and the two games by as few as 6. The hash alone would
-not do for a camera that never moves: a third of the frames far apart in one clip, and under the still camera all, lie
-within its threshold; there the cells tell, by the players. Ten rendered matches (7,680 frames) lie 133 bits or
+A hash of 64 bits is not enough: copies differ by up to 6 of them and the two games by as few as 6. Nor is the hash
+alone enough for a camera that never moves: a third of the frames far apart in one clip, and under the still camera all,
+lie within its threshold; there the cells tell, by the players. Ten rendered matches (7,680 frames) lie 133 bits or
 more apart. What neither print finds are copies that are cropped (85 bits at 2 %), mirrored, or carry a new overlay.
 """
 
@@ -62,9 +62,9 @@ _REDUCED = (
     (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
     (1, cv2.IMREAD_GRAYSCALE),
 )
-_BLOCK = 2048  # frames of each side that are compared at a time
-_NEAREST = 16  # candidates of the hash for each frame that the cells are asked about
-_READERS = 8  # threads that decode at a time
+_BLOCK = 2048  # frames of each side that are compared at once
+_NEAREST = 16  # candidates by hash for each frame, which the cells then decide on
+_READERS = 8  # threads that decode at once
 
 FloatArray = NDArray[np.float32]
 
@@ -82,7 +82,7 @@ class Split:
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """Two image files that show the same, and by how many of 512 bits their hashes differ."""
+    """Two image files that show the same picture, and by how many of 512 bits their hashes differ."""
 
     first: Path
     second: Path
@@ -144,7 +144,7 @@ def by_group(
 
 
 def named(wanted: Iterable[str | int], groups: Iterable[str]) -> set[str]:
-    """The groups that names and numbers mean, as in `by_group`; what means none is passed over."""
+    """The groups that names and numbers mean, as in `by_group`; one that means none is ignored."""
     groups = set(groups)
     words = {str(word) for word in wanted}
     numbers = {int(word) for word in words - groups if re.fullmatch("[0-9]+", word)}
@@ -179,8 +179,27 @@ def near_duplicates(first: Sequence[Sample] | Prints, second: Sequence[Sample] |
     return pairs
 
 
+def alike(known: Prints) -> list[tuple[int, int, int]]:
+    """The near copies within one set: pairs of positions (the smaller first) and by how many bits they differ.
+
+    Of a frame with many copies the nearest ones are named. Flat frames are not compared.
+    """
+    telling = np.flatnonzero(known.telling)
+    pairs: dict[tuple[int, int], int] = {}
+    for start in range(0, len(telling), _BLOCK):
+        block = telling[start : start + _BLOCK]
+        candidates, bits = _candidates(known.signs[block], known.signs[telling])
+        for row, candidate, distance in zip(block, telling[candidates], bits, strict=True):
+            near, distance = candidate[distance <= HASH_BITS], distance[distance <= HASH_BITS]
+            apart = np.abs(known.cells[near] - known.cells[row]).max(axis=1, initial=0)
+            for other, difference in zip(near[apart <= CELL_LEVELS], distance[apart <= CELL_LEVELS], strict=True):
+                if other != row:
+                    pairs[(min(int(row), int(other)), max(int(row), int(other)))] = int(difference)
+    return [(*pair, difference) for pair, difference in sorted(pairs.items())]
+
+
 def by_folder(duplicates: Sequence[NearDuplicate]) -> list[tuple[Path, Path, int]]:
-    """Near duplicates summed up by the folders (clips) of both sides, the most first: (first, second, count)."""
+    """Near duplicates counted by the folders (clips) of both sides, most first: (first, second, count)."""
     counts = Counter((one.first.parent, one.second.parent) for one in duplicates)
     return [(*folders, count) for folders, count in counts.most_common()]
 
@@ -240,7 +259,7 @@ def _number(name: str) -> int | None:
 
 
 def _print(path: Path) -> tuple[NDArray[np.int8], FloatArray, bool]:
-    """The hash (512,), the cells (576,) of one image, and whether they tell anything."""
+    """The hash (512,), the cells (576,) of one image, and whether they can be compared."""
     grey = _thumbnail(path)
     small = cv2.resize(grey, (_SIDE + 1, _SIDE + 1), interpolation=cv2.INTER_AREA).astype(np.int16)
     brighter = np.stack([small[:-1, 1:] > small[:-1, :-1], small[1:, :-1] > small[:-1, :-1]])

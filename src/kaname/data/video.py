@@ -18,8 +18,8 @@ from kaname.files import REMEDY, whole_path
 from kaname.geometry.image import read_image
 from kaname.types import Frame, Image
 
-FOLDER_RATE = 25.0  # frames a second where nothing says how many
-TICKS = 90000  # of a written file's clock in a second
+FOLDER_RATE = 25.0  # frames per second where nothing states it
+TICKS = 90000  # per second, of a written file's clock
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
@@ -34,7 +34,7 @@ def folder_images(folder: Path) -> list[Path]:
         raise InputError("the folder of frames does not exist", path=folder, remedy="check the path")
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     if not files:
-        raise InputError("the folder holds no image", path=folder, remedy="give a folder of frames")
+        raise InputError("the folder contains no image", path=folder, remedy="give a folder of frames")
     return sorted(files, key=lambda path: order(path.name))
 
 
@@ -79,7 +79,7 @@ def frames(path: Path) -> Iterator[Frame]:
                 cut = packet.is_corrupt if packet.size else cut
                 for frame in packet.decode():
                     seconds = count / rate if stored or frame.time is None else float(frame.time)
-                    # A telephone held upright stores its frames lying and says so; answered is the turned one.
+                    # A phone held upright stores its frames sideways and says so; return them turned.
                     turns = round(frame.rotation / 90) % 4
                     image = frame.to_ndarray(format="rgb24")
                     yield Frame(count, seconds, np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
@@ -97,7 +97,7 @@ def frames(path: Path) -> Iterator[Frame]:
         cut = any(name in kind for name in ("mp4", "matroska", "webm", "avi")) and (cut or _lacks_its_end(path))
         ending = f"it ends after {count} frames, in the middle of its data"
     if cut:
-        raise InputError(f"the video is truncated: {ending}", path=path, remedy="copy it again, or cut it anew")
+        raise InputError(f"the video is truncated: {ending}", path=path, remedy="copy it again, or cut it again")
     if count < promised and kind == "avi":
         warnings.warn(f"{path}: the header promises {promised} frames, {count} can be read", stacklevel=2)
 
@@ -123,7 +123,7 @@ def _lacks_its_end(path: Path) -> bool:
     """Whether the outermost parts of the file, by the lengths that they state, reach beyond its end.
 
     AVI is one RIFF part, Matroska and WebM an EBML head and a segment (RFC 8794, RFC 9559), mp4 and mov a row of boxes
-    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, tells nothing. FFmpeg does not tell it:
+    (ISO/IEC 14496-12). A part of unknown length, as a live recording has it, says nothing. FFmpeg does not report it:
     it ends quietly where a file was cut between two packets or inside a table of them.
     """
     total, place, name = path.stat().st_size, 0, b""
@@ -145,7 +145,7 @@ def _lacks_its_end(path: Path) -> bool:
             if length < 8:  # 0: up to the end of the file
                 return False
             place += length
-        return place > total and name in FILLED_BOXES  # others behind the last one are a recorder's own
+        return place > total and name in FILLED_BOXES  # others after the last one are a recorder's own
 
 
 def _end_of_element(file: BinaryIO) -> int | None:
@@ -230,13 +230,13 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
         except Exception:
-            if kind is None:  # otherwise what stopped the work says more
+            if kind is None:  # otherwise the error that stopped the work says more
                 raise
 
 
 @contextlib.contextmanager
 def _reported(path: Path) -> Iterator[None]:
-    """Turn what the encoder complains of into one clear line; those of its errors that the system made already are."""
+    """Turn the encoder's errors into one clear line."""
     import av
 
     try:

@@ -54,7 +54,7 @@ class Affine:
         try:
             matrix = np.array(self.matrix, np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError("an affine matrix must hold numbers") from error
+            raise InputError("an affine matrix must contain numbers") from error
         if matrix.shape != (2, 3):
             raise InputError(f"an affine matrix must have the shape (2, 3), got {matrix.shape}")
         (a, b, c), (d, e, f) = matrix.tolist()

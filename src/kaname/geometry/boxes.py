@@ -9,6 +9,8 @@ with NaN stay NaN; a box whose corners are the wrong way round is an ``InputErro
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
@@ -16,12 +18,14 @@ from numpy.typing import ArrayLike
 from kaname.errors import InputError
 from kaname.geometry.grid import whole_size
 
+Format: TypeAlias = Literal["xyxy", "xywh", "cxcywh"]
+
 ROUNDING_PX = 1e-6  # percent of a size come back with rounding errors, which must not grow a box by a pixel
 ASK = "give x1, y1, x2, y2 for each"
 
 
 def check(boxes: ArrayLike) -> Float64[np.ndarray, "*boxes 4"]:
-    """The boxes as float64 ``(..., 4)``; an ``InputError`` names the first that has no sense."""
+    """The boxes as float64 ``(..., 4)``; an ``InputError`` names the first that makes no sense."""
     array = np.asarray(boxes, np.float64)
     if array.shape == (0,):
         return array.reshape(0, 4)
@@ -52,6 +56,21 @@ def from_centre_size(centres: ArrayLike, sizes: ArrayLike) -> Float64[np.ndarray
     """Boxes ``(..., 4)`` from centres ``(x, y)`` and sizes ``(width, height)``; the inverse of ``centre_size``."""
     middle, half = np.asarray(centres, np.float64), np.asarray(sizes, np.float64) / 2
     return check(np.concatenate([middle - half, middle + half], axis=-1))
+
+
+def corners(boxes: ArrayLike, form: Format) -> Float64[np.ndarray, "*boxes 4"]:
+    """Boxes ``(..., 4)`` from how others write them, not checked.
+
+    Args:
+        form: ``xyxy``: corners; ``xywh``: the first corner and the size; ``cxcywh``: the centre and the size.
+    """
+    array = np.asarray(boxes, np.float64)
+    first, second = array[..., :2], array[..., 2:]
+    if form == "cxcywh":
+        first, second = first - second / 2, first + second / 2
+    elif form == "xywh":
+        second = first + second
+    return np.concatenate([first, second], axis=-1)
 
 
 def around(points: ArrayLike) -> Float64[np.ndarray, "4"]:
@@ -97,7 +116,7 @@ def iou(first: ArrayLike, second: ArrayLike) -> Float64[np.ndarray, "first secon
 
 
 def box_rows(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
-    """The boxes ``(N, 4)`` that a user gave; one box ``(4,)`` is one row, nothing none.
+    """The boxes ``(N, 4)`` that a user gave; one box ``(4,)`` is one row, an empty list none.
 
     Raises:
         InputError: not ``(N, 4)``, or not finite.

@@ -141,7 +141,7 @@ def centres(count: int) -> Float64[np.ndarray, "{count}"]:
 
 
 def round_half_up(value: float) -> int:
-    """The nearest whole number; of two equally near the greater (Python's ``round`` takes the even one)."""
+    """The nearest whole number; ties go up (Python's ``round`` takes the even one)."""
     return math.floor(value + HALF)
 
 

@@ -38,7 +38,7 @@ MEGAPIXELS = 200.0
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 JPEG_END = b"\xff\xd9"
-# Only the bits of the fraction, to be joined with those of RGB; OpenCV's names for colour include those of BGR.
+# The bits of the fraction alone, to be combined with those of RGB; OpenCV's names for colour include BGR's.
 REDUCED = {
     1: 0,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -72,8 +72,8 @@ def read_image(
         RGB uint8 ``(height, width, 3)``, contiguous, the caller's own.
 
     Raises:
-        InputError: missing, a folder, empty, no image, damaged or truncated, too large, 32-bit values, or another size
-            than expected.
+        InputError: missing, a folder, empty, not an image, damaged or truncated, too large, 32-bit values, or of
+            another size than expected.
     """
     with _opened(Path(path)) as file:
         return _decode(file, Path(path), max_megapixels, at_least, expected)
@@ -250,7 +250,7 @@ def write_image(path: PathLike, rgb: UInt8[np.ndarray, "height width 3"] | UInt[
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in {".jpg", ".jpeg"} else []
     limit = LONGEST_SIDES.get(suffix, 1 << 30)
     if max(rgb.shape[:2]) > limit:
-        reason = f"an image of {rgb.shape[1]} x {rgb.shape[0]} is larger than {suffix} holds"
+        reason = f"an image of {rgb.shape[1]} x {rgb.shape[0]} is larger than {suffix} allows"
         raise InputError(reason, path=path, remedy=f"at most {limit} a side, or use .png")
     done, data = cv2.imencode(suffix, np.ascontiguousarray(ordered), options)
     if not done:

@@ -35,15 +35,15 @@ class View:
 
     Attributes:
         fit: ``"letterbox"``: the whole picture in the middle of ``size``, its shape kept, black around.
-            ``"stretch"``: the whole picture onto ``size``. ``"crop"``: a box grown by ``factor``, made as wide or high
-            as ``size`` is in shape, stretched onto ``size``; black outside the picture.
+            ``"stretch"``: the whole picture onto ``size``. ``"crop"``: a box grown by ``factor``, extended to the
+            aspect ratio of ``size``, stretched onto ``size``; black outside the picture.
         size: ``(height, width)`` of what is fitted.
         canvas: ``(height, width)`` of the input where it is larger: the fitted picture lies in its middle, black
             around (of odd margins the smaller half is left and on top). Not for ``"crop"``.
         factor: of ``"crop"``: by how much a box grows about its centre.
 
     Raises:
-        InputError: an unknown fit, sizes or a factor that make no picture.
+        InputError: an unknown fit, or an impossible size or factor.
     """
 
     fit: Fit

@@ -96,7 +96,7 @@ TYPED = {"view": view_of, "grid": grid_of, "heads": heads_of, "inputs": inputs_o
 def write(card: Mapping[str, Any]) -> str:
     """A card as JSON text, with its format and version."""
     size = {"input_size": list(view_of(card).input_size)} if "view" in card else {}
-    return json.dumps({**size, **card, "format": FORMAT, "version": VERSION}, ensure_ascii=False, sort_keys=True)
+    return json.dumps({**size, **card, "format": FORMAT, "version": VERSION}, ensure_ascii=False)
 
 
 def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError("the card is not JSON", path=path, remedy=FOREIGN) from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise InputError("the card is not kaname's", path=path, remedy=FOREIGN)
+        raise InputError("not a kaname card", path=path, remedy=FOREIGN)
     version = card.get("version")
     if not isinstance(version, int) or version > VERSION:
         reason = f"written by a newer kaname (card version {version}, this one reads {VERSION})"

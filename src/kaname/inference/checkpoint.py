@@ -67,7 +67,7 @@ def write(path: Path, content: Mapping[str, Any], *, remedy: str) -> None:
     try:
         with whole_file(path, "wb", durable=True, remedy=remedy) as file:
             torch.save(_interned(dict(content)), file)
-    except RuntimeError as error:  # torch has its own complaint about a failed write
+    except RuntimeError as error:  # torch raises its own error for a failed write
         if "DataLoader worker" in str(error):  # the fault of a loader process is raised wherever this one happens to be
             raise
         reason = error.__context__.strerror if isinstance(error.__context__, OSError) else str(error).split("\n")[0]
@@ -118,7 +118,7 @@ def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
     if not isinstance(model, dict) or not all(isinstance(value, torch.Tensor) for value in model.values()):
         raise InputError("the checkpoint holds no weights", path=path, remedy="use a whole checkpoint")
     if not isinstance(training, (dict, type(None))):
-        raise InputError("the state of the training is damaged", path=path, remedy="take its weights with --init")
+        raise InputError("the training state is damaged", path=path, remedy="take its weights with --init")
     return Checkpoint(path=path, card=card, model=_renamed(model, weights.names, back=True), training=training)
 
 
@@ -202,7 +202,7 @@ def newest(folder: Path, names: tuple[str, ...], recipe: str, notice: Callable[[
         try:
             checkpoint = load(path, recipe=recipe)
         except InputError as error:
-            notice(f"passed over: {error}")
+            notice(f"skipped: {error}")
             damaged = error if path.name == names[0] else damaged
             continue
         if checkpoint.training is not None:

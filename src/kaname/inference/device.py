@@ -19,12 +19,12 @@ def choose_device(name: str) -> torch.device:
         raise InputError(f"unknown device {name!r}", remedy="use auto, cpu, cuda, cuda:N or mps") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            f"device {name} was asked for and no CUDA device is visible", remedy="use --device cpu or auto"
+            f"device {name} was asked for, but no CUDA device is visible", remedy="use --device cpu or auto"
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device {name} does not exist", remedy=f"there are {torch.cuda.device_count()} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device mps was asked for and is not available", remedy="use --device cpu or auto")
+        raise InputError("device mps was asked for, but is not available", remedy="use --device cpu or auto")
     return device
 
 

@@ -29,7 +29,7 @@ from kaname.inference.torch_runner import TorchRunner
 from kaname.types import Input
 
 OPSET = 20
-ANY_SIZE = (240, 320)  # of the example where an input takes any: unequal sides, or the graph would hold to a square
+ANY_SIZE = (240, 320)  # of the example where an input takes any: unequal sides, or the graph would insist on a square
 ROWS = 2  # an example of one would fix that axis in the graph
 
 
@@ -44,7 +44,7 @@ def export(
 
     Args:
         model: with a :class:`TorchRunner`.
-        requests: real images of the user's, each with a name (`Model.request`); at least one.
+        requests: the user's own images, each with a name (`Model.request`); at least one.
         out: the ONNX file to write.
         threshold: the score that a point needs; None where answers have none.
         decode_at: the model's decode with another threshold, for models that find nothing at their own.
@@ -60,13 +60,13 @@ def export(
     if not requests:
         raise InputError("the parity check needs at least one image", remedy="give --images DIR")
     runner = TorchRunner(model.runner.module.network, model.view, device="cpu")
-    reference = Model(model.card, runner, model.decode, model.feed)
+    reference = model.using(runner)
     with writing(out.parent, reason="cannot be made", remedy="choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(partial_name(out.name) + ".onnx")
     try:
         _write(reference, partial)
-        candidate = Model(model.card, OnnxRunner(partial), model.decode, model.feed)
+        candidate = model.using(OnnxRunner(partial))
         parity = compare(reference, candidate, requests, threshold)
         if threshold is not None and not parity.distances:
             compare_lower(parity, (reference, candidate), requests, threshold, decode_at)
@@ -98,7 +98,7 @@ def _why(parity: Parity) -> str:
 
 
 class _ByPosition(nn.Module):
-    """A module of named inputs and outputs as one of inputs and outputs in their order, which is what ONNX takes."""
+    """A module with named inputs and outputs as one with positional ones, which is what ONNX takes."""
 
     def __init__(self, module: nn.Module, inputs: list[str], outputs: list[str]) -> None:
         super().__init__()

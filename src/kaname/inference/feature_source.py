@@ -1,4 +1,4 @@
-"""Features of a frozen network as somebody else's input: where they come from, and a store of them. No torch.
+"""Features of a frozen network as another's input: where they come from, and a store of them. No torch.
 
 A *feature source* turns pictures of its view's size into maps, and describes itself in plain values for the card of the
 model that reads them. `kaname.inference.onnx_tensor` serves any tensor inside an ONNX file,
@@ -164,7 +164,7 @@ class CachedSource:
 
 
 def source_key(description: Mapping[str, Any]) -> str:
-    """A hash of what a description says of the maps: not of where a file lies or under what licence."""
+    """A hash of what a description says about the maps, not of where a file lies or under what licence."""
     lasting = {name: value for name, value in description.items() if name not in ("path", "licence")}
     return content_key([json.dumps(lasting, sort_keys=True)])
 

@@ -6,6 +6,7 @@ a model from an ONNX file predicts with NumPy and onnxruntime alone.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from kaname.geometry.boxes import box_rows, pixel_boxes
 from kaname.geometry.image import read_image
 from kaname.geometry.view import View
 from kaname.inference.card import inputs_of, view_of
+from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.onnx_runner import OnnxRunner
 from kaname.types import Answer, Frame, Image, Masks, Size, Tracks
 
@@ -37,7 +39,7 @@ Source = Any  # path, array (h, w, 3) uint8 RGB, or a list of them
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a network at once: a window of frames of one size, and boxes where it looks at boxes.
+    """One question to a network: a window of frames of one size, and boxes where it takes boxes.
 
     Attributes:
         frames: as many as the network sees together.
@@ -90,17 +92,25 @@ class Model:
         runner: runs the network.
         decode: turns its outputs into an answer for each frame.
         feed: what the network is fed for a request; by default images and boxes.
+        mirror: for a flip test: how mirrored pictures are asked; None asks once.
 
     Attributes:
         view: how pictures become the input.
         frames: consecutive frames that the network sees at once.
         step: frames by which that window moves on; fewer than it has, where it answers only its last ones.
         of_video: whether lists and folders are consecutive frames, and answered as ``Tracks``.
-        takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row a box.
+        takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row per box.
     """
 
-    def __init__(self, card: Mapping[str, Any], runner: Runner, decode: Decode, feed: Feed | None = None) -> None:
-        self.card, self.runner, self.decode = card, runner, decode
+    def __init__(
+        self,
+        card: Mapping[str, Any],
+        runner: Runner,
+        decode: Decode,
+        feed: Feed | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:
+        self.card, self.runner, self.decode, self.mirror = card, runner, decode, mirror
         self.feed = images_and_boxes if feed is None else feed
         self.view = view_of(card)
         self.input_size: Size = self.view.input_size
@@ -108,6 +118,12 @@ class Model:
         self.step = int(card.get("step", self.frames))
         self.of_video = "frames" in card
         self.takes_boxes = "boxes" in inputs_of(card)
+
+    def using(self, runner: Runner, decode: Decode | None = None) -> Model:
+        """The same model with another runner, and another decode where one is given."""
+        other = copy.copy(self)
+        other.runner, other.decode = runner, decode or self.decode
+        return other
 
     def predict(self, source: Source, boxes: Any = None) -> Answer | Tracks | list[Any]:
         """Answer for an image, a video, or a list of images.
@@ -122,7 +138,7 @@ class Model:
                 of a video for the same boxes in every frame.
 
         Returns:
-            ``Points`` or ``Masks`` for an image, a list of them for a list, a folder or boxes, ``Tracks`` for a video;
+            ``Points`` or ``Masks`` for an image; a list of them for a list, a folder or boxes; ``Tracks`` for a video;
             always in continuous coordinates of the original image.
 
         Raises:
@@ -153,7 +169,7 @@ class Model:
     def stream(self, source: Iterable[Frame], boxes: Any = None) -> Iterator[tuple[Frame, Any]]:
         """Frame by frame through a video of any length, in flat memory: each frame, without its pixels, and its answer.
 
-        Frames in are rows out: where several frames make a window, the last window shares frames with the one before.
+        As many answers come out as frames go in: the last window may share frames with the one before.
         ``boxes`` are the same in every frame, or a function of a frame (of a window its last) that finds them.
 
         Raises:
@@ -170,13 +186,13 @@ class Model:
         if fresh > 0 and len(window) < self.frames:
             raise InputError(
                 f"{len(window)} frames are fewer than the {self.frames} that the model looks at together",
-                remedy="give a longer video, or a model of a shorter window",
+                remedy="give a longer video, or use a model with a shorter window",
             )
         if fresh:
             yield from self._window(window, fresh, boxes)
 
     def request(self, images: Sequence[Frame | Image], boxes: Any = None, wanted: int | None = None) -> Request:
-        """A window of frames, or of plain images ``(h, w, 3)``, as the network is asked.
+        """A window of frames, or of plain images ``(h, w, 3)``, as a request.
 
         Raises:
             InputError: an array that is not an RGB image, or malformed boxes.
@@ -193,10 +209,16 @@ class Model:
     def outputs(self, request: Request) -> dict[str, NDArray[Any]]:
         """The network's outputs by name, activations applied: what ``decode`` takes."""
         if request.boxes is None or len(request.boxes):
-            return dict(self.runner(self.feed(request)))
-        # Not every runtime takes an axis without rows.
+            return self._asked(self.feed(request))
+        # Not every runtime takes an empty axis.
         some = self.outputs(replace(request, boxes=np.array([[0.0, 0.0, *request.size[::-1]]])))
         return {name: value[:0] for name, value in some.items()}
+
+    def _asked(self, given: Arrays) -> dict[str, NDArray[Any]]:
+        outputs = dict(self.runner(given))
+        if self.mirror is None:
+            return outputs
+        return self.mirror.averaged(outputs, self.runner(self.mirror.inputs(given, outputs[MAPS].shape[3])))
 
     def answer(self, request: Request) -> list[Any]:
         """One answer for each frame of the request."""
@@ -222,7 +244,7 @@ class Model:
     def _folder(self, path: Path) -> list[Any]:
         files, others = images_in(path)
         if not files:
-            raise InputError("the folder holds no image", path=path, remedy="give a folder of images")
+            raise InputError("the folder contains no image", path=path, remedy="give a folder of images")
         if others:
             warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
         return [self._image(read_image(item)) for item in files]
@@ -313,7 +335,7 @@ def _same_size(window: list[Frame], image: Image, index: int) -> None:
 
 
 def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
-    """Images of a list as the frames of a video; without time stamps ``rate`` frames a second are assumed."""
+    """Images of a list as the frames of a video; without time stamps at ``rate`` frames per second."""
     for number, item in enumerate(items):
         image = item if isinstance(item, np.ndarray) else read_image(item)
         yield Frame(number, number / rate, image)

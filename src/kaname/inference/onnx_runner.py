@@ -1,8 +1,8 @@
-"""Exports at use: the card inside an ONNX file, and a runner on onnxruntime. No torch."""
+"""Exports in use: the card inside an ONNX file, and a runner on onnxruntime. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class OnnxRunner:
         threads: threads of onnxruntime; 0 leaves the choice to it.
 
     Raises:
-        InputError: missing, damaged, or not an export of Kaname's.
+        InputError: missing, damaged, or not one of Kaname's exports.
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
@@ -77,6 +77,60 @@ def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str) 
     try:
         source = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(source, options, providers=providers)
-    except Exception as error:  # onnxruntime raises its own kinds, one a fault
+    except Exception as error:  # onnxruntime raises a class of its own per fault
         reason = str(error).split("\n")[0][:120]
         raise InputError(f"onnxruntime cannot run it ({reason})", path=path, remedy=remedy) from error
+
+
+def image_input(session: Any, path: Path) -> Any:
+    """The only input of somebody's network, which takes one image.
+
+    Raises:
+        InputError: other inputs, or a batch of a fixed number of images.
+    """
+    inputs = session.get_inputs()
+    image = inputs[0] if len(inputs) == 1 else None
+    if image is None or len(image.shape) != 4 or (isinstance(image.shape[1], int) and image.shape[1] != 3):
+        shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
+        raise InputError(f"must take one image (B, 3, height, width), takes {shapes}", path=path)
+    if isinstance(image.shape[0], int) and image.shape[0] != 1:
+        raise InputError(f"takes {image.shape[0]} images at a time", path=path, remedy="export it for one")
+    return image
+
+
+def input_size(session: Any, wanted: tuple[int, int] | None, path: Path) -> tuple[int, int]:
+    """``(height, width)`` of an image network's input: what the graph says, and where it leaves a side open ``wanted``.
+
+    Raises:
+        InputError: as :func:`image_input`, a side that nobody states, another size than the graph's.
+    """
+    stated = image_input(session, path).shape[2:]
+    sides: list[int] = []
+    for axis, given in enumerate(stated):
+        asked = None if wanted is None else wanted[axis]
+        side = given if isinstance(given, int) else asked
+        if side is None:
+            raise InputError("the graph leaves its input size open", path=path, remedy="state the size")
+        if asked is not None and asked != side:
+            raise InputError(f"takes images of {stated}, not of {wanted}", path=path)
+        sides.append(side)
+    return sides[0], sides[1]
+
+
+def run_images(session: Any, outputs: Sequence[str], images: NDArray[Any], path: Path) -> list[NDArray[Any]]:
+    """The named outputs of an image network for prepared images ``(B, 3, height, width)``.
+
+    Raises:
+        InputError: the network does not run, at this size say.
+    """
+    image = image_input(session, path)
+    kind = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(image.type, np.float32)
+    pixels = images.astype(kind, copy=False)
+    alone = isinstance(image.shape[0], int)  # a graph of a fixed batch takes images one by one
+    parts = np.split(pixels, len(pixels)) if alone else [pixels]
+    try:
+        answers = [session.run(list(outputs), {image.name: part}) for part in parts]
+    except Exception as error:  # onnxruntime raises its own kinds, one a fault
+        reason = f"cannot run ({str(error).splitlines()[0][:120]})"
+        raise InputError(reason, path=path, remedy="check the size and the preprocessing") from error
+    return answers[0] if len(answers) == 1 else [np.concatenate(values) for values in zip(*answers, strict=True)]

@@ -1,12 +1,11 @@
-"""Any tensor inside an ONNX file as a feature source: the file of somebody's detector, say. No torch.
+"""Any tensor inside an ONNX file as a feature source: a detector's, say. No torch.
 
-The graph is cut at the tensor in memory, so that nothing behind it runs and the file on the disk stays as it is.
+The graph is cut at the tensor in memory, so that nothing after it runs and the file on disk stays as it is.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.geometry.view import View
 from kaname.inference.feature_source import source_key
-from kaname.inference.onnx_runner import open_session
+from kaname.inference.onnx_runner import input_size, open_session, run_images
 
 WHITE = 255.0
 NEAREST = 5  # names that an unknown tensor's error lists
@@ -31,7 +31,7 @@ class Preprocessing:
     Attributes:
         order: of its colours.
         white: what 255 becomes: 1 or 255.
-        mean, std: subtracted and divided by after that, one a colour in ``order``.
+        mean, std: subtracted and divided by after that, one per colour in ``order``.
     """
 
     order: Literal["RGB", "BGR"] = "RGB"
@@ -87,8 +87,7 @@ class OnnxTensor:
         self.path, self.tensor = path, tensor
         self.preprocessing = preprocessing or Preprocessing()
         self._session = open_session(_cut(path, tensor), path, threads, remedy="check the version of its operators")
-        self._input = self._image_input()
-        self.view = View(fit, self._size(size))
+        self.view = View(fit, input_size(self._session, size, path))
         (maps,) = self.features(np.zeros((1, *self.view.input_size, 3), np.uint8))
         if maps.ndim != 4 or maps.size == 0:
             reason = f"the tensor {tensor!r} has the shape {maps.shape}, not that of a map (1, channels, height, width)"
@@ -97,7 +96,7 @@ class OnnxTensor:
         self.description: Mapping[str, Any] = {
             "kind": "onnx",
             "path": path.as_posix(),
-            "sha256": _sha256(path),
+            "sha256": content_hash(path),
             "tensor": tensor,
             "channels": [maps.shape[1]],
             "stride_yx": [[height / maps.shape[2], width / maps.shape[3]]],
@@ -116,11 +115,11 @@ class OnnxTensor:
         Args:
             description: of such a source.
             beside: a folder to look in when nothing is at the described path: that of the model.
-            path: where the file is, if somebody knows better than the card.
+            path: where the file is, if not where the card says.
             threads: of onnxruntime.
 
         Raises:
-            InputError: the file is at none of these places, or another file is there (by its SHA-256).
+            InputError: the file is in none of these places, or a different file is there (by its SHA-256).
         """
         stated = Path(description["path"])
         places = [path] if path is not None else [stated, *([] if beside is None else [beside / stated.name])]
@@ -128,7 +127,7 @@ class OnnxTensor:
         if not there:
             listed = " nor at ".join(str(place) for place in places)
             raise InputError(f"the extractor is not at {listed}", remedy="say where it is with --extractor")
-        hashes = {place: _sha256(place) for place in there}
+        hashes = {place: content_hash(place) for place in there}
         chosen = next((place for place in there if hashes[place] == description["sha256"]), None)
         if chosen is None:
             short = f"SHA-256 {hashes[there[0]][:12]}..., not {description['sha256'][:12]}..."
@@ -151,47 +150,8 @@ class OnnxTensor:
 
     def features(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The tensor ``(B, C, h, w)`` of RGB images ``(B, height, width, 3)``, as a list of one."""
-        kind = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(self._input.type, np.float32)
-        pixels = self.preprocessing(images).astype(kind, copy=False)
-        alone = isinstance(self._input.shape[0], int)  # a graph of a fixed batch takes images one by one
-        parts = np.split(pixels, len(pixels)) if alone else [pixels]
-        try:
-            maps = [self._session.run([self.tensor], {self._input.name: part})[0] for part in parts]
-        except Exception as error:  # onnxruntime raises its own kinds, one a fault
-            reason = f"cannot run ({str(error).splitlines()[0][:120]})"
-            raise InputError(reason, path=self.path, remedy="check the size and the preprocessing") from error
-        return [np.concatenate(maps).astype(np.float32, copy=False)]
-
-    def _image_input(self) -> Any:
-        inputs = self._session.get_inputs()
-        image = inputs[0] if len(inputs) == 1 else None
-        if image is None or len(image.shape) != 4 or (isinstance(image.shape[1], int) and image.shape[1] != 3):
-            shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
-            raise InputError(f"must take one image (B, 3, height, width), takes {shapes}", path=self.path)
-        if isinstance(image.shape[0], int) and image.shape[0] != 1:
-            raise InputError(f"takes {image.shape[0]} images at a time", path=self.path, remedy="export it for one")
-        return image
-
-    def _size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The input's size: what the graph says, and where it leaves a side open what was asked for."""
-        sides: list[int] = []
-        for axis, stated in enumerate(self._input.shape[2:]):
-            asked = None if wanted is None else wanted[axis]
-            side = stated if isinstance(stated, int) else asked
-            if side is None:
-                raise InputError("the graph leaves its input size open", path=self.path, remedy="state the size")
-            if asked is not None and asked != side:
-                raise InputError(f"takes images of {self._input.shape[2:]}, not of {wanted}", path=self.path)
-            sides.append(side)
-        return sides[0], sides[1]
-
-
-def _sha256(path: Path) -> str:
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            state.update(part)
-    return state.hexdigest()
+        (maps,) = run_images(self._session, [self.tensor], self.preprocessing(images), self.path)
+        return [maps.astype(np.float32, copy=False)]
 
 
 def _cut(path: Path, tensor: str) -> bytes:

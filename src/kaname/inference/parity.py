@@ -25,7 +25,7 @@ SCORE_TOLERANCE = 1e-4
 MATCH_RADIUS_PX = 5.0
 
 Requests = Sequence[tuple[str, Request]]
-"""What is asked, each with a name for messages."""
+"""Requests, each with a name for messages."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Parity:
         pixels_apart: pixels of another class that nothing excuses.
         highest: the largest value of the model's main output.
         lowered_to: the threshold of ``lowered``.
-        lowered: the comparison at a lower threshold, where no point was found at the model's own.
+        lowered: the comparison at a lower threshold, where the model found no point at its own.
         warning: what the figures do not prove; empty where they prove what they should.
     """
 
@@ -75,7 +75,7 @@ class Parity:
 
     @property
     def passed(self) -> bool:
-        """Whether the promise holds."""
+        """Whether the answers are alike enough."""
         near = self.map_difference <= MAP_TOLERANCE and self.percentile_99_px <= POINT_TOLERANCE_PX
         alike = near and not self.unmatched and not self.pixels_apart
         return alike and (self.lowered is None or self.lowered.passed)
@@ -122,7 +122,7 @@ def compare(reference: Model, candidate: Model, requests: Requests, threshold: f
             raise InputError(f"the export answers with maps of {others}, the model with {shapes}", path=name)
         for key, value in ours.items():
             difference = float(np.abs(value - theirs[key]).max(initial=0))
-            # NaN is larger than nothing: it would vanish in the maximum.
+            # NaN never compares as larger: it would vanish in the maximum.
             parity.map_difference = max(parity.map_difference, difference if math.isfinite(difference) else math.inf)
         parity.highest = max(parity.highest, float(np.nan_to_num(main_output(ours)).max(initial=0)))
         pairs = zip(reference.decode(ours, request), candidate.decode(theirs, request), strict=True)
@@ -148,7 +148,7 @@ def compare_lower(
     if decode_at is not None and parity.highest > 0:
         parity.lowered_to = parity.highest / 2
         decode = decode_at(parity.lowered_to)
-        ours, theirs = (Model(model.card, model.runner, decode, model.feed) for model in models)
+        ours, theirs = (model.using(model.runner, decode) for model in models)
         parity.lowered = compare(ours, theirs, requests, parity.lowered_to)
         parity.warning += f". At {parity.lowered_to:.3g} both find {len(parity.lowered.distances)} points alike"
 

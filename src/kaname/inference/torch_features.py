@@ -16,7 +16,7 @@ from kaname.models.network import Network
 
 
 class TorchFeatures:
-    """The maps of a network's backbone, in fp32 on the device where it lies.
+    """The maps of a network's backbone, in fp32 on its own device.
 
     Args:
         network: its backbone is frozen and stays as it is.

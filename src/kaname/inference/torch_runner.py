@@ -21,7 +21,7 @@ from kaname.types import Head
 
 
 class Deployed(nn.Module):
-    """What a file is fed, by name, to answers by name: `kaname.inference.model.Runner` on tensors.
+    """A file's inputs by name to answers by name: `kaname.inference.model.Runner` on tensors.
 
     ``images`` are uint8 ``(B, h, w, 3 * frames)`` of any size, ``boxes`` ``(N, 4)`` in their pixels; the network sees
     the images as the view shows them and the boxes in pixels of its input. Its raw outputs go through the activations

@@ -3,6 +3,7 @@
 Every loss returns ``(loss_sum, weight)``, two scalars. The training loop adds both up over accumulation and over
 processes and divides once, so that masked losses give the same gradient whatever the split of the batch.
 
-- ``heatmap.py``: binary cross-entropy, masked mean square, CenterNet's focal loss.
-- ``raw_heatmap.py``: of heatmaps without a sigmoid: mean square, adaptive wing.
+- ``heatmap.py``: of logits: binary cross-entropy, masked mean square, CenterNet's focal loss.
+- ``raw.py``: of raw heatmaps: mean square, adaptive wing.
+- ``masked.py``: what both share.
 """

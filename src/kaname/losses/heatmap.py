@@ -1,32 +1,21 @@
-"""Losses between predicted heatmap logits and target heatmaps.
+"""Losses between predicted heatmap logits and target heatmaps (`kaname.losses.masked` says what all losses share).
 
-All have one signature, ``loss(logits, targets, mask=None, **options) -> (loss_sum, weight)``:
-
-
-- ``targets`` lie in 0..1; where ``mask`` is 0 they may be anything, NaN included.
-- ``mask`` holds a weight >= 0 for each sample, channel or cell (any dimension may be 1); None counts everything.
-- ``loss_sum`` and ``weight`` are scalars (at least float32), whose quotient is the mean loss; the loop adds both up
-  first. A batch that is masked altogether has weight 0.
-
-Adding a new loss: write the function with this signature here, add it to `LOSSES`, and two lines to
-``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the function.
+Adding a new loss: write the function with this signature here (of raw heatmaps in `kaname.losses.raw`), add it to its
+dictionary, and two lines to ``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the
+function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional
 
-Maps = Float[Tensor, "batch channels height width"]
-Mask = Shaped[Tensor, "#batch"] | Shaped[Tensor, "#batch #channels"] | Shaped[Tensor, "#batch #channels #height #width"]
-Sums = tuple[Float[Tensor, ""], Float[Tensor, ""]]
+from kaname.losses.masked import Loss, Maps, Mask, Sums, prepared, sums
 
 PEAK_FLOOR = 0.6
-"""A target below this is no peak: a Gaussian of sigma >= 0.71 cells reaches exp(-1 / (4 sigma^2)) >= 0.6 in the cell
+"""A target below this is not a peak: a Gaussian of sigma >= 0.71 cells reaches exp(-1 / (4 sigma^2)) >= 0.6 in the cell
 that holds its centre, wherever in the cell that is."""
 
 
@@ -39,13 +28,13 @@ def bce_with_logits(logits: Maps, targets: Maps, mask: Mask | None = None, *, po
     logits, targets, mask = prepared(logits, targets, mask)
     factor = None if positive_weight == 1.0 else logits.new_tensor(positive_weight)
     cells = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=factor, reduction="none")
-    return summed(cells, mask)
+    return sums(cells, mask)
 
 
 def masked_mse(logits: Maps, targets: Maps, mask: Mask | None = None) -> Sums:
     """Square of sigmoid(logits) - targets; ``weight`` is the number of cells that count."""
     logits, targets, mask = prepared(logits, targets, mask)
-    return summed((logits.sigmoid() - targets).square(), mask)
+    return sums((logits.sigmoid() - targets).square(), mask)
 
 
 def centernet_focal(
@@ -80,12 +69,10 @@ def centernet_focal(
     cells = -torch.where(positives, at_peak, elsewhere)
     peaks = positives.to(cells.dtype).sum(dim=(-2, -1)).clamp(min=1)
     of_map = torch.ones_like(peaks) if mask is None else mask.expand_as(cells).amax(dim=(-2, -1))
-    return summed(cells, mask)[0], (peaks * of_map).sum()
+    return sums(cells, mask)[0], (peaks * of_map).sum()
 
 
-HeatmapLoss = Callable[..., Sums]
-
-LOSSES: dict[str, HeatmapLoss] = {"bce": bce_with_logits, "mse": masked_mse, "focal": centernet_focal}
+LOSSES: dict[str, Loss] = {"bce": bce_with_logits, "mse": masked_mse, "focal": centernet_focal}
 
 
 def _neighbourhood(values: Maps) -> Maps:
@@ -97,22 +84,3 @@ def _neighbourhood(values: Maps) -> Maps:
             torch.maximum(inner, values.narrow(axis, high, length - 1), out=inner)
         values = wide
     return values
-
-
-def prepared(logits: Maps, targets: Maps, mask: Mask | None) -> tuple[Maps, Maps, Mask | None]:
-    """All three at least float32, the mask with the maps' dimensions, and no NaN where it is 0."""
-    # Millions of cells are added up: never in half precision.
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    logits, targets = logits.to(dtype), targets.to(dtype)
-    if mask is not None:
-        mask = mask.to(dtype).reshape(*mask.shape, *[1] * (logits.ndim - mask.ndim))
-        # NaN * 0 is NaN, forwards and backwards: what does not count is replaced, not multiplied away.
-        targets = torch.where(mask > 0, targets, torch.zeros_like(targets))
-    return logits, targets, mask
-
-
-def summed(cells: Maps, mask: Mask | None) -> Sums:
-    """The sum over cells that count, and how much they count."""
-    if mask is None:
-        return cells.sum(), cells.new_tensor(cells.numel())
-    return (cells * mask).sum(), mask.expand_as(cells).sum()

@@ -5,7 +5,7 @@ the tolerance: ``tp``; farther away: ``fp1``; none: ``fn``. The ball is not visi
 none: ``tn``. "Within" means distance <= tolerance; an answer counts where its score > threshold and its coordinates
 are finite.
 
-Points are (x, y) in continuous pixels of the original image, one a frame. Visibility is the label file's: 0 no ball
+Points are (x, y) in continuous pixels of the original image, one per frame. Visibility is the label file's: 0 no ball
 in the frame, 1 easy, 2 hard to see, 3 occluded. For intervals, pass ``outcomes`` (or sums of them) and the
 frames' clips to ``intervals.summary``:
 
@@ -34,7 +34,7 @@ RATES = ("precision", "recall", "f1", "accuracy")
 PCK_PX = (2.0, 4.0, 5.0, 10.0)
 OCCLUDED = 3
 VISIBILITIES = (0, 1, 2, OCCLUDED)
-# What is divided by what, in the order of OUTCOMES.
+# Numerator and denominator of each rate, as weights in the order of OUTCOMES.
 _WEIGHTS = {
     "precision": ((1, 0, 0, 0, 0), (1, 1, 1, 0, 0)),
     "recall": ((1, 0, 0, 0, 0), (1, 0, 0, 1, 0)),
@@ -56,7 +56,7 @@ def ball_counts(
     """How many frames have which outcome.
 
     Args:
-        predicted: ``(N, 2)`` pixels; NaN or infinite where nothing was found.
+        predicted: ``(N, 2)`` pixels; NaN or infinite where there is no answer.
         score: ``(N,)``; NaN counts as no answer.
         truth: ``(N, 2)`` pixels; ignored where the ball is not visible.
         visible: ``(N,)`` integers 0..3.
@@ -68,7 +68,7 @@ def ball_counts(
         ``{"tp", "fp1", "fp2", "fn", "tn"}``, integers with the sum N.
 
     Raises:
-        InputError: shapes that do not fit, another visibility, a visible ball without a place, a tolerance that is
+        InputError: shapes that do not fit, another visibility, a visible ball without a position, a tolerance that is
             negative, or a tolerance or threshold that is not finite.
 
     >>> ball_counts([[3, 4], [30, 4]], [0.9, 0.9], [[0, 0], [0, 0]], [1, 1], tolerance=5, score_threshold=0.5)
@@ -216,12 +216,12 @@ def _answers(
     scores, seen = np.asarray(score, dtype=np.float64), _visibilities(visible)
     if len(answer) != len(ball) or scores.shape != (len(ball),) or seen.shape != (len(ball),):
         shown = f"predicted {len(answer)}, score {scores.shape}, truth {len(ball)}, visible {seen.shape}"
-        raise InputError(f"predicted, score, truth and visible must have one entry a frame, got {shown}")
+        raise InputError(f"predicted, score, truth and visible must have one entry per frame, got {shown}")
     present = (seen != 0) & ~((seen == OCCLUDED) & occluded_absent)
     lost = np.flatnonzero(present & ~np.isfinite(ball).all(axis=1))
     if len(lost):
-        reason = f"the ball of frame {lost[0]} is visible, but its place is {ball[lost[0]].tolist()}"
-        raise InputError(reason, remedy="give it visibility 0, or a place")
+        reason = f"the ball of frame {lost[0]} is visible, but its position is {ball[lost[0]].tolist()}"
+        raise InputError(reason, remedy="give it visibility 0, or a position")
     answered = (scores > score_threshold) & np.isfinite(answer).all(axis=1)
     distance = np.where(present, np.inf, np.nan)
     both = present & answered

@@ -24,7 +24,7 @@ from kaname.errors import InputError
 # From the values of some samples to one number; None or NaN where there is none.
 Statistic = Callable[[Float64[np.ndarray, "samples *values"]], float | None]
 
-LEAST = 5  # samples (or clusters) under which an interval would say nothing
+LEAST = 5  # samples (or clusters) below which an interval would say nothing
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def bootstrap(
     """Expanded percentile interval of a statistic under resampling with replacement.
 
     Args:
-        values: ``(N,)`` or ``(N, ...)``: one entry a sample, such as its error, or its counts (tp, fp, fn).
+        values: ``(N,)`` or ``(N, ...)``: one entry per sample, such as its error, or its counts (tp, fp, fn).
         statistic: from the entries ``(M, ...)`` of a resample to a number; the mean by default. Resamples for which
             it is None or not finite are left out.
         clusters: ``(N,)`` names, such as the sample's video: whole clusters are drawn.
@@ -99,7 +99,7 @@ def bootstrap(
     """
     entries = np.asarray(values, dtype=np.float64)
     if entries.ndim == 0:
-        raise InputError("values must have one entry a sample, got a single number")
+        raise InputError("values must have one entry per sample, got a single number")
     if n < 1 or not 0 < level < 1:
         raise InputError(f"n must be at least 1 and level inside 0..1, got n {n} and level {level}")
     members = groups(clusters, len(entries))
@@ -167,7 +167,7 @@ def summary(
 
 
 def name_prefix(name: str) -> str:
-    """What a file's name says of its origin: the name without its ending, its last number and what parts the two.
+    """What a file's name says about its origin: the name without its ending, its last number and what parts the two.
 
     Names without a number, and those of a number alone, stand for themselves.
 

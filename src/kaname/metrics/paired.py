@@ -1,4 +1,4 @@
-"""Two systems on the same samples: how far apart they are, how sure that is, and how likely chance alone would do it.
+"""Two systems on the same samples: how far apart they are, how sure that is, and how likely chance alone is the cause.
 
 The samples are paired, so everything is about differences: the bootstrap draws the same samples (or clusters of them)
 for both systems, and the permutation test asks how often swapping the two systems' answers at random, sample by sample
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from kaname.errors import InputError
 from kaname.metrics.intervals import LEAST, OfSums, Statistic, bootstrap, by_sums, groups, mean, usable
 
-EXACT = 12  # up to so many clusters all 2 ** clusters swaps are counted, beyond that random ones
+EXACT = 12  # up to this many clusters all 2 ** clusters swaps are counted, beyond it random ones
 BLOCK = 1 << 20  # signs held in memory at a time
 
 

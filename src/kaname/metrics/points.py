@@ -229,7 +229,7 @@ def _rows(points: ArrayLike, name: str) -> Float64[np.ndarray, "points 2"]:
     """The points, NaN where missing."""
     xy = as_points(points, name)
     if np.isinf(xy).any():
-        raise InputError(f"{name} holds infinite coordinates", remedy="write NaN for a missing point")
+        raise InputError(f"{name} contains infinite coordinates", remedy="write NaN for a missing point")
     return xy
 
 

@@ -1,4 +1,4 @@
-"""The room of the networks (torch).
+"""Networks (torch).
 
 The map::
 
@@ -8,7 +8,7 @@ The map::
     decoders/       feature maps -> logits on a coarser grid: linear, upsample
 
 Sizes are ``(height, width)``. ``images`` enter a `Network` as ``(B, C, H, W)``, colours in 0..255: the normalization is
-part of the model, so that a checkpoint or an export cannot be fed wrongly. Nothing here knows of points or files.
+part of the model, so that a checkpoint or an export cannot be fed wrongly. Nothing here knows about points or files.
 
 Adding a new backbone: see ``backbones/__init__.py`` (a new file, a line in ``BACKBONES``, one in the tests).
 

@@ -43,7 +43,7 @@ class Network(nn.Module):
         fusion: ``"stack"``: several frames are channels of one input; or a name of `kaname.models.fusion.FUSIONS`:
             every frame runs through the backbone alone and the maps are fused.
         further: channels of further inputs by name (``{"flow": 2}``), each float32 ``(B, channels, height, width)``;
-            the backbone gets them as they come, behind the normalized images.
+            the backbone gets them as they are, after the normalized images.
 
     Attributes:
         inputs: what a file of this network is fed.
@@ -85,7 +85,7 @@ class Network(nn.Module):
         outputs = {name: len(head.channels) for name, head in self.heads.items()}
         self.decoder = build_decoder(decoder, backbone.channels, backbone.strides, outputs, **(decoder_options or {}))
         given = tuple(round(side / cast(float, self.decoder.stride)) for side in self.size)
-        # Bilinear sampling without a filter would skip cells: peaks could fall between.
+        # Bilinear sampling without a filter would skip cells, and peaks with them.
         if any(wanted < got for wanted, got in zip(self.heatmap_size, given, strict=True)):
             reason = f"a heatmap of {self.heatmap_size} is smaller than the decoder's output, {given}"
             raise InputError(reason, remedy=f"ask for at least {given}, or upsample less")
@@ -96,7 +96,7 @@ class Network(nn.Module):
             wanted = " + ".join([f"{COLOURS * stacked} of images", *(f"{n} of {name}" for name, n in extra.items())])
             raise InputError(f"the inputs have {wanted} channels, the backbone takes {backbone.in_channels}")
         if extra and self.fusion is not None:
-            raise InputError(f"{', '.join(extra)} cannot go with frames that run alone", remedy=f"use fusion {STACK}")
+            raise InputError(f"{', '.join(extra)} cannot be used where frames run alone", remedy=f"use fusion {STACK}")
         self.inputs = {IMAGES: Input((None, None, COLOURS * frames), "uint8")}
         self.inputs |= {name: Input((count, *self.size)) for name, count in extra.items()}
         mean, std = _normalization(backbone, normalize)
@@ -136,7 +136,7 @@ class Network(nn.Module):
         alone = self.fusion is not None
         if alone:
             images = images.unflatten(1, (self.frames, -1)).flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone.held):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone.frozen_for_now):
             # A product: dividing every pixel was measured to take ten times as long.
             maps = self.backbone((images.to(self.mean.dtype) - self.mean) * (1 / self.std))
         return [value.unflatten(0, (-1, self.frames)).flatten(1, 2) for value in maps] if alone else maps

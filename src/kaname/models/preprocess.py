@@ -1,9 +1,9 @@
-"""The view of photographs inside the graph, so that an export carries it and cannot differ from training.
+"""The view of photographs inside the graph, so that an export carries it and matches training.
 
 The formula is that of `kaname.geometry.resampling.resample_weights`, the one filter, with the sizes and boxes of
 `kaname.geometry.view.View`; both are written here in torch operations that ONNX has, because there the image's size is
-known only when the file runs. The arithmetic is double precision like theirs: a size that lies just at a half must
-round the same way, or every point moves.
+known only when the file runs. The arithmetic is double precision like theirs: a size that ends in exactly one half
+must round the same way, or every point moves.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Preprocess(nn.Module):
     ) -> Float32[Tensor, "batch channels rows columns"]:
         """Images ``(B, H, W, C)``, uint8 or float in 0..255, to ``(B, C, height, width)`` float32 in 0..255.
 
-        A crop takes ``boxes`` ``(N, 4)`` in pixels of the images, N of one image or one an image, and gives N.
+        A crop takes ``boxes`` ``(N, 4)`` in pixels of the images, N of one image or one per image, and gives N.
         """
         (down, scale_y, offset_y), (across, scale_x, offset_x) = self._axes(images, boxes)
         rows, columns = self.view.input_size
         planes = images.permute(0, 3, 1, 2).to(torch.float32)
-        # Columns first: a photograph is wider than high more often than not, and this product shrinks it the most.
+        # Columns first: most photographs are wider than high, so this product shrinks them the most.
         narrow = planes @ _weights(across, scale_x, offset_x, columns).transpose(-2, -1)
         return _weights(down, scale_y, offset_y, rows) @ narrow
 

@@ -1,4 +1,4 @@
-"""What configurations say of networks: decoder, target heatmaps, what of a backbone trains. No torch here.
+"""What configurations say about networks: decoder, target heatmaps, what part of a backbone trains. No torch here.
 
 Sizes are ``(width, height)``, as configurations write them.
 """
@@ -16,7 +16,7 @@ from kaname.errors import InputError, require, require_range
 @dataclass(frozen=True)
 class DecoderSettings:
     """Attributes:
-    name: ``upsample`` (stages), or ``linear`` (1x1 convolutions, for backbones that are fine already).
+    name: ``upsample`` (stages), or ``linear`` (1x1 convolutions, for backbones with fine maps).
     channels: ``C``, the backbone's own width, then those after each stage.
     upsample: the factor of each stage, 1 or 2.
     mode: ``conv_transpose``, or ``interpolate`` and a convolution.

@@ -18,7 +18,7 @@ MASKS = "masks.json"
 
 
 def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
-    """Write predictions with the model and the settings (``about["answers"]``) that made them; says how many."""
+    """Write predictions with the model and the settings (``about["answers"]``) that made them; returns how many."""
     head, count = dict(about), 0
     head["settings"] = head.pop("answers")
 
@@ -37,7 +37,7 @@ def read(path: Path, recipe: str) -> list[Prediction]:
 
 
 def made(path: Path) -> dict[str, Any]:
-    """What a file says of its making: ``model`` and ``answers``."""
+    """What a file says about its origin: ``model`` and ``answers``."""
     content = read_json(path)
     head = content if isinstance(content, dict) else masks.read_head(content)
     return {"model": head.get("model"), "answers": head.get("settings", {})}

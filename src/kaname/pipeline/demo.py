@@ -24,6 +24,7 @@ class Demo:
         sample: ``(folder)``: render ``folder/data`` and what is predicted afterwards.
         overrides: ``key=value`` of the configuration.
         groups: files of the configuration's sections, by name.
+        data: ``(folder) -> paths`` of what was rendered, by configuration key; default: ``folder/data`` is the data.
         predict: ``(folder, export)``: predict with the exported file.
         intro: ``(result) -> lines`` that say what was trained on what.
         figures: ``(result) -> groups`` of the table.
@@ -46,6 +47,7 @@ class Demo:
     heading: str
     table: str
     groups: Mapping[str, Path] = field(default_factory=dict)
+    data: Callable[[Path], Mapping[str, Path]] | None = None
     figures: Callable[[Result], Mapping[str, Any]] = lambda result: result.groups
     note: Callable[[Result], str] = lambda result: str(result.settings["intervals"])
     export: str = ""
@@ -66,7 +68,7 @@ def run(recipe: Recipe, demo: Demo, out: Path) -> tuple[list[Section], dict[str,
     clock = Laps()
     demo.sample(out)
     clock.lap("sample")
-    flags = {recipe.data: out / "data"}
+    flags = {recipe.data: out / "data"} if demo.data is None else demo.data(out)
     config = configuration.load(recipe.schema.value, groups=demo.groups, overrides=demo.overrides, flags=flags)
     train(recipe, config, RunOptions(out_dir=out / "run", command=f"kaname demo {recipe.name}"))
     clock.lap("train")

@@ -71,7 +71,7 @@ def evaluate(
     """Score sets of a data folder and print their tables.
 
     Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of the most telling set. Without ``out`` they go
-    to `kaname.reporting.results.results_folder`, so that no call writes over the figures of another set or other data.
+    to `kaname.reporting.results.results_folder`, so that no call overwrites the figures of another set or other data.
 
     Args:
         labelled: the data; default: what the model was trained with, changed by ``words``.
@@ -88,7 +88,7 @@ def evaluate(
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     if predictions is not None:
         refuse_early(given, recipe.late, predictions)
-    model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device)
+    model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device, changes=given)
     stored = recipe.made(predictions) if model is None else model.card["config"]
     settings = answer_settings(recipe, stored, given)
     if labelled is None and model is None:
@@ -153,7 +153,7 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
         return answers
 
     timed = speed.timed("decode", decode)
-    measured = Model(model.card, speed.timed("network", model.runner), watched, model.feed)
+    measured = model.using(speed.timed("network", model.runner), watched)
 
     def rows() -> Iterator[Prediction]:
         with Bar(f"predicting {title or folder.name}", sum(len(item.frames) for item in items)) as bar:

@@ -33,7 +33,7 @@ def export(recipe: Recipe, checkpoint: Path, out: Path, source: Path | None, cou
         count: how many to compare, at least 1.
 
     Raises:
-        InputError: bad usage, no images to compare, or an export that answers otherwise.
+        InputError: bad usage, no images to compare, or an export that answers differently.
     """
     if count < 1:
         raise InputError(f"--count must be at least 1, got {count}", remedy=f"the parity check needs {recipe.unit}s")

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from cyclopts import Parameter
 
 from kaname import config as configuration
+from kaname.config import find_group
 from kaname.errors import InputError
 from kaname.training.settings import RunOptions, TrainSettings
 
@@ -42,7 +43,7 @@ ParityImages = Annotated[
     ),
 ]
 ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
-Limit = Annotated[int, Parameter(help="At most so many pictures; 0 draws all.")]
+Limit = Annotated[int, Parameter(help="At most this many pictures; 0 draws all.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
@@ -53,7 +54,7 @@ class TrainFlags:
 
     config: Annotated[Path | None, Parameter(help="YAML file with the keys that differ from the defaults.")] = None
     epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
-    batch_size: Annotated[int | None, Parameter(help="Samples a step, over all processes.")] = None
+    batch_size: Annotated[int | None, Parameter(help="Samples per step, over all processes.")] = None
     accumulate: Annotated[int | None, Parameter(help="Batches summed into one optimiser step.")] = None
     lr: Annotated[float | None, Parameter(name=["--lr", "--learning-rate"], help="Peak learning rate.")] = None
     weight_decay: Annotated[float | None, Parameter(help="Weight decay.")] = None
@@ -86,7 +87,7 @@ class TrainFlags:
     backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
     pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
     out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
-    resume: Annotated[str | None, Parameter(help="Go on from CKPT; bare: from the newest in the run's folder.")] = None
+    resume: Annotated[str | None, Parameter(help="Resume from CKPT; bare: from the newest in the run's folder.")] = None
     init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
     print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
@@ -97,6 +98,28 @@ class TrainFlags:
         sections = {"backbone": "model", "pretrained": "model"}
         names = [entry.name for entry in fields(self) if entry.name not in elsewhere]
         return {f"{sections.get(name, section)}.{name}": getattr(self, name) for name in names}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BoxFlags:
+    """Where boxes come from, for the ``predict`` of a recipe that takes them; ``None`` means not given."""
+
+    boxes: Annotated[
+        Path | None, Parameter(help="File of boxes: JSON by image (and frame of a video), COCO or Label Studio.")
+    ] = None
+    box_format: Annotated[
+        Literal["xyxy", "xywh", "cxcywh"] | None,
+        Parameter(help="What a box of the JSON by image is; default xyxy, two corners."),
+    ] = None
+    box_units: Annotated[
+        Literal["pixel", "normalised"] | None, Parameter(help="Of that JSON: pixels (default), or 0..1 of the image.")
+    ] = None
+    detector: Annotated[Path | None, Parameter(help="ONNX file that finds the boxes: YuNet, a YOLO, others.")] = None
+    detector_config: Annotated[
+        Path | None, Parameter(help="YAML file that says how the detector is read, where that is not recognised.")
+    ] = None
+    detector_score: Annotated[float | None, Parameter(help="Leave out what it finds with a lower score.")] = None
 
 
 def resolve(
@@ -123,26 +146,6 @@ def resolve(
     if flags.out_dir is not None and any(word.startswith(f"{section}.ckpt_dir=") for word in overrides):
         raise InputError(f"the run's folder is given twice, by {section}.ckpt_dir and by --out-dir", remedy="give one")
     return config
-
-
-def find_group(group: str, name: str) -> Path:
-    """The file of a configuration group: a path, or ``configs/<group>/<name>.yaml`` of the working folder, else of
-    the installed package.
-
-    Raises:
-        InputError: there is none, with the names there are.
-    """
-    given = Path(name)
-    if given.suffix in (".yaml", ".yml") or given.is_file():
-        return given
-    package = Path(configuration.__file__).parent
-    # An installation has the files inside the package, a checkout beside its src folder.
-    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
-    for place in places:
-        if (place / f"{name}.yaml").is_file():
-            return place / f"{name}.yaml"
-    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
-    raise InputError(f"there is no configuration {group}/{name}", remedy=configuration.nearest(name, known))
 
 
 def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, dict[str, Any]]:

@@ -91,7 +91,7 @@ class Result:
         groups: ``{group: {metric: {"value", "low", "high", "n"}}}``.
         settings: how the figures were made, for ``metrics.json``.
         table: rows for the screen, the first is the heading.
-        title: the line above the table, behind the name of the set.
+        title: the line above the table, after the name of the set.
         details: what the recipe's own page is drawn from.
         files: further JSON files beside ``metrics.json``, by name.
         speed: quantity to value, where a model was run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ class Rows:
     def __init__(self, rows: Sequence[Prediction], source: Path) -> None:
         self.source = source
         self.by_name: dict[str, list[Prediction]] = {}
-        for row in rows:  # a row of a box or of a frame speaks of a part: no image has its name
+        for row in rows:  # a row of a box or of a frame is about a part: no image has its name
             self.by_name.setdefault(Path(row_name(row)).name, []).append(row)
 
     def others(self, items: Iterable[Any]) -> list[str]:
         """Names of rows that belong to none of these images, nor to a part of one."""
-        known = {item.source for item in items}
+        known = {Path(item.source).name for item in items}
         rows = [row for rows in self.by_name.values() for row in rows]
         return [row_name(row) for row in rows if Path(row.source).name not in known]
 
@@ -35,10 +36,11 @@ class Rows:
         Raises:
             InputError: no row, several rows, or one of an image of another size.
         """
-        rows, image = self.by_name.get(item.source, []), item.frames[0]
-        if len(rows) > 1:  # images of one name in several folders: the row whose path is this one's
-            rows = [row for row in rows if Path(row.source).resolve() == image.resolve()]
-            if not rows:
+        rows, image = self.by_name.get(Path(item.source).name, []), item.frames[0]
+        if len(rows) > 1:  # images of one name in several folders: the row whose path has the most in common with it
+            alike = [_common(Path(row.source), image.resolve()) for row in rows]
+            rows = [row for row, count in zip(rows, alike, strict=True) if count == max(alike)]
+            if len(rows) > 1:
                 reason = f"several predictions for the name {item.source!r}, none for {image}"
                 raise InputError(reason, path=self.source, remedy="predict each set into a file of its own")
         if not rows:
@@ -49,6 +51,12 @@ class Rows:
             reason = f"predicted on {width} x {height}, but the labelled image has {true[1]} x {true[0]}"
             raise InputError(reason, path=self.source, row=rows[0].source, remedy="predict the images of this set")
         return rows[0]
+
+
+def _common(path: Path, other: Path) -> int:
+    """How many parts two paths have in common at their ends."""
+    pairs = zip(reversed(path.parts), reversed(other.parts), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def by_name(labelled: Labelled, split: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from kaname import __version__
 from kaname import config as configuration
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
+from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
 from kaname.pipeline.recipe import Recipe
 
@@ -62,7 +63,8 @@ def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Ma
     runner, card = open_runner(path, recipe.name, load, runtime=runtime)
     settings = answer_settings(recipe, card["config"], changes)
     feed = None if recipe.feed is None else recipe.feed(card, settings, path)
-    return Model(card, runner, recipe.decode(card, settings), feed)
+    mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
+    return Model(card, runner, recipe.decode(card, settings), feed, mirror)
 
 
 def build_again(recipe: Recipe, card: Mapping[str, Any], path: Path) -> Any:

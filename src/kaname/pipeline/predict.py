@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, i
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
 from kaname.inference.model import Model
+from kaname.pipeline.boxes import BoxSource, Counted
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.recipe import Recipe
 from kaname.progress import Bar
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
 
-Boxes = Callable[[list[Path]], Mapping[Path, np.ndarray]]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
 FOLDER_RATE, OVERLAY = 25.0, "overlay.mp4"
 
@@ -33,7 +34,7 @@ def predict_images(
     checkpoint: Path,
     out: Path,
     *,
-    boxes: Boxes | None = None,
+    boxes: BoxSource | None = None,
     changes: Mapping[str, Any] | None = None,
     pictures: bool = True,
     device: str = "auto",
@@ -41,7 +42,8 @@ def predict_images(
     """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
 
     Args:
-        boxes: the boxes of images, where each is cut out and answered for itself.
+        boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
+            answers for all of an image, or of a video's frame, at once.
         changes: settings of the answers to use instead of the stored ones.
     """
     files = list({path.absolute(): path for path in _expand(sources)}.values())  # a path named twice is one answer
@@ -50,11 +52,8 @@ def predict_images(
     for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
         if not is_video(path):
             image_size(path)
-        elif boxes is not None:
-            remedy = "predict it without --boxes"
-            raise InputError("boxes belong to photographs, not to a video", path=path, remedy=remedy)
-    by_file = {} if boxes is None else boxes(files)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    find = _found(model, boxes, files)
     names = _row_names(files)
     sheets = picture_names(names)
 
@@ -62,21 +61,22 @@ def predict_images(
         with Bar("predicting", len(files)) as bar:
             for path, name, sheet in zip(files, names, sheets, strict=True):
                 if is_video(path):
-                    for frame, answer in model.stream(frames(path)):
+                    for frame, answer in model.stream(frames(path), None if find is None else partial(find, path)):
                         yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
                 else:
                     image = read_image(path)
-                    answers = _answers(model, image, by_file.get(path))
+                    answers = _answers(model, image, None if find is None else find(path, Frame(0, 0.0, image)))
                     if pictures:
                         make_folder(out / "pictures")
-                        write_image(out / "pictures" / sheet, overlay(image, answers))
+                        write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
                     for number, answer in enumerate(answers, 1):
-                        alone = path in by_file and not model.takes_boxes
+                        alone = find is not None and not model.takes_boxes
                         yield Prediction(name, answer, box=number if alone else None)
                 bar.advance()
 
     target = out / recipe.predictions[-1]
-    recipe.write(target, rows(), about_model(recipe, model, changes))
+    recipe.write(target, rows(), {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)})
+    _say(model, find)
     print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")
 
 
@@ -86,7 +86,7 @@ def predict_videos(
     checkpoint: Path,
     out: Path,
     *,
-    boxes: Callable[[Path], Any] = lambda source: None,
+    boxes: BoxSource | None = None,
     changes: Mapping[str, Any] | None = None,
     follow: Follow | None = None,
     about: Mapping[str, Any] | None = None,
@@ -98,19 +98,21 @@ def predict_videos(
     """Predict videos and folders of frames; several sources get folders of their own below ``out``.
 
     Args:
-        boxes: those of a source as `Model.stream` takes them, for a network that looks at boxes.
+        boxes: where those of the frames come from, for a network that takes boxes.
         follow: what becomes of the rows of a video before they are written (smoothing).
         about: what the file says of that.
         draw: a frame with its answer and those of the ``trail_seconds`` before it; given, a video is written too.
-        rate: frames a second of a folder of frames.
+        rate: frames per second of a folder of frames.
     """
     sources = _videos(sources, rate)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    find = _found(model, boxes, sources)
     for source, place in zip(sources, _places(sources, out), strict=True):
         target = place / recipe.predictions[-1]
         stream, size = _opened(source, rate)
-        rows = _rows(model, source, stream, boxes(source))
-        said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
+        rows = _rows(model, source, stream, None if find is None else partial(find, source))
+        origin = {} if boxes is None else boxes.about
+        said = {**about_model(recipe, model, changes), "source": source.name, **origin, **(about or {})}
         counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
         print(f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}")
         if draw is not None:
@@ -119,6 +121,7 @@ def predict_videos(
         elif (place / OVERLAY).exists():
             (place / OVERLAY).unlink()
             print(f"{place / OVERLAY} of an earlier prediction is removed")
+    _say(model, find)
 
 
 def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -148,6 +151,25 @@ def picture_names(names: Sequence[str]) -> list[str]:
         numbered = (f"{wanted}_{number}" for number in itertools.count(2))
         chosen.append(next(one for one in itertools.chain([wanted], numbered) if one not in chosen))
     return [f"{name}.jpg" for name in chosen]
+
+
+def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Counted | None:
+    """What finds the boxes; only a network that takes them itself answers for those of a video."""
+    if boxes is None:
+        return None
+    videos = [path for path in sources if path.is_dir() or is_video(path)]
+    if videos and not model.takes_boxes:
+        remedy = "predict it without --boxes"
+        raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
+    return Counted(boxes.open(sources))
+
+
+def _say(model: Model, find: Counted | None) -> None:
+    """What somebody might otherwise wonder about: where no box was found, or none was given."""
+    if find is not None:
+        print("\n".join(find.said()), end="\n" if find.empty else "")
+    elif model.takes_boxes:
+        print("no boxes were given: each picture is one box, the whole of it")
 
 
 def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[Answer]:
@@ -181,7 +203,7 @@ def _videos(sources: Sequence[Path], rate: float) -> list[Path]:
     if not chosen:
         raise InputError("nothing to predict", remedy="name videos or folders of frames after the verb")
     if not (math.isfinite(rate) and rate > 0):
-        raise InputError(f"--rate must be positive, got {rate}", remedy="frames a second of the folder")
+        raise InputError(f"--rate must be positive, got {rate}", remedy="frames per second of the folder")
     for path in chosen:
         if not path.exists():
             raise InputError("there is no such file or folder", path=path, remedy="check the path")
@@ -197,7 +219,7 @@ def _places(sources: Sequence[Path], out: Path) -> list[Path]:
     if len(set(names)) < len(names):
         names = ["_".join(path.with_suffix("").absolute().parts[-3:]) for path in sources]
     if len(set(names)) < len(names):
-        raise InputError("several sources have one name", remedy="predict them one by one")
+        raise InputError("several sources have the same name", remedy="predict them one by one")
     return [out / name for name in names]
 
 

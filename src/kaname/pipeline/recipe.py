@@ -42,7 +42,7 @@ class Recipe:
             ``card`` of a file nothing is downloaded and no data is read.
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
-        task: ``(config, network, samples, held_out) -> dict``: further fields of that task.
+        task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
         decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
             ``answers`` of the configuration.
@@ -67,7 +67,8 @@ class Recipe:
         demo: ``(folder) -> (sections, figures)``, for ``kaname demo``.
         loop: section of the configuration that holds the `TrainSettings`.
         data: dotted key of the data folder in the configuration.
-        answers: section of the configuration that may change after training.
+        paths: dotted keys of further files and folders that a run depends on.
+        answers: section of the configuration that may change after training; ``flip_test`` in it is the pipeline's own.
         threshold: its key that an answer's score must exceed.
         late: its keys that may change when predictions are already written.
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
@@ -106,6 +107,7 @@ class Recipe:
     demo: Part | None = None
     loop: str = "train"
     data: str = "data"
+    paths: Sequence[str] = ()
     answers: str = "answers"
     threshold: str = ""
     late: Sequence[str] = ()

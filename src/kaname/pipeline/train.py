@@ -31,7 +31,8 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
     from kaname.training.run_folder import write_parameters
 
     # A run may be repeated from anywhere, so its data must not depend on the working folder.
-    config = configuration.absolute(config, recipe.data)
+    for key in (recipe.data, *recipe.paths):
+        config = configuration.absolute(config, key)
     settings = getattr(config, recipe.loop)
     if settings.logger == "wandb":  # refused before anything is read
         weights_and_biases()
@@ -71,10 +72,11 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     def after_epoch(rows: Any) -> None:
         write_json(options.out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
 
+    own = dict(recipe.task(config, network, samples, held_out))
     return Task(
         recipe=recipe.name,
         config=configuration.to_dict(config),
-        card=card_of(recipe, config, network),
+        card={**card_of(recipe, config, network), **own.pop("card", {})},
         model=network,
         step=recipe.step(config),
         train=train,
@@ -82,5 +84,5 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
         fixed=recipe.fixed,
         best_name=recipe.best_name,
         after_epoch=after_epoch,
-        **recipe.task(config, network, samples, held_out),
+        **own,
     )

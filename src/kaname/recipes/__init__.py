@@ -25,11 +25,11 @@ import importlib
 
 from kaname.pipeline.recipe import Recipe
 
-RECIPES = {"gauge": "kaname.recipes.gauge", "tracknet": "kaname.recipes.tracknet"}
+RECIPES = {name: f"kaname.recipes.{name}" for name in ("gauge", "tracknet", "landmark")}
 
 
 def recipe_of(name: str) -> Recipe:
-    """What the package of a recipe says of itself."""
+    """The value in which a recipe's package describes itself."""
     return importlib.import_module(RECIPES[name]).RECIPE
 
 
@@ -37,7 +37,7 @@ def target_of(recipe: str, verb: str) -> str:
     """A verb's "module:function" in full.
 
     A recipe writes ``function`` for one of its ``commands.py``, ``module:function`` for one of another module of its
-    own, and a dotted ``package.module:function`` for one of somebody else.
+    own package, and a dotted ``package.module:function`` for one from another package.
     """
     module, _, function = recipe_of(recipe).verbs[verb][0].rpartition(":")
     return f"{module}:{function}" if "." in module else f"{RECIPES[recipe]}.{module or 'commands'}:{function}"

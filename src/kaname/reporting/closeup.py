@@ -11,7 +11,7 @@ from kaname.geometry.image import resize
 from kaname.reporting import draw
 from kaname.types import FloatArray, Image, Size
 
-WINDOW = 12  # tolerances that an enlarged window is wide
+WINDOW = 12  # width of an enlarged window, in tolerances
 GAP, GREY = 4, 128
 STRENGTH = 2.0  # of the marks in the windows
 

@@ -1,4 +1,4 @@
-"""Two files of predictions of one recipe, sample by sample: what both have is compared, the rest is listed."""
+"""Two files of predictions of one recipe, sample by sample: what is in both is compared, the rest is listed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_options(
     """Refuse options and clusters that a recipe does not know.
 
     Raises:
-        InputError: naming the nearest that it knows.
+        InputError: naming the nearest known one.
     """
     for name in options:
         if name not in known:
@@ -69,7 +69,7 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
     Returns:
         ``{group: {metric: entry}, "settings": {...}}`` with the entries of
         ``kaname.metrics.paired.paired_difference`` (difference = B - A) plus ``"better"``: "a" or "b" where the 95 %
-        interval leaves out 0 and p is under 0.05, else None. The settings say how many samples were paired and list the
+        interval excludes 0 and p is below 0.05, else None. The settings say how many samples were paired and list the
         others.
 
     Raises:
@@ -114,7 +114,7 @@ def table(content: Mapping[str, Any]) -> list[list[str]]:
 
 
 def remarks(content: Mapping[str, Any]) -> list[str]:
-    """What a reader of the table must know, a line each."""
+    """What a reader of the table must know, one line each."""
     settings = content["settings"]
     lines = [
         f"{name} of B is {value}, of A {settings.get(name)}" for name, value in settings["other_settings_of_b"].items()

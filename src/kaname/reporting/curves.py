@@ -1,7 +1,7 @@
 """Curves and bars as SVG text that a page can hold: no file, no script, readable on light and on dark paper.
 
 Own code, because the page holds no address of any kind and a report is to be there at once: matplotlib's SVG backend
-takes 0.2 s a chart beside a second for its import (here: 0.6 ms), five times the bytes, colours that do not follow the
+takes 0.2 s per chart and a second for its import (here: 0.6 ms), five times the bytes, colours that do not follow the
 reader's light or dark setting, and metadata, ``url(...)`` and identifiers that would have to be taken out again.
 """
 
@@ -41,12 +41,12 @@ def curves(
     Args:
         log: a run's ``log.csv``, or rows; values may be numbers or their text. Cells that are empty, missing or not
             finite are left out, so that columns written at different times go together.
-        columns: what to draw, a line each; a column without any value is named in the legend as "no values".
+        columns: what to draw, one line each; a column without any value is named in the legend as "no values".
         x: the column of the horizontal axis.
         title: written above, and the picture's name for screen readers.
         logarithmic: powers of ten on the vertical axis; values of 0 and below are left out.
         dots: columns that are drawn as dots instead of a line.
-        broken: lines end before a row without a value and begin again behind it.
+        broken: lines end before a row without a value and begin again after it.
         size: ``(height, width)`` in CSS pixels; the picture scales with the page.
 
     Returns:
@@ -135,7 +135,7 @@ class _Drawing:
         self.add("path", d=way, **{"stroke": "currentColor", **attributes})
 
     def axes(self, across: Mapping[float, str], up: Mapping[float, str], name: str) -> None:
-        """Labels below and at the left by their values, a faint line for each at the left, and what is below."""
+        """Labels below and on the left by their values, a faint line for each on the left, and the name below."""
         bottom, right = self.size[0] - BOTTOM, self.size[1] - RIGHT
         for value, label in up.items():
             _, y = self.place((self.across[0], value))

@@ -30,7 +30,7 @@ __all__ = ["Colour", "comparison", "heatmap_grid", "heatmap_overlay", "key_point
 Colour = tuple[int, int, int]
 RGBImage = NDArray[np.uint8]
 
-HIDDEN = 1 / 3  # of a picture that a legend may take
+HIDDEN = 1 / 3  # of a picture that a legend may cover
 # Distinct for most colour-blind readers too, and bright enough to stand on a photograph.
 PALETTE: tuple[Colour, ...] = (
     (0, 214, 143),
@@ -91,7 +91,7 @@ def comparison(
     legend: bool = True,
     strength: float = 1.0,
 ) -> RGBImage:
-    """Draws what was found over what is true: true points as rings as wide as the tolerance, found ones as crosses.
+    """Draws true points as rings as wide as the tolerance, and predicted ones over them as crosses.
 
     Points are paired one to one within the tolerance; a pair is green, a ring without a partner (missed) amber, a
     cross without one (wrong) red.
@@ -132,7 +132,7 @@ def heatmap_overlay(
     *,
     legend: bool = True,
 ) -> RGBImage:
-    """Lays heatmaps over a photograph, one colour a channel, as strong as the heatmap is high.
+    """Lays heatmaps over a photograph, one colour per channel, stronger where the value is higher.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
@@ -161,12 +161,12 @@ def heatmap_overlay(
 def heatmap_grid(
     predicted: NDArray[Any], truth: NDArray[Any], names: Sequence[str], path: str | PathLike[str]
 ) -> RGBImage:
-    """Writes predicted heatmaps above the true ones, a column a channel, viridis from 0 to 1 with colour bars.
+    """Writes predicted heatmaps above the true ones, a column per channel, viridis from 0 to 1 with colour bars.
 
     Args:
         predicted: ``(C, h, w)`` in 0..1; cells that are not finite are drawn in grey.
         truth: the same shape.
-        names: C names, as the titles say them ("Predicted Heatmap Start").
+        names: C names, as the titles show them ("Predicted Heatmap Start").
         path: the picture to write; its folder must exist.
 
     Returns:
@@ -192,13 +192,13 @@ def key_point_grid(
     names: Sequence[str],
     path: str | PathLike[str],
 ) -> RGBImage:
-    """Writes the image with predicted key points above the same with the true ones, a column a name, red crosses.
+    """Writes the image with predicted key points above the same with the true ones, a column per name, red crosses.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
         predicted: for each name ``(N, 2)`` in pixels of ``image``; a name that is missing has no points.
         truth: the same.
-        names: the columns, as the titles say them ("True Key Points Start").
+        names: the columns, as the titles show them ("True Key Points Start").
         path: the picture to write; its folder must exist.
 
     Returns:

@@ -40,7 +40,7 @@ class Shot:
 class Extremes:
     """Attributes:
     pictures: by kind, worst or best first.
-    unreadable: a line for each sample that was to be drawn and could not be read.
+    unreadable: a line for each sample that could not be read.
     """
 
     pictures: Mapping[str, Sequence[Picture]]
@@ -59,7 +59,7 @@ def worst_and_best(order: Sequence[Ranked], most: int) -> dict[str, Sequence[Ran
 
 
 def write_extremes(folder: Path, shots: Mapping[str, Sequence[Shot]]) -> Extremes:
-    """Draw samples into ``folder/<kind>/<rank>_<name>.jpg``; pictures of an earlier evaluation go.
+    """Draw samples into ``folder/<kind>/<rank>_<name>.jpg``; pictures of an earlier evaluation are removed.
 
     Args:
         folder: of the evaluation.

@@ -26,7 +26,7 @@ def mask_overlay(
     outline: bool = True,
     threshold: float | None = None,
 ) -> RGBImage:
-    """Lays masks over a photograph, one colour an instance; later ones lie over earlier ones.
+    """Lays masks over a photograph, one colour per instance; later ones lie over earlier ones.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
@@ -68,7 +68,7 @@ def mask_overlay(
 
 
 def _predicted(masks: Masks, threshold: float | None) -> Iterator[Part]:
-    """Of each box the part of the image that it covers and what of it is inside; one box in memory at a time."""
+    """The part of the image that each box covers, and what in it is inside the mask; one box in memory at a time."""
     for cells, box in zip(masks.probabilities, masks.boxes, strict=True):
         rows, columns, values = patch(cells, box, masks.size)
         yield rows, columns, values.argmax(axis=0) == TARGET if threshold is None else values[TARGET] > threshold

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from kaname.data.formats.skeleton import Skeleton
 from kaname.reporting.draw import points_overlay
 from kaname.reporting.masks import mask_overlay
+from kaname.reporting.skeleton import skeleton_overlay
 from kaname.types import Answer, Image, Masks, Points
 
 
-def overlay(image: Image, answers: Sequence[Answer | Mapping[str, np.ndarray]]) -> Image:
-    """Points (or ``(N, 2)`` by name) as crosses, of one name alike; masks in colours, one an instance."""
+def overlay(
+    image: Image, answers: Sequence[Answer | Mapping[str, np.ndarray]], skeleton: Mapping[str, Any] | None = None
+) -> Image:
+    """Points (or ``(N, 2)`` by name) as crosses, of one name alike; masks in colours, one an instance.
+
+    With a ``skeleton`` (`Skeleton.to_dict`) points are dots and lines in its colours.
+    """
+    bones = None if skeleton is None else Skeleton.from_dict(skeleton)
     drawn, layers = image, dict[str, list[np.ndarray]]()
     for answer in answers:
         if isinstance(answer, Masks):
             drawn = mask_overlay(drawn, answer)
+            continue
+        if isinstance(answer, Points) and bones is not None:
+            drawn = skeleton_overlay(drawn, np.stack([answer.xy[name] for name in bones.channels], axis=1), bones)
             continue
         for name, xy in (answer.xy if isinstance(answer, Points) else answer).items():
             layers.setdefault(name, []).append(xy)

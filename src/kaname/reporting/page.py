@@ -155,13 +155,13 @@ def write_page(
     """Writes the page.
 
     Args:
-        path: the HTML file; its folder is made where it is missing.
+        path: the HTML file; its folder is made if missing.
         title: the page's title and first heading.
         sections: what to show, in order.
         subtitle: one line under the title.
         contents: begin with links to the headings.
         budget: bytes that all pictures together may take in the page: they shrink until they fit, and what still does
-            not fit is named without its picture.
+            not fit shows its caption alone.
 
     Returns:
         ``path``.
@@ -239,7 +239,7 @@ def show_number(value: float | None) -> str:
 
 
 def _sources(images: Sequence[NDArray[np.uint8] | str | PathLike[str]], budget: int | None) -> list[str]:
-    """The pictures as data URIs, "" for those that find no room in the budget."""
+    """The pictures as data URIs, "" for those that do not fit the budget."""
     sources = [_source(image) for image in images]
     for longest in SHRUNK if budget is not None else ():
         if sum(map(len, sources)) <= (budget or 0):
@@ -262,7 +262,7 @@ def _source(image: NDArray[np.uint8] | str | PathLike[str], longest: int = LONGE
     else:
         media = MEDIA.get(Path(image).suffix.lower(), "")
         if not media:
-            raise InputError("a page holds JPEG, PNG, WebP and GIF only", path=image)
+            raise InputError("a page takes JPEG, PNG, WebP and GIF only", path=image)
         try:
             content = Path(image).read_bytes()
         except OSError as error:

@@ -1,6 +1,6 @@
 """``report.html``: everything about a run or an evaluation on one page that opens offline and stays under 5 MB.
 
-A recipe hands over plain values; this file knows no recipe. A part that is not there is not left out in silence: the
+A recipe hands over plain values; this file knows no recipe. Where a part is missing, the
 page says why.
 
 For a new recipe: fill a :class:`Report` (all fields but the title may be missing) and call :func:`write_report`.
@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from kaname.data.log import read_rows
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.metrics.calibration import Bin, expected_calibration_error
 from kaname.reporting.curves import curves, reliability
 from kaname.reporting.page import (
@@ -87,7 +88,7 @@ class Report:
         headline: the figures that matter most.
         log: the run's ``log.csv``.
         worst: pictures of the samples with the largest errors, worst first, truth and prediction drawn.
-        best: the same of those with the smallest.
+        best: the same for those with the smallest.
         pictures_note: what the marks in the pictures mean.
         sections: what only this recipe shows, after the pictures.
         calibration: by name, the bins of score against error.
@@ -144,7 +145,7 @@ def command_line() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The installed packages that figures depend on, found without importing them."""
+    """The installed packages that figures depend on, looked up without importing them."""
     from kaname import __version__
 
     installed = {"kaname": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
@@ -152,7 +153,7 @@ def versions() -> dict[str, str]:
         try:
             installed[name] = version(name)
         except PackageNotFoundError:
-            continue  # an optional part that is not installed took no part in the figures
+            continue  # an optional package that is not installed had no effect on the figures
     return installed
 
 
@@ -170,7 +171,7 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     """
     listed = list(samples)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        digests = pool.map(_digest, [path for path, _ in listed])
+        digests = pool.map(content_hash, [path for path, _ in listed])
         rows = [
             f"{path.name}\0{digest}\0{hashlib.sha256(label).hexdigest()}\n"
             for (path, label), digest in zip(listed, digests, strict=True)
@@ -178,28 +179,20 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
 
 
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", path=path, remedy="check the images") from error
-
-
 class Speed:
     """How long each stage of the work on an image takes.
 
-    A stage may answer several images at once: its time is then theirs together.
+    A stage may answer several images at once; its time is then shared by them.
 
     Args:
-        unit: what is counted, in a word.
+        unit: what is counted, one word.
 
     >>> speed = Speed()
     >>> for _ in range(3):
     ...     with speed.stage("network"):
     ...         pass
     >>> list(speed.rows())
-    ['images a second', 'images measured', 'network, ms an image (median)']
+    ['images per second', 'images measured', 'network, ms per image (median)']
     """
 
     def __init__(self, unit: str = "image") -> None:
@@ -231,13 +224,12 @@ class Speed:
         total = sum(share[name] * fmean(spans) for name, spans in kept.items())
         if total <= 0:
             return {}
-        article = "an" if self.unit[0] in "aeiou" else "a"
         stages = {
-            f"{name}, ms {article} {self.unit} (median)": round(1000 * share[name] * median(spans), 2)
+            f"{name}, ms per {self.unit} (median)": round(1000 * share[name] * median(spans), 2)
             for name, spans in kept.items()
         }
         measured = max(map(len, kept.values()))
-        return {f"{self.unit}s a second": round(1 / total, 2), f"{self.unit}s measured": measured, **stages}
+        return {f"{self.unit}s per second": round(1 / total, 2), f"{self.unit}s measured": measured, **stages}
 
 
 def _absent(part: str, heading: str, report: Report, otherwise: str) -> list[Section]:
@@ -321,7 +313,7 @@ def _curves(report: Report) -> list[Section]:
     except InputError as error:
         return [Text([f"Not here: {error}."], heading=heading)]
     if not rows:
-        return _absent("curves", heading, report, "the log holds no epoch")
+        return _absent("curves", heading, report, "the log has no epoch")
     step = -(-len(rows) // ROWS)
     thinned = rows if step == 1 else [*rows[:-1:step], rows[-1]]
     names = list(dict.fromkeys(name for row in rows for name in row if name not in ("epoch", "step", "seconds")))
@@ -335,7 +327,7 @@ def _curves(report: Report) -> list[Section]:
         for title, lines in shown.items()
     ]
     hidden = [title for title in charts if title not in shown]
-    left = f" Not drawn, for want of room: {', '.join(hidden)}." if hidden else ""
+    left = f" Not drawn, for lack of room: {', '.join(hidden)}." if hidden else ""
     seconds = sum(float(row.get("seconds", 0)) for row in rows)
     return [Svg(drawings, heading=heading, note=f"{len(rows)} epochs in {seconds:.0f} s.{left}")]
 

@@ -17,13 +17,13 @@ METRICS, PAGE = "metrics.json", "report.html"
 
 
 def results_folder(source: Path, data: Path, sets: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
-    """``evaluation/<source>-<data>`` beside the checkpoint or the predictions; with a number behind it where results
+    """``evaluation/<source>-<data>`` beside the checkpoint or the predictions; with a number appended where results
     of another file, of other data or of another set lie there under these names.
 
     Args:
         source: the checkpoint or the file of predictions. A ``metrics.json`` names it as ``settings.source``.
-        data: the data folder: ``settings.data`` is this folder, or a set's folder right in it.
-        sets: for a set that is to be scored the ``settings`` that distinguish it from another of its name.
+        data: the data folder: ``settings.data`` is this folder, or a set's folder directly in it.
+        sets: for each set to be scored, the ``settings`` that tell it from another of its name.
     """
     first = source.parent / "evaluation" / f"{source.stem}-{data.resolve().name}"
     place, number = first, 1
@@ -65,7 +65,7 @@ def entries(content: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of equal length with their columns one below the other."""
+    """Print rows of equal length as aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,4 +1,4 @@
-"""The way of one object drawn into the frames of a video."""
+"""The path of one object drawn into the frames of a video."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SURE, FILLED = (255, 196, 0), (64, 169, 255)
 
 
 def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool, sure: bool) -> NDArray[np.uint8]:
-    """A copy of a frame with the way of the last moments, thinner the older, and a ring round the present place.
+    """A copy of a frame with the path of the last moments, thinner with age, and a ring round the current position.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
-        way: ``(N, 2)`` places in pixels of ``image``, the oldest first.
-        current: whether the last of them is of this frame.
+        way: ``(N, 2)`` positions in pixels of ``image``, the oldest first.
+        current: whether the last of them is this frame's.
         sure: whether it was detected (amber) or filled in (blue).
     """
     drawn = np.ascontiguousarray(image).copy()
     unit = 1 << SHIFT
     scale = max(drawn.shape[:2]) / 1280
-    # Far outside nothing is seen, and OpenCV's integers would overflow.
+    # Far outside nothing shows, and OpenCV's integers would overflow.
     kept = way[(np.abs(way) < 4 * max(drawn.shape[:2])).all(axis=1)]
     places = np.rint(PIXELS.to_index(kept) * unit).astype(int).tolist() if len(kept) else []
     for number, (start, end) in enumerate(itertools.pairwise(places), 1):

@@ -23,7 +23,7 @@ def clouds(rng: Generator, size: Size, cells: int, octaves: int) -> NDArray[np.f
 
 
 def _colour(rng: Generator) -> NDArray[np.float32]:
-    """A colour as real things have it: mostly greys and browns, sometimes strong."""
+    """A colour as real things have: mostly greys and browns, sometimes strong."""
     value = rng.uniform(15, 235)
     spread = rng.uniform(0, 0.12) if rng.random() < 0.65 else rng.uniform(0.2, 0.7)
     return np.clip(value * (1 + rng.uniform(-spread, spread, 3)), 0, 255).astype(np.float32)

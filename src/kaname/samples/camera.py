@@ -149,7 +149,7 @@ def blend(image: Image, colour: Colour | Array | Image, share: NDArray[np.floati
 
 
 def pick(rng: Generator, options: Sequence[Option]) -> Option:
-    """One of the options, each as likely."""
+    """One of the options, all equally likely."""
     return options[int(rng.integers(len(options)))]
 
 
@@ -160,6 +160,6 @@ def grey(rng: Generator, low: int, high: int) -> Colour:
 
 
 def whole(values: Iterable[float]) -> Colour:
-    """Three grey levels as a colour, cut off after the point."""
+    """Three grey levels as a colour, truncated to whole numbers."""
     red, green, blue = (int(value) for value in values)
     return red, green, blue

@@ -218,7 +218,7 @@ def letter(image: Image, text: str, quad: Array, colour: Colour) -> None:
 
 
 def _stands(rng: Generator, image: Image, view: View, room: Room) -> None:
-    """Spectators behind the walls: rows of small bright and dark spots, each of them as good as a ball."""
+    """Spectators behind the walls: rows of small bright and dark spots, each easily mistaken for a ball."""
     side, low, far, high = room
     full = rng.uniform(0.6, 0.98)
     quad = [[-32, far + 14, high + 9], [32, far + 14, high + 9], [32, far, high], [-32, far, high]]

@@ -58,7 +58,7 @@ def render_photograph(rng: Generator, size: Size = (960, 1280)) -> Dial:
 
 LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
 LAYOUTS = ("split", "flat", "photographs")
-WORTH = 24  # images that a further process must have to be worth its start
+WORTH = 24  # images that make another process worth starting
 
 
 @dataclass(frozen=True)

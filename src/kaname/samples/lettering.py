@@ -40,7 +40,7 @@ def _font(name: str, pixels: int) -> ImageFont.FreeTypeFont:
 def text_mask(text: str, font: str, pixels: float) -> NDArray[np.uint8]:
     """Coverage 0..255 of one line of text, cropped to its ink; capitals are about 0.73 x ``pixels`` high."""
     if font.startswith("cm") and not (text.isascii() and text.replace(".", "").replace(",", "").isalnum()):
-        font = "STIXGeneral"  # Computer Modern has TeX's encoding: its other signs are not what they seem
+        font = "STIXGeneral"  # Computer Modern has TeX's encoding: its other characters are not what they seem
     face = _font(font, max(5, round(pixels)))
     left, top, right, bottom = face.getbbox(text)
     sheet = PillowImage.new("L", (max(1, int(right - left) + 2), max(1, int(bottom - top) + 2)), 0)

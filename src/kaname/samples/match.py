@@ -20,7 +20,7 @@ from .court import View, aim, letter, paint_venue
 from .lettering import maker
 from .players import SHIRTS, Cover, Kit, Part, capsule, dress, figure, paint
 
-RATE = 30  # frames a second
+RATE = 30  # frames per second
 MARGIN = 0.08  # how much more than the picture is painted on each side, for the camera to turn
 
 
@@ -92,7 +92,7 @@ def _furnish(rng: Generator, match: Match) -> None:
 
 
 def _graphics(rng: Generator, size: Size) -> list[tuple[int, int, Image, Cover]]:
-    """A scoreboard with names, numbers and the dot of who serves, and a station's sign."""
+    """A scoreboard with names, numbers and the dot of who serves, and a station's logo."""
     height, width = size
     shown: list[tuple[int, int, Image, Cover]] = []
     if rng.random() < 0.85:

@@ -104,7 +104,7 @@ def figure(
         place: ``(2,)`` on the ground.
         side: -1: seen from behind, 1: facing the camera.
         time: seconds; drives the legs.
-        speed: ``(2,)`` metres a second.
+        speed: ``(2,)`` metres per second.
         stroke: a stroke nearby in time, which the racket arm follows.
     """
     pose = Pose(view, place, kit.height / 1.8, view.pixels(np.array([*place, 1.0])))

@@ -32,7 +32,7 @@ class Flight:
     start: float  # seconds
     end: float
     place: Array  # (3,) at the start, metres
-    velocity: Array  # (3,) at the start, metres a second
+    velocity: Array  # (3,) at the start, metres per second
     fall: float  # downward acceleration in m/s^2: gravity, more with topspin, 0 for a rolling ball
     drag: float  # seconds in which the air takes 63 % of the speed
     event: int = FLYING  # what happens at the end: HIT, BOUNCE or FLYING (nothing that is labelled)

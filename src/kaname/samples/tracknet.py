@@ -2,7 +2,7 @@
 
 ``film`` plans one clip, whose ``shot(i)`` is one frame with its label; ``write`` makes a whole data set and
 ``write_video`` one H.264 file. The ball flies in three dimensions (``kaname.samples.rally``), so its centre, its hits
-and its bounces are known exactly; the label's place is the ball's centre in the middle of the exposure. Visibility is
+and its bounces are known exactly; the label is the ball's centre in the middle of the exposure. Visibility is
 measured on the picture, with and without the ball: 0 no ball in the image, 3 mostly covered, 2 hard to see (less
 contrast than ``EASY`` asks for), 1 easy.
 
@@ -118,7 +118,7 @@ class Clip:
     play: rally.Rally  # ball and players at any time
     start: float  # second of the play at frame 0
     drift: Array  # (3,): how far the camera turns (radians right, up) and zooms (factor less 1); 0 stands still
-    beat: Array  # (2, 3): radians a second and phase of each of them
+    beat: Array  # (2, 3): radians per second and phase of each of them
 
     def view(self, frame: int) -> View:
         """The camera at a frame."""
@@ -248,7 +248,7 @@ def write(
         seed: 0 or more.
         size: ``(height, width)`` of the frames, each 64..4096.
         games: over how many matches the clips are spread, at least 1; default 10, as many as the real set has.
-        clip_length: frames of a clip, 1..9999, 30 a second.
+        clip_length: frames of a clip, 1..9999, 30 per second.
         variety: ``full`` or ``plain``, as in :func:`film`.
         quality: of the JPEG files, 1..100.
 
@@ -295,7 +295,7 @@ def write_video(
     variety: str = "full",
     quality: int = 18,
 ) -> list[Row]:
-    """Write clip ``index`` as one H.264 file (30 frames a second) and return its truth, one row a frame.
+    """Write clip ``index`` as one H.264 file (30 frames per second) and return its truth, one row per frame.
 
     Args:
         path: of the file; its folder must exist.

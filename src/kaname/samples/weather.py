@@ -147,7 +147,7 @@ def blur(rng: Generator, image: Image, scale: float) -> Image:
 
 
 def develop(rng: Generator, image: Image) -> Image:
-    """Exposure, white balance, contrast, gamma and saturation, as one table a channel.
+    """Exposure, white balance, contrast, gamma and saturation, as one table per channel.
 
     Exposure aims the brightest parts at a level, as cameras do: blown out past its contrast, a dial has no notches.
     """

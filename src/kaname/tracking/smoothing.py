@@ -16,7 +16,7 @@ class Smoothing:
     """Attributes:
     name: of ``kaname.tracking.trajectory.SMOOTHERS``.
     max_gap: frames that a filled gap has at most.
-    fastest: frame widths that the object moves in a frame at most.
+    fastest: frame widths that the object moves per frame at most.
     """
 
     name: str = "none"
@@ -38,8 +38,8 @@ class Smoothing:
     def of_clips(self, rows: Sequence[Row], sizes: Mapping[str, Size], threshold: float) -> list[Row]:
         """A table's rows above the threshold, smoothed clip by clip, in the order of their frames.
 
-        A filled place's score is lower by design; here it counts as a detection does. ``sizes`` are ``(height,
-        width)`` by clip, the first stands for clips that are not named. Without smoothing the rows stay as they are.
+        A filled position's score is lower by design; here it counts as a detection does. ``sizes`` are ``(height,
+        width)`` by clip, the first also for clips that are not named. Without smoothing the rows stay as they are.
         """
         if self.name == "none":
             return list(rows)

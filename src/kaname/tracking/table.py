@@ -1,8 +1,8 @@
-"""One object's places as a table: a CSV file with a row for every frame of a video.
+"""One object's positions as a table: a CSV file with a row for every frame of a video.
 
 Columns: ``frame`` (from 0), ``time`` (seconds), ``x``, ``y``, ``score``, ``source`` (``detected`` or ``filled``),
 ``clip``, ``file``, ``coordinates``. Coordinates are continuous pixels of the original frame, as the last column says:
-(0, 0) is the top-left corner of the top-left pixel. Without a place ``x``, ``y`` and ``source`` are blank.
+(0, 0) is the top-left corner of the top-left pixel. Without a position ``x``, ``y`` and ``source`` are blank.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kaname.tracking.trajectory import DETECTED, FILLED, Row
 COLUMNS = ("frame", "time", "x", "y", "score", "source", "clip", "file", "coordinates")
 NEEDED = ("frame", "x", "y", "score")
 COORDINATES = "continuous"
-ROUNDING = 1e-4  # by which other programs' scores may leave 0..1
+ROUNDING = 1e-4  # by how much other programs' scores may leave 0..1
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> dict[str, int]:
@@ -63,7 +63,7 @@ def stream_rows(path: Path) -> Iterator[Row]:
             for cells in reader:
                 yield _row(cells, path, reader.line_num)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"not a table of places ({error})", path=path, remedy="predict again") from error
+        raise InputError(f"not a table of positions ({error})", path=path, remedy="predict again") from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
 
@@ -89,7 +89,7 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
         (f"frame {frame} is negative; frames count from 0", frame >= 0),
         (f"time {seconds} is not finite", math.isfinite(seconds)),
         (f"the score {score} lies outside 0..1", -ROUNDING <= score <= 1 + ROUNDING),
-        ("a place without a score (1 where the program knows none)", bool(cells["score"]) or math.isnan(x)),
+        ("a position without a score (write 1 if the program has none)", bool(cells["score"]) or math.isnan(x)),
         (f"the source is {cells.get('source')!r}", (cells.get("source") or "") in ("", DETECTED, FILLED)),
     ):
         if not fine:

@@ -1,7 +1,7 @@
-"""One object's places along a video: jumps are gated, gaps filled with a marked, lower confidence.
+"""One object's positions along a video: jumps are gated, gaps filled with a marked, lower confidence.
 
 Every smoother takes rows as they come and gives as many back in the same order. It holds a bounded number of them, so
-memory stays flat. A place judged to be a jump loses its coordinates and keeps its score; a filled one has the source
+memory stays flat. A position judged to be a jump loses its coordinates and keeps its score; a filled one has the source
 ``filled``.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from kaname.types import FloatArray, Size
 
 DETECTED, FILLED = "detected", "filled"
-DECAY = 0.8  # a filled place's score falls by this for every frame from the nearest detection
+DECAY = 0.8  # a filled position's score falls by this for every frame from the nearest detection
 GATE_SIGMAS = 5.0
 NOISE_PX = 1.0  # of a detection, in a frame REFERENCE_PX wide
 REFERENCE_PX = 1280.0
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def there(self) -> bool:
-        """Whether the row has a place."""
+        """Whether the row has a position."""
         return math.isfinite(self.x) and math.isfinite(self.y)
 
 
@@ -65,15 +65,15 @@ def unchanged(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> 
 def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Iterator[Row]:
     """Drop single jumps and bridge gaps between the detections on both sides.
 
-    A detection is a jump where it is farther than ``fastest`` a frame from the detections before and after it that lie
+    A detection is a jump where it is farther than ``fastest`` per frame from the detections before and after it,
     within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled by
-    the cubic through two detections on each side (linear where there are fewer), bounded to 1.5 times the straight way.
+    the cubic through two detections on each side (linear where there are fewer), at most 1.5 times the straight line.
 
     Args:
         rows: in the order of frames.
         size: ``(height, width)`` of the frame in pixels.
         longest: most frames of a gap that is filled.
-        fastest: most that the object moves in a frame, in widths of the frame.
+        fastest: most that the object moves per frame, in widths of the frame.
     """
     reach = longest + 1
     limit = fastest * size[1]
@@ -192,7 +192,7 @@ class _Filter:
 def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Iterator[Row]:
     """A constant-velocity Kalman filter that looks only back: detections are gated and smoothed, gaps predicted.
 
-    A detection farther than five deviations, or than ``fastest`` a frame, from where it should be is a jump, unless
+    A detection farther than five deviations, or than ``fastest`` per frame, from where it should be is a jump, unless
     three in a row agree with each other: then the track starts again there. What would lie outside the frame is not
     filled. The arguments are those of ``inpaint``.
     """

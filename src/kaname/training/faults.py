@@ -1,7 +1,7 @@
 """What stops a run from outside, as one clear line: memory, loader processes, open files, NaN and infinity.
 
 ``explain`` knows the errors of torch, NumPy, OpenCV, onnxruntime and the system by their messages; ``explained`` wraps
-a training run: it saves the state where that is whole and adds to every line where the last good state is. No torch.
+a training run: it saves the state where that is whole and tells in every line where the last good state is. No torch.
 
 Adding a fault: a pattern and a function below, one line in `KNOWN`.
 """
@@ -48,13 +48,13 @@ WANTED = re.compile(
 
 
 def explain(error: BaseException, settings: TrainSettings | None = None) -> InputError | None:
-    """A user's line for an error that more memory, fewer processes or a higher limit would mend; else ``None``.
+    """A line for the user on an error that more memory, fewer processes or a higher limit would fix; else ``None``.
 
     Args:
         error: what was raised, here or in a loader process.
         settings: of the training run it stopped; the remedy then names its flags with their values.
     """
-    # torch says that a loader process has ended, and only in the error's cause that a signal has ended it.
+    # torch says that a loader process has ended, and in the error's cause alone that a signal has ended it.
     text = " ".join(str(one) for one in (error, error.__cause__) if one is not None)
     for fits, line in KNOWN:
         if fits(error, text):
@@ -72,7 +72,7 @@ def explained(settings: TrainSettings, keep: Callable[[], str], note: Callable[[
         note: writes a line into ``run.log`` alone: the screen shows the error itself.
 
     Raises:
-        InputError: instead of everything that `explain` knows, and of any other error of the user's. Faults of our own
+        InputError: instead of everything that `explain` knows, and of any other `InputError`. Bugs of our own
             pass as they are.
     """
 
@@ -94,7 +94,7 @@ def explained(settings: TrainSettings, keep: Callable[[], str], note: Callable[[
     except Exception as error:
         try:
             line = line_of(error)
-        except RuntimeError as late:  # torch's handler of the signal that a loader process ended may come only now
+        except RuntimeError as late:  # torch may only now handle the signal that a loader process has ended
             if not WORKER_DEATH.search(str(late)):
                 raise
             line = line_of(error)
@@ -117,14 +117,14 @@ def moves_in_forward(model: nn.Module) -> bool:
 
 
 def not_finite(samples: Samples, indices: Sequence[int], epoch: int) -> str:
-    """Which samples of a bad batch hold NaN or infinity, and in which array; else just which samples they were.
+    """Which samples of a bad batch contain NaN or infinity, and in which array; else just which samples they were.
 
     The data set's ``name`` and ``missing`` are used where it has them (`kaname.data.dataset`).
     """
     names: Callable[[int], Any] = getattr(samples, "name", str)
     missing = getattr(samples, "missing", ())
     bad: list[str] = []
-    with contextlib.suppress(Exception):  # this only looks for the reason of a fault
+    with contextlib.suppress(Exception):  # this only looks for the reason of an error
         for index in indices:
             row: Mapping[str, Any] = samples.sample(index, epoch)
             arrays = {key: np.asarray(value) for key, value in row.items() if key not in missing}
@@ -144,7 +144,7 @@ def _dead_worker(text: str, settings: TrainSettings | None) -> InputError:
 
 
 def _lost_peer(text: str, settings: TrainSettings | None) -> InputError:
-    return InputError("another process of this run has ended", remedy="what it said, if anything, is the reason")
+    return InputError("another process of this run has ended", remedy="its own message, if any, gives the reason")
 
 
 def _shared_memory(text: str, settings: TrainSettings | None) -> InputError:
@@ -174,8 +174,8 @@ def _memory(text: str, settings: TrainSettings | None) -> InputError:
         same = f" --accumulate {2 * steps} makes the same steps" if size % 2 == 0 else ""
         ways.append(f"lower --batch-size (--batch-size {size // 2}{same})")
     if settings.precision in ("fp32", "auto"):
-        ways.append("take --precision bf16")
-    remedy = ", ".join([*ways, "or take a smaller input or backbone" if ways else "take a smaller input or backbone"])
+        ways.append("use --precision bf16")
+    remedy = ", ".join([*ways, "or use a smaller input or backbone" if ways else "use a smaller input or backbone"])
     return InputError(f"out of memory {where} with --batch-size {size}{amount}", remedy=remedy)
 
 
@@ -201,7 +201,7 @@ def _is(number: int) -> Callable[[BaseException], bool]:
 
 
 def _lost_worker(error: BaseException) -> bool:
-    """Whether a batch could not be taken over because the process that had it is gone."""
+    """Whether a batch could not be fetched because the process that had it is gone."""
     if not isinstance(error, (ConnectionError, EOFError, FileNotFoundError)):
         return False
     frames = traceback.walk_tb(error.__traceback__)

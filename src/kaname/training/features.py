@@ -2,7 +2,7 @@
 
 The first time a view of a sample is asked for in a run, its pixels and targets are made. The features have an entry in
 the cache under a hash of the pixels and the backbone, the targets one under a hash of themselves: another sigma or
-another box computes no features anew. From then on the run reads the two entries alone. ``views`` augmented views of
+another box computes no features again. From then on the run reads the two entries alone. ``views`` augmented views of
 each sample are kept and drawn from by (seed, epoch, index); without views only the unaugmented sample is. Misses (a
 budget too small, an entry removed) are computed again, so the answers never depend on the cache.
 """
@@ -111,11 +111,11 @@ def with_cached_features(
     Raises:
         InputError: views of a backbone that trains.
     """
-    backbone = getattr(network, "backbone", None)  # a network may be fed features of somebody else
+    backbone = getattr(network, "backbone", None)  # a network may be fed another network's features
     frozen = backbone is not None and backbone.frozen
     if settings.cache_views and not frozen:
         reason = "--cache-views keeps features of a frozen backbone, and this network has none"
-        raise InputError(reason, remedy="leave it out, or freeze it")
+        raise InputError(reason, remedy="leave it out, or freeze the backbone")
     if not frozen or not (settings.cache_budget or settings.cache_views):
         return train, val
     cache = ArrayCache(default_folder() / "features", budget=int(settings.cache_budget * 1e9))

@@ -56,7 +56,7 @@ class Journal:
                 self._open_board(kept_epochs + 1)
 
     def say(self, text: str) -> None:
-        """One line to screen and file."""
+        """Write one line to screen and file."""
         if self.speak:
             print(text, flush=True)
         if self.folder is not None:
@@ -64,7 +64,7 @@ class Journal:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def note(self, text: str) -> None:
-        """One line to the file alone, if the folder is still there."""
+        """Write one line to the file alone, if the folder is still there."""
         self.speak = False
         with contextlib.suppress(InputError):
             self.say(text)

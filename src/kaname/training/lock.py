@@ -5,7 +5,7 @@ do not inherit it, and the system takes it away however the process ends, so tha
 file itself means nothing and may be left behind.
 
 The library filelock is not used: it leaves its file behind in every run's folder, cannot say which process holds the
-folder, and where a file system knows no locks it falls back to a file that outlives a killed process.
+folder, and where a file system has no locks it falls back to a file that outlives a killed process.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from kaname.files import writing
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-# Runs of this process by folder: its descriptor and how many hold it. Closing any descriptor of the file would give
-# the lock away, so a folder has one.
+# Runs of this process by folder: its descriptor and how many hold it. Closing any descriptor of the file would release
+# the lock, so a folder has one.
 _held: dict[Path, list[int]] = {}
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold ``folder`` (which is made) against the training runs of all other processes.
+    """Lock ``folder`` (which is made) against the training runs of all other processes.
 
-    Gives whether there is a lock: False where the platform or the file system knows none. A folder that was made for
+    Yields whether there is a lock: False where the platform or the file system has none. A folder that was made for
     this and is still empty at the end is removed.
 
     Raises:
@@ -55,7 +55,7 @@ def locked(folder: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]) -> Iterator[None]:
-    """Hold ``folder`` by the ``first`` process of a run; where it is refused, all of them raise the same.
+    """Lock ``folder`` in the ``first`` process of a run; where that fails, all of them raise the same error.
 
     ``of_first`` gives every process the first one's value.
     """
@@ -91,7 +91,7 @@ def _take(place: Path, folder: Path) -> bool:
                 return False
             whose = f" (process {other})" if other else ""
             reason = f"another run trains into this folder{whose}"
-            raise InputError(reason, path=folder, remedy="wait for its end, or choose another --out-dir") from error
+            raise InputError(reason, path=folder, remedy="wait until it ends, or choose another --out-dir") from error
         if _is_at(handle, place / NAME):
             break
         os.close(handle)  # its holder removed the file between our opening and our locking it

@@ -195,7 +195,7 @@ class Run:
         return self.validation.add_figures(row, self.progress.epoch + 1)
 
     def _stream(self, samples: Samples, batch: int = 0, *, training: bool = True) -> Iterator[Batch]:
-        """The batches of this process from one of the running epoch on, without an end."""
+        """The batches of this process from batch ``batch`` of the running epoch on, without end."""
         settings, runtime = self.settings, self.runtime
         place = ((self.progress.drawn, batch), runtime.rank, runtime.world, training)
         weights = self.task.sample_weights if training else None
@@ -220,7 +220,7 @@ class Run:
     def _interrupt(self) -> NoReturn:
         self.folder.save_last()
         self.journal.close()
-        said = f"interrupted; state saved in {self.folder.last}, go on with --resume"
+        said = f"interrupted; state saved in {self.folder.last}, continue with --resume"
         raise Interrupted(self.stop, said if self.runtime.is_first else "")
 
     def _dry_run(self) -> None:

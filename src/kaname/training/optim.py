@@ -64,7 +64,7 @@ class Schedule:
             group["lr"] = self.rate(step)
 
     def observe(self, loss: float, step: int) -> None:
-        """Tell the validation loss (or, without validation, the training loss) of an epoch that ended at ``step``.
+        """Note the validation loss (or, without validation, the training loss) of an epoch that ended at ``step``.
 
         While the rate is still rising nothing counts as waiting for a better loss.
         """
@@ -99,7 +99,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """After an optimiser step; the decay grows from 0.1 over the first ones, so that short runs average fairly."""
+        """After an optimiser step; the decay grows from 0.1 over the first ones, to be fair to short runs."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         torch._foreach_lerp_(list(self.weights.values()), list(self.parameters.values()), 1 - decay)
@@ -120,7 +120,7 @@ class MovingAverage:
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`state`; the names must be the same."""
         if set(state["weights"]) != set(self.weights):
-            raise InputError("the checkpoint's averaged weights are those of another network")
+            raise InputError("the checkpoint's averaged weights belong to another network")
         for name, value in state["weights"].items():
             self.weights[name].copy_(scattered(value, self.weights[name]))
         self.updates = int(state["updates"])

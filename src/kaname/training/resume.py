@@ -23,7 +23,7 @@ from kaname.training.optim import MovingAverage, Schedule
 from kaname.training.settings import RunOptions, TrainSettings
 from kaname.training.task import Task
 
-STAGE_EPOCHS = 1_000_000  # more than a stage has
+STAGE_EPOCHS = 1_000_000  # more than any stage has
 
 
 @dataclass
@@ -69,10 +69,10 @@ class Progress:
         self.step += 1
 
     def judge(self, score: float | None, direction: str, loss: float | None = None, *, absent: bool = False) -> bool:
-        """Count a finished epoch by its score and say whether it is the best; without scores the last one is.
+        """Count a finished epoch by its score; returns whether it is the best (without scores the last one is).
 
         Of equal scores the one with the lower ``loss`` is the better: a count that is still 0 says nothing. An epoch
-        whose score is ``absent``, being computed in some epochs alone, is neither better nor waited for.
+        whose score is ``absent``, because only some epochs compute it, is neither better nor counted as waiting.
         """
         if absent:
             self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
@@ -107,11 +107,11 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
             field that differs.
     """
     if options.resume and options.init:
-        raise InputError("--resume and --init exclude each other", remedy="give one of them")
+        raise InputError("--resume and --init cannot be combined", remedy="give one of them")
     last = options.out_dir / task.last_name
     if not options.resume:
         taken = InputError(
-            "this folder already holds a run", path=last, remedy="go on with --resume, or choose another --out-dir"
+            "this folder already holds a run", path=last, remedy="continue with --resume, or choose another --out-dir"
         )
         if last.exists() and not options.dry_run:
             raise taken
@@ -131,7 +131,7 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
         opened = checkpoint.load(Path(options.resume), recipe=task.recipe)
     if opened.training is None:
         remedy = f"resume from {task.last_name}, or take its weights with --init"
-        raise InputError("holds weights only, not the state of a training", path=opened.path, remedy=remedy)
+        raise InputError("holds weights only, not the state of a training run", path=opened.path, remedy=remedy)
     _refuse_damaged_state(opened)
     _same_fields(task, opened)
     return _continue(task, options, settings, opened, notes)
@@ -149,7 +149,7 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, opened: 
         _same_order(training["order"], order_of(task, settings), opened.path)
         notes.append(f"resuming {opened.path} after epoch {progress['epoch']}, step {progress['step']}")
     elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"]:
-        # A script that always says --resume must not train another stage each time it runs.
+        # A script that always passes --resume must not train another stage each time it runs.
         notes.append(
             f"{opened.path}: this run is finished ({progress['epoch']} epochs); name the checkpoint after --resume to "
             "train a further stage"
@@ -158,7 +158,7 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, opened: 
     else:
         last = options.out_dir / task.last_name
         if not same_folder and last.exists():
-            remedy = "go on with that run by a bare --resume, or choose another --out-dir"
+            remedy = "continue that run with a bare --resume, or choose another --out-dir"
             taken = InputError("this folder already holds a run", path=last, remedy=remedy)
             if not options.dry_run:
                 raise taken
@@ -187,7 +187,7 @@ def state(
     settings: TrainSettings,
     scaler: Callable[[], Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What ``last.pt`` keeps beside the weights, as plain values and tensors."""
+    """What ``last.pt`` keeps besides the weights, as plain values and tensors."""
     return {
         "progress": dict(progress.__dict__),
         "optimizer": sharding.gathered(optimizer.state_dict()["state"]),
@@ -210,7 +210,7 @@ def restore(
     task: Task,
     settings: TrainSettings,
 ) -> Progress:
-    """Put a checkpoint's state into the fresh parts of a run; what no longer fits starts anew, with a note.
+    """Put a checkpoint's state into the fresh parts of a run; what no longer fits starts afresh, with a note.
 
     Raises:
         InputError: a state that does not fit where the run was to be continued exactly.
@@ -226,12 +226,12 @@ def restore(
     if training["optimizer_kind"] != settings.optimizer:
         reasons.append(f"train.optimizer was {training['optimizer_kind']!r} and is {settings.optimizer!r}")
     if training["parameters"] != _trainable(task.model):
-        reasons.append("other parameters train than before")
+        reasons.append("different parameters train than before")
     if reasons and start.exact:
         remedy = "set it as before, or resume into another --out-dir to train a further stage"
         raise InputError("; ".join(reasons), path=path, remedy=remedy)
     if reasons:
-        start.notes.append(f"the optimiser starts anew: {'; '.join(reasons)}")
+        start.notes.append(f"the optimiser starts afresh: {'; '.join(reasons)}")
     try:
         if not reasons:
             # Only the moments: rates and decays are those of this run's settings.
@@ -249,11 +249,11 @@ def restore(
         if isinstance(error, InputError):
             raise
         remedy = "take its weights with --init"
-        raise InputError(f"the state of the training is damaged ({error!r})", path=path, remedy=remedy) from error
+        raise InputError(f"the training state is damaged ({error!r})", path=path, remedy=remedy) from error
 
 
 def archive(folder: Path, names: tuple[str, ...], stage: int) -> list[str]:
-    """Keep the files of the stage before under ``<stem>.stage<N><ending>``; returns the new names.
+    """Keep the files of the previous stage under ``<stem>.stage<N><ending>``; returns the new names.
 
     What is already kept is not touched, so that a stage that was killed at its start can start again.
     """
@@ -291,7 +291,7 @@ def _same_order(old: Mapping[str, int], new: Mapping[str, int], path: Path) -> N
     changed = [f"{name} was {old[name]} and is {new[name]}" for name in new if old[name] != new[name]]
     if changed:
         remedy = "set it as before, or resume into another --out-dir to train a further stage"
-        raise InputError(f"the run cannot go on in the middle: {', '.join(changed)}", path=path, remedy=remedy)
+        raise InputError(f"the run cannot continue from the middle: {', '.join(changed)}", path=path, remedy=remedy)
 
 
 def _refuse_damaged_state(opened: Checkpoint) -> None:
@@ -316,7 +316,7 @@ def _refuse_damaged_state(opened: Checkpoint) -> None:
         missing = [] if whole and {"samples", "batch_size", "accumulate", "seed"} <= set(order) else ["progress"]
     if missing:
         raise InputError(
-            f"the state of the training lacks {missing[0]!r}", path=opened.path, remedy="take its weights with --init"
+            f"the training state lacks {missing[0]!r}", path=opened.path, remedy="take its weights with --init"
         )
 
 

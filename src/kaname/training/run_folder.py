@@ -47,14 +47,14 @@ def introduction(task: Task, settings: TrainSettings, where: str) -> list[str]:
         lines.append("no validation set: the last weights count as the best, and nothing stops early")
     if settings.warmup_epochs >= settings.epochs:
         warm = f"{settings.warmup_epochs:g} of {settings.epochs} epochs"
-        lines.append(f"the learning rate rises for {warm}: it never reaches what was asked for")
+        lines.append(f"the learning rate rises for {warm}: it never reaches the rate asked for")
     counted = f"{len(task.train)} training and {len(task.val or ())} validation samples"
     whole = f"{trainable:,} of {sum(value.numel() for value in parameters):,} parameters train"
     return [*lines, *task.notes, f"{task.recipe}: {counted}, {whole}, {where}"]
 
 
 def reported(page: Path, last: Path) -> bool:
-    """Whether a finished run's page is there and as new as its state in ``last``: it is written last of all."""
+    """Whether a finished run's page exists and is as new as its state in ``last``: it is written last of all."""
     return page.is_file() and page.stat().st_mtime >= last.stat().st_mtime
 
 
@@ -65,7 +65,7 @@ class RunFolder:
         path: the folder.
         model: the network, whose weights may be spread over the processes.
         progress: of the run; it moves on.
-        state: what ``last.pt`` keeps beside the weights, as it is now.
+        state: what ``last.pt`` keeps besides the weights, as it is now.
         first: whether this process writes.
         sharded: whether the others have to take part in gathering the weights.
 
@@ -89,7 +89,7 @@ class RunFolder:
         self.saved_at, self.saved_step = time.monotonic(), progress.step
 
     def open(self, start: Start, settings: TrainSettings) -> Journal:
-        """Make the folder; files of the stage before are kept under other names."""
+        """Make the folder; files of the previous stage are kept under other names."""
         progress = self.progress
         if self.first:
             with writing(self.path):
@@ -98,19 +98,19 @@ class RunFolder:
                 if progress.stage > 1 and not start.exact:
                     earlier = (start.training or {})["progress"].get("files", [])
                     kept = resume.archive(self.path, (self.task.best_name, "log.csv", *earlier), progress.stage - 1)
-                    start.notes.extend(f"kept from the stage before: {name}" for name in kept)
+                    start.notes.extend(f"kept from the previous stage: {name}" for name in kept)
         return Journal(
             self.path if self.first else None,
             speak=self.first,
             kept_epochs=progress.epoch,
             fresh=start.training is None,
             logger=settings.logger,
-            log_dir=settings.log_dir,
+            log_dir=settings.log_dir or self.path / self.task.log_name,
             title=self.task.recipe,
         )
 
     def save(self, name: str, *, training: bool = False) -> None:
-        """Write a checkpoint, with ``training`` also the state to go on from. Of spread weights every process calls it.
+        """Write a checkpoint, with ``training`` also the state to resume from. Sharded, every process calls it.
 
         Raises:
             InputError: a weight is not finite, or the file cannot be written.
@@ -138,7 +138,7 @@ class RunFolder:
         self.saved_at, self.saved_step = time.monotonic(), self.progress.step
 
     def save_if_due(self, seconds: float, steps: int) -> None:
-        """Save the whole state where the last one is as old as that; 0 is never."""
+        """Save the whole state if the last one is that old; 0 is never."""
         late = seconds and time.monotonic() - self.saved_at >= seconds
         if late or (steps and self.progress.step - self.saved_step >= steps):
             self.save_last()

@@ -25,7 +25,7 @@ def processes(devices: int) -> tuple[int, int]:
     """Processes on this machine and number of machines: what torchrun or SLURM has started, else ``devices`` on one.
 
     Raises:
-        InputError: ``devices`` is given and is not what the launcher has started.
+        InputError: ``devices`` is given and differs from what the launcher has started.
     """
     environment = os.environ
     if "TORCHELASTIC_RUN_ID" in environment:
@@ -37,7 +37,7 @@ def processes(devices: int) -> tuple[int, int]:
     else:
         return devices, 1
     if devices not in (1, local):
-        remedy = f"leave --devices out, or start {devices} processes a machine"
+        remedy = f"leave --devices out, or start {devices} processes per machine"
         raise InputError(
             f"{launcher} has started {local} processes on this machine, --devices is {devices}", remedy=remedy
         )
@@ -62,7 +62,7 @@ class Runtime:
         names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
         local, machines = processes(settings.devices)
         if device.index is not None and local > 1:
-            raise InputError(f"{settings.device} is one device, and {local} are asked for", remedy="use --device cuda")
+            raise InputError(f"{settings.device} is one device, but {local} are asked for", remedy="use --device cuda")
         index: Any = [device.index] if device.index is not None else local
         with _quiet():
             self.fabric = Fabric(
@@ -80,7 +80,7 @@ class Runtime:
         self.wide = torch.float32 if self.device.type == "mps" else torch.float64
 
     def _chosen(self, strategy: str, world: int, *, partly_frozen: bool) -> Any:
-        """Fabric's strategy; one process has nothing to share out."""
+        """Fabric's strategy; a single process needs none."""
         self.strategy = strategy if world > 1 else "ddp"
         if world == 1:
             return "auto"
@@ -148,7 +148,7 @@ class Runtime:
     def without_traces(self, model: nn.Module) -> Iterator[None]:
         """Forward passes without gradients that leave no trace: random state and buffers are put back.
 
-        Buffers are exchanged and not written over: a backward pass that is still to come may hold on to them.
+        Buffers are exchanged, not overwritten: a backward pass still to come may need them.
         """
         generators: list[Any] = [torch.random]
         if self.device.type in ("cuda", "mps"):

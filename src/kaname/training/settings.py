@@ -46,7 +46,7 @@ class TrainSettings:
         cache_views: of a frozen backbone: train on so many stored augmented views of each image instead of augmenting
             anew in every epoch; 0 augments anew. Features of unaugmented images are always stored.
         cache_budget: gigabytes that stored features may take (folder: ``$KANAME_CACHE``); 0 stores nothing.
-        amp: false is another word for ``precision: fp32``.
+        amp: false is another spelling of ``precision: fp32``.
         logger: where figures go beside ``log.csv``: ``tensorboard``, ``wandb`` (an extra) or ``none``.
         log_dir: folder of the logger's files; default: ``tb`` in the run's folder.
         ckpt_dir: folder of the run where ``--out-dir`` does not name one.
@@ -91,7 +91,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         exact = self.amp or self.precision in ("auto", "fp32")
-        require(exact, f"amp is false and precision is {self.precision}", "set one of them")
+        require(exact, f"amp is false but precision is {self.precision}", "set one of them")
         object.__setattr__(self, "precision", self.precision if self.amp else "fp32")
         require_range(self, "epochs batch_size accumulate devices", 1)
         require_range(self, "early_stop limit cache_views seed plateau_patience weight_decay warmup_epochs", 0)

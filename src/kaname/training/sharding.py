@@ -29,7 +29,7 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     for module in reversed(list(model.modules())):  # what lies inside comes first
         if isinstance(module, nn.ModuleList):
             for block in module:
-                # Only what is called as a whole can be a unit of its own: containers without a forward are not.
+                # Only what is called as a whole can be a unit: containers without a forward cannot.
                 own = set(block.parameters())
                 if type(block).forward is not nn.Module.forward and own and not own <= ignored:
                     fully_shard(block, mesh=processes)

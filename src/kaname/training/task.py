@@ -37,8 +37,9 @@ class Task:
         fixed: configuration keys that must not differ when a checkpoint is resumed (model and input).
         best_name: file name of the best weights.
         last_name: file name of the newest state.
+        log_name: folder of the logger's files in the run's folder.
         before_epoch: called in every process with the number of the epoch that begins (from 0; large in a further
-            stage), to freeze parts of the network at first; the optimiser has their parameters all the same.
+            stage), to freeze parts of the network at first; the optimiser still has their parameters.
         sample_weights: ``(len(train),)``: how often each sample is drawn, with replacement; ``None``: each once.
         files: from an epoch's row to further checkpoint files of its weights, by their names in the run's folder.
         pictures: ``pictures(model, epoch, folder)``, called by the first process after an epoch's files are written.
@@ -60,6 +61,7 @@ class Task:
     fixed: Sequence[str] = ()
     best_name: str = "best.pt"
     last_name: str = "last.pt"
+    log_name: str = "tb"
     before_epoch: Callable[[int], None] | None = None
     sample_weights: np.ndarray | None = None
     files: Callable[[Row], Sequence[str]] | None = None

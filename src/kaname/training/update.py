@@ -3,7 +3,7 @@
 The loss is the sum over terms of ``factor * sum / weight``, where sum and weight are those of the whole optimiser step.
 Terms that share one weight are divided after the backward passes, by one number. Several weights have to be known
 before the first backward pass: then the other batches of the step are weighed first, by forward passes without
-gradients that leave no trace. That costs nothing with ``accumulate`` 1, and else about a third of the step.
+gradients that leave no trace. That costs nothing with ``accumulate`` 1, otherwise about a third of the step.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Update:
         self.shares: Sequence[float] | torch.Tensor = (1.0,)
 
     def step(self, batch: Batch) -> StepOutput:
-        """The task's step; a process without a share of the batch runs one sample along that weighs nothing."""
+        """The task's step; a process without a share of the batch runs one sample that weighs nothing."""
         output = self.of_task(self.model, batch)
         if self.runtime.world == 1 or int(batch.index[0]) >= 0:
             return output
@@ -68,11 +68,11 @@ class Update:
         return total
 
     def _checked(self, batch: Batch) -> StepOutput:
-        """The step of a batch, which has to have the terms of the batch before it."""
+        """The step of a batch, which must have the terms of the previous batch."""
         output = self.step(batch)
         layout, self.layout = self.layout, layout_of(output)
         if layout not in (None, self.layout):
-            raise ValueError("the step returned other terms or weights than for the batch before")
+            raise ValueError("the step returned different terms or weights than for the previous batch")
         return output
 
     def shares_of(self, output: StepOutput, ahead: Sequence[Batch]) -> Sequence[float] | torch.Tensor:

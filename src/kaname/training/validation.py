@@ -36,7 +36,7 @@ class Validation:
         self.copy = copy.deepcopy(raw).eval() if alone else raw
 
     def sums(self, batches: Iterator[Batch], count: int, update: Update, stop: Callable[[], int]) -> dict[str, Any]:
-        """This process's sums over ``count`` batches; empty where ``stop`` said so in between."""
+        """This process's sums over ``count`` batches; empty where ``stop`` ended them."""
         total: dict[str, torch.Tensor] = {}
         for _ in range(count):
             if self.runtime.world == 1 and stop():

@@ -166,8 +166,8 @@ def test_writing_points_without_boxes_and_names_in_japanese(tmp_path):
     ("sample", "words"),
     [
         ({"boxes": np.zeros((1, 4)), "points": {"notch": np.zeros((3, 2))}}, "3 points 'notch' and 1 box;"),
-        ({"boxes": np.array([[5.0, 0, 1, 1]])}, "not x1 <= x2"),
-        ({"boxes": np.array([[np.nan, 0, 1, 1]])}, "not x1 <= x2"),
+        ({"boxes": np.array([[5.0, 0, 1, 1]])}, "without x1 <= x2"),
+        ({"boxes": np.array([[np.nan, 0, 1, 1]])}, "without x1 <= x2"),
         ({"boxes": np.zeros((1, 4)), "labels": ["a", "b"]}, "2 labels"),
     ],
 )
@@ -201,7 +201,7 @@ ENTRIES = [
     ("annotations", {"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, "annotation 11", "at least 3 corners"),
     ("annotations", {"segmentation": [None]}, "annotation 11", "at least 3 corners"),
     ("annotations", {"segmentation": 5}, "annotation 11", "run-length"),
-    ("annotations", {"keypoints": [1, 2, 2]}, "annotation 11", "of 2 names of its category, got 3 numbers"),
+    ("annotations", {"keypoints": [1, 2, 2]}, "annotation 11", "for each of its category's 2 names, got 3 numbers"),
     ("annotations", {"keypoints": "x"}, "annotation 11", "keypoints"),
     ("annotations", {"keypoints": [1, 2, 5, 1, 2, 2]}, "annotation 11", "visibility"),
     ("annotations", {"id": 12}, "annotation 12", "duplicate"),
@@ -267,7 +267,7 @@ def test_key_points_and_names_of_unequal_number(tmp_path, monkeypatch):
     content = copy.deepcopy(GOOD)
     content["annotations"][0]["keypoints"] = content["annotations"][0]["keypoints"][:3]
     path = save(tmp_path, content)
-    with pytest.raises(InputError, match="its keypoints must be x, y, v of 2 names"):
+    with pytest.raises(InputError, match="its keypoints must be x, y, v for each of its category's 2 names"):
         coco.read(path)
     monkeypatch.setattr(coco._Reader, "_wrong", lambda *_: None)
     with pytest.raises(ValueError, match="shorter"):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from contracts.formats import FormatContract
 from kaname.data.formats import labelstudio
+from kaname.data.formats.coco_sets import numbered
 from kaname.errors import InputError
 from kaname.types import Sample
 
@@ -253,7 +254,7 @@ def test_missing_points_are_left_out_and_size_is_measured(tmp_path):
 @pytest.mark.parametrize(
     ("samples", "words"),
     [
-        ([sample_of(), sample_of()], "two samples are of the image 'a.png'"),
+        ([sample_of(), sample_of()], "two samples have the image 'a.png'"),
         ([Sample(image=Path("a.png"), points={"a": np.array([[61.0, 2.0]])}, size=(40, 60))], r"\(61, 2\) of 'a.png'"),
         ([sample_of(boxes=np.array([[0.0, 0, 70, 40]]))], "outside its 60 x 40"),
         ([sample_of(boxes=np.array([[0.0, 0, 7, 4]]), labels=["a", "b"])], "1 boxes and 2 labels"),
@@ -329,3 +330,25 @@ def test_a_rectangle_with_its_label_apart(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
     (sample,) = labelstudio.read(tmp_path / "a.json")
     assert sample.boxes.tolist() == [[10.0, 8.0, 60.0, 48.0]] and list(sample.labels) == ["dial"]
+
+
+def test_hidden_points_and_points_of_boxes(tmp_path):
+    """As Label Studio exports choices of one region (perRegion) and regions that are part of another (parentID)."""
+    image(tmp_path / "a.png")
+    box = {"x": 0, "y": 0, "width": 50, "height": 100, "rotation": 0, "rectanglelabels": ["face"]}
+    other = {**box, "x": 50}
+    results = [
+        point(10, 10, "nose", id="n1", parentID="b2"),
+        point(80, 10, "nose", id="n2", parentID="b1"),
+        {**point(10, 10, id="n1", type="choices"), "value": {"x": 10, "y": 10, "choices": ["Occluded"]}},
+        {**point(0, 0, id="q", type="choices"), "value": {"choices": ["hidden"]}},
+        {**point(80, 10, id="n2", type="choices"), "value": {"choices": ["sharp"]}},
+        {**point(0, 0, id="b1", type="rectanglelabels"), "value": box},
+        {**point(0, 0, id="b2", type="rectanglelabels"), "value": other},
+    ]
+    (sample,) = labelstudio.read(save(tmp_path, [task(results=results)]), tmp_path)
+    assert sample.visible["nose"].tolist() == [1, 2] and sample.meta["parents"] == {"nose": [1, 0]}
+    assert sample.meta["ignored"] == {"choices": 2}, "of the image, and one that says something else"
+    ((row,), several, lost) = numbered([sample])
+    assert row.points["nose"].tolist() == [[48.0, 4.0], [6.0, 4.0]] and row.visible["nose"].tolist() == [2, 1]
+    assert (several, lost) == ({}, 0), "each point goes to the box that it is part of, wherever it lies"

@@ -59,8 +59,8 @@ FILES = [
     ("[]", None, "list of tasks is empty"),
     ("{}", None, "not a list of tasks but an object"),
     ("3", None, "a number"),
-    ("null", None, "nothing"),
-    ('"text"', None, "a text"),
+    ("null", None, "null"),
+    ('"text"', None, "a string"),
 ]
 
 
@@ -166,7 +166,7 @@ def test_all_problems_are_listed(folder):
 def test_unknown_label_names_what_is_known(folder):
     path = save(folder, [task(results=[point(label="Zeiger")])])
     with pytest.raises(
-        InputError, match=r"x.json:task 7: unknown labels: 'Zeiger' \(1\); known, in any case: end, start"
+        InputError, match=r"x.json:task 7: unknown labels: 'Zeiger' \(1\); known, in upper or lower case: end, start"
     ):
         labelstudio.read(path, names={"start": "start", "end": "end"})
 

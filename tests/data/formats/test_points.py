@@ -129,8 +129,8 @@ ROW = {"image": "a.png", "size": [8, 9], "points": {"a": [[1, 2]], "b": []}, "sc
         ({"points": {"a": [[float("inf"), 2]], "b": []}}, "NaN or infinite"),
         ({"scores": {"a": [float("nan")], "b": []}}, "NaN or infinite"),
         ({"points": {"a": [[None, None]], "b": []}, "visible": {"a": [1], "b": []}}, "NaN or infinite"),
-        ({"visible": {"a": [0], "b": []}}, "has visibility 0 and coordinates"),
-        ({"image": "first.png"}, "comes twice"),
+        ({"visible": {"a": [0], "b": []}}, "has coordinates but visibility 0"),
+        ({"image": "first.png"}, "appears twice"),
     ],
 )
 def test_faults_name_their_row(tmp_path: Path, change: dict[str, Any], reason: str) -> None:

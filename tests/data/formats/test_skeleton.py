@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaname.data.formats.skeleton import Group, Skeleton, Slot, read, write
+from kaname.data.formats.skeleton import Group, Skeleton, Slot, find, read, swapped_pairs, write
 from kaname.errors import InputError
+from recipes.landmark.drawn_faces import SKELETON, points
 
 SMALL = """name: small
 classes:
@@ -117,15 +118,15 @@ def test_instances_change_places_with_their_partners() -> None:
         ("classes:", "clases:", 2, "unknown key 'clases'; did you mean classes?"),
         ("    id: 1\n", "", 10, "a class needs an id"),
         ("    id: 1\n", "    id: one\n", 11, "id must be of type int, got 'one'"),
-        ("    id: 1\n", "    id: 5\n", 10, "5 comes twice"),
-        ("[left, right]", "[left, left]", 10, "'clamp.left' comes twice"),
+        ("    id: 1\n", "    id: 5\n", 10, "5 appears twice"),
+        ("[left, right]", "[left, left]", 10, "'clamp.left' appears twice"),
         ("[left, right]", "[left, 7]", 12, "points must be a list of names"),
         ("[left, right]", "[]", 12, "points must be a list of names"),
         ("[[end, tip]]", "[[end, tipp]]", 6, "no point is called 'needle.tipp'; did you mean needle.tip"),
         ("[[end, tip]]", "[end, tip]", 6, "an edge is a pair of points"),
-        ('"#0a0b0c"', "reddish", 7, "no colour 'reddish'"),
-        ("instances: 2", "instances: 0", 3, "instances is at least 1"),
-        ("order: x", "order: y", 3, "order is id or x"),
+        ('"#0a0b0c"', "reddish", 7, "unknown colour 'reddish'"),
+        ("instances: 2", "instances: 0", 3, "instances must be at least 1"),
+        ("order: x", "order: y", 3, "order id or x"),
         ("clamp.left: clamp.right", "clamp.left: clamp.middle", 15, "no point is called 'clamp.middle'"),
         ("clamp.left: clamp.right", "clamp.left: clamp.left", 15, "not itself"),
         ("clamp.left: clamp.right", "clamp.left: clamp.right\n  clamp.right: needle.tip", 16, "one partner"),
@@ -164,3 +165,62 @@ def test_the_card_names_the_key() -> None:
     with pytest.raises(InputError) as caught:
         Skeleton.from_dict({"name": "s", "groups": {"a": {"points": ["b"], "edges": [["b", "c"]]}}})
     assert caught.value.row == "groups.a.edges"
+
+
+def test_channels_survive_json_that_sorts_its_keys(root: Path) -> None:
+    """A card's groups may come back in another order; the channels may not."""
+    face = read(root / "configs" / "skeleton" / "anime-face-28.yaml")
+    sorted_again = json.loads(json.dumps(face.to_dict(), sort_keys=True))
+    assert Skeleton.from_dict(sorted_again).channels == face.channels
+    sorted_again["order"][0] = "tail"
+    with pytest.raises(InputError, match="order must name each"):
+        Skeleton.from_dict(sorted_again)
+
+
+@pytest.mark.parametrize("degrees", [-80, -45, 30, 60, 85])
+def test_tilted_heads(degrees: float) -> None:
+    """Pairs of a tilted head agree with each other; one that is swapped does not."""
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    xy = (points() - 64) @ turn.T
+    assert swapped_pairs(xy, SKELETON) == []
+    xy[[11, 19]] = xy[[19, 11]]
+    assert swapped_pairs(xy, SKELETON) == [("left_eye_upper_outer", "right_eye_upper_outer")]
+
+
+def test_a_face_that_is_mirrored_as_a_whole() -> None:
+    """Left is left in the image; who takes it for the character's left has every pair wrong."""
+    assert len(swapped_pairs(points()[SKELETON.permutation], SKELETON)) == 12
+    xy = points()
+    xy[:14] = np.nan
+    assert swapped_pairs(xy, SKELETON) == [], "pairs of which one point is absent say nothing"
+
+
+def test_pairs_that_a_skeleton_writes_the_other_way() -> None:
+    ears = Skeleton.from_dict(
+        {"name": "e", "groups": {"e": {"points": ["right_ear", "left_ear"]}}, "mirrored": {"right_ear": "left_ear"}}
+    )
+    assert swapped_pairs(np.array([[9.0, 0.0], [1.0, 0.0]]), ears) == []
+    assert swapped_pairs(np.array([[1.0, 0.0], [9.0, 0.0]]), ears) == [("left_ear", "right_ear")]
+
+
+def test_a_face_in_profile() -> None:
+    """A pair that nearly coincides may lie the wrong way round by a little, as people place hidden points."""
+    xy = points()
+    extent = float(np.ptp(xy, axis=0).max())
+    for share, expected in ((0.01, []), (0.03, [("mouth_left", "mouth_right")])):
+        xy[26] = xy[24] - (share * extent, 0)
+        assert swapped_pairs(xy, SKELETON) == expected
+
+
+def test_a_skeleton_is_found_by_name_or_file(tmp_path: Path) -> None:
+    """A file that changed is read again."""
+    assert find("anime-face-28").names[23] == "nose"
+    path = tmp_path / "mine.yaml"
+    for point in ("a", "b2"):
+        path.write_text(f"name: mine\ngroups: {{g: {{points: [{point}]}}}}\n")
+        assert find(str(path)).names == (point,)
+    with pytest.raises(InputError, match="did you mean anime-face-28"):
+        find("anime-face")
+    with pytest.raises(InputError, match="cannot be read"):
+        find(str(tmp_path / "none.yaml"))

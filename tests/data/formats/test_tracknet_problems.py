@@ -43,9 +43,9 @@ def only(path, **options):
         ([*GOOD, "0003.jpg,0,,,"], 5, "no frame '0003.jpg'"),
         ([*GOOD, "0000.png,0,,,"], 5, "no frame '0000.png'"),
         ([*GOOD, "../Clip2/0000.jpg,0,,,"], 5, "no frame"),
-        (GOOD[:1], None, "2 of 3 frames have no sound label: 0001.jpg, 0002.jpg"),
+        (GOOD[:1], None, "2 of 3 frames have no valid label: 0001.jpg, 0002.jpg"),
         ([*GOOD[:2], "0002.jpg,7,30,5,2"], 4, "the visibility is 7"),
-        ([*GOOD[:2], "0002.jpg,0,30,5,2"], 4, "no ball (visibility 0), but a place"),
+        ([*GOOD[:2], "0002.jpg,0,30,5,2"], 4, "no ball (visibility 0), but a position"),
         ([*GOOD[:2], "0002.jpg,1,,,2"], 4, "without coordinates"),
         ([*GOOD[:2], "0002.jpg,1,nan,5,2"], 4, "x-coordinate is not a number"),
         ([], None, "no row after the header"),
@@ -122,7 +122,7 @@ def test_all_problems_are_listed(tmp_path):
         (5, f"no frame '0007.jpg' in {root / 'game1' / 'Clip1'}"),
         (None, "no Label.csv beside the frames"),
         (2, "1 fields, but the header has 5"),
-        (None, "3 of 3 frames have no sound label"),
+        (None, "3 of 3 frames have no valid label"),
     ]
 
 

@@ -92,7 +92,7 @@ def test_empty_lines_count_as_lines(tmp_path):
         ("frame_num,visible,x,y\n0,1,0.5,0.4\n", "unknown header", 1),
         (PLAIN.encode("utf-16"), "not UTF-8", None),
         (HEADER.encode() + b"\n\xff\xfe,1,2,3,0\n", "not UTF-8", None),
-        (PLAIN + "0003.jpg,1,2,\0,0\n", "zero bytes", None),
+        (PLAIN + "0003.jpg,1,2,\0,0\n", "NUL bytes", None),
         (PLAIN + '"0003.jpg,1,2,3,0\n', "not a table", 5),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_missing_file(tmp_path):
         ("0009.jpg,3,,,", "visibility 3 without coordinates"),
         ("0009.jpg,1,2,,0", "only x is given"),
         ("0009.jpg,0,,2,0", "only y is given"),
-        ("0009.jpg,0,7,8,0", "no ball (visibility 0), but a place (7, 8)"),
+        ("0009.jpg,0,7,8,0", "no ball (visibility 0), but a position (7, 8)"),
     ],
 )
 def test_rows_that_are_refused(tmp_path, line, words):

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaname.codecs import roi_mask
-from kaname.data.boxes import by_file
 from kaname.data.formats import coco
 from kaname.geometry.image import image_size
 from kaname.inference.model import Arrays, Decode, Feed, Request
 from kaname.inference.onnx_tensor import OnnxTensor
 from kaname.metrics.intervals import summary
-from kaname.pipeline.flags import Checkpoint, OutFolder
+from kaname.pipeline.boxes import source_of
+from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder
 from kaname.pipeline.labelled import Labelled, Result
 from kaname.pipeline.predict import predict_images
 from kaname.pipeline.recipe import Part
@@ -122,8 +121,9 @@ def score(path: Path, items: Sequence[Blobs], settings: AnswerSettings, how: Map
 
 
 def predict(
-    *sources: Path, checkpoint: Checkpoint, out: OutFolder, boxes: Path | None = None, extractor: Path | None = None
-) -> None:
-    """Masks of the boxes of a COCO file; without one each image is a box."""
-    regions = None if boxes is None else partial(by_file, boxes)
-    predict_images(RECIPE, sources, checkpoint, out, boxes=regions, changes={"extractor": extractor})
+    *sources: Path,
+    checkpoint: Checkpoint, out: OutFolder, extractor: Path | None = None,
+    flags: BoxFlags = BoxFlags(),  # noqa: B008
+) -> None:  # fmt: skip
+    """Masks of the boxes of a file, or of what a detector finds; without either each image is a box."""
+    predict_images(RECIPE, sources, checkpoint, out, boxes=source_of(flags), changes={"extractor": extractor})

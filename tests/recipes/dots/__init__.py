@@ -24,7 +24,8 @@ from kaname.geometry.view import View
 from kaname.inference.card import grid_of
 from kaname.inference.model import Arrays, Decode, Feed, Request
 from kaname.metrics.intervals import summary
-from kaname.pipeline.flags import Checkpoint, OutFolder
+from kaname.pipeline.boxes import source_of
+from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder
 from kaname.pipeline.labelled import Labelled, Result
 from kaname.pipeline.predict import predict_videos
 from kaname.training.settings import TrainSettings
@@ -80,8 +81,7 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -
 
     def clip(place: Path) -> Clip:
         frames, boxes = images_in(place.parents[1] / "frames" / place.name)[0], read_json(place / "boxes.json")
-        labels = [read(place / f"{path.stem}.json", path) for path in frames]
-        return Clip(place.name, frames, np.array(boxes, np.float64), labels)
+        return Clip(place.name, frames, np.float64(boxes), [read(place / f"{one.stem}.json", one) for one in frames])
 
     return Labelled(root, ["train", "val"], lambda name: list(map(clip, sorted((root / name / "labels").iterdir()))))
 
@@ -146,6 +146,6 @@ def score(path: Path, clips: Sequence[Clip], settings: AnswerSettings, how: Mapp
     return Result({"points": figures}, {"frames": len(rows)}, table, f"{len(clips)} clips")
 
 
-def predict(*sources: Path, checkpoint: Checkpoint, out: OutFolder, boxes: Path | None = None) -> None:
-    """Find the dots in folders of frames; without ``--boxes`` each frame is one."""
-    predict_videos(RECIPE, sources, checkpoint, out, boxes=lambda source: None if boxes is None else read_json(boxes))
+def predict(*sources: Path, checkpoint: Checkpoint, out: OutFolder, flags: BoxFlags = BoxFlags()) -> None:  # noqa: B008
+    """Find the dots in folders of frames and videos; without boxes each frame is one."""
+    predict_videos(RECIPE, sources, checkpoint, out, boxes=source_of(flags))

@@ -23,7 +23,7 @@ def results(folder: Path) -> list[str]:
 
 
 def test_every_evaluation_has_a_folder_of_its_own(trained: Trained, tmp_path: Path) -> None:
-    """Another set, other data of the same name, another model: none writes over what was there."""
+    """Another set, other data of the same name, another model: none overwrites what was there."""
     for place in ("a", "b"):
         write_data(tmp_path / place / "dials", 2, 1)
     (tmp_path / "run").mkdir()

@@ -172,7 +172,7 @@ def test_crop_overwrites_nothing(tmp_path: Path, held: str) -> None:
     (tmp_path / "out" / held).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "out" / held).write_text("kept")
     boxes = write_json(tmp_path / "b.json", [task(1, "p.png", points, PHOTOGRAPH, boxes=[BOX])])
-    crop(tmp_path / "photos", boxes, tmp_path / "out").refused("already holds")
+    crop(tmp_path / "photos", boxes, tmp_path / "out").refused("already has")
     assert snapshot(tmp_path / "out") == {held: b"kept"}
 
 

@@ -191,7 +191,7 @@ def test_boxes(trained: Trained, tmp_path: Path) -> None:
 
 
 def video(path: Path, count: int = 5, size: tuple[int, int] = (64, 96)) -> list[np.ndarray]:
-    """An mp4 of dials at 10 frames a second."""
+    """An mp4 of dials at 10 frames per second."""
     images = []
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)

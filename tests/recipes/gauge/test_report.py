@@ -94,7 +94,7 @@ def test_the_page_of_a_validated_run(trained: Trained) -> None:
     page = page_of(trained.run)
     assert page == page_of(trained.run / "val") and "Not here" not in page
     assert "random weights" in page and "it was trained on" not in page and "polyline" in page
-    assert "images a second" in page and "backbone: small:8" in page and "40 epochs" in page
+    assert "images per second" in page and "backbone: small:8" in page and "40 epochs" in page
     assert "Scored on the images it was trained on" in page_of(trained.run / "train")
 
 

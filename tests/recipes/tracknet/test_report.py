@@ -87,7 +87,7 @@ def test_the_page_of_a_model(trained: Trained, tmp_path: Path) -> None:
     call("evaluate", "--checkpoint", trained.model, "--out", tmp_path).done()
     page = page_of(tmp_path)
     assert "Not here" not in page and "random weights" in page and "absent: negative" in page
-    assert "frames a second" in page and ">cpu<" in page and "fp32" in page and "16 frames of 1 clips (game4)" in page
+    assert "frames per second" in page and ">cpu<" in page and "fp32" in page and "16 frames of 1 clips (game4)" in page
     assert "trained on (" not in page and "chose the weights" not in page
     assert "12 epochs" in page and "backbone" not in metrics(tmp_path)["settings"]
     call("evaluate", "--checkpoint", trained.model, "--out", tmp_path, "--split", "all").done()

@@ -36,7 +36,7 @@ def test_copies_between_sets(data: Path) -> None:
     ("harm", "words"),
     [
         ("broken", "0002.jpg"), ("empty", "0002.jpg: the file is empty"), ("missing", "no frame '0002.jpg'"),
-        ("unlabelled", "frames have no sound label"), ("no rows", "no row after the header"), ("no frames", "frames"),
+        ("unlabelled", "frames have no valid label"), ("no rows", "no row after the header"), ("no frames", "frames"),
         ("another size", "48 x 64 pixels, most of its clip 96 x 64"), ("outside", "outside the frame"),
         ("no labels", "Label.csv"),
     ],

@@ -1,7 +1,7 @@
 """COCO's annotation files: boxes, polygons and key points of instances (cocodataset.org/#format-data).
 
 Boxes and polygons are continuous coordinates. Key points are pixel indices, which ``PIXELS`` turns into the
-middles of their pixels. ``problems`` lists everything that is wrong with a file; ``read`` raises the first problem.
+centres of their pixels. ``problems`` lists everything that is wrong with a file; ``read`` raises the first problem.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def read(
 
     Returns:
         A sample for every image, also for one without instances. ``boxes`` (M, 4), ``labels``, ``ids`` and
-        ``polygons`` have one entry an instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row an
+        ``polygons`` have one entry per instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row per
         instance (0 missing with NaN, 1 hidden, 2 visible), for the key point names of the categories present.
         ``meta``: ``image_id``, ``crowd`` (the number of crowd instances left out) and ``rle`` (instance id to the
         run-length encoding of an instance whose mask is not a polygon).
@@ -69,18 +69,19 @@ def problems(
     return faults(walk(Path(path), images, category))
 
 
-def write(path: str | PathLike[str], samples: Sequence[Sample]) -> None:
+def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | None = None) -> None:
     """Write samples as a COCO file; the same samples give the same bytes.
 
     Categories are the labels in order of appearance (``object`` where there is none), with the names of their points
     as key points. A sample with points and no box is one instance whose box is the extent of its points.
+    ``root`` is the folder of the images: the file names them by their paths in it.
 
     Raises:
-        InputError: a name with another number of points than the sample has boxes (COCO holds one a box), a box
+        InputError: a name with another number of points than the sample has boxes (COCO holds one per box), a box
             that is not finite, or two images of one name.
     """
     path = Path(path)
-    write_json(path, document(samples, path))
+    write_json(path, document(samples, path, root))
 
 
 def walk(
@@ -196,7 +197,7 @@ class _Reader:
             return None
         if not _numbers(points) or len(points) != 3 * len(names):
             count = f"{len(points)} numbers" if isinstance(points, list) else shortened(points)
-            return f"its keypoints must be x, y, v of {len(names)} names of its category, got {count}"
+            return f"its keypoints must be x, y, v for each of its category's {len(names)} names, got {count}"
         if any(value not in (0, 1, 2) for value in points[2::3]):
             return "the visibility of a key point must be 0, 1 or 2"
         return None
@@ -231,7 +232,7 @@ class _Reader:
         )
 
     def _points(self, single: list[dict[str, Any]]) -> tuple[dict[str, FloatArray], dict[str, np.ndarray]]:
-        """For each name a row an instance, (M, 2) and (M,)."""
+        """For each name a row per instance, (M, 2) and (M,)."""
         names = dict.fromkeys(name for one in single for name in self._names(one))
         points = {name: np.full((len(single), 2), np.nan) for name in names}
         visible = {name: np.zeros(len(single), dtype=np.int64) for name in names}
@@ -253,7 +254,7 @@ def _other_size(image: Path, entry: dict[str, Any]) -> str | None:
         true = image_size(image)
     except InputError:  # whoever reads the image says why it cannot be read
         return None
-    if not all(is_number(side) and side > 0 for side in stated) or true == stated:  # 0: not known
+    if not all(is_number(side) and side > 0 for side in stated) or true == stated:  # 0: unknown
         return None
     return f"{image.name!r} has {true[1]} x {true[0]} pixels, the file says {stated[1]} x {stated[0]}"
 

@@ -21,13 +21,14 @@ Share = tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]  # owners, point
 
 
 def numbered(samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, int], int]:
-    """Samples whose points are sets (Label Studio's), as samples with one row of points an instance (COCO's).
+    """Samples whose points are sets (Label Studio's), as samples with one row of points per instance (COCO's).
 
-    A point belongs to the smallest box that it lies in; where an image has one box or none, to that instance.
+    A point belongs to the box that its file says, else to the smallest one that it lies in; where an image has one box
+    or none, to that instance.
 
     Returns:
         the samples, how many key points each numbered name became, and how many points were left out because they lie
-        outside of all boxes of an image with several.
+        outside all boxes of an image with several.
     """
     shares = [_shares(sample) for sample in samples]
     most: dict[str, int] = {}
@@ -54,9 +55,13 @@ def _shares(sample: Sample) -> dict[str, Share]:
     shares: dict[str, Share] = {}
     for name, points in sample.points.items():
         visible = visibility(sample, name)
-        xy, visible = points[visible > 0], visible[visible > 0]
+        there = visible > 0
+        xy, visible = points[there], visible[there]
         owners = np.zeros(len(xy), dtype=np.int64)
-        if len(boxes) > 1:
+        stated = np.array(sample.meta.get("parents", {}).get(name, [-1]), dtype=np.int64)
+        if len(boxes) > 1 and (stated >= 0).all():
+            owners = stated[there]
+        elif len(boxes) > 1:
             inside = (xy[:, None] >= boxes[None, :, :2]).all(axis=2) & (xy[:, None] <= boxes[None, :, 2:]).all(axis=2)
             owners = np.where(np.any(inside, axis=1), np.where(inside, sizes, np.inf).argmin(axis=1), -1)
         shares[name] = (owners, xy, visible)

@@ -18,8 +18,8 @@ from kaname.types import FloatArray, Sample
 EXTENT = "extent_of_points"  # attribute of a box that nobody drew
 
 
-def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
-    """The content of a COCO file; ``path`` is for messages."""
+def document(samples: Sequence[Sample], path: Path, root: Path | None = None) -> dict[str, Any]:
+    """The content of a COCO file; ``path`` is for messages, ``root`` the folder of the images."""
     _check(samples, path)
     samples = [_with_box(sample, path) for sample in samples]
     names = _point_names(samples)
@@ -28,7 +28,7 @@ def document(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
     instance_ids = iter(_whole_ids([_id_of(sample, row) for sample in samples for row in range(len(sample.boxes))]))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    files = distinct_names([sample.image for sample in samples], path)
+    files = distinct_names([sample.image for sample in samples], path, root)
     for number, file, sample in zip(image_ids, files, samples, strict=True):
         height, width = image_size(sample.image) if sample.size is None else sample.size
         images.append({"id": number, "file_name": file, "height": height, "width": width})
@@ -61,9 +61,7 @@ def _check(samples: Sequence[Sample], path: Path) -> None:
     for sample in samples:
         name = sample.image.name
         if not np.isfinite(sample.boxes).all() or bool((sample.boxes[:, 2:] < sample.boxes[:, :2]).any()):
-            raise InputError(
-                f"{name!r} has a box that is not x1 <= x2, y1 <= y2", path=path, remedy="correct its boxes"
-            )
+            raise InputError(f"{name!r} has a box without x1 <= x2, y1 <= y2", path=path, remedy="correct its boxes")
         rows = len(sample.boxes) or int(any(map(len, sample.points.values())))
         for point, xy in sample.points.items():
             if len(xy) != rows:
@@ -73,7 +71,7 @@ def _check(samples: Sequence[Sample], path: Path) -> None:
 
 
 def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
-    """For each label its key point names: those that an instance of it shows, and those that none shows."""
+    """For each label its key point names: those that an instance of it has, and those that no instance has."""
     every = dict.fromkeys(name for sample in samples for name in sample.points)
     shown: dict[str, set[str]] = {}
     for sample in samples:

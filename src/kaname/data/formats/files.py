@@ -51,7 +51,7 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         reason = f"not JSON: {error.msg} (column {error.colno})" if text.strip() else "the file is empty"
         raise InputError(reason, path=path, row=error.lineno, remedy="write it again as JSON") from error
-    except (RecursionError, ValueError) as error:  # brackets without end, numbers of thousands of digits
+    except (RecursionError, ValueError) as error:  # endless brackets, numbers with thousands of digits
         raise InputError("not a label file", path=path, remedy="export the labels again") from error
 
 
@@ -71,14 +71,14 @@ def make_folder(folder: Path) -> None:
 
 
 def images_in(folder: Path) -> tuple[list[Path], list[str]]:
-    """The images right in a folder, sorted, and the names of its other files; hidden files are skipped."""
+    """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped."""
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
     return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images right in a folder, sorted by name.
+    """The images directly in a folder, sorted by name.
 
     Raises:
         InputError: the folder is missing or holds no image.
@@ -91,25 +91,34 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def distinct_names(images: Sequence[Path], path: Path) -> list[str]:
-    """What a label file calls its images: by their names, where two share one by their paths below a common folder.
+def distinct_names(images: Sequence[Path], path: Path, root: Path | None = None) -> list[str]:
+    """How a label file names its images: by file name, or by path below a common folder where two share a name.
 
     >>> distinct_names([Path("a/1.jpg"), Path("b/2.jpg")], Path("x.json"))
     ['1.jpg', '2.jpg']
     >>> distinct_names([Path("set/a/1.jpg"), Path("set/b/1.jpg")], Path("x.json"))
     ['a/1.jpg', 'b/1.jpg']
+    >>> distinct_names([Path("set/a/1.jpg"), Path("set/2.jpg")], Path("x.json"), Path("set"))
+    ['a/1.jpg', '2.jpg']
+
+    Args:
+        images: the files.
+        path: the label file, for the message.
+        root: the folder of the images: those below it are called by their paths in it.
 
     Raises:
-        InputError: an image appears twice; ``path`` is the file that would say so.
+        InputError: an image appears twice.
     """
+    whole = [Path(os.path.abspath(image)) for image in images]
     names = [image.name for image in images]
-    if len(set(names)) < len(names):
-        whole = [Path(os.path.abspath(image)) for image in images]
+    if root is not None and all(image.is_relative_to(os.path.abspath(root)) for image in whole):
+        names = [image.relative_to(os.path.abspath(root)).as_posix() for image in whole]
+    elif len(set(names)) < len(names):
         common = os.path.commonpath([image.parent for image in whole])
         names = [image.relative_to(common).as_posix() for image in whole]
     for name, count in Counter(names).items():
         if count > 1:
-            raise InputError(f"two samples are of the image {name!r}", path=path, remedy="keep one of them")
+            raise InputError(f"two samples have the image {name!r}", path=path, remedy="keep one of them")
     return names
 
 
@@ -124,7 +133,7 @@ class Folder:
         if not path.is_dir():
             raise InputError("the folder of images does not exist", path=path, remedy="check the path")
         self.path = path
-        self._written: dict[str, set[Path]] | None = None  # from how a file may be written to the file
+        self._written: dict[str, set[Path]] | None = None  # from how a name may be written to the files
 
     def find(self, names: Iterable[str]) -> Path | None:
         """The first of these names, each relative to the folder, that is a file; None if there is none."""
@@ -173,13 +182,13 @@ def is_number(value: object) -> bool:
 
 
 def shortened(value: object) -> str:
-    """A value as Python shows it, for messages: at most 80 signs."""
+    """A value as Python shows it, for messages: at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def sound(read: Iterable[Found | InputError]) -> list[Found]:
-    """What was read; the first fault in it is raised."""
+    """What was read; raises the first fault in it."""
     kept: list[Found] = []
     for item in read:
         if isinstance(item, InputError):
@@ -194,7 +203,7 @@ def faults(read: Iterable[object]) -> list[InputError]:
 
 
 def visibility(sample: Sample, name: str) -> NDArray[np.int64]:
-    """Of each point of a name: 0, 1 or 2; 2 where the sample does not say, 0 where a coordinate is NaN."""
+    """For each point of a name 0, 1 or 2; 2 where the sample does not say, 0 where a coordinate is NaN."""
     xy = np.asarray(sample.points[name])
     visible = np.asarray(sample.visible.get(name, np.full(len(xy), 2)), dtype=np.int64)
     return np.where(np.isnan(xy).any(axis=1), 0, visible)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kaname.errors import InputError
 
-ROUNDING = 1e-4  # by which other programs' heatmaps may leave 0..1
+ROUNDING = 1e-4  # by how much other programs' heatmaps may leave 0..1
 AGAIN = "write it again with `kaname gauge heatmaps`"
 
 
@@ -34,8 +34,8 @@ def read_heatmaps(path: Path, channels: int, size: int | None = None) -> np.ndar
         reason, remedy = f"heatmaps of shape {maps.shape} instead of {wanted}", f"{AGAIN[:-1]} --size {side}`"
         raise InputError(reason, path=path, remedy=remedy)
     if maps.dtype.kind not in "fiu" or not np.isfinite(maps).all():
-        raise InputError("heatmaps hold NaN or infinity", path=path, remedy=AGAIN)
+        raise InputError("heatmaps contain NaN or infinity", path=path, remedy=AGAIN)
     if maps.min() < -ROUNDING or maps.max() > 1 + ROUNDING:
-        reason = f"heatmap values reach from {maps.min():.6g} to {maps.max():.6g} instead of 0..1"
+        reason = f"heatmap values range from {maps.min():.6g} to {maps.max():.6g} instead of 0..1"
         raise InputError(reason, path=path, remedy=AGAIN)
     return maps.astype(np.float32, copy=False).clip(0, 1)

@@ -1,18 +1,23 @@
 """Label Studio's JSON export: a list of tasks with key points and rectangles in percent of the image.
 
 Percentages are continuous coordinates (0 = left or top edge, 100 = right or bottom edge), so that pixels are
-``percent * original size / 100``. ``problems`` lists everything that is wrong with a file, by task; ``read`` raises
-the first of them. Formats: labelstud.io/guide/export, older exports with ``completions`` included.
+``percent * original size / 100``. A key point with a choice of its own (``perRegion``) that says ``hidden`` or
+``occluded`` is hidden; the box that it is part of (``parentID``) is remembered. ``problems`` lists everything that is
+wrong with a file, by task; ``read`` raises the first of them. Formats: labelstud.io/guide/export, older exports with
+``completions`` included.
 """
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import numpy as np
 
 from kaname.data.formats.files import (
     Folder,
@@ -29,7 +34,7 @@ from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample, Size
 
-_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}  # signs of a file's name that an address would give a meaning
+_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}  # characters of a file name that mean something in a URL
 
 
 def read(
@@ -54,9 +59,10 @@ def read(
             is wrong with them does not matter.
 
     Returns:
-        Samples with points by name in the order of the labels (visible = 2), boxes with labels, the size, and in
-        ``meta``: ``task``, ``annotator``, ``file`` (the image as the export names it), ``cancelled`` (annotations
-        left out because they were cancelled) and ``ignored`` (results by type that are neither points nor boxes).
+        Samples with points by name in the order of the labels (visible = 2, hidden ones 1), boxes with labels, the
+        size, and in ``meta``: ``task``, ``annotator``, ``file`` (the image as the export names it), ``cancelled``
+        (annotations left out because they were cancelled), ``ignored`` (results by type that are neither points nor
+        boxes) and, where points are parts of boxes, ``parents`` (by name, for each point the number of its box or -1).
 
     Raises:
         InputError: the first of ``problems``.
@@ -91,13 +97,20 @@ def left_out(samples: Sequence[Sample]) -> list[str]:
     return [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
 
 
-def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mapping[str, str] | None = None) -> None:
+def write(
+    path: str | PathLike[str],
+    samples: Sequence[Sample],
+    *,
+    names: Mapping[str, str] | None = None,
+    root: Path | None = None,
+) -> None:
     """Write samples as Label Studio would export them; the same samples give the same bytes.
 
     Args:
         path: the JSON file.
         samples: points that are missing (NaN or visibility 0) are left out; a sample without a size is measured.
         names: from a point's name to the label in the file (``{"start": "Start Notch"}``); others keep theirs.
+        root: the folder of the images: tasks name them by their paths in it.
 
     Raises:
         InputError: a point or box outside its image, which percentages of 0..100 cannot hold, or two images of one
@@ -107,7 +120,7 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, names: Mappin
     ids = [number for sample in samples if isinstance(number := sample.meta.get("task"), int)]
     if len(set(ids)) < len(samples):
         ids = list(range(1, len(samples) + 1))
-    files = distinct_names([sample.image for sample in samples], path)
+    files = distinct_names([sample.image for sample in samples], path, root)
     tasks = [_task_of(*known, names or {}, path) for known in zip(samples, ids, files, strict=True)]
     write_json(path, tasks)
 
@@ -161,20 +174,28 @@ def _folders(path: Path, images: str | PathLike[str] | None) -> list[Folder]:
 
 
 def _task_of(sample: Sample, number: int, file: str, names: Mapping[str, str], path: Path) -> dict[str, Any]:
-    """One task as Label Studio exports it: an upload, or where ``file`` lies in folders, of its local storage."""
+    """One task as Label Studio exports it: an upload, or a file of its local storage where ``file`` has folders."""
     name = "".join(_QUOTED.get(sign, sign) for sign in sample.image.name)
     upload = f"{zlib.crc32(f'{number}/{sample.image.name}'.encode()):08x}-{name}"
     size = image_size(sample.image) if sample.size is None else sample.size
     results: list[dict[str, Any]] = []
-    for label, points in sample.points.items():
-        for x, y in points[visibility(sample, label) > 0]:
-            value = {**_percent((x, y), size, sample, path), "width": 0.5, "keypointlabels": [names.get(label, label)]}
-            results.append(_result(value, size, number, len(results)))
-    for label, box in zip(labels_of_boxes(sample, path), sample.boxes, strict=True):
+    seen = {label: visibility(sample, label) for label in sample.points}
+    keys = (f"{zlib.crc32(f'{number}/{position}'.encode()):08x}" for position in itertools.count())
+    point_keys = {label: [next(keys) if one else "" for one in visible] for label, visible in seen.items()}
+    box_keys = [next(keys) for _ in sample.boxes]
+    # A point for each of several boxes: which box it belongs to need not show by where it lies.
+    parts = len(box_keys) > 1 and all(len(points) == len(box_keys) for points in sample.points.values())
+    for label, visible in seen.items():
+        for row in np.flatnonzero(visible > 0).tolist():
+            place = {**_percent(sample.points[label][row], size, sample, path), "width": 0.5}
+            about = {"id": point_keys[label][row], **({"parentID": box_keys[row]} if parts else {})}
+            results.append(_result("keypointlabels", place, names.get(label, label), size) | about)
+            if visible[row] == 1:
+                results.append(_result("choices", place, "hidden", size) | {"id": about["id"]})
+    for label, box, key in zip(labels_of_boxes(sample, path), sample.boxes, box_keys, strict=True):
         corner, end = _percent(box[:2], size, sample, path), _percent(box[2:], size, sample, path)
         extent = {"width": end["x"] - corner["x"], "height": end["y"] - corner["y"]}
-        value = {**corner, **extent, "rotation": 0, "rectanglelabels": [label]}
-        results.append(_result(value, size, number, len(results)))
+        results.append(_result("rectanglelabels", {**corner, **extent, "rotation": 0}, label, size) | {"id": key})
     annotation = {"id": number, "completed_by": 1, "result": results, "was_cancelled": False, "ground_truth": False}
     task: dict[str, Any] = {"id": number, "annotations": [annotation]}
     if "/" in file:
@@ -182,23 +203,22 @@ def _task_of(sample: Sample, number: int, file: str, names: Mapping[str, str], p
     return task | {"file_upload": upload, "data": {"img": f"/data/upload/1/{upload}"}}
 
 
-def _result(value: dict[str, Any], size: Size, number: int, position: int) -> dict[str, Any]:
-    point = "keypointlabels" in value
+def _result(kind: str, place: Mapping[str, float], label: str, size: Size) -> dict[str, Any]:
+    names = {"keypointlabels": "kp-1", "rectanglelabels": "box-1", "choices": "visibility"}
     return {
         "original_width": size[1],
         "original_height": size[0],
         "image_rotation": 0,
-        "value": value,
-        "id": f"{zlib.crc32(f'{number}/{position}'.encode()):08x}",
-        "from_name": "kp-1" if point else "box-1",
+        "value": {**place, kind: [label]},
+        "from_name": names[kind],
         "to_name": "img-1",
-        "type": "keypointlabels" if point else "rectanglelabels",
+        "type": kind,
         "origin": "manual",
     }
 
 
 def _percent(xy: FloatArray | tuple[float, float], size: Size, sample: Sample, path: Path) -> dict[str, float]:
-    """A place in percent of the image, which it must lie in."""
+    """A position in percent of the image, which it must lie in."""
     x, y = float(xy[0]), float(xy[1])
     height, width = size
     if not (0 <= x <= width and 0 <= y <= height):

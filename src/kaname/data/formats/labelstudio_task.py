@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -20,8 +20,18 @@ Value = TypeVar("Value")
 EXPORT = "export the project from Label Studio as JSON"
 POINT, BOX = SHAPES = ("keypointlabels", "rectanglelabels")
 BARE = ("keypoint", "rectangle")  # shapes whose labels are results of their own
+HIDDEN = ("hidden", "occluded")  # choices of a key point's own (perRegion), in any case
 _PREFIX = re.compile(r"[0-9a-f]{8}-")  # what an upload puts before the file's name
 _ROUNDING = 1e-6  # percent by which rounding may overstep the edge
+
+
+class Mark(NamedTuple):
+    """A point (x, y) or a box (x1, y1, x2, y2) in pixels, with the results' ids of itself and of what it is part of."""
+
+    label: str
+    place: tuple[float, ...]
+    key: str
+    parent: str
 
 
 class TaskReader:
@@ -58,6 +68,7 @@ class TaskReader:
         self.unknown: Counter[str] = Counter()
         self.bare: dict[str, str] = {}  # shapes by the id that they share with the result that holds their label
         self.labelled: set[str] = set()
+        self.hidden: set[str] = set()  # results of which a choice says so
 
     def fault(self, reason: str, remedy: str | None = None) -> InputError:
         """An error about this task."""
@@ -73,38 +84,43 @@ class TaskReader:
         annotation = self._noted(self._annotation)
         results = None if annotation is None else self._noted(self._results, annotation)
         marks = [mark for result in results or () if (mark := self._noted(self._mark, result))]
+        self.ignored.update("choices" for key in self.hidden if key not in {mark.key for mark in marks})
         self.ignored.update(f"{kind} without a label" for key, kind in self.bare.items() if key not in self.labelled)
         if self.unknown:
             known = ", ".join(sorted(set(self.names or ())))
             seen = ", ".join(f"{label!r} ({count})" for label, count in sorted(self.unknown.items()))
-            self.faults.append(self.fault(f"unknown labels: {seen}", f"known, in any case: {known}"))
+            self.faults.append(self.fault(f"unknown labels: {seen}", f"known, in upper or lower case: {known}"))
         if self.image is None:
             return None
         self._noted(self._compare_size, self.image)
-        points: dict[str, list[tuple[float, ...]]] = {}
-        for label, place in marks:
-            if len(place) == 2:
-                points.setdefault(label, []).append(place)
-        boxes = [(label, place) for label, place in marks if len(place) == 4]
+        boxes = [mark for mark in marks if len(mark.place) == 4]
+        points: dict[str, list[Mark]] = {}
+        for mark in marks:
+            if len(mark.place) == 2:
+                points.setdefault(mark.label, []).append(mark)
         return Sample(
             image=self.image,
-            points={name: np.array(places, dtype=np.float64) for name, places in points.items()},
-            visible={name: np.full(len(places), 2, dtype=np.int64) for name, places in points.items()},
+            points={name: np.array([mark.place for mark in group]) for name, group in points.items()},
+            visible={
+                name: np.array([1 if mark.key in self.hidden else 2 for mark in group], dtype=np.int64)
+                for name, group in points.items()
+            },
             size=self.size,
-            boxes=np.array([place for _, place in boxes], dtype=np.float64).reshape(-1, 4),
+            boxes=np.array([mark.place for mark in boxes], dtype=np.float64).reshape(-1, 4),
             polygons=[[] for _ in boxes],
-            labels=[label for label, _ in boxes],
+            labels=[mark.label for mark in boxes],
             meta={
                 "task": self.task.get("id"),
                 "annotator": _person(annotation or {}),
                 "file": self.source,
                 "cancelled": self.cancelled,
                 "ignored": dict(self.ignored),
+                **_parents(points, boxes),
             },
         )
 
     def _noted(self, step: Callable[..., Value], *values: Any) -> Value | None:
-        """What a step gives; None where something is wrong, which is noted."""
+        """The result of a step; None where something is wrong, which is noted."""
         try:
             return step(*values)
         except InputError as error:
@@ -123,7 +139,7 @@ class TaskReader:
         if len(others) == 1:
             return others[0]
         count, keys = "several images" if others else "no image", ", ".join(map(str, data)) or "nothing"
-        raise self.fault(f"the task names {count}; data holds {keys}", "use data.image")
+        raise self.fault(f"the task names {count}; data has {keys}", "use data.image")
 
     def _image(self, source: str) -> Path:
         names = file_names(source)
@@ -163,11 +179,13 @@ class TaskReader:
             raise self.fault("the annotation has no list of results", EXPORT)
         return results
 
-    def _mark(self, result: dict[str, Any]) -> tuple[str, tuple[float, ...]] | None:
-        """The label and the pixels of one result: a point (x, y) or a box (x1, y1, x2, y2); None for other kinds."""
+    def _mark(self, result: dict[str, Any]) -> Mark | None:
+        """One result: a point or a box; None for other kinds."""
         value, kind = result.get("value"), _kind_of_result(result)
         if kind is None:
-            if result.get("type") in BARE:
+            if _says_hidden(result):
+                self.hidden.add(str(result.get("id")))
+            elif result.get("type") in BARE:
                 self.bare[str(result.get("id"))] = str(result["type"])
             else:
                 self.ignored[str(result.get("type"))] += 1
@@ -190,7 +208,7 @@ class TaskReader:
             return None
         x, y = percent[0] * width / 100, percent[1] * height / 100
         corner = (x + percent[2] * width / 100, y + percent[3] * height / 100) if kind == BOX else ()
-        return label, (x, y, *corner)
+        return Mark(label, (x, y, *corner), str(result.get("id")), str(result.get("parentID")))
 
     def _name(self, label: str) -> str | None:
         """The name wanted for a key point's label; None (and noted) where it is unknown."""
@@ -241,6 +259,20 @@ class TaskReader:
         if stated != true:
             reason = f"annotated at {stated[1]} x {stated[0]}, but {image.name!r} has {true[1]} x {true[0]}"
             raise self.fault(reason, "put the image that was annotated there")
+
+
+def _says_hidden(result: Mapping[str, Any]) -> bool:
+    """Whether a result is the choice that a key point is covered."""
+    value = result.get("value")
+    choices = value.get("choices") if result.get("type") == "choices" and isinstance(value, dict) else None
+    return isinstance(choices, list) and any(isinstance(one, str) and one.lower() in HIDDEN for one in choices)
+
+
+def _parents(points: Mapping[str, Sequence[Mark]], boxes: Sequence[Mark]) -> dict[str, Any]:
+    """For each name the number of the box that each point is part of (-1: of none), where the export says so."""
+    numbers = {box.key: number for number, box in enumerate(boxes)}
+    parents = {name: [numbers.get(mark.parent, -1) for mark in group] for name, group in points.items()}
+    return {"parents": parents} if any(max(owners) >= 0 for owners in parents.values()) else {}
 
 
 def _kind_of_result(result: Mapping[str, Any]) -> str | None:
@@ -315,7 +347,7 @@ def looks_like_image(value: str) -> bool:
 
 def kind_of(value: object) -> str:
     """A JSON value's kind, for messages."""
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")
 
 
@@ -333,7 +365,7 @@ def _person(annotation: Mapping[str, Any]) -> int | str | None:
 
 
 def _identities(annotation: Mapping[str, Any]) -> set[str]:
-    """Everything by which an annotator may be called."""
+    """Every name that an annotator may go by."""
     person = annotation.get("completed_by")
     values = [person.get("email"), person.get("id")] if isinstance(person, Mapping) else [person]
     return {str(value) for value in values if value is not None}

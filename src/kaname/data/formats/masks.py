@@ -1,4 +1,4 @@
-"""Predicted masks on disk, ``masks.json``: a COCO results list that other programs read, with more in it. No torch.
+"""Predicted masks on disk, ``masks.json``: a COCO results list that other programs read, with extra fields. No torch.
 
 Each entry is one box: ``image_id``, ``category_id``, ``bbox`` (``[x, y, width, height]`` in continuous pixels),
 ``score`` (the mean probability inside the mask) and ``segmentation`` (the first class after the background, as RLE of
@@ -28,7 +28,7 @@ from kaname.types import FloatArray, Masks, Prediction, Size
 
 VERSION = 1
 HEAD = "kaname"
-GRID: Size = (56, 56)  # of masks of other programs, whose boxes have no grid
+GRID: Size = (56, 56)  # for masks of other programs, whose boxes have none
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def read_results(path: Path, *, recipe: str | None = None) -> list[Result]:
     """The entries of a file of masks, Kaname's or any COCO results list with masks.
 
     Raises:
-        InputError: no such list, another recipe's, or a malformed entry, with its number.
+        InputError: not such a list, another recipe's, or a malformed entry, with its number.
     """
     data = read_json(path)
     if not isinstance(data, list):
@@ -160,7 +160,7 @@ def read_results(path: Path, *, recipe: str | None = None) -> list[Result]:
 
 
 def read_head(content: Any) -> dict[str, Any]:
-    """What a file's content says of its making: ``recipe``, ``model``, ``settings``; empty for other programs'."""
+    """What a file's content says about its origin: ``recipe``, ``model``, ``settings``; empty for other programs'."""
     first = content[0] if isinstance(content, list) and content else None
     head = first.get(HEAD) if isinstance(first, dict) else None
     return head if isinstance(head, dict) else {}
@@ -195,8 +195,8 @@ def _result(entry: Any) -> Result:
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError("its bbox is not x, y, width, height")
     if not isinstance(entry["image_id"], (int, str)) or not is_number(entry.get("score", 1.0)):
-        raise ValueError("its image_id or its score")
-    rle.decode(entry["segmentation"])  # a broken one is found here, with its number
+        raise ValueError("its image_id or its score is invalid")
+    rle.decode(entry["segmentation"])  # raises here, where its number is known
     cells = {str(name): rle.decode(one) for name, one in entry.get("grid", {}).items()}
     grid = None
     for number, cell in enumerate(cells.values(), 1):

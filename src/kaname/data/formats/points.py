@@ -1,10 +1,10 @@
 """Kaname's own JSON of named points: predictions (``points.json``) and the labels of one image. No torch.
 
 Both begin with ``{"format": "kaname-points", "version": 1, "coordinates": TEXT, ...}`` and hold continuous pixels of
-the original image. A file of **predictions** goes on with ``"recipe", "model", "settings"``, fields of the recipe's own
+the original image. A file of **predictions** goes on with ``"recipe", "model", "settings"``, the recipe's own fields
 and ``"images": [ROW, ...]``, where a ROW is ``{"image": NAME, "size": [height, width], "points": {NAME: [[x, y], ...]},
 "scores": {NAME: [s, ...]}}``. Where the answer has them it also holds ``"visible": {NAME: [0 | 1 | 2, ...]}`` and
-``"ids": [...]``, one an instance. A point with visibility 0 is absent: ``[null, null]``. Rows of a video are named
+``"ids": [...]``, one per instance. A point with visibility 0 is absent: ``[null, null]``. Rows of a video are named
 ``SOURCE#FRAME`` and hold ``frame`` (from 0) and ``seconds``; rows of boxes are named ``SOURCE#BOX`` and hold ``box``
 (from 1); a frame with a file of its own holds ``file``.
 
@@ -49,7 +49,7 @@ def write(
         recipe: its name.
         model: the model in a few words.
         settings: how points were found.
-        fields: of the recipe's own, such as ``sigma``.
+        fields: the recipe's own, such as ``sigma``.
 
     Raises:
         InputError: a coordinate or a score that is not finite (an absent point is NaN in x and y), or a full disk.
@@ -68,7 +68,7 @@ def read(path: Path, *, recipe: str, names: Sequence[str] | None = None) -> list
         names: of the points that each row must have (others are left out); by default those of each row.
 
     Raises:
-        InputError: another kind of file, another recipe's, an image that comes twice, or a row that is no prediction.
+        InputError: another kind of file, another recipe's, an image that appears twice, or not a prediction.
     """
     data = read_json(path)
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("images"), list):
@@ -91,13 +91,13 @@ def read(path: Path, *, recipe: str, names: Sequence[str] | None = None) -> list
         if wrong or not all(scores):
             raise InputError(wrong or "a score is NaN or infinite", **where)
         if row_name(prediction) in predictions:
-            raise InputError(f"{row_name(prediction)!r} comes twice", **where)
+            raise InputError(f"{row_name(prediction)!r} appears twice", **where)
         predictions[row_name(prediction)] = prediction
     return list(predictions.values())
 
 
 def row_name(prediction: Prediction) -> str:
-    """What a file calls a row: the source, then ``#FRAME`` and ``#BOX`` where there are several.
+    """How a file names a row: the source, then ``#FRAME`` and ``#BOX`` where there are several.
 
     >>> row_name(Prediction("a.mp4", Points({}, {}, (1, 1)), frame=3))
     'a.mp4#3'
@@ -198,10 +198,10 @@ def _prediction(entry: Any, names: Sequence[str] | None) -> Prediction:
     if not isinstance(source, str) or any(len(xy[name]) != len(scores[name]) for name in xy):
         raise ValueError("ill-formed")
     if not all(isinstance(one, (int, str)) for one in ids) or (ids and {len(ids)} != {len(one) for one in xy.values()}):
-        raise ValueError("an identifier a row")
+        raise ValueError("ids has one entry per row")
     frame, box = (None if entry.get(key) is None else int(entry[key]) for key in ("frame", "box"))
     part = re.fullmatch(r"(.+\.\w+)#(\d+)", source)
-    if part and box is None and frame is None:  # a part that does not say of what kind
+    if part and box is None and frame is None:  # a part that does not say what it is
         box = int(part[2])
     for number in (box, frame):
         source = source if number is None else source.removesuffix(f"#{number}")
@@ -221,7 +221,7 @@ def _wrong(points: Mapping[str, FloatArray], visible: Visible) -> str | None:
         if not (np.isfinite(xy).all(axis=1) | absent).all():
             return f"a point {name!r} is NaN or infinite"
         if not (np.isnan(xy).all(axis=1) | np.logical_not(absent)).all():
-            return f"a point {name!r} has visibility 0 and coordinates"
+            return f"a point {name!r} has coordinates but visibility 0"
     return None
 
 
@@ -253,7 +253,7 @@ def _array(value: Any) -> FloatArray:
 
 def _flags(value: Any, count: int) -> NDArray[np.int64]:
     if len(value) != count or any(one not in (0, 1, 2) for one in value):
-        raise ValueError("visibility is 0, 1 or 2, one a point")
+        raise ValueError("visibility is 0, 1 or 2, one per point")
     return np.array(value, dtype=np.int64).reshape(-1)
 
 

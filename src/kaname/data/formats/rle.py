@@ -1,7 +1,7 @@
 """COCO's run-length encoding of masks: lengths of runs of 0 and 1 in turn, down the columns. No torch.
 
-The compressed text writes each length as its difference to the one two before (from the fourth on), in groups of five
-bits, least first, as characters from ``0`` on; a sixth bit says that more follow.
+The compressed text writes each length as its difference from the one two before (from the fourth on), in groups of five
+bits, least significant first, as characters from ``0`` on; a sixth bit says that more follow.
 
 >>> encode(np.array([[0, 1], [1, 1]]))
 {'size': [2, 2], 'counts': '13'}
@@ -34,7 +34,7 @@ def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     """The mask ``(h, w)`` of an encoding whose counts are a text or a list.
 
     Raises:
-        ValueError: it is no encoding, or its runs do not fill the size.
+        ValueError: not an encoding, or its runs do not fill the size.
     """
     height, width = (int(side) for side in rle["size"])
     counts = _counts(rle["counts"]) if isinstance(rle["counts"], str) else [int(count) for count in rle["counts"]]
@@ -62,7 +62,7 @@ def _counts(text: str) -> list[int]:
     for letter in text:
         group = ord(letter) - FIRST
         if not 0 <= group < 2 * MORE:
-            raise ValueError(f"{letter!r} is no run length")
+            raise ValueError(f"{letter!r} does not belong in a run length")
         value |= (group & (MORE - 1)) << shift
         shift += BITS
         if not group & MORE:

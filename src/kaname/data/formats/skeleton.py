@@ -7,19 +7,21 @@ classes:                        # objects of several kinds; a point is called CL
     id: 5                       # in label files; unique
     points: [end, tip, middle]
     edges: [[end, middle], [middle, tip]]
-    colour: gold                # a name of CSS or "#rrggbb"
+    colour: gold                # a CSS name or "#rrggbb"
     instances: 2                # at once; their channels are needle.end#1 ... needle.middle#2
-    order: id                   # who comes first: by track id, or by x from left to right
+    order: id                   # which comes first: by track id, or by x from left to right
 mirrored: {scissors.left: scissors.right}   # points that change places in a mirror; the others keep theirs
 positions: {needle.tip: [0.5, 0.2]}         # a typical object: fractions of its box, (x, y)
 ```
 
 One object with parts (a face) has ``groups`` in the place of ``classes``, without ids and instances; its points are
-called as they are. The order of the file is the order of the channels.
+called by their own names. The order of the file is the order of the channels.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,16 +30,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.config import nearest
+from kaname.config import find_group, nearest
 from kaname.data.formats.files import is_number, read_text
 from kaname.errors import InputError
 from kaname.files import write_text
+from kaname.types import FloatArray
 from kaname.yaml12 import parse_yaml, write_yaml
 
 Colour = tuple[int, int, int]
 Edge = tuple[str, str]
 ORDERS = ("id", "x")
-REMEDY = "mend the skeleton"
+TURNED = 0.02  # of a face's extent by which a pair may lie the wrong way round: in profile it nearly coincides
+REMEDY = "correct the skeleton"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Skeleton:
         positions: by point, ``(x, y)`` as fractions of the object's box.
 
     Raises:
-        InputError: a name that comes twice or is unknown, a point in two mirrored pairs, ...; its ``row`` is the key.
+        InputError: a name that appears twice or is unknown, a point in two mirrored pairs, ...; its ``row`` is the key.
     """
 
     name: str
@@ -98,10 +102,10 @@ class Skeleton:
         for name, group in self.groups.items():
             for word in (*group.points, *([] if group.id is None else [group.id])):
                 if word in taken:
-                    raise _fault(f"{kind}.{name}", f"{word!r} comes twice")
+                    raise _fault(f"{kind}.{name}", f"{word!r} appears twice")
                 taken.add(word)
             if group.instances < 1 or group.order not in ORDERS:
-                raise _fault(f"{kind}.{name}", "instances is at least 1 and order is id or x")
+                raise _fault(f"{kind}.{name}", "instances must be at least 1, and order id or x")
             for edge in group.edges:
                 self._check_names(edge, f"{kind}.{name}.edges", group.points)
         paired: set[str] = set()
@@ -110,7 +114,7 @@ class Skeleton:
             key = f"mirrored.{one}"
             self._check_names((one, other), key, self.names)
             if one == other or {one, other} & paired:
-                raise _fault(key, f"{one!r} and {other!r}: a point has one partner in the mirror, and not itself")
+                raise _fault(key, f"{one!r} and {other!r}: a point has one partner in the mirror, not itself")
             if owner[one].instances != owner[other].instances:
                 raise _fault(key, f"{one!r} and {other!r} have different numbers of instances")
             paired |= {one, other}
@@ -182,7 +186,7 @@ class Skeleton:
         return np.array(order, dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the YAML file has them."""
+        """Plain values, as the YAML file has them; ``order`` keeps that of the groups where JSON sorts its keys."""
         groups: dict[str, dict[str, Any]] = {}
         for name, group in self.groups.items():
             prefix = "" if group.id is None else f"{name}."
@@ -196,7 +200,11 @@ class Skeleton:
             if group.instances > 1:
                 entry |= {"instances": group.instances, "order": group.order}
             groups[name] = entry
-        more = {"mirrored": dict(self.mirrored), "positions": {name: list(xy) for name, xy in self.positions.items()}}
+        more: dict[str, Any] = {
+            "mirrored": dict(self.mirrored),
+            "positions": {name: list(xy) for name, xy in self.positions.items()},
+            "order": list(groups) if list(groups) != sorted(groups) else [],
+        }
         return {"name": self.name, self.kind: groups, **{key: value for key, value in more.items() if value}}
 
     @classmethod
@@ -206,10 +214,14 @@ class Skeleton:
         Raises:
             InputError: whatever is wrong; its ``row`` is the key (``classes.needle.points``).
         """
-        top = _fields(content, "", {"name": str, "classes": dict, "groups": dict, "mirrored": dict, "positions": dict})
+        known = {"name": str, "classes": dict, "groups": dict, "mirrored": dict, "positions": dict, "order": list}
+        top = _fields(content, "", known)
         if ("classes" in top) == ("groups" in top) or "name" not in top:
             raise _fault("", "a skeleton has a name, and either classes or groups")
         kind = "classes" if "classes" in top else "groups"
+        order = top.get("order", list(top[kind]))
+        if len(order) != len(top[kind]) or set(map(str, order)) != set(top[kind]):
+            raise _fault("order", f"order must name each of the {kind} once")
         positions: dict[str, tuple[float, float]] = {}
         for point, xy in top.get("positions", {}).items():
             if not isinstance(xy, list) or len(xy) != 2 or not all(map(is_number, xy)):
@@ -217,7 +229,7 @@ class Skeleton:
             positions[point] = (float(xy[0]), float(xy[1]))
         return cls(
             name=top["name"],
-            groups={name: _group(name, entry, kind) for name, entry in top[kind].items()},
+            groups={name: _group(name, top[kind][name], kind) for name in order},
             mirrored=tuple((one, str(other)) for one, other in top.get("mirrored", {}).items()),
             positions=positions,
         )
@@ -240,9 +252,47 @@ def read(path: Path) -> Skeleton:
         raise InputError(error.reason, path=path, row=lines.get(row), remedy=error.remedy) from error
 
 
+def find(name: str) -> Skeleton:
+    """The skeleton of a YAML file, or the one of this name in ``configs/skeleton``.
+
+    Raises:
+        InputError: there is none, with the names there are, or whatever is wrong with the file.
+    """
+    path = find_group("skeleton", name)
+    if not path.is_file():
+        return read(path)
+    facts = path.stat()
+    return _kept(path, facts.st_mtime_ns, facts.st_size)
+
+
+def swapped_pairs(points: FloatArray, skeleton: Skeleton) -> list[tuple[str, str]]:
+    """The flip pairs whose points lie the wrong way round: what is called left lies on the right.
+
+    The pairs of a face agree on where its right is, also where the head is tilted; a pair that points against the
+    others is swapped, and where the others point to the left of the image, all are. ``points`` is ``(N, 2)``.
+    """
+    place = {name: number for number, name in enumerate(skeleton.names)}
+    given = [_left_first(pair) for pair in skeleton.mirrored]
+    pairs = [pair for pair in given if np.isfinite(points[[place[name] for name in pair]]).all()]
+    if not pairs:
+        return []
+    ways = np.array([points[place[right]] - points[place[left]] for left, right in pairs])
+    mean = ways.mean(axis=0)
+    least = -TURNED * np.nanmax(np.nanmax(points, axis=0) - np.nanmin(points, axis=0))
+    along = ways @ mean / max(float(np.linalg.norm(mean)), 1e-9) if mean[0] >= 0 else ways[:, 0]
+    against = along < least
+    return [pair for pair, wrong in zip(pairs, against, strict=True) if wrong]
+
+
 def write(path: Path, skeleton: Skeleton) -> None:
     """Write the YAML file; under its final name it is whole or not there."""
     write_text(path, write_yaml(skeleton.to_dict()))
+
+
+@functools.lru_cache(maxsize=16)
+def _kept(path: Path, _changed: int, _size: int) -> Skeleton:
+    """The skeleton of a file as it was at this time: every face of a folder asks for it."""
+    return read(path)
 
 
 def _group(name: str, content: Any, kind: str) -> Group:
@@ -289,9 +339,16 @@ def _colour(text: str, key: str) -> Colour:
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError as error:
-        raise InputError(f"no colour {text!r}", row=key, remedy='write a name ("magenta") or "#rrggbb"') from error
+        raise InputError(f"unknown colour {text!r}", row=key, remedy='write a name ("magenta") or "#rrggbb"') from error
     return red, green, blue
 
 
 def _fault(key: str, reason: str) -> InputError:
     return InputError(reason, row=key or None, remedy=REMEDY)
+
+
+def _left_first(pair: tuple[str, str]) -> tuple[str, str]:
+    """A flip pair with the left one first: by their names where these say so, else as the skeleton has it."""
+    one, other = pair
+    words = [set(re.split(r"[\W_]+", name.lower())) for name in pair]
+    return (other, one) if "right" in words[0] and "left" in words[1] else (one, other)

@@ -1,9 +1,9 @@
-"""TrackNet's data sets: ``game1/Clip1/0000.jpg`` and a ``Label.csv`` for each clip, one ball a frame.
+"""TrackNet's data sets: ``game1/Clip1/0000.jpg`` and a ``Label.csv`` for each clip, one ball per frame.
 
 The files hold pixel indices: they pass through ``PIXELS``. ``tracknet_table`` says what a label file may look like.
 What a folder holds makes it a game or a clip, not its name: a folder with frames or a label file is a clip, a folder
 of clips is a game, a folder of games is a data set. ``problems`` lists everything that is wrong; ``read`` raises the
-first of it.
+first problem.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kaname.types import Sample, Size
 
 _FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what operating systems leave there
 _LISTED = 5  # names in a message
-_READERS = 8  # threads that decode at a time
+_READERS = 8  # threads that decode at once
 _LAYOUT = "a data set is game1/Clip1/0000.jpg and game1/Clip1/Label.csv"
 
 
@@ -186,7 +186,7 @@ def _inside(folder: Path) -> list[Path]:
     try:
         inside = [path for path in folder.iterdir() if not _FOREIGN.match(path.name)]
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=folder, remedy="check its rights") from error
+        raise InputError(f"cannot be read: {error.strerror}", path=folder, remedy="check its permissions") from error
     return sorted(inside, key=lambda path: order(path.name))
 
 
@@ -232,7 +232,7 @@ class _ClipReader:
         # A damaged row may be the label that a frame lacks.
         bare = [frame.name for frame in self.frames if frame not in taken]
         if len(bare) > len(self.table.faults):
-            reason = f"{len(bare)} of {len(self.frames)} frames have no sound label: {_some(bare)}"
+            reason = f"{len(bare)} of {len(self.frames)} frames have no valid label: {_some(bare)}"
             self._fault(None, reason, "label them (visibility 0 where there is no ball), or move them elsewhere")
         return samples
 
@@ -265,7 +265,7 @@ class _ClipReader:
             names = ", ".join(frame.name for frame in frames)
             self._fault(row.line, f"{row.name!r} may be {names}", "write the whole file name")
             return None
-        there = f"the {len(self.frames)} frames there are {self.frames[0].name} to {self.frames[-1].name}"
+        there = f"the {len(self.frames)} frames run from {self.frames[0].name} to {self.frames[-1].name}"
         reason = f"no frame {row.name!r} in {self.clip.frames}"
         self._fault(row.line, reason, f"{there}; extract them again, or drop the row")
         return None
@@ -328,7 +328,7 @@ def _by_name(frames: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _key(name: str) -> str:
-    """A frame's name without regard to capitals; a bare number without its leading zeros."""
+    """A frame's name in lower case; a bare number without its leading zeros."""
     return str(int(name)) if re.fullmatch(r"[0-9]{1,18}", name) else name.casefold()
 
 

@@ -1,6 +1,6 @@
 """One label file of a TrackNet clip: its dialect, its rows as numbers, and the text of a new one.
 
-Every dialect is comma-separated under a header, in any capitals and with its columns in any order:
+Every dialect is comma-separated under a header, in upper or lower case and with its columns in any order:
 
 - ``tracknet``: ``HEADER``, the original (nol.cs.nctu.edu.tw).
 - ``wasb``: the same without the status, which WASB-SBDT does not read and sets converted for it leave out.
@@ -25,7 +25,7 @@ from pathlib import Path
 from kaname.data.formats.files import read_text, shortened
 from kaname.errors import InputError
 
-LABELS = "Label.csv"  # a clip's label file, in any capitals
+LABELS = "Label.csv"  # a clip's label file, in upper or lower case
 BALL = "ball"  # the point's name in samples
 COLUMNS = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
 HEADER = ",".join(COLUMNS)
@@ -35,7 +35,7 @@ VISIBILITIES = {0: "no ball in the frame", 1: "easy", 2: "hard to see", 3: "occl
 # From the file's visibility to that of a sample: missing, visible, visible, hidden.
 VISIBLE = {0: 0, 1: 2, 2: 2, 3: 1}
 STATUSES = {0: "flying", 1: "hit", 2: "bounce"}
-# What tools write where there is no ball; any other place in such a row contradicts its visibility.
+# What tools write where there is no ball; any other position in such a row contradicts its visibility.
 PLACEHOLDERS = ((0.0, 0.0), (-1.0, -1.0))
 DECIMALS = 7  # one more than round trips need
 GREATEST = 1e9  # pixels; no image is larger
@@ -82,7 +82,7 @@ def read_table(path: Path) -> Table:
     if not lines:
         raise InputError("the file is empty", path=path, remedy=_ACCEPTED)
     if any("\0" in line for _, line in lines):
-        raise InputError("the file holds zero bytes", path=path, remedy="write it again as UTF-8 text")
+        raise InputError("the file contains NUL bytes", path=path, remedy="write it again as UTF-8 text")
     dialect, columns = _header(path, *lines[0])
     rows: list[Row] = []
     faults: list[InputError] = []
@@ -141,7 +141,7 @@ def holes(names: Sequence[str]) -> list[int]:
     numbers = [int(part[varying[0]]) for part in parts]
     steps = [later - number for number, later in itertools.pairwise(numbers)]
     usual, count = Counter(steps).most_common(1)[0]
-    if len(steps) > 2 and 2 * count <= len(steps):  # no rhythm: time stamps, or whatever
+    if len(steps) > 2 and 2 * count <= len(steps):  # no regular step: time stamps, say
         return []
     return [place for place, step in enumerate(steps, 1) if step >= 2 * max(1, min(usual, *steps))]
 
@@ -190,10 +190,10 @@ def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) 
         raise fault(f"only {'y' if x is None else 'x'} is given", "give both coordinates, or neither")
     index = None if x is None or y is None else (x, y)
     if visibility == 0 and index is not None and index not in PLACEHOLDERS:
-        reason = f"no ball (visibility 0), but a place ({index[0]:g}, {index[1]:g})"
+        reason = f"no ball (visibility 0), but a position ({index[0]:g}, {index[1]:g})"
         raise fault(reason, "leave the coordinates blank, or set the visibility to 1, 2 or 3")
     if visibility != 0 and index is None:
-        raise fault(f"visibility {visibility:g} without coordinates", "give the ball's place, or visibility 0")
+        raise fault(f"visibility {visibility:g} without coordinates", "give the ball's position, or visibility 0")
     seen, event = int(visibility), None if status is None else int(status)
     return Row(line, field["file name"], seen, index if visibility else None, event)
 

@@ -84,7 +84,7 @@ def _ball(sample: Sample) -> tuple[int, tuple[float, float] | None]:
     xy = np.asarray(sample.points[BALL], dtype=np.float64).reshape(-1, 2)
     visible = np.asarray(sample.visible.get(BALL, visibility(sample, BALL)))
     if len(xy) > 1 or len(visible) != len(xy):
-        raise fault(f"{len(xy)} balls with {len(visible)} visibilities", "the format holds one ball a frame")
+        raise fault(f"{len(xy)} balls with {len(visible)} visibilities", "the format holds one ball per frame")
     if not len(xy) or visible[0] == 0:
         return 0, None
     if visible[0] not in WRITTEN:

@@ -33,8 +33,6 @@ from kaname.models.backbones.backbone import (
     check_size,
     checkpoint_gradients,
     freeze,
-    hold,
-    release,
     unfreeze,
 )
 from kaname.models.backbones.lora import add_lora
@@ -52,8 +50,6 @@ __all__ = [
     "check_size",
     "checkpoint_gradients",
     "freeze",
-    "hold",
-    "release",
     "unfreeze",
 ]
 
@@ -79,7 +75,7 @@ def build_backbone(
         in_channels: channels of the input; the first layer of pretrained weights is adapted.
         description: ``Backbone.description`` of an earlier one, instead of a name: the same modules, random weights
             (load a state dict, strictly), no network and no other file needed. The other arguments are ignored.
-        options: arguments of the builder's own (``small``: ``width``, ``stride``; ``timm``: of ``timm.create_model``; a
+        options: the builder's own arguments (``small``: ``width``, ``stride``; ``timm``: of ``timm.create_model``; a
             ViT: ``new_channels``, ``"repeat"`` or ``"zero"``, what the kernels of further channels start as).
         notice: takes one line before a download; by default it is printed on stderr.
 
@@ -129,7 +125,7 @@ def _resolve(name: str) -> tuple[str, str]:
     """The key of `BACKBONES` and what remains for its builder."""
     kind, _, rest = name.partition(":")
     folder = Path(name).expanduser()
-    whole = bool(rest) or kind == "small"  # the other kinds mean nothing without a name, but a folder may be called so
+    whole = bool(rest) or kind == "small"  # the others need a name after them, but a folder may be called so
     if kind in BACKBONES and (whole or not folder.is_dir()):
         if not whole:
             raise InputError(f"no model is named in {name!r}", remedy=f"write {kind}:NAME, or give a folder")
@@ -139,7 +135,7 @@ def _resolve(name: str) -> tuple[str, str]:
     if folder.is_dir():
         return _kind_of_folder(folder), str(folder)
     if folder.exists() or name.startswith((".", "/", "~", "\\")) or Path(name).is_absolute():
-        reason = "a backbone's folder was expected" if folder.exists() else "the backbone's folder does not exist"
+        reason = "not a backbone's folder" if folder.exists() else "the backbone's folder does not exist"
         raise InputError(reason, path=name, remedy="give a folder that save_pretrained wrote, or a model's name")
     if _HUB_NAME.match(name):
         return "vit", name

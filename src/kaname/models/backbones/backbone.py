@@ -1,4 +1,4 @@
-"""The one shape that every backbone has: an image in, feature maps out, and a description to rebuild it from."""
+"""The one form that every backbone has: an image in, feature maps out, and a description to rebuild it from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """A feature extractor with what its users must know about it.
+    """A feature extractor and what its users must know about it.
 
     Args:
         body: ``(B, C, H, W) -> feature maps``, fine to coarse.
@@ -51,7 +51,7 @@ class Backbone(nn.Module):
         self.std = tuple(float(value) for value in std)
         self.description = dict(description)
         self.frozen = False
-        self.held = False
+        self.frozen_for_now = False
 
     @property
     def in_channels(self) -> int:
@@ -60,7 +60,7 @@ class Backbone(nn.Module):
 
     @property
     def pretrained(self) -> bool:
-        """Whether it began with weights that were trained before."""
+        """Whether it started from pretrained weights."""
         return bool(self.description["pretrained"])
 
     @property
@@ -82,35 +82,30 @@ class Backbone(nn.Module):
         return list(self.body(images))
 
     def train(self, mode: bool = True) -> Backbone:
-        """As in torch, except that a frozen or held backbone stays in evaluation mode."""
-        super().train(mode and not (self.frozen or self.held))
+        """As in torch, except that a frozen backbone stays in evaluation mode."""
+        super().train(mode and not (self.frozen or self.frozen_for_now))
         return self
 
 
-def freeze(backbone: Backbone) -> None:
-    """No gradients, and evaluation mode that ``train()`` of the whole model does not undo."""
-    backbone.frozen = True
-    backbone.requires_grad_(False)
+def freeze(backbone: Backbone, *, for_now: bool = False) -> None:
+    """Keep the weights as they are: no gradients, and evaluation mode that ``train()`` of the whole model keeps.
+
+    Frozen ``for_now``, the parameters still require gradients, so that they belong to the optimiser from the start;
+    `Network` passes none to them.
+    """
+    if for_now:
+        backbone.frozen_for_now = True
+    else:
+        backbone.frozen = True
+        backbone.requires_grad_(False)
     backbone.eval()
 
 
 def unfreeze(backbone: Backbone) -> None:
-    """The opposite of `freeze`: every weight is trained; the mode is that of the next ``train()`` or ``eval()``."""
-    backbone.frozen = False
-    backbone.requires_grad_(True)
-
-
-def hold(backbone: Backbone) -> None:
-    """Keep the weights as they are for a while: `Network` passes no gradients to such a backbone.
-
-    Unlike a frozen backbone's, its parameters belong to the optimiser from the start.
-    """
-    backbone.held = True
-
-
-def release(backbone: Backbone) -> None:
-    """The opposite of `hold`: from now on every weight is trained."""
-    backbone.held = False
+    """The opposite of `freeze`, either way; the mode is that of the next ``train()`` or ``eval()``."""
+    if backbone.frozen:
+        backbone.requires_grad_(True)
+    backbone.frozen = backbone.frozen_for_now = False
 
 
 def checkpoint_gradients(backbone: Backbone) -> None:
@@ -120,7 +115,7 @@ def checkpoint_gradients(backbone: Backbone) -> None:
         InputError: the backbone does not know how.
     """
     model: Any = getattr(backbone.body, "model", None) or getattr(backbone.body, "net", backbone.body)
-    if hasattr(model, "activation_checkpointing_enable"):  # of transformers, from 5.23 on
+    if hasattr(model, "activation_checkpointing_enable"):  # transformers, from 5.23 on
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     elif hasattr(model, "gradient_checkpointing_enable"):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -86,7 +86,7 @@ def download_line(name: str, megabytes: float | None, licence: str) -> str:
 
 
 def cached_file(name: str, file: str) -> str | None:
-    """Path of a repository's file in the local Hugging Face cache, None where it is not there."""
+    """Path of a repository's file in the local Hugging Face cache; None if absent."""
     from huggingface_hub import try_to_load_from_cache
 
     path = try_to_load_from_cache(name, file)
@@ -103,7 +103,7 @@ def ensure_reachable(name: str, *, file: str = "config.json") -> None:
     """Ask the Hugging Face hub for one file's header.
 
     Raises:
-        InputError: no answer within seconds, an unknown or a gated repository; with what to do instead.
+        InputError: no answer within seconds, an unknown or a gated repository; the remedy says what to do instead.
     """
     from huggingface_hub import constants, get_session, hf_hub_url
     from huggingface_hub.utils import build_hf_headers
@@ -120,7 +120,7 @@ def ensure_reachable(name: str, *, file: str = "config.json") -> None:
         reason = f"cannot reach {constants.ENDPOINT} to download {name} ({type(error).__name__})"
         raise InputError(reason, remedy=OTHERWISE) from error
     if answer.status_code in (401, 403):
-        reason = f"the hub does not give {name}: it does not exist, or it is gated (licence: {licence_of(name)})"
+        reason = f"the hub does not serve {name}: it does not exist, or it is gated (licence: {licence_of(name)})"
         raise InputError(reason, remedy=f"accept its terms and log in with `hf auth login`, or {OTHERWISE}")
     if answer.status_code >= 400:
         reason = f"the hub has no {file} for {name} (HTTP {answer.status_code})"

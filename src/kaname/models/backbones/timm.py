@@ -155,7 +155,7 @@ def _folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any], dict[str
 
 
 def _fetch(architecture: str, parameters: int, notice: Notice) -> dict[str, Any]:
-    """Where the weights lie after this: from the cache without a question to the host, else downloaded after a line.
+    """Where the weights lie after this: from the cache without asking the host, else downloaded after a line.
 
     An empty answer leaves the download to timm (weights that have a format of their own).
     """

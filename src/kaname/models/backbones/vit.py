@@ -4,7 +4,7 @@ The output is one map: the patch tokens of the last layer after the final layer 
 A model's tokens are its prefix (CLS, registers, ...) followed by the patches; the count is checked at every call,
 because a configuration that hides its registers would otherwise shift the whole map.
 
-Three things of the original classes are left out on purpose: the pooler (untrained in most checkpoints), the mask token
+Three parts of the original classes are left out on purpose: the pooler (untrained in most checkpoints), the mask token
 (pre-training only; a parameter without a gradient stops distributed training) and DINOv3's random rescaling of
 the position coordinates in training mode (randomness that a resumed run could not repeat).
 
@@ -168,17 +168,17 @@ class _Hub:
 
 
 def _snapshot(name: str, *, weights: bool) -> str:
-    """The local folder of a hub model, downloaded as far as it is not there."""
+    """The local folder of a hub model, downloaded as far as it is missing."""
     from huggingface_hub import snapshot_download
 
     patterns = ["config.json", "preprocessor_config.json", *(["model*.safetensors*"] if weights else [])]
-    # What is in the cache already is taken as it is: no question to the host, so that it works offline.
+    # What is in the cache is used as it is, without asking the host, so that it works offline.
     cached = hub.is_cached(name, weights=weights)
     try:
         folder = snapshot_download(name, allow_patterns=patterns, local_files_only=cached)
         if weights and not cached and not any(Path(folder).glob("model*.safetensors")):
             folder = snapshot_download(name, allow_patterns=[*patterns, "pytorch_model*.bin*"])
-    except Exception as error:  # the hub's classes are many; all of them mean: not downloaded
+    except Exception as error:  # the hub has many classes; all of them mean: not downloaded
         reason = f"the download of {name} failed ({type(error).__name__})"
         raise InputError(reason, remedy=f"try again, or {hub.OTHERWISE}") from error
     return folder
@@ -186,7 +186,7 @@ def _snapshot(name: str, *, weights: bool) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers says a lot while it loads; what matters of it is checked and raised here."""
+    """transformers says a lot while it loads; what matters is checked and raised here."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

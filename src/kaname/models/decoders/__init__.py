@@ -9,7 +9,7 @@ A decoder is an ``nn.Module`` with
 
 Adding a new decoder
     1. Write ``build_NAME(channels, strides, out_channels, **options) -> nn.Module`` in a new file of this folder;
-       ``channels`` and ``strides`` are the backbone's. One of several outputs takes ``outputs`` in the third place: the
+       ``channels`` and ``strides`` are the backbone's. One with several outputs takes ``outputs`` in third place: the
        number of channels of each by name. Options are keyword-only plain JSON values, so that a checkpoint
        can keep them.
     2. Add one line to `DECODERS` below.
@@ -47,8 +47,8 @@ def build_decoder(
         outputs: how many channels it gives, or of each output by name.
 
     Raises:
-        InputError: an unknown name or option, options that do not fit the backbone, several outputs of a decoder that
-            has one.
+        InputError: an unknown name or option, options that do not fit the backbone, several outputs asked of a
+            decoder that has one.
     """
     if name not in DECODERS:
         raise InputError(f"unknown decoder {name!r}", remedy=f"known: {', '.join(DECODERS)}")
@@ -60,5 +60,5 @@ def build_decoder(
     if min(counts, default=0) < 1:
         raise InputError(f"a decoder needs at least 1 output channel, got {min(counts, default=0)}")
     if kind != "outputs" and len(counts) > 1:
-        raise InputError(f"the decoder {name} has one output, asked for were {', '.join(dict(outputs))}")  # type: ignore[call-overload]
+        raise InputError(f"the decoder {name} has one output, not {', '.join(dict(outputs))}")  # type: ignore[call-overload]
     return DECODERS[name](tuple(channels), tuple(strides), outputs if kind == "outputs" else counts[0], **options)

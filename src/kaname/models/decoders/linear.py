@@ -29,7 +29,7 @@ class Linear(nn.Module):
 
 
 def rare(head: nn.Conv2d) -> nn.Conv2d:
-    """Let a head begin by answering "hardly anywhere" (probability 0.02), as is true of key points.
+    """Let a head begin by answering "hardly anywhere" (probability 0.02), which is true of key points.
 
     Otherwise the first epoch goes into learning that (the prior of Lin et al., Focal Loss, ICCV 2017, section 3.3).
     """

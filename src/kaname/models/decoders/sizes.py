@@ -18,7 +18,7 @@ def decoder_options(decoder: DecoderSettings, backbone: Backbone) -> dict[str, A
     """Arguments of `kaname.models.decoders.build_decoder`.
 
     Raises:
-        InputError: channels that are not the backbone's, or not as many as there are stages.
+        InputError: channels that are not the backbone's, or a different number of stages.
     """
     if decoder.name == "linear":
         return {}
@@ -45,7 +45,7 @@ Pair = Sequence[int]  # width and height, as configurations write them
 
 
 def check_sizes(decoder: DecoderSettings, backbone: Backbone, *, resize: Pair, heatmap: Pair) -> None:
-    """Whether the heatmap is what the decoder gives for an input of the size ``resize``.
+    """Check that the heatmap is what the decoder gives for an input of the size ``resize``.
 
     Raises:
         InputError: it is not; the heatmap, the input or the decoder could change, and each way is named with its keys.

@@ -50,7 +50,7 @@ class Dials:
                 image = brightness_contrast(random, image, self.augment.brightness, self.augment.contrast)
         heatmaps = self._targets(dial, size, into)
         heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
-        # A target is worth 1/255 steps: a byte a cell keeps the loader's queue small.
+        # Steps of 1/255 suffice for a target: a byte per cell keeps the loader's queue small.
         return {"images": into.image(image, (side, side)), "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
 
     def _targets(self, dial: Dial, size: Size, into: Affine) -> np.ndarray:

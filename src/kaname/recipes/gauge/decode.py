@@ -72,7 +72,7 @@ def _without_padding(maps: NDArray[np.float32], back: Affine, size: Size, grid: 
 
 
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file of predictions says of its model: the sigma it was trained with, pixels at 448."""
+    """What a file of predictions says about its model: the sigma it was trained with, pixels at 448."""
     return {"sigma": float(card["config"]["sigma"])}
 
 
@@ -89,7 +89,7 @@ def read(path: Path) -> list[Prediction]:
 
 
 def made(path: Path) -> dict[str, Any]:
-    """What a ``points.json`` says of itself: ``model``, ``extract`` and ``sigma``, with defaults for what it lacks.
+    """What a ``points.json`` says about itself: ``model``, ``extract`` and ``sigma``, with defaults for what it lacks.
 
     Raises:
         InputError: bandwidth or sigma is not a length.

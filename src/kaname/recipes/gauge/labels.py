@@ -36,7 +36,7 @@ def of(*, allow_missing: bool) -> PairedLabels:
 
 
 def read(folder: Path, *, allow_missing: bool = False) -> list[Dial]:
-    """The dials of one set, sorted by name; the first problem is raised."""
+    """The dials of one set, sorted by name; raises the first problem."""
     return of(allow_missing=allow_missing).read(folder)
 
 
@@ -75,7 +75,7 @@ def check_points(points: Named, path: Path, row: str | None, *, allow_missing: b
 
 
 def truth_of(dial: Dial) -> dict[str, FloatArray]:
-    """The evaluation's groups of a dial with exact points: ``middle`` holds all notches."""
+    """The true points of a dial by the evaluation's groups: ``middle`` holds all notches."""
     assert dial.points is not None
     return {**dial.points, "middle": np.concatenate([dial.points[name] for name in CHANNELS])}
 

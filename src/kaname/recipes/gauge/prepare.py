@@ -39,7 +39,7 @@ def heatmaps(
 ) -> list[Path]:
     """Write ``labels/<stem>.npy`` and ``labels/<stem>.json`` for every image of ``directory/images``.
 
-    The maps are float32 ``(3, size, size)``, channels start, middle, end, Gaussians of peak 1 at the sub-pixel place,
+    The maps are float32 ``(3, size, size)``, channels start, middle, end, Gaussians of peak 1 at the exact position,
     overlaps by maximum; an image that is not square lies in them as it will be letterboxed.
 
     Args:
@@ -60,10 +60,10 @@ def heatmaps(
         if wrong is not None:
             raise wrong
         if image.suffix.lower() not in IMAGE_ENDINGS or image.parent != directory / "images":
-            remedy = f"put it right into images/ as {', '.join(IMAGE_ENDINGS)}"
+            remedy = f"put it directly into images/ as {', '.join(IMAGE_ENDINGS)}"
             raise InputError(f"training does not read {image}", path=annotation, row=row, remedy=remedy)
         if image.stem in rows:
-            reason = f"two images are named {image.stem!r}, the other in {rows[image.stem]}"
+            reason = f"two images are named {image.stem!r}, the other one in {rows[image.stem]}"
             raise InputError(reason, path=annotation, row=row, remedy="rename one of them")
         rows[image.stem] = row
     for image in image_files(directory / "images"):

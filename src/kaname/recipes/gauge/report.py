@@ -37,7 +37,7 @@ HEADLINE = (
     Headline("Mean distance, all notches", "middle", "mean_distance_px", "px"),
 )
 MARKS = (
-    "Rings are the labelled notches, as wide as the tolerance; crosses were predicted. Green: found; amber ring: "
+    "Rings are the labelled notches, as wide as the tolerance; crosses are predictions. Green: found; amber ring: "
     "missed; red cross: wrong."
 )
 
@@ -102,7 +102,7 @@ def bins(result: Result, tolerance: float) -> dict[str, list[Bin]]:
 
 
 def _goodness(figures: Mapping[str, float | None]) -> tuple[float, float]:
-    """Sorts the worst image first: by F1, then by distance; nothing found where nothing is counts as perfect."""
+    """Sorts the worst image first: by F1, then by distance; an empty answer to an empty image counts as perfect."""
     f1, distance = figures["f1"], figures["mean_distance_px"]
     return 1.0 if f1 is None else f1, -math.inf if distance is None and f1 is not None else -(distance or 0.0)
 

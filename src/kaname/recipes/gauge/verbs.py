@@ -197,7 +197,8 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
-    from kaname.data.boxes import by_file
+    from kaname.data.boxes import finder
+    from kaname.pipeline.boxes import BoxSource
     from kaname.pipeline.predict import predict_images
     from kaname.recipes.gauge import labels
 
@@ -205,7 +206,7 @@ def predict(
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     changes = merged(words, given, "extract")
 
-    boxes_of = None if boxes is None else partial(by_file, boxes, names=labels.ALIASES)
+    boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES))
     predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
 
 

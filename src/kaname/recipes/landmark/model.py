@@ -48,14 +48,15 @@ def build(config: LandmarkConfig, *, card: Mapping[str, Any] | None = None) -> N
     decoder = settings.decoder
     if decoder == "auto":
         decoder = "concat" if len(backbone.channels) >= BRANCHES else "upsample"
+    sigmoid = config.loss == "bce"
     network = Network(
         backbone,
         decoder,
         size=config.view.input_size,
-        heads={MAPS: Head(list(channels), activation="none")},
+        heads={MAPS: Head(list(channels), "sigmoid" if sigmoid else "none")},
         heatmap_size=config.cells,
         normalize=settings.normalize,
-        decoder_options=_stages(backbone) if decoder == "upsample" else {},
+        decoder_options=_stages(backbone, seldom=sigmoid) if decoder == "upsample" else {},
     )
     if settings.holds_norm:
         hold_statistics(network)
@@ -109,10 +110,10 @@ def _options(name: str, fuse: str) -> dict[str, Any]:
     return {"stride": STRIDE} if "small" in (kind, name) else {}
 
 
-def _stages(backbone: Backbone) -> dict[str, Any]:
+def _stages(backbone: Backbone, *, seldom: bool) -> dict[str, Any]:
     """Stages of the decoder upsample that bring the last map to a quarter of the input, or as near as they can."""
     stride, stages = backbone.strides[-1], 0
     while stride >= 2 * STRIDE:
         stride, stages = stride / 2, stages + 1
     factors = [2] * stages or [1]
-    return {"widths": [WIDTH] * len(factors), "factors": factors, "seldom": False}
+    return {"widths": [WIDTH] * len(factors), "factors": factors, "seldom": seldom}

@@ -1,10 +1,10 @@
 """``tracknet``: frames or clips of a match -> the ball in every frame, or nothing.
 
 In: RGB frames of a video (or a folder of frames); the network sees windows of ``data.sequence.length`` consecutive
-ones. Out: one row a frame, the ball's ``(x, y)`` in pixels of the original frame and its score, or no ball.
+ones. Out: one row per frame, the ball's ``(x, y)`` in pixels of the original frame and its score, or no ball.
 
-A network (a ViT with an upsampling decoder, or the small U-Net with the frames stacked) gives one heatmap a frame; its
-peak is the ball, its height the score. Sizes of the configuration are ``[width, height]``, as in the written guide.
+A network (a ViT with an upsampling decoder, or the small U-Net with the frames stacked) gives a heatmap of each frame;
+its peak is the ball, its height the score. Sizes of the configuration are ``[width, height]``, as in the written guide.
 
 Train: ``kaname tracknet train --data tracknet --model vit_heatmap --training default``. What to expect is in
 docs/tracknet.md, measured.

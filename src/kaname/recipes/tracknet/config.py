@@ -81,7 +81,7 @@ class ModelSettings:
         heatmap: the target.
         fusion: ``stack``: frames as channels of one input; else each alone through the backbone, their maps fused by a
             1x1 convolution (``concat``) or by attention along time (``attention``).
-        freeze: ``all``, ``none``, or ``{epochs: N}`` (held for the first N epochs). Random weights always train.
+        freeze: ``all``, ``none``, or ``{epochs: N}`` (frozen for the first N epochs). Random weights always train.
         lora: adapters of a frozen backbone.
         gradient_checkpointing: less memory, more time.
     """

@@ -65,7 +65,7 @@ def draw_ball(image: np.ndarray, trail: list[Row]) -> np.ndarray:
 
 
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file of balls says of its model: how it was trained, on which games, and how they were scored."""
+    """What a file of balls says about its model: how it was trained, on which games, and how they were scored."""
     data = configuration.from_dict(DataSettings, card["config"]["data"], section="data")
     try:
         chosen = sets(data)
@@ -86,7 +86,7 @@ def write(path: Path, rows: Iterable[Prediction | Row], about: Mapping[str, Any]
 
 
 def made(path: Path) -> dict[str, Any]:
-    """What the JSON file beside a file of balls says of them."""
+    """What the JSON file beside a file of balls says about them."""
     beside = path.with_suffix(".json")
     content = read_json(beside) if beside.is_file() else None
     return dict(content) if isinstance(content, dict) else {}

@@ -87,7 +87,7 @@ def telling(chosen: Mapping[str, Sequence[Clip]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Frames:
-    """Truth and answers of a set of clips, one entry a frame.
+    """Truth and answers of a set of clips, one entry per frame.
 
     Attributes:
         names: ``clip/file`` for messages and pictures.
@@ -139,7 +139,7 @@ def score(path: Path, clips: Sequence[Clip], settings: DetectSettings, how: Mapp
     }  # fmt: skip
     title = f"{len(frames.names)} frames of {len(clips)} clips, absent: {facts['absent']}, {intervals}"
     if others:
-        title += f"\nnot of this set and not scored: {others} rows of other clips"
+        title += f"\nnot in this set, not scored: {others} rows of other clips"
     return Result(groups, facts, table(groups, settings.tolerance), title, (frames, about))
 
 

@@ -66,7 +66,7 @@ def training_sets(config: TracknetConfig) -> dict[str, list[Clip]]:
     check_lengths([*chosen["train"], *chosen["val"]], data.sequence.length, remedy=SHORTER)
     if not any(frame_weights(config, clip.visibility).any() for clip in chosen["train"]):
         reason = f"no frame of the training games counts in the loss (data.absent is {data.absent})"
-        remedy = "set data.absent=negative, raise the visibility_weights, or take other games"
+        remedy = "set data.absent=negative, raise the visibility_weights, or choose other games"
         raise InputError(reason, path=data.root, remedy=remedy)
     return chosen
 
@@ -85,7 +85,7 @@ def sets(settings: DataSettings) -> dict[str, list[Clip]]:
     """The clips of a data set in ``train``, ``val`` and ``test``; a set may be empty, but not the first.
 
     Raises:
-        InputError: the first thing that is wrong with the labels (what frames hold is not looked at), a game that is
+        InputError: the first thing that is wrong with the labels (frames are not decoded), a game that is
             not there or in two sets.
     """
     root = settings.root

@@ -95,7 +95,7 @@ def warnings(settings: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     hidden = settings["occluded_counts_as_absent"]
     lines.append(f"Occluded balls (visibility 3) count as {'no ball' if hidden else 'balls to be found'}.")
     if settings["smooth"] != "none":
-        lines.append(f"Smoothed ({settings['smooth']}) before scoring: filled places count as answers.")
+        lines.append(f"Smoothed ({settings['smooth']}) before scoring: filled positions count as answers.")
     if settings["clips"] < LEAST:
         lines.append(
             f"{settings['clips']} clips are too few to resample: the intervals are those of blocks of frames, and how "
@@ -251,7 +251,7 @@ def trajectory(marked: Marked, clips: Sequence[Clip]) -> list[Section]:
 
 
 def _rows(marked: Marked, members: NDArray[np.int64], start: int, axis: int) -> list[dict[str, float | None]]:
-    """A row a frame: the label, and its answer in the column of its outcome; a missed ball at its label."""
+    """A row per frame: the label, and its answer in the column of its outcome; a missed ball at its label."""
     truth, answer = marked.frames.truth[:, axis], marked.frames.predicted[:, axis]
     columns = {"found": marked.are("tp"), "wrong": marked.are("fp1", "fp2"), "missed": marked.are("fn")}
     rows: list[dict[str, float | None]] = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.losses.heatmap import LOSSES
-from kaname.models.backbones import hold, release
+from kaname.models.backbones import freeze, unfreeze
 from kaname.models.network import Network
 from kaname.models.settings import held_epochs
 from kaname.recipes.tracknet.config import DetectSettings, TracknetConfig
@@ -57,7 +57,7 @@ def f1_of_sums(sums: Mapping[str, float]) -> dict[str, float]:
 
 
 def task_fields(config: TracknetConfig, network: Network, windows: Windows, held_out: Windows | None) -> dict[str, Any]:
-    """The task's own fields: what chooses the weights, a backbone that is held at first, how often windows are drawn.
+    """The task's own fields: what chooses the weights, a backbone that is frozen at first, how often windows are drawn.
 
     Raises:
         InputError: no window would ever be drawn.
@@ -71,6 +71,7 @@ def task_fields(config: TracknetConfig, network: Network, windows: Windows, held
         fields["sample_weights"] = weights
     held = held_epochs(config.model.freeze) if network.backbone.pretrained else 0
     if 0 < held < math.inf:
-        fields["before_epoch"] = lambda epoch: (hold if epoch < held else release)(network.backbone)
+        backbone = network.backbone
+        fields["before_epoch"] = lambda epoch: freeze(backbone, for_now=True) if epoch < held else unfreeze(backbone)
         fields["notes"] = [f"the backbone is frozen for the first {held} epochs, then it trains too"]
     return fields

@@ -1,20 +1,16 @@
-"""Losses of raw heatmaps, which go through no sigmoid; signature and masks are those of `kaname.losses.heatmap`.
-
-Adding a new loss: write the function here, add it to `RAW_LOSSES`, and two lines to
-``tests/losses/test_losses_raw_heatmap.py``: a class that inherits `LossContract` and names the function.
-"""
+"""Losses between raw heatmaps, which go through no sigmoid, and target heatmaps (see `kaname.losses.masked`)."""
 
 from __future__ import annotations
 
 import torch
 
-from kaname.losses.heatmap import HeatmapLoss, Maps, Mask, Sums, prepared, summed
+from kaname.losses.masked import Loss, Maps, Mask, Sums, prepared, sums
 
 
 def raw_mse(heatmaps: Maps, targets: Maps, mask: Mask | None = None) -> Sums:
     """Square of heatmaps - targets, no sigmoid; ``weight`` is the number of cells that count."""
     heatmaps, targets, mask = prepared(heatmaps, targets, mask)
-    return summed((heatmaps - targets).square(), mask)
+    return sums((heatmaps - targets).square(), mask)
 
 
 def adaptive_wing(
@@ -43,7 +39,7 @@ def adaptive_wing(
     # Beyond theta only the line counts; there the curve must not overflow either, for NaN * 0 is NaN.
     curve = omega * torch.log1p((distance.clamp(max=theta) / epsilon) ** power)
     line = omega * torch.log1p(at_theta) + slope * (distance - theta)
-    return summed(torch.where(distance < theta, curve, line), mask)
+    return sums(torch.where(distance < theta, curve, line), mask)
 
 
-RAW_LOSSES: dict[str, HeatmapLoss] = {"mse": raw_mse, "adaptive_wing": adaptive_wing}
+RAW_LOSSES: dict[str, Loss] = {"mse": raw_mse, "adaptive_wing": adaptive_wing}

@@ -1,0 +1,54 @@
+"""``landmark``: faces of drawn characters -> 28 named landmarks each, or as many as a skeleton of one's own has.
+
+In: an RGB image and the boxes of its faces (from a file, from a detector, or the whole image as one). Out: ``Points``
+with a row a face under each landmark's name, in pixels of the original image, with a score.
+
+A crop of each box, grown by a quarter and made square, is seen at ``size`` x ``size``; the network (HRNetV2-W18 in the
+layout of the pretrained weights, or the small U-Net) gives a heatmap a landmark at a quarter of that, whose cell *i*
+lies at index *4 i* of the input. DARK finds the peak between cells; the mirrored crop is answered too.
+
+Train: ``kaname landmark train --image-dir data/raw --annotation-dir data/annotated --checkpoint WEIGHTS``. What to
+expect is in docs/landmark.md, measured.
+"""
+
+from __future__ import annotations
+
+from kaname.pipeline.recipe import Recipe, usual_parts
+
+MAPS = "heatmaps"
+STRIDE = 4  # input pixels in a cell
+BOX_FACTOR = 1.25  # by which a face's box grows to its crop
+EXTENT_FACTOR = 1.2  # from the landmarks' extent to a box like those of face detectors
+
+RECIPE = Recipe(
+    name="landmark",
+    summary="Landmarks of characters' faces.",
+    verbs={
+        "crawl": ("kaname.apps.crawl:crawl", "Collect images by tags, with their sources."),
+        "annotate": ("kaname.apps.annotate:annotate", "Place the landmarks in the browser."),
+        "sample": ("verbs:sample", "Render a small data set of faces with exact truth."),
+        "check": ("prepare:check", "Read annotations and report every problem."),
+        "split": ("prepare:split", "Divide annotations into train, val and test."),
+        "train": ("commands:train", "Train a landmark detector."),
+        "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "predict": ("verbs:predict", "Find the landmarks in images or a video."),
+        "export": ("verbs:export", "Write weights for other programs, or an ONNX file that answers the same."),
+        "draw": ("verbs:draw", "Draw annotations or predictions on their images."),
+    },
+    **usual_parts(
+        __name__,
+        schema="config:LandmarkConfig",
+        samples="data:Faces",
+        task="step:task_fields",
+        layers="report:layers",
+        telling="labels:telling",
+        debug="report:debug",
+    ),
+    data="data.images",
+    paths=("data.annotations", "data.val_annotations", "data.split"),
+    threshold="min_score",
+    late=("failure",),
+    fixed=("size", "data.skeleton", "model.backbone", "model.decoder", "model.fuse", "model.normalize"),
+    best_name="best_model.pth",
+    unit="image",
+)

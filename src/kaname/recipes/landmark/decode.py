@@ -1,0 +1,61 @@
+"""From heatmaps to landmarks, and files of predictions. No torch: an ONNX export predicts without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.codecs.heatmap import decode
+from kaname.data.formats.files import read_json
+from kaname.inference.card import grid_of, heads_of
+from kaname.inference.model import Arrays, Decode, Request
+from kaname.pipeline import answers as files
+from kaname.recipes.landmark import MAPS
+from kaname.recipes.landmark.config import AnswerSettings
+from kaname.types import Answer, Points, Prediction
+
+
+def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
+    """How the maps of a file's network become landmarks: a row a box, a score in 0..1 for each point."""
+    names, grid = list(heads_of(card)[MAPS].channels), grid_of(card)
+
+    def answers(outputs: Arrays, request: Request) -> list[Answer]:
+        maps, boxes = outputs[MAPS], np.asarray(request.boxes)
+        xy, scores = np.zeros((len(maps), len(names), 2)), np.zeros((len(maps), len(names)))
+        for row, box in enumerate(boxes):
+            places, heights = decode(maps[row], grid, settings.method)
+            xy[row], scores[row] = request.back(box).points(places), np.clip(np.nan_to_num(heights), 0, 1)
+        visible = np.where(np.isfinite(xy).all(axis=2), 2, 0)
+        if settings.min_score > 0:
+            visible[scores <= settings.min_score] = 0
+        xy[visible == 0] = np.nan
+        named = [dict(zip(names, np.moveaxis(part, 1, 0), strict=True)) for part in (xy, scores, visible)]
+        return [Points(named[0], named[1], request.size, named[2], ids=list(range(1, len(boxes) + 1)))]
+
+    return answers
+
+
+def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of predictions says of its model: the skeleton, and the images that it has learned from."""
+    return {"skeleton": card["skeleton"], "trained_on": list(card.get("trained_on", ()))}
+
+
+def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
+    """A ``points.json``; a row of ``points``, ``scores`` and ``visible`` holds one value a face."""
+    return files.write(path, predictions, about)
+
+
+def read(path: Path) -> list[Prediction]:
+    """The predictions of a file."""
+    return files.read(path, "landmark")
+
+
+def made(path: Path) -> dict[str, Any]:
+    """What a file says of its making: ``model``, ``answers``, ``skeleton`` and ``trained_on``."""
+    content = read_json(path)
+    head = content if isinstance(content, dict) else {}
+    own = {"skeleton": head.get("skeleton"), "trained_on": head.get("trained_on") or []}
+    return {**files.made(path), **own}

@@ -1,0 +1,271 @@
+"""Figures of ``landmark`` from files of predictions and annotations. No torch, so it reruns in seconds.
+
+The error of a face is the mean distance of its landmarks over a size of the true face (normalised mean error), in
+pixels of the original image: ``bbox`` max(w, h) of the landmarks' extent, ``bbox_sqrt`` sqrt(w h), ``interocular`` from
+the middle of one eye's points to the other's, ``outer`` between the outer corners of the eyes. Faces of no size in a
+normalisation are excluded from it and counted. ``failure_rate`` is the share of faces whose NME (bbox) is above a
+limit, ``auc`` the area under the cumulative curve of NME (bbox) up to it, over the limit: 1 is perfect (Yang et al.,
+An Empirical Study of Recent Face Alignment Methods, arXiv 1511.05049).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from kaname.config import from_dict
+from kaname.data.formats.skeleton import Skeleton
+from kaname.errors import InputError
+from kaname.files import content_hash
+from kaname.metrics.intervals import summary
+from kaname.metrics.points import nme
+from kaname.pipeline.labelled import Result
+from kaname.pipeline.matching import Rows, by_name
+from kaname.recipes.landmark.config import AnswerSettings
+from kaname.recipes.landmark.decode import made, read
+from kaname.recipes.landmark.labels import Picture, labelled
+from kaname.reporting.compare import Scored, check_options
+from kaname.reporting.results import figure_cell
+from kaname.types import FloatArray, Points
+
+NORMALISERS = ("bbox", "bbox_sqrt", "interocular", "outer")
+FIGURES = (*(f"nme_{name}" for name in NORMALISERS), "failure_rate", "auc")
+EYES, CORNERS = ("left_eye_", "right_eye_"), ("left_eye_upper_outer", "right_eye_upper_outer")
+TRAINING = "training_images"
+
+
+@dataclass(frozen=True)
+class FaceScore:
+    """A true face beside its prediction.
+
+    Attributes:
+        picture: the labelled image.
+        number: of the face in it, from 0.
+        predicted: ``(P, 2)`` pixels of the image, NaN where left out; None where no face was predicted.
+        scores: ``(P,)``; None likewise.
+        sizes: the normalisers in pixels; None where the face has no such size.
+    """
+
+    picture: Picture
+    number: int
+    predicted: FloatArray | None
+    scores: FloatArray | None
+    sizes: Mapping[str, float | None]
+
+    @property
+    def truth(self) -> FloatArray:
+        """``(P, 2)``."""
+        return self.picture.faces[self.number].points
+
+    @property
+    def visible(self) -> NDArray[np.int64]:
+        """``(P,)``: 0 absent, 1 hidden, 2 seen."""
+        return self.picture.faces[self.number].visible
+
+    @property
+    def name(self) -> str:
+        """The image, and where it has several faces which of them."""
+        return f"{self.picture.source}#{self.number + 1}" if len(self.picture.faces) > 1 else self.picture.source
+
+    def error(self, chosen: Any = True, normaliser: str = "bbox") -> float | None:
+        """NME over the landmarks that are ``chosen`` ``(P,)``; None without any of them."""
+        if self.predicted is None:
+            return None
+        return nme(self.predicted, self.truth, (self.visible > 0) & chosen, self.sizes[normaliser])
+
+    def figures(self, limit: float) -> dict[str, float | None]:
+        """Each of `FIGURES`; a face that was not found has failed."""
+        values = {f"nme_{name}": self.error(normaliser=name) for name in NORMALISERS}
+        error = values["nme_bbox"]
+        if self.sizes["bbox"] is None or not (self.visible > 0).any():
+            return {**values, "failure_rate": None, "auc": None}
+        failed = error is None or error > limit
+        return {**values, "failure_rate": float(failed), "auc": 0.0 if error is None else max(0.0, 1 - error / limit)}
+
+
+def face_sizes(points: FloatArray, skeleton: Skeleton) -> dict[str, float | None]:
+    """The normalisers of true landmarks ``(P, 2)``, pixels; None where they have no such size.
+
+    The eyes are the points whose names begin with ``left_eye_`` and ``right_eye_``.
+    """
+    there = points[np.isfinite(points).all(axis=1)]
+    width, height = np.ptp(there, axis=0) if len(there) else (0.0, 0.0)
+    names = list(skeleton.names)
+    sides = [points[[name.startswith(eye) for name in names]] for eye in EYES]
+    middles = [side.mean(axis=0) if len(side) else np.full(2, np.nan) for side in sides]
+    corners = [points[names.index(name)] if name in names else np.full(2, np.nan) for name in CORNERS]
+    sizes = {
+        "bbox": max(width, height),
+        "bbox_sqrt": np.sqrt(width * height),
+        "interocular": np.linalg.norm(middles[0] - middles[1]),
+        "outer": np.linalg.norm(corners[0] - corners[1]),
+    }
+    return {name: float(size) if np.isfinite(size) and size > 0 else None for name, size in sizes.items()}
+
+
+def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how: Mapping[str, Any]) -> Result:
+    """Figures of a whole set from a ``points.json``.
+
+    Faces of images that the model has learned from are figures of their own (``training_images``) and take no part in
+    the others, unless there are no others.
+
+    Raises:
+        InputError: an image of the set without a prediction, with several, or with one for another size.
+    """
+    about, rows = made(path), Rows(read(path), path)
+    if others := rows.others(pictures):
+        warnings.warn(f"{path}: not in this set and not scored: {', '.join(others)}", stacklevel=2)
+    skeleton = Skeleton.from_dict(about["skeleton"]) if about["skeleton"] else pictures[0].skeleton
+    faces, surplus = align(pictures, rows, skeleton)
+    known = set(about["trained_on"])
+    seen = {picture.source for picture in pictures if known and content_hash(picture.image) in known}
+    fresh = [face for face in faces if face.picture.source not in seen]
+    scored = fresh or faces
+    limit = settings.failure
+    groups = {"all": _figures(scored, limit), **_parts(scored, skeleton)}
+    if seen and fresh:
+        groups[TRAINING] = _figures([face for face in faces if face.picture.source in seen], limit)
+    facts = {
+        "skeleton": skeleton.name,
+        "failure": limit,
+        "intervals": "95 % bootstrap over images",
+        "images": len(pictures),
+        "faces": len(scored),
+        "faces_not_found": sum(face.predicted is None for face in scored),
+        "faces_without_truth": surplus,
+        "landmarks_left_out": sum(_left_out(face) for face in scored),
+        "training_images": len(seen),
+        "only_training_images": bool(seen) and not fresh,
+        "images_not_scored": len(others),
+    }
+    title = f"{len(scored)} faces, normalised mean error (0.05 is 5 %), 95 % intervals"
+    if facts["only_training_images"]:
+        title += "; THE MODEL HAS LEARNED FROM EVERY ONE OF THESE IMAGES"
+    files = {"landmark_metrics.json": per_point(scored, skeleton)}
+    return Result(groups, facts, _table(groups), title, (scored, skeleton), files)
+
+
+def align(pictures: Sequence[Picture], rows: Rows, skeleton: Skeleton) -> tuple[list[FaceScore], int]:
+    """Every true face beside the predicted one that is nearest to it, one to one, and how many are left over."""
+    faces: list[FaceScore] = []
+    surplus = 0
+    for picture in pictures:
+        answer = rows.of(picture).answer
+        assert isinstance(answer, Points)
+        unknown = [name for name in skeleton.names if name not in answer.xy]
+        if unknown or picture.skeleton.names != skeleton.names:
+            reason = f"predicted for the skeleton {skeleton.name!r}, annotated for {picture.skeleton.name!r}"
+            raise InputError(reason, path=rows.source, row=picture.source, remedy="give --skeleton of the annotations")
+        xy, scores = (np.stack([side[name] for name in skeleton.names], axis=1) for side in (answer.xy, answer.scores))
+        partner = _partners(xy, [face.points for face in picture.faces])
+        surplus += len(xy) - len(partner)
+        for number, face in enumerate(picture.faces):
+            row = partner.get(number)
+            ours = (None, None) if row is None else (xy[row], scores[row])
+            faces.append(FaceScore(picture, number, *ours, face_sizes(face.points, skeleton)))
+    return faces, surplus
+
+
+def _partners(predicted: FloatArray, truth: Sequence[FloatArray]) -> dict[int, int]:
+    """For true faces the row of the predicted one, so that the sum of mean distances is least."""
+    cost = np.full((len(truth), len(predicted)), 1e9)
+    for number, points in enumerate(truth):
+        for row, ours in enumerate(predicted):
+            distances = np.linalg.norm(ours - points, axis=1)
+            if np.isfinite(distances).any():
+                cost[number, row] = np.nanmean(distances)
+    return dict(zip(*(index.tolist() for index in linear_sum_assignment(cost)), strict=True))
+
+
+def _figures(faces: Sequence[FaceScore], limit: float) -> dict[str, Any]:
+    values = [face.figures(limit) for face in faces]
+    images = [face.picture.source for face in faces]
+    return {name: summary([one[name] for one in values], images, reason=_why(name)) for name in FIGURES}
+
+
+def _why(figure: str) -> str:
+    return "no face has the points of both eyes" if figure in ("nme_interocular", "nme_outer") else "no face has a size"
+
+
+def _parts(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
+    """NME (bbox) of each group of the skeleton, and of seen and hidden landmarks."""
+    images = [face.picture.source for face in faces]
+    names = np.array(skeleton.names)
+    chosen: dict[str, list[Any]] = {
+        group: [np.isin(names, members.points)] * len(faces) for group, members in skeleton.groups.items()
+    }
+    chosen |= {"seen": [face.visible == 2 for face in faces], "hidden": [face.visible == 1 for face in faces]}
+    errors = {name: [f.error(m) for f, m in zip(faces, masks, strict=True)] for name, masks in chosen.items()}
+    return {name: {"nme_bbox": summary(each, images, reason="no such landmark")} for name, each in errors.items()}
+
+
+def per_point(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
+    """NME (bbox) of each landmark, by its name."""
+    only = np.eye(len(skeleton.names), dtype=bool)
+    return {
+        name: summary([face.error(only[number]) for face in faces], n=200) for number, name in enumerate(skeleton.names)
+    }
+
+
+def _left_out(face: FaceScore) -> int:
+    return 0 if face.predicted is None else int((np.isnan(face.predicted[:, 0]) & (face.visible > 0)).sum())
+
+
+def _table(groups: Mapping[str, Any]) -> list[list[str]]:
+    rows = [
+        [name, *(figure_cell(figures[one]) if one in figures else "" for one in FIGURES)]
+        for name, figures in groups.items()
+    ]
+    return [["group", *FIGURES], *rows]
+
+
+def summary_text(result: Result) -> str:
+    """The content of ``metrics.txt``: fractions, as the written guide has them."""
+    figures = result.groups["all"]
+    lines = [f"Number of samples: {result.settings['faces']}"]
+    for name in ("bbox", "interocular"):
+        value = figures[f"nme_{name}"]["value"]
+        lines.append(f"NME ({name}): {'n/a' if value is None else format(value, '.4f')}")
+    return "\n".join(lines) + "\n"
+
+
+def compare(
+    predictions: Path, data: Path, *, split: str | None, cluster: str | None, options: Mapping[str, Any]
+) -> Scored:
+    """A ``points.json`` scored face by face, for ``kaname compare``.
+
+    Args:
+        data: folder of the images; their annotations lie in ``annotations`` of the options, else in the folder
+            ``annotated`` beside it.
+        split: the one set of the data to use; default: all of them.
+        cluster: ``none`` or ``image`` (default): faces of one image belong together.
+        options: ``annotations``, ``skeleton`` and ``failure``.
+
+    Raises:
+        InputError: an unusable file, unknown options.
+    """
+    check_options(options, ("annotations", "skeleton", "failure"), cluster, ("none", "image"))
+    settings = from_dict(AnswerSettings, {name: options[name] for name in ("failure",) if name in options})
+    stored = {"data": {"images": data, **{key: options[key] for key in ("annotations", "skeleton") if key in options}}}
+    pictures = by_name(labelled(None, stored), split)
+    rows = Rows(read(predictions), predictions)
+    chosen = [picture for name, picture in pictures.items() if Path(name).name in rows.by_name]
+    about = made(predictions)["skeleton"]
+    known = {Path(name).name for name in pictures}
+    faces, _ = align(chosen, rows, Skeleton.from_dict(about) if about else chosen[0].skeleton)
+    return Scored(
+        values={face.name: {"all": face.figures(settings.failure)} for face in faces},
+        settings={"recipe": "landmark", "failure": settings.failure, "data": data.as_posix()},
+        clusters={} if cluster == "none" else {face.name: face.picture.source for face in faces},
+        cluster=cluster or "image",
+        lower_is_better=frozenset(FIGURES) - {"auc"},
+        left_out={name: "no annotated image of this name" for name in sorted(set(rows.by_name) - known)},
+        sample="face",
+    )

@@ -1,0 +1,178 @@
+"""Data folders of ``landmark``: images with their annotated faces, in sets. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from kaname.config import from_dict
+from kaname.data.annotations import Face, face_of, read_faces, seeded_holdout, split_beside, split_files
+from kaname.data.boxes import Find
+from kaname.data.formats import landmarks
+from kaname.data.formats import skeleton as skeletons
+from kaname.data.formats.skeleton import Skeleton
+from kaname.errors import InputError
+from kaname.geometry.boxes import centre_size, from_centre_size
+from kaname.pipeline.labelled import Labelled
+from kaname.recipes.landmark import EXTENT_FACTOR
+from kaname.recipes.landmark.config import DataSettings, LandmarkConfig
+from kaname.types import FloatArray, Frame, Size
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with its annotated faces.
+
+    Attributes:
+        image: its file.
+        source: its path below the folder of images, by which predictions call it.
+        size: ``(height, width)``.
+        faces: in the order of their files.
+        skeleton: whose points they are.
+    """
+
+    image: Path
+    source: str
+    size: Size
+    faces: Sequence[Face]
+    skeleton: Skeleton
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
+        """Its one image."""
+        return (self.image,)
+
+    @cached_property
+    def boxes(self) -> FloatArray:
+        """``(N, 4)`` the box of each face."""
+        return np.array([box_of(face) for face in self.faces], dtype=np.float64).reshape(-1, 4)
+
+    def label(self, number: int) -> bytes:
+        """What is annotated, for a hash of the data."""
+        faces = [(np.round(face.points, 3).tolist(), face.visible.tolist()) for face in self.faces]
+        return repr((self.source, faces, np.round(self.boxes, 3).tolist())).encode()
+
+
+def box_of(face: Face) -> FloatArray:
+    """The box of a face ``(4,)``: as annotated, else its landmarks' extent grown to what face detectors draw."""
+    if face.box is not None:
+        return face.box
+    there = face.points[face.visible > 0]
+    corners = np.concatenate([there.min(axis=0), there.max(axis=0)])
+    centre, sides = centre_size(corners)
+    return from_centre_size(centre, np.maximum(sides, 1.0) * EXTENT_FACTOR)
+
+
+def skeleton_of(data: DataSettings) -> Skeleton:
+    """Whose points are annotated.
+
+    Raises:
+        InputError: there is no such skeleton.
+    """
+    return skeletons.find(data.skeleton)
+
+
+def training_sets(config: LandmarkConfig) -> dict[str, list[Picture]]:
+    """The pictures of ``train`` and ``val``.
+
+    Raises:
+        InputError: the first problem of the annotations, or nothing to train on.
+    """
+    data = config.data
+    chosen = sets(data, config.train.seed, held_out=data.held_out)
+    if not chosen.get("train"):
+        raise InputError("no face to train on", path=data.annotations, remedy="annotate some, or check --split-dir")
+    return {name: chosen[name] for name in ("train", "val") if chosen.get(name)}
+
+
+def sets(data: DataSettings, seed: int, *, held_out: float = 0.0) -> dict[str, list[Picture]]:
+    """The pictures of each set: by the lists of a split, by the folder of validation annotations, by holding some out
+    (``train`` and ``val``), or without any of these all of them as ``all``.
+
+    Raises:
+        InputError: the first problem of the annotations.
+    """
+    skeleton = skeleton_of(data)
+
+    def read(folder: Path, names: Sequence[str] | None = None) -> list[Face]:
+        return read_faces(data.images, folder, skeleton, names).sound()
+
+    place = split_folder(data)
+    if place is not None:
+        lists = split_files(place)
+        return {
+            name: pictures(read(data.annotations, files), data.images, skeleton)
+            for name, files in lists.items()
+            if files
+        }
+    everyone = read(data.annotations)
+    if data.val_annotations is not None:
+        chosen = {"train": everyone, "val": read(data.val_annotations)}
+    elif held_out:
+        kept, out = seeded_holdout(everyone, held_out, seed)
+        chosen = {"train": kept, "val": out}
+    else:
+        chosen = {"all": everyone}
+    return {name: pictures(faces, data.images, skeleton) for name, faces in chosen.items() if faces}
+
+
+def pictures(faces: Sequence[Face], images: Path, skeleton: Skeleton) -> list[Picture]:
+    """Faces by their images, in the order of their paths."""
+    members: dict[Path, list[Face]] = {}
+    for face in faces:
+        members.setdefault(face.image, []).append(face)
+    return [
+        Picture(image, image.relative_to(images).as_posix(), group[0].size, group, skeleton)
+        for image, group in sorted(members.items())
+    ]
+
+
+def split_folder(data: DataSettings) -> Path | None:
+    """The folder of lists: the one that is named, else ``datasets`` beside the annotations where it holds them."""
+    if data.split is not None or data.val_annotations is not None:
+        return data.split
+    return split_beside(data.annotations.resolve())
+
+
+def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -> Labelled:
+    """The sets of annotated images to score. A whole stored configuration says what was held out; a section ``data``
+    alone, without a split, is one set."""
+    settings = from_dict(DataSettings, {**config["data"], **({} if data is None else {"images": data})})
+    held_out = settings.held_out if "held_out" in config["data"] else 0.0
+    explicit = settings if held_out or settings.split is not None else replace(settings, val_annotations=None)
+    chosen = sets(explicit, config.get("train", {}).get("seed", 0), held_out=held_out)
+    order = ("test", "val", "all", "train")
+    return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True)
+
+
+def annotated_boxes(annotations: Path) -> Find:
+    """The boxes of the faces that are annotated of an image, which its path's end names.
+
+    Raises:
+        InputError: the first problem of the annotations; when asked, an image without an annotation.
+    """
+    members: dict[tuple[str, ...], list[FloatArray]] = {}
+    for one in landmarks.walk(annotations, None):
+        if isinstance(one, InputError):
+            raise one
+        members.setdefault(PurePosixPath(one.annotation.image).parts, []).append(box_of(face_of(one)))
+
+    def find(source: Path, frame: Frame) -> FloatArray:
+        parts = source.resolve().parts
+        named = (parts[-count:] for count in range(len(parts), 0, -1) if parts[-count:] in members)
+        name = next(named, None)
+        if name is None:
+            raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
+        return np.array(members[name])
+
+    return find
+
+
+def telling(sets: Mapping[str, Sequence[Picture]]) -> dict[str, Any]:
+    """By set, what tells it from another of its name: how many faces it holds."""
+    return {name: {"faces": sum(len(picture.faces) for picture in members)} for name, members in sets.items()}

@@ -1,0 +1,82 @@
+"""One training step of ``landmark``, and by what its weights are chosen: the error while validating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kaname.files import content_hash
+from kaname.geometry.grid import Grid
+from kaname.losses.heatmap import bce_with_logits
+from kaname.losses.raw import RAW_LOSSES
+from kaname.recipes.landmark import MAPS
+from kaname.recipes.landmark.config import LandmarkConfig
+from kaname.recipes.landmark.data import Faces
+from kaname.recipes.landmark.labels import split_folder
+from kaname.training.task import Row, Step
+from kaname.types import Batch, StepOutput, Term
+
+EPOCH_FILE = "checkpoint_epoch_{}.pth"
+FINAL_FILE = "final_model.pth"
+LOG = "runs"  # where the written guide says that TensorBoard looks
+
+
+def step_of(config: LandmarkConfig) -> Step:
+    """The loss over the maps of the landmarks that count; while validating also their errors."""
+    loss, grid = {**RAW_LOSSES, "bce": bce_with_logits}[config.loss], config.grid
+
+    def step(model: nn.Module, batch: Batch) -> StepOutput:
+        maps = model(batch.inputs)[MAPS].float()
+        targets = batch.targets["heatmaps"].to(torch.float32) / 255
+        term = Term(*loss(maps, targets, batch.targets["weight"]))
+        counts = {} if model.training else errors(maps, batch.targets, grid)
+        return StepOutput({config.loss: term}, counts)
+
+    return step
+
+
+def errors(maps: Tensor, targets: Mapping[str, Tensor], grid: Grid) -> dict[str, Tensor]:
+    """Sums ``error`` (of each face's mean distance over its extent) and ``faces``, by the highest cell of each map.
+
+    Coarser than the figures of ``evaluate``, which refine the peak; good enough to choose an epoch by.
+    """
+    columns = maps.shape[3]
+    place = maps.flatten(2).argmax(dim=2)
+    cells = torch.stack([place % columns, torch.div(place, columns, rounding_mode="floor")], dim=2)
+    step, first = (maps.new_tensor(pair) for pair in (grid.stride_yx[::-1], grid.from_index([[0, 0]])[0]))
+    seen = targets["weight"] > 0
+    distance = torch.where(seen, (cells * step + first - targets["points"]).norm(dim=2), 0)
+    usable = seen.any(dim=1) & (targets["extent"] > 0)
+    mean = distance.sum(dim=1) / seen.sum(dim=1).clamp(min=1) / targets["extent"].clamp(min=1e-6)
+    return {"error": (mean * usable).sum(), "faces": usable.sum().float()}
+
+
+def mean_error(sums: Mapping[str, float]) -> dict[str, float]:
+    """``nme`` in the place of the sums it comes from; infinite without a face."""
+    return {"nme": sums["error"] / sums["faces"] if sums["faces"] else float("inf")}
+
+
+def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_out: Faces | None) -> dict[str, Any]:
+    """The task's own fields: what chooses the weights, the epochs that are kept, the images that it learns from."""
+
+    def files(row: Row) -> list[str]:
+        """An early stop shows only afterwards, so every epoch may be the final one."""
+        epoch = int(row["epoch"])
+        return [FINAL_FILE, *([EPOCH_FILE.format(epoch)] if config.save_freq and epoch % config.save_freq == 0 else [])]
+
+    images = sorted({picture.image for picture, _ in faces.faces})
+    fields: dict[str, Any] = {
+        "summarise": mean_error,
+        "score": ("val_loss", "min") if held_out is None else ("val_nme", "min"),
+        "files": files,
+        "log_name": LOG,
+        "card": {"trained_on": [content_hash(image) for image in images]},
+    }
+    random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"
+    advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"
+    lists = split_folder(config.data)
+    found = [f"training and validation faces are those of {lists}"] if lists is not None else []
+    return {**fields, "notes": [*found, *getattr(network, "notes", ()), *([advice] if random else [])]}

@@ -1,0 +1,162 @@
+"""The verbs of ``kaname landmark`` but ``train``, ``check`` and ``split``. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from kaname.config import merged
+from kaname.pipeline.flags import (
+    CHECKPOINT_NAMES,
+    OUT_NAMES,
+    BoxFlags,
+    Checkpoint,
+    Device,
+    Limit,
+    OutFolder,
+    ParityCount,
+    ParityImages,
+    Weights,
+    split_sources,
+)
+from kaname.recipes.landmark import RECIPE
+from kaname.recipes.landmark.commands import Annotations, Bones, Images, Splits
+
+MinScore = Annotated[float | None, Parameter(help="A landmark whose score is not above this is left out.")]
+Method = Annotated[Literal["dark", "argmax"] | None, Parameter(help="How a peak is refined.")]
+FlipTest = Annotated[bool | None, Parameter(help="Answer the mirrored crop too; takes twice as long.")]
+WEIGHT_FILES = (".pth", ".safetensors")
+
+
+def sample(
+    *,
+    out: OutFolder,
+    count: Annotated[int, Parameter(help="How many images.")] = 100,
+    seed: Annotated[int, Parameter(help="Image i depends on (seed, i) alone.")] = 0,
+    size: Annotated[int, Parameter(help="Side of the images in pixels.")] = 384,
+    variety: Annotated[
+        Literal["rich", "plain"], Parameter(help="rich: everything the renderer knows; plain: clean faces, head-on.")
+    ] = "rich",
+) -> None:
+    """Render faces of characters with exact landmarks: OUT/images and OUT/annotated."""
+    from kaname.samples.landmark import write
+
+    write(out, count=count, seed=seed, size=size, variety=variety)
+    print(f"{count} rendered faces in {out}")
+
+
+def data_of(images: Path | None, annotations: Path | None, split: Path | None, skeleton: str | None) -> dict[str, Any]:
+    """What flags say of the data, as a stored configuration says it."""
+    given = {"images": images, "annotations": annotations, "split": split, "skeleton": skeleton}
+    return {"data": {name: value for name, value in given.items() if value is not None}}
+
+
+def evaluate(
+    *,
+    checkpoint: Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A .pth or .onnx file.")] = None,
+    predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
+    image_dir: Images = None,
+    annotation_dir: Annotations = None,
+    split_dir: Splits = None,
+    skeleton: Bones = None,
+    split: Annotated[
+        str | None, Parameter(help="A set (train, val, test) or all; default: test, else val, else all.")
+    ] = None,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")] = Path("eval_results"),
+    visualize: Annotated[bool, Parameter(help="Draw annotated and predicted landmarks.")] = False,
+    num_vis_samples: Annotated[int, Parameter(help="How many images --visualize draws.")] = 20,
+    failure: Annotated[float | None, Parameter(help="A face whose NME (bbox) is above this has failed.")] = None,
+    min_score: MinScore = None,
+    method: Method = None,
+    flip_test: FlipTest = None,
+    device: Device = "auto",
+) -> None:
+    """Score a model or a file of predictions: metrics.txt, metrics.json, report.html and a table."""
+    from kaname.files import write_text
+    from kaname.pipeline.evaluate import evaluate as run
+    from kaname.recipes.landmark import labels
+    from kaname.recipes.landmark.evaluate import summary_text
+    from kaname.recipes.landmark.report import visualize as pictures
+
+    given = {"failure": failure, "min_score": min_score, "method": method, "flip_test": flip_test}
+    stored = data_of(image_dir, annotation_dir, split_dir, skeleton)
+    labelled = labels.labelled(None, stored) if image_dir or annotation_dir or predictions else None
+    words = {"labelled": labelled, "checkpoint": checkpoint, "predictions": predictions}
+    results = run(RECIPE, **words, out=out, split=split, changes=given, device=device)
+    name, result = list(results.items())[-1]
+    write_text(out / "metrics.txt", summary_text(result))
+    print(f"metrics.txt of the set {name} in {out}")
+    if visualize:
+        drawn = pictures(result.details[0], out / "visualizations", num_vis_samples)
+        print(f"{drawn} pictures in {out / 'visualizations'}")
+
+
+def predict(
+    *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
+    checkpoint: Checkpoint,
+    out: OutFolder,
+    boxes: BoxFlags = BoxFlags(),  # noqa: B008
+    min_score: MinScore = None,
+    method: Method = None,
+    flip_test: FlipTest = None,
+    pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Find landmarks: points.json (original pixels) and a picture of each image.
+
+    Faces lie in the boxes of --boxes (also a folder of annotations), or where --detector finds them; without either
+    each image is taken as one face.
+    """
+    from kaname.pipeline.boxes import BoxSource, source_of
+    from kaname.pipeline.predict import predict_images
+    from kaname.recipes.landmark.labels import annotated_boxes
+
+    paths, words = split_sources(sources)
+    changes = merged(words, {"min_score": min_score, "method": method, "flip_test": flip_test}, "answers")
+    if boxes.boxes is not None and boxes.boxes.is_dir():
+        faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
+    else:
+        faces = source_of(boxes)
+    predict_images(RECIPE, paths, checkpoint, out, boxes=faces, changes=changes, pictures=pictures, device=device)
+
+
+def export(
+    *,
+    checkpoint: Weights,
+    out: Annotated[
+        Path, Parameter(name=[*OUT_NAMES, "--output"], help="x.pth or x.safetensors for other programs, or x.onnx.")
+    ],
+    images: ParityImages = None,
+    count: ParityCount = 16,
+) -> None:
+    """Write the weights alone, in the layout that anime-face-detector loads, or an ONNX file with the crop inside."""
+    from kaname.pipeline.export import export as run
+
+    if out.suffix.lower() in WEIGHT_FILES:
+        from kaname.inference.checkpoint import load
+        from kaname.inference.state_dict import write_state_dict
+
+        opened = load(checkpoint, recipe=RECIPE.name)
+        print(f"{write_state_dict(out, opened)} tensors in {out}")
+        return
+    run(RECIPE, checkpoint, out, images, count)
+
+
+def draw(
+    *,
+    out: OutFolder,
+    image_dir: Images = None,
+    annotation_dir: Annotations = None,
+    skeleton: Bones = None,
+    predictions: Annotated[Path | None, Parameter(help="points.json; its images lie in --image-dir.")] = None,
+    limit: Limit = 0,
+) -> None:
+    """Draw annotations (with --annotation-dir), predictions (with --predictions), or both, on their images."""
+    from kaname.pipeline.draw import draw as run
+    from kaname.recipes.landmark import labels
+
+    stored = data_of(image_dir, annotation_dir, None, skeleton)
+    folder = None if annotation_dir is None and predictions is not None else labels.labelled(None, stored)
+    run(RECIPE, folder, predictions, image_dir, out, limit)

@@ -1,0 +1,43 @@
+"""Instances of a skeleton drawn on an image: its edges as lines, its points as dots in the colours of their groups."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from kaname.data.formats.skeleton import Skeleton
+from kaname.geometry.grid import PIXELS
+from kaname.reporting.draw import PALETTE
+from kaname.types import FloatArray, Image
+
+SHIFT = 4  # OpenCV draws at fractions of a pixel: integers in units of 2 ** -SHIFT pixels
+DOT = 110  # of an instance's extent or so in the radius of a dot
+OUTLINE = (20, 20, 20)
+
+
+def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | None) -> Image:
+    """A copy of an image with instances ``(N, C, 2)`` on it; points that are NaN are left out.
+
+    Args:
+        skeleton: whose channels they are; without one all dots have one colour and there are no lines.
+    """
+    drawn = np.array(image, order="C")
+    for points in instances:
+        there = np.isfinite(points).all(axis=1)
+        if not there.any():
+            continue
+        extent = float(np.ptp(points[there], axis=0).max())
+        radius = float(np.clip(max(extent, min(image.shape[:2]) / 4) / DOT, 1.2, 12))
+        places = np.rint(PIXELS.to_index(np.where(there[:, None], points, 0)) * 2**SHIFT).astype(int)
+        thickness = max(1, round(radius / 2))
+        names = [None] * len(points) if skeleton is None else list(skeleton.channels)
+        colours = {} if skeleton is None else skeleton.colours
+        for one, other in [] if skeleton is None else skeleton.edges:
+            if there[one] and there[other]:
+                ends = (tuple(places[one].tolist()), tuple(places[other].tolist()))
+                cv2.line(drawn, *ends, colours.get(names[one], PALETTE[0]), thickness, cv2.LINE_AA, SHIFT)
+        for number in np.flatnonzero(there):
+            centre, colour = tuple(places[number].tolist()), colours.get(names[number], PALETTE[0])
+            for size, ink in ((radius + 1, OUTLINE), (radius, colour)):
+                cv2.circle(drawn, centre, round(size * 2**SHIFT), ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    return drawn

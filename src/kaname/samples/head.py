@@ -1,0 +1,193 @@
+"""The head of a drawn character: its 28 points and its outline on a curved face, and the pose that shows them.
+
+The face's own plane has its origin between the eyes, x to the image's right, y downwards, and the distance between the
+middles of the eyes as its unit. Every point of it lies at some depth (``Head.project``), so that a turned head has its
+far side narrower and its nose aside. What is drawn and what is told go through the same function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.random import Generator
+
+from .camera import Array, pick
+
+Kind = Literal["human", "beast"]
+MIRROR = np.array([-1.0, 1.0])
+LEFT_EYE, RIGHT_EYE = (11, 12, 13, 14, 15, 16), (19, 18, 17, 22, 21, 20)  # outer to inner, upper lid, then lower
+LEFT_BROW, RIGHT_BROW = (5, 6, 7), (10, 9, 8)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head in its pose.
+
+    Attributes:
+        points: ``(28, 2)`` in the face's plane.
+        lifts: ``(28,)``, how far each stands out of the curved face.
+        contour: ``(N, 2)`` from one temple over the chin to the other.
+        crown: height of the skull's top above the eyes.
+        eyes: what each eye does: open, happy (closed, bent upwards), asleep (closed, bent downwards).
+        mouth: line, open or cat.
+        muzzle: how far nose and mouth stand out, 0 for people.
+        yaw: radians, positive where the face looks to the image's left.
+        pitch: radians, positive where it looks down.
+        turn: ``(2, 2)`` roll and size, face plane to pixels.
+        place: ``(2,)`` pixels of the point between the eyes.
+    """
+
+    kind: Kind
+    points: Array
+    lifts: Array
+    contour: Array
+    crown: float
+    eyes: tuple[str, str]
+    mouth: str
+    muzzle: float
+    depth: float
+    yaw: float
+    pitch: float
+    turn: Array
+    place: Array
+
+    @property
+    def unit(self) -> float:
+        """Pixels between the middles of the eyes of this head seen from the front."""
+        return float(np.hypot(*self.turn[0]))
+
+    def project(self, points: Array, lift: float | Array = 0.0) -> Array:
+        """``(N, 2)`` continuous image points of ``(N, 2)`` points of the face; ``lift`` brings them to the front."""
+        x, y = np.asarray(points, np.float64).reshape(-1, 2).T
+        z = self.depth * (1 - np.minimum(np.abs(x), 1.5) ** 2) + lift
+        z = z - 0.3 * np.maximum(y - 0.6, 0) ** 2 - 0.25 * np.minimum(np.maximum(-0.5 - y, 0), 1.2) ** 2
+        across = x * np.cos(self.yaw) - z * np.sin(self.yaw)
+        down = y * np.cos(self.pitch) + z * np.sin(self.pitch)
+        return np.column_stack([across, down]) @ self.turn.T + self.place
+
+    def landmarks(self) -> Array:
+        """``(28, 2)`` continuous image points."""
+        return self.project(self.points, self.lifts)
+
+
+def at(x: float, y: float) -> Array:
+    """A place or a step ``(x, y)``."""
+    return np.array([x, y])
+
+
+def mirrored(*right: tuple[float, float]) -> Array:
+    """A shape and its mirror image: the places of its right half in turn, then those of its left half back."""
+    half = np.array(right)
+    return np.concatenate([half, (half * MIRROR)[::-1]])
+
+
+def smooth(points: Array, *, closed: bool = False, steps: int = 6) -> Array:
+    """A curve through all the points (Catmull-Rom), ``steps`` pieces between two of them."""
+    points = np.asarray(points, np.float64)
+    around = (
+        np.concatenate([points[-1:], points, points[:2]])
+        if closed
+        else np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    )
+    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
+    a, b, c, d = (around[i : len(around) - 3 + i, None] for i in range(4))
+    curve = b + t * (c - a) / 2 + t**2 * (a - 2.5 * b + 2 * c - d / 2) + t**3 * (3 * b - a - 3 * c + d) / 2
+    curve = curve.reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def draw_head(rng: Generator, unit: float, place: Array, *, plain: bool) -> Head:
+    """A random head whose eyes are ``unit`` pixels apart around ``place``; ``plain``: upright, looking ahead."""
+    kind: Kind = "beast" if not plain and rng.random() < 0.3 else "human"
+    muzzle = rng.uniform(0.05, 0.4) if kind == "beast" and rng.random() < 0.7 else 0.0
+    calm = 0.4 if plain else 1.0
+    long = float(np.clip(rng.normal(1, 0.13 * calm), 0.68, 1.4))  # of the lower face
+    points, lifts = np.zeros((28, 2)), np.zeros(28)
+    contour = _contour(rng, points, long, calm, beast=kind == "beast")
+    mood = rng.random()
+    eyes = ("open", "open")
+    if not plain and mood < 0.16:
+        shut = pick(rng, ("happy", "asleep"))
+        eyes = (shut, shut) if mood < 0.1 else pick(rng, ((shut, "open"), ("open", shut)))
+    _eyes(rng, points, calm, eyes)
+    _brows(rng, points, calm)
+    mouth = _mouth(rng, points, long, calm, beast=kind == "beast")
+    lifts[23] = 0.08
+    lifts[23:28] += muzzle
+    roll = rng.normal(0, 0.06) if plain else rng.normal(0, 0.28) if rng.random() < 0.85 else rng.uniform(-1.2, 1.2)
+    yaw = rng.normal(0, 0.05) if plain else float(np.clip(rng.normal(0, 0.34), -0.8, 0.8))
+    pitch = rng.normal(0, 0.03) if plain else float(np.clip(rng.normal(0, 0.16), -0.4, 0.4))
+    cos, sin = np.cos(roll) * unit, np.sin(roll) * unit
+    turn, depth = np.array([[cos, -sin], [sin, cos]]), rng.uniform(0.3, 0.55)
+    crown = rng.uniform(1.15, 1.5)
+    return Head(kind, points, lifts, contour, crown, eyes, mouth, muzzle, depth, yaw, pitch, turn, np.asarray(place))
+
+
+def _contour(rng: Generator, points: Array, long: float, calm: float, *, beast: bool) -> Array:
+    """The face's outline; sets points 0 to 4 on it."""
+    wide, chin = rng.normal(0.9, 0.05 * calm), 0.97 * long * rng.normal(1, 0.04 * calm)
+    jaw = np.array([wide * rng.normal(0.75, 0.05 * calm), chin * 0.56])
+    if beast:
+        jaw[0] = wide * rng.uniform(0.75, 0.98)
+    tip = np.array([jaw[0] * rng.uniform(0.36, 0.62), chin * rng.uniform(0.86, 0.93)])
+    half = np.array([[-wide * 1.01, -0.5], [-wide, rng.normal(0, 0.03)], jaw * MIRROR, tip * MIRROR])
+    bottom = np.array([[0.0, chin]])
+    points[[0, 1, 2, 3, 4]] = np.concatenate([half[1:3], bottom, half[2:0:-1] * MIRROR])
+    return smooth(np.concatenate([half, bottom, half[::-1] * MIRROR]), steps=8)
+
+
+def _eyes(rng: Generator, points: Array, calm: float, eyes: tuple[str, str]) -> None:
+    """Points 11 to 22."""
+    wide = np.clip(rng.normal(0.47, 0.06 * calm), 0.3, 0.62)
+    high = wide * np.clip(rng.normal(0.93, 0.24 * calm), 0.35, 1.5)
+    tilt = rng.normal(0.05, 0.1 * calm)  # of the outer corner; positive hangs down
+    top, foot = -0.55 * high, 0.45 * high
+    narrow = rng.uniform(0.22, 0.4)
+    shape = np.array(
+        [
+            [-wide * rng.uniform(0.48, 0.55), top * rng.uniform(0.15, 0.5) + tilt * wide],
+            [-rng.uniform(-0.02, 0.08) * wide, top],
+            [wide * rng.uniform(0.46, 0.52), top * rng.uniform(0.35, 0.75) - tilt * wide * 0.5],
+            [wide * (0.05 - narrow * rng.uniform(0.9, 1.1)), foot * rng.uniform(0.8, 0.97) + tilt * wide * 0.4],
+            [wide * rng.uniform(0.03, 0.12), foot],
+            [wide * (0.05 + narrow * rng.uniform(0.9, 1.1)), foot * rng.uniform(0.75, 0.92)],
+        ]
+    )
+    bend = rng.uniform(0.1, 0.32)
+    for mirror, names, state in ((1, LEFT_EYE, eyes[0]), (MIRROR, RIGHT_EYE, eyes[1])):
+        place = shape.copy()
+        if state != "open":  # both lids on one line: an arc that is highest (happy) or lowest (asleep) in the middle
+            level = high * rng.uniform(-0.05, 0.25)
+            rise = -bend * wide if state == "happy" else bend * wide
+            place[:, 1] = level + rise * (1 - (2 * place[:, 0] / wide) ** 2).clip(0)
+        points[list(names)] = (place - [0.51, 0]) * mirror
+
+
+def _brows(rng: Generator, points: Array, calm: float) -> None:
+    """Points 5 to 10."""
+    inner, wide = rng.normal(0.28, 0.04 * calm), rng.normal(0.49, 0.05 * calm)
+    height, arch = rng.normal(0.54, 0.08 * calm), rng.normal(0.06, 0.05 * calm)
+    slope = rng.normal(0, 0.08 * calm)  # positive: the inner end down, angry
+    brow = np.array([[-inner - wide, 0.05 - slope], [-inner - wide * 0.52, -arch], [-inner, slope]])
+    for mirror, names in ((1, LEFT_BROW), (MIRROR, RIGHT_BROW)):
+        points[list(names)] = (brow - [0, height + rng.normal(0, 0.03 * calm)]) * mirror
+
+
+def _mouth(rng: Generator, points: Array, long: float, calm: float, *, beast: bool) -> str:
+    """Points 23 to 27."""
+    nose, level = 0.27 * long * rng.normal(1, 0.12 * calm), 0.565 * long * rng.normal(1, 0.05 * calm)
+    kind = pick(rng, ("line", "line", "open", "open", "open", "cat" if beast else "open"))
+    half = np.clip(rng.normal(0.19, 0.055 * calm), 0.06, 0.4) * (1.25 if beast else 1)
+    smile = rng.normal(0.02, 0.03)
+    upper, gap = level + smile * (1 if kind != "cat" else -0.3), 0.0
+    if kind == "open":
+        gap = np.clip(abs(rng.normal(0.18, 0.09)), 0.03, 0.4) * long
+        upper -= gap * 0.15
+    points[23] = 0, nose
+    points[24:28] = [[-half, level], [0, upper], [half, level], [0, upper + gap + (0.0 if kind == "cat" else 0.008)]]
+    if calm == 1 and rng.random() < 0.25:  # a crooked mouth
+        points[[24, 25, 26, 27], 0] += rng.normal(0, 0.05)
+        points[[24, 26], 1] += np.array([1, -1]) * rng.normal(0, 0.03)
+    return kind

@@ -1,0 +1,186 @@
+"""``kaname convert``: annotated faces to every format and back, by the names of their points, with visibility."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.formats.faces import NAMES, write_faces
+from kaname.apps.convert import convert
+from kaname.data.formats import coco, cvat, labelstudio, landmarks, pts
+from kaname.data.formats.landmarks import Annotation, read_annotation, write_annotation
+from kaname.errors import InputError
+from kaname.geometry.image import write_image
+
+FILES = {"coco": "coco.json", "labelstudio": "ls.json", "cvat": "cvat.xml", "pts": "pts", "landmarks": "again"}
+QUICK, MANY = 50, 1000
+
+
+def same(one: Annotation, other: Annotation) -> None:
+    np.testing.assert_array_equal(one.points, other.points)
+    assert one.visible.tolist() == other.visible.tolist()
+    assert (one.image, one.size, one.box, one.finished) == (other.image, other.size, other.box, other.finished)
+    assert other.skeleton == "anime-face-28"
+
+
+def there_and_back(folder: Path, written: dict[str, Annotation], chain: tuple[str, ...]) -> None:
+    """Through the formats of a chain, and back to files that say the same."""
+    source, kind = folder / "annotated", "landmarks"
+    for number, target in enumerate((*chain, "landmarks")):
+        out = folder / f"{number}-{FILES[target]}"
+        convert(source_format=kind, target_format=target, source=source, target=out, images=folder / "images")
+        source, kind = out, target
+    found = {path.name: read_annotation(path) for path in source.iterdir()}
+    assert sorted(found) == sorted(written)
+    for name, annotation in written.items():
+        same(annotation, found[name])
+
+
+@pytest.mark.parametrize("target", sorted(FILES))
+@pytest.mark.parametrize("count", [QUICK, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_faces_come_back_from_every_format(tmp_path: Path, target: str, count: int) -> None:
+    """Several faces an image, in sub-folders, with hidden and absent points, with and without boxes."""
+    there_and_back(tmp_path, write_faces(tmp_path, seed=len(target), count=count), (target,))
+
+
+def test_faces_come_back_through_all_formats_in_turn(tmp_path: Path) -> None:
+    there_and_back(tmp_path, write_faces(tmp_path, seed=9, count=12), ("cvat", "coco", "pts", "labelstudio", "cvat"))
+
+
+def test_the_names_are_those_of_the_skeleton(tmp_path: Path) -> None:
+    """In every format the same sample is read: points by name, continuous, with visibility."""
+    written = write_faces(tmp_path, seed=3, count=4)
+    images = tmp_path / "images"
+    for target, module in (("coco", coco), ("cvat", cvat), ("pts", pts)):
+        convert(source_format="landmarks", target_format=target, source=tmp_path / "annotated",
+                target=tmp_path / FILES[target], images=images)  # fmt: skip
+        samples = {sample.image.name: sample for sample in module.read(tmp_path / FILES[target], images)}
+        for name in (name for name in written if ".face" not in name):
+            sample, face = samples[Path(written[name].image).name], written[name]
+            for place, point in enumerate(NAMES):
+                assert int(sample.visible[point][0]) == face.visible[place]
+                np.testing.assert_allclose(
+                    sample.points[point][0], face.points[place] + np.array([0.5, 0.5]), atol=1e-9
+                )
+
+
+def test_hidden_points_in_label_studio(tmp_path: Path) -> None:
+    """As its per-region choices say it; faces are told apart by their boxes, not by where points lie."""
+    written = write_faces(tmp_path, seed=4, count=8)
+    convert(source_format="landmarks", target_format="labelstudio", source=tmp_path / "annotated",
+            target=tmp_path / "ls.json", images=tmp_path / "images")  # fmt: skip
+    hidden = sum(int((sample.visible[name] == 1).sum()) for sample in labelstudio.read(tmp_path / "ls.json",
+                 tmp_path / "images") for name in sample.points)  # fmt: skip
+    assert hidden == sum(int((face.visible == 1).sum()) for face in written.values()) > 0
+    tasks = json.loads((tmp_path / "ls.json").read_text("utf-8"))
+    results = [result for task in tasks for result in task["annotations"][0]["result"]]
+    choices = [result for result in results if result["type"] == "choices"]
+    keys = [result["id"] for result in results if result["type"] == "keypointlabels"]
+    assert len(choices) == hidden and all(one["id"] in keys for one in choices)
+    assert any("parentID" in result for result in results)
+
+
+def test_the_real_faces_to_every_format_and_back(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "landmark" / "anime"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data/landmark/anime")
+    (tmp_path / "images").symlink_to(folder / "images")
+    shutil.copytree(folder / "annotated", tmp_path / "annotated")
+    written = {path.name: read_annotation(path) for path in (folder / "annotated").iterdir()}
+    assert len(written) == 16
+    for target in FILES:
+        there_and_back(tmp_path, written, (target,))
+
+
+def test_unfinished_faces_are_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A point that is not placed would be taken for one that is absent; in landmarks it stays what it is."""
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    write_image(tmp_path / "b.png", np.zeros((20, 30, 3), np.uint8))
+    points, visible = np.full((28, 2), np.nan), np.full(28, -1)
+    points[0], visible[0] = (3, 4), 2
+    whole = Annotation("a.png", (20, 30), np.full((28, 2), 5.0), np.full(28, 2), (1, 1, 5, 5))
+    half = Annotation("a.png", (20, 30), points, visible, (2, 2, 6, 6), finished=False)
+    for name, face in (("a", whole), ("a.face2", half)):
+        write_annotation(tmp_path / "in" / f"{name}.json", face)
+    write_annotation(tmp_path / "in" / "b.json", Annotation("b.png", (20, 30), points, visible, finished=False))
+    convert(source_format="landmarks", target_format="coco", source=tmp_path / "in", target=tmp_path / "coco.json",
+            images=tmp_path)  # fmt: skip
+    assert "left out: 2 unfinished faces" in capsys.readouterr().out
+    (sample,) = coco.read(tmp_path / "coco.json", tmp_path)
+    assert sample.boxes.tolist() == [[1, 1, 6, 6]]
+    convert(source_format="landmarks", target_format="landmarks", source=tmp_path / "in", target=tmp_path / "out",
+            images=tmp_path)  # fmt: skip
+    again = read_annotation(tmp_path / "out" / "a.face2.json")
+    assert not again.finished and again.visible.tolist() == visible.tolist()
+
+
+def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ears.yaml").write_text("name: ears\ngroups: {ears: {points: [left, tip, right]}}\n")
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "a.pts").write_text("version: 1\nn_points: 3\n{\n1 1\n2 2\n3 3\n}\n")
+    ways = {"source_format": "pts", "source": tmp_path / "a.pts", "images": tmp_path}
+    convert(**ways, target_format="coco", target=tmp_path / "coco.json")
+    assert "called by their numbers, up to 2; --skeleton names them" in capsys.readouterr().out
+    convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton=str(tmp_path / "ears.yaml"))
+    assert list(coco.read(tmp_path / "coco.json")[0].points) == ["left", "tip", "right"]
+    back = {"source_format": "coco", "source": tmp_path / "coco.json", "images": tmp_path, "target_format": "landmarks"}
+    convert(**back, target=tmp_path / "out", skeleton=str(tmp_path / "ears.yaml"))
+    found = read_annotation(tmp_path / "out" / "a.json")
+    assert found.skeleton == "ears" and found.points.tolist() == [[0, 0], [1, 1], [2, 2]] and found.box is None
+    with pytest.raises(InputError, match="3 points, but the skeleton 'anime-face-28' has 28"):
+        convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton="anime-face-28")
+    write_image(tmp_path / "b.png", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "b.pts").write_text("version: 1\nn_points: 1\n{\n1 1\n}\n")
+    with pytest.raises(InputError, match="images have different numbers of points; convert each kind on its own"):
+        convert(**{**ways, "source": tmp_path}, target_format="coco", target=tmp_path / "coco.json")
+
+
+def test_several_points_of_one_name_are_no_face(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    image = '<image id="0" name="a.png" width="30" height="20"><points label="notch" points="1,1;2,2"/></image>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{image}</annotations>")
+    for target in ("landmarks", "pts"):
+        with pytest.raises(InputError, match="2 points 'notch' in one face"):
+            convert(source_format="cvat", target_format=target, source=tmp_path / "a.xml", target=tmp_path / "out",
+                    images=tmp_path)  # fmt: skip
+    convert(source_format="cvat", target_format="labelstudio", source=tmp_path / "a.xml", target=tmp_path / "ls.json",
+            images=tmp_path)  # fmt: skip
+    assert labelstudio.read(tmp_path / "ls.json", tmp_path)[0].points["notch"].tolist() == [[1, 1], [2, 2]]
+
+
+def test_what_other_formats_lose_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    face = Annotation("a.png", (20, 30), np.full((28, 2), 5.0), np.full(28, 2), other={"quality": "B"})
+    write_annotation(tmp_path / "in" / "a.json", face)
+    convert(source_format="landmarks", target_format="pts", source=tmp_path / "in", target=tmp_path / "out")
+    assert "lost: 1 faces' further fields" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.pts"]
+    assert len(landmarks.read(tmp_path / "in")) == 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_in_the_place_of_names(tmp_path: Path, first: int) -> None:
+    """CVAT calls the points of a skeleton by numbers unless told otherwise; absent ones may be missing altogether."""
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    points = "".join(f'<points label="{number + first}" outside="{int(number == 5)}" points="{number + 0.5},2.5"/>'
+                     for number in range(28) if number != 7)  # fmt: skip
+    image = f'<image id="0" name="a.png" width="30" height="20"><skeleton label="face">{points}</skeleton></image>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{image}</annotations>")
+    convert(source_format="cvat", target_format="landmarks", source=tmp_path / "a.xml", target=tmp_path / "out",
+            images=tmp_path)  # fmt: skip
+    found = read_annotation(tmp_path / "out" / "a.json")
+    expected = [[number, 2] if number not in (5, 7) else [np.nan, np.nan] for number in range(28)]
+    np.testing.assert_array_equal(found.points, expected)
+    assert found.skeleton == "anime-face-28"
+
+
+def test_names_and_numbers_in_one_folder(tmp_path: Path) -> None:
+    for name, count in (("a", 28), ("b", 3)):
+        write_image(tmp_path / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
+        (tmp_path / f"{name}.pts").write_text(f"version: 1\nn_points: {count}\n{{\n" + "1 1\n" * count + "}\n")
+    with pytest.raises(InputError, match="some images have names of points, others numbers"):
+        convert(source_format="pts", target_format="coco", source=tmp_path, target=tmp_path / "coco.json")
