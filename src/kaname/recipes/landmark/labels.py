@@ -85,6 +85,7 @@ def training_sets(config: LandmarkConfig) -> dict[str, list[Picture]]:
     """
     data = config.data
     chosen = sets(data, config.train.seed, held_out=data.held_out)
+    chosen = {"train": chosen["all"]} if "all" in chosen else chosen  # none held out: the last weights are the best
     if not chosen.get("train"):
         raise InputError("no face to train on", path=data.annotations, remedy="annotate some, or check --split-dir")
     return {name: chosen[name] for name in ("train", "val") if chosen.get(name)}
