@@ -181,7 +181,8 @@ def say(project: Project, host: str, port: int, token: str | None) -> None:
     """What there is, and where the page is."""
     album = project.album
     finished = sum(map(album.finished, album.images))
-    print(f"{len(album.images)} images in {album.image_dir}, {finished} finished, annotations in {album.output_dir}")
+    images = "1 image" if len(album.images) == 1 else f"{len(album.images)} images"
+    print(f"{images} in {album.image_dir}, {finished} finished, annotations in {album.output_dir}")
     if album.outside:
         print(f"left out: {len(album.outside)} links that lead out of the folder, the first is {album.outside[0]}")
     if count := project.unsaved():

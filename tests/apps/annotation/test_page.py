@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from annotating import FACE, MEAN, Hand, face_skeleton, paint, serving
 
+from annotating import FACE, MEAN, Hand, face_skeleton, paint, serving
 from kaname.apps.annotate import open_project
 from kaname.data.formats import skeleton
 from kaname.data.formats.landmarks import read_annotation
