@@ -36,36 +36,42 @@ def in_order(found: list[tuple[float, float]], wanted: list[tuple[int, int]]) ->
     return [at for row in rows for at in sorted(row)]
 
 
-CASES = {
-    # size of the picture, where the dots lie, presses of +, ratio of screen pixels to CSS pixels
-    "whole picture": ((440, 500), (20, 20, 480, 420), 0, 1),
-    "zoomed in": ((440, 500), (185, 165, 315, 275), 3, 1),
-    "small picture": ((60, 48), (4, 4, 43, 55), 0, 1),
-    "fine screen": ((60, 48), (4, 4, 43, 55), 0, 2),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_click_is_stored_as_the_pixel_that_was_seen(tmp_path: Path, person: Person, case: str) -> None:
-    size, where, zoomed, ratio = CASES[case]
-    wanted = spread(*where)
-    paint(tmp_path / "raw" / "furry" / "a.png", size, wanted)
+def test_a_click_is_stored_as_the_pixel_that_was_seen(tmp_path: Path, person: Person) -> None:
+    """Red dots of one pixel are found in a screenshot and clicked: the whole picture, zoomed in, and small ones."""
+    cases = {
+        # size of the picture, where the dots lie, presses of +, screen pixels in one of CSS
+        "a.png": ((440, 500), (20, 20, 480, 420), 0, 1),
+        "b.png": ((440, 500), (185, 165, 315, 275), 3, 1),
+        "c/small.png": ((60, 48), (4, 4, 43, 55), 0, 1),
+        "d/small.png": ((60, 48), (4, 4, 43, 55), 0, 2),
+    }
+    wanted = {name: spread(*where) for name, (_, where, _, _) in cases.items()}
+    for name, (size, *_) in cases.items():
+        paint(tmp_path / "raw" / name, size, wanted[name])
     project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
     with serving(project) as address:
-        hand = person(address, device_scale_factor=ratio)
-        hand.press(*["+"] * zoomed)
-        for x, y in in_order(hand.dots(), wanted):
-            hand.click(x, y)
-        hand.idle()
-        hand.button("Save Annotation")
-        file = tmp_path / "out" / "a.json"
-        kept = read_annotation(file)
-        assert kept.points.tolist() == [list(pixel) for pixel in wanted]
-        assert (kept.image, kept.size, kept.finished) == ("furry/a.png", size, True)
-        assert (kept.visible == 2).all() and kept.skeleton == "anime-face-28"
+        hands = {ratio: person(address, device_scale_factor=ratio) for ratio in (1, 2)}
+        for name, (_, _, zoomed, ratio) in cases.items():
+            hand = hands[ratio]
+            hand.page.evaluate("name => window.kaname.page.go(name)", name)
+            hand.page.wait_for_selector(f"#kn-file:has-text('{name}')")
+            hand.ready()
+            hand.press(*["0"], *["+"] * zoomed)
+            hand.ready()
+            for x, y in in_order(hand.dots(), wanted[name]):
+                hand.click(x, y)
+            hand.idle()
+            hand.button("Save Annotation")
+            assert hand.page.locator("#kn-kept").inner_text() == "saved, finished"
+        files = {path.name: read_annotation(path) for path in (tmp_path / "out").glob("*.json")}
+        assert set(files) == {"a.json", "b.json", "c__small.json", "d__small.json"}
+        for kept in files.values():
+            assert kept.points.tolist() == [list(pixel) for pixel in wanted[kept.image]], kept.image
+            assert (kept.size, kept.finished, kept.skeleton) == (cases[kept.image][0], True, "anime-face-28")
+            assert (kept.visible == 2).all()
         hand.page.reload()
         hand.ready()
-        assert hand.state()["places"] == [list(pixel) for pixel in wanted]
+        assert hand.state()["places"] == [list(pixel) for pixel in wanted["d/small.png"]]
 
 
 def test_points_are_corrected_hidden_skipped_and_undone(tmp_path: Path, person: Person) -> None:

@@ -3,7 +3,7 @@
 A user has one file of JSON lines, ``<folder>/<user>.jsonl``. A line is ``{"image", "face", "do", "id", ...}``, and
 ``do`` is one of:
 
-- ``start``: a draft begins, with its ``state`` and the file it began from, as digest ``base`` and as it reads, ``clean``;
+- ``start``: a draft begins with a ``state``; the file it began from has the digest ``base`` and says ``clean``;
 - ``state``: the face is so from now on;
 - ``undo``, ``redo``;
 - ``saved``: the face's file holds the ``state`` and has the digest ``base`` now;

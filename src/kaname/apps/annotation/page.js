@@ -31,10 +31,7 @@ class Page {
       adopt: () => this.take({ kind: "adopt" }),
     });
     this.stage.edges = about.edges;
-    for (const [action, needs] of [["propose", about.model], ["mean", about.anchors]]) {
-      const button = $(`kn-do-${action}`);
-      if (button && !needs) button.style.display = "none";
-    }
+    document.body.dataset.without = [about.model ? "" : "propose", about.anchors ? "" : "mean"].join(" ");
   }
 
   // ------------------------------------------------------------ from the server
@@ -287,11 +284,12 @@ const DOES = {
   zoom_in: (page) => page.stage.zoom(1.5),
   zoom_out: (page) => page.stage.zoom(1 / 1.5),
   fit: (page) => page.stage.fit(),
+  face: (page) => page.stage.face(),
 };
 const KEYS = {
   n: "next", p: "previous", u: "unfinished", s: "save", z: "undo", Z: "redo", h: "hidden", a: "absent", m: "mean", b: "box",
   Delete: "remove", Backspace: "clear_last", Escape: "escape", "[": "before", "]": "after",
-  "+": "zoom_in", "=": "zoom_in", "-": "zoom_out", 0: "fit",
+  f: "face", "+": "zoom_in", "=": "zoom_in", "-": "zoom_out", 0: "fit",
 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const WAITS = new Set(["save", "next", "previous", "unfinished"]);
@@ -310,6 +308,9 @@ async function run(page, action) {
   }
 }
 
+// What a key would write with the input method of another language switched off.
+const plain = ({ key, code }) => (key === "Process" || (key.length === 1 && key > "~") ? code.replace(/^Key/, "").toLowerCase() : key);
+
 function onKey(page, event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
   if (event.key === " " && !event.target.closest?.("button, summary")) {
@@ -320,7 +321,7 @@ function onKey(page, event) {
     page.nudge(...ARROWS[event.key].map((side) => side * step));
     event.preventDefault();
   } else {
-    const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
+    const key = plain(event), action = KEYS[key] ?? KEYS[key.toLowerCase()];
     if (!action || (event.repeat && WAITS.has(action))) return;
     event.preventDefault();
     run(page, action);

@@ -62,6 +62,7 @@ KEYS = """
 <tr><td><kbd>m</kbd></td><td>mean face from two clicks</td></tr>
 <tr><td><kbd>b</kbd></td><td>draw the face's box</td></tr>
 <tr><td><kbd>+</kbd> <kbd>-</kbd> <kbd>0</kbd></td><td>zoom (or the wheel); whole picture</td></tr>
+<tr><td><kbd>f</kbd></td><td>the face as large as it fits</td></tr>
 <tr><td><kbd>Space</kbd>+drag</td><td>move the picture (or the right button)</td></tr>
 <tr><td><kbd>Shift</kbd>+click</td><td>place, even on top of another point</td></tr>
 </table></details>
