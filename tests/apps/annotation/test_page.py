@@ -137,7 +137,10 @@ def test_what_is_not_finished_is_saved_as_such_and_found_again(tmp_path: Path, p
         assert not (tmp_path / "out" / "b.json").exists(), "nothing was said of it"
         hand.press(*["a"] * 27)
         hand.click(*hand.at((60, 61)))
-        hand.button("Save Annotation")
+        hand.press("s", "p")  # faster than the server answers
+        hand.page.wait_for_selector("#kn-where:has-text('Image 2 of 3')")
+        hand.press("n")
+        hand.page.wait_for_selector("#kn-where:has-text('Image 3 of 3')")
         assert read_annotation(tmp_path / "out" / "c.json").finished
         assert hand.page.locator("#kn-done").inner_text() == "1 finished"
         hand.button("Next")
@@ -238,6 +241,22 @@ def test_two_people_at_once_do_not_mix(tmp_path: Path, person: Person) -> None:
         assert read_annotation(tmp_path / "out" / "a.json").points[3].tolist() == [50, 30]
 
 
+def test_what_a_lost_session_left_is_offered(tmp_path: Path, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(tmp_path / "raw" / "a.png", (200, 200))
+    project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
+    with serving(project) as address:
+        lost = person(address)
+        lost.click(*lost.at((20, 30)))
+        lost.idle()
+        hand = person(address)
+        assert not hand.page.locator("#kn-adopt").is_visible(), "that one may still be at work"
+        monkeypatch.setattr("kaname.apps.annotation.project.GONE_AFTER", 0.0)
+        hand.page.evaluate("window.kaname.page.tellPresence()")
+        hand.page.locator("#kn-adopt").click()
+        assert hand.state()["places"][0] == [20, 30]
+        assert not hand.page.locator("#kn-adopt").is_visible()
+
+
 def test_several_faces_have_files_and_boxes_of_their_own(tmp_path: Path, person: Person) -> None:
     paint(tmp_path / "raw" / "a.png", (200, 200))
     project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
@@ -263,13 +282,16 @@ def test_the_page_fits_loads_nothing_from_elsewhere_and_says_nothing_wrong(tmp_p
     project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
     seen: list[str] = []
     with serving(project) as address:
-        for width, scheme in ((1400, "light"), (1400, "dark"), (480, "light"), (480, "dark")):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        for scheme in ("light", "dark"):
+            context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
             page = context.new_page()
             page.on("pageerror", lambda error: seen.append(str(error)))
             page.on("response", lambda answer: answer.url.startswith(address) or seen.append(answer.url))
             page.on("response", lambda answer: answer.status < 400 or seen.append(answer.url))
-            look_at(Hand(page, address), width, scheme)
+            hand = Hand(page, address)
+            look_at(hand, 1400, scheme)
+            page.set_viewport_size({"width": 480, "height": 900})
+            look_at(hand, 480, scheme)
             context.close()
     assert not seen
 

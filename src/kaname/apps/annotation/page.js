@@ -294,8 +294,15 @@ const KEYS = {
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const WAITS = new Set(["save", "next", "previous", "unfinished"]);
 
-async function run(page, action) {
-  if (page.busy || !page.view) return;
+// What waits for the server comes one after the other, so that "save, next" typed fast does both.
+function run(page, action) {
+  if (!page.view) return;
+  if (!WAITS.has(action)) return page.busy ? undefined : perform(page, action);
+  page.line = (page.line ?? Promise.resolve()).then(() => perform(page, action));
+  return page.line;
+}
+
+async function perform(page, action) {
   page.busy = WAITS.has(action);
   document.body.dataset.busy = page.busy ? action : "";
   try {
@@ -329,7 +336,9 @@ function onKey(page, event) {
 }
 
 function fromAddress(about) {
-  const [image, face] = decodeURIComponent(location.hash.slice(1)).split(/~(?=\d+$)/);
+  let name = "";
+  try { name = decodeURIComponent(location.hash.slice(1)); } catch { /* a broken address: the first image */ }
+  const [image, face] = name.split(/~(?=\d+$)/);
   return image ? [image, Number(face ?? 1)] : [about.first, 1];
 }
 
