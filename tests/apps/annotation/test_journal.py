@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -107,3 +112,41 @@ def test_tidying_keeps_what_no_file_says(tmp_path: Path) -> None:
     tidied.keep(KEY, {"do": "end", "id": ""})
     tidied.tidy()
     assert not path.exists()
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from kaname.apps.annotation.face import Face
+from kaname.apps.annotation.journal import Journal, started
+journal, empty, number = Journal(Path(sys.argv[1])), Face.empty(3), int(sys.argv[2])
+while True:
+    begin = [] if journal.drafts else [started("", empty, empty)]
+    state = empty.placed(0, (number, 0)).to_dict()
+    journal.keep(("a.png", 1), *begin, {"do": "state", "state": state, "id": str(number)})
+    print(number, flush=True)
+    number += 1
+"""
+
+
+@pytest.mark.parametrize("deaths", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_moment(tmp_path: Path, root: Path, deaths: int) -> None:
+    """A process that does nothing but take steps is killed in the middle of one; no acknowledged step is missing."""
+    path, chance, number, steps = tmp_path / "user.jsonl", random.Random(1), 0, 0
+    for _ in range(deaths):
+        running = subprocess.Popen(
+            [sys.executable, "-c", ENDLESS, str(path), str(number)],
+            stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root / "src")},
+        )  # fmt: skip
+        assert running.stdout is not None
+        first = running.stdout.readline()
+        time.sleep(chance.uniform(0, 0.05))
+        running.send_signal(signal.SIGKILL)
+        told = [first, *running.stdout.read().splitlines()]
+        running.wait()
+        (draft,) = Journal(path).drafts.values()
+        place = draft.now.places[0]
+        assert place is not None and place[0] >= int(told[-1]), "what was acknowledged is there"
+        assert place[0] <= int(told[-1]) + 1, "and at most the one step that was under way"
+        number, steps = int(place[0]) + 1, steps + len(told)
+    assert steps > deaths
