@@ -17,6 +17,7 @@ from kaname.data.formats import landmarks
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.geometry.boxes import centre_size, from_centre_size
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.landmark import EXTENT_FACTOR
@@ -172,6 +173,11 @@ def annotated_boxes(annotations: Path) -> Find:
         return np.array(members[name])
 
     return find
+
+
+def digest_of(image: Path) -> str:
+    """By what a checkpoint remembers an image: 16 hexadecimal digits of its content's SHA-256."""
+    return content_hash(image)[:16]
 
 
 def telling(sets: Mapping[str, Sequence[Picture]]) -> dict[str, Any]:
