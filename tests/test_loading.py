@@ -76,7 +76,7 @@ def test_the_runner_takes_any_size(tmp_path: Path) -> None:
     [
         (None, "no kaname card"),
         ("{", "not JSON"),
-        ("[]", "not kaname's"),
+        ("[]", "not a kaname card"),
         (json.dumps({"format": cards.FORMAT, "version": 99}), "newer kaname"),
         (json.dumps({"format": cards.FORMAT, "version": 1}), "lacks the field 'recipe'"),
         (cards.write({**CARD, "config": {}, "recipe": "soup"}), "recipe 'soup', which this version does not have"),

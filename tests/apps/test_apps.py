@@ -153,7 +153,7 @@ def test_convert_lists_what_is_lost(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_convert_refuses(labelled: Path) -> None:
     path = labelled / "coco.json"
     before = path.read_bytes()
-    with pytest.raises(InputError, match="one file"):
+    with pytest.raises(InputError, match="the same file"):
         convert(source_format="coco", target_format="coco", source=path, target=path)
     with pytest.raises(InputError):
         convert(source_format="labelstudio", target_format="coco", source=path, target=labelled / "x.json")

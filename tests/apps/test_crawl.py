@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -264,3 +266,16 @@ def test_gallery_dl_is_missing(fetch: Fetch, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with serving(entries(1)) as booru, pytest.raises(InputError, match="gallery-dl is not installed; pip install"):
         fetch(booru)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX knows them")
+def test_a_crawl_in_the_background_ends_too(fetch: Fetch) -> None:
+    """A shell's background jobs ignore SIGINT; gallery-dl has to hear it all the same."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with serving(entries(*range(1, 4)) + [Entry(number, b"", rating="q") for number in range(4, 200)]) as booru:
+            booru.troubles["list"], booru.forever = ["", "empty"], {"list"}
+            assert fetch(booru, limit=1) == []
+            assert len(booru.lists()) < 40
+    finally:
+        signal.signal(signal.SIGINT, before)

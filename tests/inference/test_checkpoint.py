@@ -120,11 +120,11 @@ DAMAGES = {
     "a bit flipped": "damaged", "pickled object": "pickled objects", "object inside": "pickled objects",
     "text": "not a readable", "no card": "no kaname card", "a tensor": "no kaname card",
     "card that is a number": "no kaname card", "card that is no JSON": "not JSON",
-    "card that is a list": "not kaname's",
-    "foreign card": "not kaname's", "newer version": "newer kaname", "version as a word": "newer kaname",
+    "card that is a list": "not a kaname card",
+    "foreign card": "not a kaname card", "newer version": "newer kaname", "version as a word": "newer kaname",
     "field missing": "lacks the field 'channels'", "field of another type": "'config' is not a dict",
     "size of one": "'input_size'", "size of words": "'input_size'", "no weights": "no weights",
-    "malformed weights": "no weights", "malformed training": "training is damaged",
+    "malformed weights": "no weights", "malformed training": "training state is damaged",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ AGAIN = 5  # times the pause that is waited after other failures
 IN_A_ROW = 10  # files that may fail one after the other before the rest is not tried
 _EMPTY = "Empty response"  # gallery-dl's word for an empty page that should not be; it would ask for ever
 _EMPTY_TIMES = 3
+PATIENCE = 20  # lines that a program may print after it was asked to end
 _NO_PAGE = re.compile(r'HTTP/[\d.]+" [45]\d\d|\(1/1\)$')  # an answer or a try that failed
 _FAILED = re.compile(r"Failed to download \w+?_(\d+)\.")
 _URL = 3  # the kind of message that names a file
@@ -323,6 +324,11 @@ def private_file(text: str) -> Iterator[Path]:
             os.unlink(name)
 
 
+def _hear_interrupts() -> None:
+    """A job in the background of a shell ignores SIGINT, and its programs would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def converse(
     command: Sequence[str], line: Callable[[str], None], stop: Callable[[str], bool], ending: signal.Signals
 ) -> list[str]:
@@ -334,10 +340,12 @@ def converse(
     environment = {name: value for name, value in os.environ.items() if "_API_KEY" not in name}
     environment |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}  # of the program, which is written in Python
     said: list[str] = []
+    warned: list[str] = []
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
             encoding="utf-8", errors="replace",
+            preexec_fn=_hear_interrupts if os.name == "posix" else None,  # noqa: PLW1509 (no thread runs yet)
         )  # fmt: skip
     except OSError as error:
         remedy = f"install it again: pip install 'gallery-dl>={OLDEST}'"
@@ -347,7 +355,9 @@ def converse(
         for words in process.stderr or ():
             said.append(words.rstrip("\n"))
             if stop(words):
-                process.send_signal(ending if os.name == "posix" else signal.SIGTERM)
+                warned.append(words)
+                kind = ending if os.name == "posix" and len(warned) <= PATIENCE else signal.SIGTERM
+                process.send_signal(kind)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()

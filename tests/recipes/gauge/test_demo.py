@@ -40,7 +40,7 @@ def test_demo_leaves_other_peoples_files_alone(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "gauge").mkdir()
     (tmp_path / "gauge" / "thesis.txt").write_text("mine")
     assert kaname("demo", "gauge", "--out", tmp_path) == 2
-    assert "something else" in capsys.readouterr().err
+    assert "other files" in capsys.readouterr().err
     assert (tmp_path / "gauge" / "thesis.txt").read_text() == "mine"
 
 

@@ -129,7 +129,7 @@ def test_crop_refuses(tmp_path: Path, kind: str) -> None:
     elif kind == "rotated":
         rows[1]["annotations"][0]["result"][-1]["value"]["rotation"] = 12
     boxes = write_json(tmp_path / "b.json", rows)
-    parts = {"outside": ["q.png", "1 of the points 'end' outside"],
+    parts = {"outside": ["q.png", "1 of the points 'end' lie outside"],
              "no box": ["q.png", "no box"], "unknown": ["task 2", "Needle"],
              "twice": ["'p'", "twice"], "damaged": ["q.png"], "missing": ["q.png"], 
              "rotated": ["task 2", "12"]}  # fmt: skip
