@@ -62,11 +62,11 @@ def test_truth_above_and_predictions_below(tmp_path: Path) -> None:
 
 
 def test_columns_keep_their_aspect(tmp_path: Path) -> None:
-    wide, tall = column(size=(210, 630)), column(size=(420, 270))
+    wide, tall = column(size=(210, 630)), column(size=(420, 300))
     sheet = draw_validation([wide, tall], tmp_path / "a.png")
     alone = [draw_validation([one], tmp_path / "a.png").shape[1] for one in (wide, tall)]
-    assert alone[0] - alone[1] == round(HEIGHT * 630 / 210) - round(HEIGHT * 270 / 420)
-    assert sheet.shape[1] > alone[0] + alone[1] - 40
+    assert alone[0] - alone[1] == round(HEIGHT * 630 / 210) - round(HEIGHT * 300 / 420)
+    assert sheet.shape[1] == alone[0] + alone[1] - 16
 
 
 def test_an_image_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_fill_holes
 
 from kaname.codecs.roi_mask import inside
 from kaname.data.formats import rle
@@ -80,8 +81,6 @@ def test_a_crowd_run_lengths_and_a_hole(folder: Path) -> None:
         assert len(crowds) == 1 and isinstance(crowds[0]["segmentation"]["counts"], list)
         runs = [entry for entry in first if not entry["iscrowd"] and isinstance(entry["segmentation"], dict)]
         assert runs and isinstance(runs[0]["segmentation"]["counts"], str)
-        from scipy.ndimage import binary_fill_holes
-
         masks = [rle.decode(entry["segmentation"]) for entry in runs]
         assert any((binary_fill_holes(mask) ^ mask).sum() > 10 for mask in masks)
     polygons = [entry for entry in labels(folder, "train")["annotations"] if isinstance(entry["segmentation"], list)]
