@@ -38,10 +38,10 @@ MOST = 8
 def scene(seed: int, part: int, index: int, size: Size) -> Scene:
     """Image ``index`` of the training (0) or validation (1) part; every third one is upright."""
     rng = np.random.default_rng([seed, part, index])
-    upright = index % 3 == 2
+    height, width = size[::-1] if index % 3 == 2 else size
     count = PEOPLE[index] if index < len(PEOPLE) else int(rng.integers(2, MOST + 1))
     first = index == 0
-    return render(rng, size[::-1] if upright else size, 4 if first and part == 0 else count, crowd=first, hoop=first)
+    return render(rng, (height, width), 4 if first and part == 0 else count, crowd=first, hoop=first)
 
 
 def write(
