@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kaname.codecs.mask_regions import Choice
 from kaname.codecs.roi_mask import paste_probabilities
 from kaname.errors import InputError
 from kaname.reporting.draw import PALETTE, points_overlay
@@ -41,7 +42,7 @@ def test_an_outline_and_other_colours() -> None:
     masks = discs([[5, 5, 35, 55]])
     drawn = mask_overlay(image, masks, [(255, 0, 0)], alpha=0.2)
     assert (drawn[30, 20] == (51, 0, 0)).all() and (drawn[..., 0] > 200).any() and not drawn[..., 1:].any()
-    assert mask_overlay(image, masks, threshold=0.01).any(axis=2).sum() > drawn.any(axis=2).sum() - 80
+    assert mask_overlay(image, masks, choice=Choice(threshold=0.01)).any(axis=2).sum() > drawn.any(axis=2).sum() - 80
 
 
 def test_the_size_must_fit() -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.roi_mask import TARGET, patch
+from kaname.codecs.mask_regions import PLAIN, Choice, regions
 from kaname.errors import InputError
 from kaname.reporting.draw import PALETTE, Colour, RGBImage
 from kaname.types import Masks
-
-Part = tuple[slice, slice, NDArray[np.bool_]]
 
 
 def mask_overlay(
@@ -24,7 +22,7 @@ def mask_overlay(
     *,
     alpha: float = 0.5,
     outline: bool = True,
-    threshold: float | None = None,
+    choice: Choice = PLAIN,
 ) -> RGBImage:
     """Lays masks over a photograph, one colour per instance; later ones lie over earlier ones.
 
@@ -34,8 +32,7 @@ def mask_overlay(
         colours: RGB by instance, in turn; by default ``PALETTE``.
         alpha: opacity of the colour, 0..1.
         outline: draws the border of each mask.
-        threshold: of predicted ones, the target's probability above which a pixel is inside; by default a pixel is
-            where the target is the most probable class.
+        choice: of predicted ones, how probabilities become masks.
 
     Returns:
         A new RGB uint8 array ``(h, w, 3)``.
@@ -45,7 +42,7 @@ def mask_overlay(
     """
     size = (image.shape[0], image.shape[1])
     if isinstance(masks, Masks):
-        sizes, parts = {masks.size}, _predicted(masks, threshold)
+        sizes, parts = {masks.size}, regions(masks, choice)
     else:
         sizes = {tuple(mask.shape) for mask in masks}
         parts = ((slice(None), slice(None), mask != 0) for mask in masks)
@@ -65,10 +62,3 @@ def mask_overlay(
             cv2.drawContours(border, edges, -1, colour.tolist(), thickness, cv2.LINE_AA)
             region[:] = border
     return drawn
-
-
-def _predicted(masks: Masks, threshold: float | None) -> Iterator[Part]:
-    """The part of the image that each box covers, and what in it is inside the mask; one box in memory at a time."""
-    for cells, box in zip(masks.probabilities, masks.boxes, strict=True):
-        rows, columns, values = patch(cells, box, masks.size)
-        yield rows, columns, values.argmax(axis=0) == TARGET if threshold is None else values[TARGET] > threshold

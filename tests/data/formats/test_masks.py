@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaname.codecs.roi_mask import paste_probabilities, softmax
+from kaname.codecs.mask_regions import Choice
+from kaname.codecs.roi_mask import inside, paste_probabilities, softmax
 from kaname.data.formats import masks as format_
 from kaname.data.formats import rle
 from kaname.errors import InputError
+from kaname.geometry.affine import Affine
 from kaname.types import Masks, Prediction
 
 CLASSES = ("background", "target", "non_target")
@@ -53,7 +55,7 @@ def test_it_is_a_coco_results_list(tmp_path: Path) -> None:
 
 def test_a_threshold(tmp_path: Path) -> None:
     one = answer(2)
-    content = write(tmp_path / "masks.json", [Prediction("a.jpg", one)], threshold=0.2)
+    content = write(tmp_path / "masks.json", [Prediction("a.jpg", one)], choice=Choice(threshold=0.2))
     pasted = paste_probabilities(one.probabilities, one.boxes, SIZE)
     for entry, values in zip(content, pasted, strict=True):
         np.testing.assert_array_equal(rle.decode(entry["segmentation"]), values[1] > 0.2)
@@ -142,3 +144,19 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
     path.write_text(json.dumps([{**GOOD, "grid": one} for one in grids]))
     with pytest.raises(InputError, match="differ in their grids"):
         format_.read(path)
+
+
+def test_polygons_are_the_same_masks(tmp_path: Path) -> None:
+    rows = [Prediction("a.jpg", answer(3, 4))]
+    choice = Choice(0.4, rescore=True)
+    runs = write(tmp_path / "masks.json", rows, choice=choice)
+    rings = write(tmp_path / "polygons.json", rows, choice=choice, polygons=True)
+    still = Affine(np.eye(2, 3))
+    for exact, drawn in zip(runs, rings, strict=True):
+        outer, holes = (
+            inside([np.reshape(ring, (-1, 2)) for ring in drawn[part]], still, SIZE)
+            for part in ("segmentation", "holes")
+        )
+        np.testing.assert_array_equal(outer & ~holes, rle.decode(exact["segmentation"]))
+        assert drawn["size"] == list(SIZE) and drawn["score"] == exact["score"] == pytest.approx(exact["score"])
+    assert any(entry["holes"] for entry in rings) or all(len(entry["segmentation"]) for entry in rings)

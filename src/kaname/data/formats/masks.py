@@ -5,12 +5,15 @@ Each entry is one box: ``image_id``, ``category_id``, ``bbox`` (``[x, y, width, 
 the image's size). Kaname adds ``image`` (the name), ``grid`` (by class the RLE on the grid of the box, of the cells
 where it is the most probable), and where they are known ``instance``, ``frame``, ``seconds`` and ``file``. The first
 entry also holds ``kaname``: ``recipe``, ``model``, ``settings`` and further fields.
+
+The same list with outlines instead of RLE is ``polygons.json``: ``segmentation`` holds the outer rings alone, and what
+they enclose without belonging to the mask stands in ``holes``; RLE is the exact form that every program reads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.roi_mask import TARGET, patch
+from kaname.codecs.mask_regions import PLAIN, Choice, Region, outlines, regions, score
 from kaname.data.formats import rle
 from kaname.data.formats.files import is_number, read_json, write_json
 from kaname.data.formats.points import row_name
@@ -78,7 +81,8 @@ def write(
     settings: Mapping[str, Any],
     image_ids: Mapping[str, int | str] | None = None,
     category_id: int = 1,
-    threshold: float | None = None,
+    choice: Choice = PLAIN,
+    polygons: bool = False,
     **fields: Any,
 ) -> None:
     """Write a file of masks; under its final name it is whole or not there.
@@ -90,13 +94,14 @@ def write(
         image_ids: from an image's name to its id in a label file; by default the name is the id (of a video's frame
             ``SOURCE#FRAME``).
         category_id: of every entry.
-        threshold: of the first class after the background: a pixel belongs to the mask where its probability is above;
-            by default where it is the most probable class.
+        choice: how probabilities become masks.
+        polygons: outlines instead of RLE, in a file of their own.
     """
+    shape = _rings if polygons else _runs
     entries = [
         {"image_id": (image_ids or {}).get(row_name(row), row_name(row)), "category_id": category_id, **entry}
         for row in rows
-        for entry in _entries(row, threshold)
+        for entry in _entries(row, choice, shape)
     ]
     if entries:
         entries[0][HEAD] = {"version": VERSION, "recipe": recipe, "model": model, "settings": dict(settings), **fields}
@@ -166,20 +171,19 @@ def read_head(content: Any) -> dict[str, Any]:
     return head if isinstance(head, dict) else {}
 
 
-def _entries(row: Prediction, threshold: float | None) -> Iterable[dict[str, Any]]:
+def _entries(
+    row: Prediction, choice: Choice, shape: Callable[[Region, Size], dict[str, Any]]
+) -> Iterable[dict[str, Any]]:
     masks = row.answer
     assert isinstance(masks, Masks), "masks.json holds masks; points go to points.json"
-    for number, (cells, box) in enumerate(zip(masks.probabilities, masks.boxes, strict=True)):
+    for number, region in enumerate(regions(masks, choice)):
+        cells = masks.probabilities[number]
         grid = cells.argmax(axis=0)
-        rows, columns, values = patch(cells, box, masks.size)
-        whole = np.zeros(masks.size, bool)
-        whole[rows, columns] = values.argmax(axis=0) == TARGET if threshold is None else values[TARGET] > threshold
-        inside = cells[TARGET][grid == TARGET]
-        x1, y1, x2, y2 = box.tolist()
+        x1, y1, x2, y2 = masks.boxes[number].tolist()
         entry: dict[str, Any] = {
             "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "score": float(inside.mean()) if inside.size else 0.0,
-            "segmentation": rle.encode(whole),
+            "score": score(cells, choice),
+            **shape(region, masks.size),
             "image": row.source,
             "grid": {name: rle.encode(grid == one) for one, name in enumerate(masks.classes) if one},
         }
@@ -188,6 +192,17 @@ def _entries(row: Prediction, threshold: float | None) -> Iterable[dict[str, Any
         if row.frame is not None:
             entry |= {"frame": row.frame, "seconds": row.seconds}
         yield entry | ({"file": row.file} if row.file else {})
+
+
+def _runs(region: Region, size: Size) -> dict[str, Any]:
+    whole = np.zeros(size, bool, order="F")  # as its runs go, which makes them ten times faster
+    whole[region.rows, region.columns] = region.inside
+    return {"segmentation": rle.encode(whole)}
+
+
+def _rings(region: Region, size: Size) -> dict[str, Any]:
+    outer, holes = ([ring.ravel().tolist() for ring in rings] for rings in outlines(region))
+    return {"segmentation": outer, "holes": holes, "size": list(size)}
 
 
 def _result(entry: Any) -> Result:
