@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kaname.errors import require, require_range
-from kaname.geometry.grid import Grid
-from kaname.geometry.view import View
 from kaname.recipes.landmark import BOX_FACTOR, STRIDE
 from kaname.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from kaname.geometry.grid import Grid
+    from kaname.geometry.view import View
 
 REFERENCE_CELLS = 64  # of a heatmap's side, for which sigma is given
 
@@ -171,6 +173,8 @@ class LandmarkConfig:
     @property
     def view(self) -> View:
         """How the box of a face becomes the input."""
+        from kaname.geometry.view import View  # here, so that help answers without NumPy
+
         return View("crop", (self.size, self.size), factor=BOX_FACTOR)
 
     @property
@@ -181,6 +185,8 @@ class LandmarkConfig:
     @property
     def grid(self) -> Grid:
         """How the cells lie in the input: cell *i* at index *4 i*."""
+        from kaname.geometry.grid import Grid
+
         return Grid((STRIDE, STRIDE), "aligned")
 
     @property

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from cyclopts import Parameter
 
 from kaname.data.annotations import PARTS, Face, Faces, groups_of, read_faces
 from kaname.data.formats import skeleton as skeletons
@@ -18,23 +17,19 @@ from kaname.data.sidecars import series_of, tags_of
 from kaname.data.split import alike, prints
 from kaname.errors import InputError
 from kaname.files import write_text
-from kaname.pipeline.flags import OUT_NAMES, report_problems
+from kaname.pipeline.flags import report_problems
 
 Noted = TypeVar("Noted")
 IMAGES, ANNOTATIONS, DATASETS = "data/raw", "data/annotated", "data/datasets"
 GOALS = {"minimum": 100, "recommended size": 500, "ideal": 2000}  # images, by the document
 SHOWN = 20  # tags, and pairs of near duplicates
 
-Images = Annotated[Path, Parameter(help="Folder of the images, read with its sub-folders.")]
-Annotations = Annotated[Path, Parameter(help="Folder of the annotations.")]
-SkeletonName = Annotated[str, Parameter(name="--skeleton", help="A name, or a YAML file of your own points.")]
-
 
 def check(
     *,
-    image_dir: Images = Path(IMAGES),
-    annotation_dir: Annotations = Path(ANNOTATIONS),
-    skeleton: SkeletonName = "anime-face-28",
+    image_dir: Path = Path(IMAGES),
+    annotation_dir: Path = Path(ANNOTATIONS),
+    skeleton: str = "anime-face-28",
 ) -> None:
     """Report every problem of annotated faces by file, and what the set holds; exit code 2 if there is a problem."""
     found = read_faces(image_dir, annotation_dir, skeletons.find(skeleton))
@@ -49,18 +44,13 @@ def check(
 
 def split(
     *,
-    annotation_dir: Annotations = Path(ANNOTATIONS),
-    output_dir: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder for train.txt, val.txt, test.txt.")] = Path(
-        DATASETS
-    ),
-    train_ratio: Annotated[float, Parameter(help="Share of the faces to train on.")] = 0.7,
-    val_ratio: Annotated[float, Parameter(help="Share to validate on.")] = 0.2,
-    test_ratio: Annotated[float, Parameter(help="Share to test on; the three sum to 1.")] = 0.1,
-    seed: Annotated[int, Parameter(help="The same faces and seed give the same parts.")] = 0,
-    image_dir: Annotated[
-        Path | None,
-        Parameter(help=f"Folder of the images, to find near duplicates; default: {IMAGES}, if it is there."),
-    ] = None,
+    annotation_dir: Path = Path(ANNOTATIONS),
+    output_dir: Path = Path(DATASETS),
+    train_ratio: float = 0.7,
+    val_ratio: float = 0.2,
+    test_ratio: float = 0.1,
+    seed: int = 0,
+    image_dir: Path | None = None,
 ) -> None:
     """Divide annotated faces at random: train.txt, val.txt and test.txt, one annotation file name a line.
 

@@ -1,4 +1,4 @@
-"""The verbs of ``kaname landmark`` but ``train``, ``check`` and ``split``. Each imports what it needs when it runs."""
+"""The verbs of ``kaname landmark`` besides ``train``. Each imports what it needs when it runs: help answers at once."""
 
 from __future__ import annotations
 
@@ -45,6 +45,40 @@ def sample(
 
     write(out, count=count, seed=seed, size=size, variety=variety)
     print(f"{count} rendered faces in {out}")
+
+
+def check(
+    *,
+    image_dir: Annotated[Path, Parameter(help="Folder of the images, read with its sub-folders.")] = Path("data/raw"),
+    annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
+    skeleton: Annotated[str, Parameter(help="A name of configs/skeleton, or a YAML file.")] = "anime-face-28",
+) -> None:
+    """Report every problem of annotated faces by file, and what the set holds; exit code 2 if there is a problem."""
+    from kaname.recipes.landmark import prepare
+
+    prepare.check(image_dir=image_dir, annotation_dir=annotation_dir, skeleton=skeleton)
+
+
+def split(
+    *,
+    annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder for the three lists.")] = Path("data/datasets"),
+    train_ratio: Annotated[float, Parameter(help="Share of the faces to train on.")] = 0.7,
+    val_ratio: Annotated[float, Parameter(help="Share to validate on.")] = 0.2,
+    test_ratio: Annotated[float, Parameter(help="Share to test on; the three sum to 1.")] = 0.1,
+    seed: Annotated[int, Parameter(help="The same faces and seed give the same parts.")] = 0,
+    image_dir: Annotated[
+        Path | None, Parameter(help="Folder of the images, to find near duplicates; default: data/raw, if it is there.")
+    ] = None,
+) -> None:
+    """Divide annotated faces at random: train.txt, val.txt and test.txt, one annotation file name a line.
+
+    Faces of one image, near duplicates and images of one series stay together.
+    """
+    from kaname.recipes.landmark import prepare
+
+    ratios = {"train_ratio": train_ratio, "val_ratio": val_ratio, "test_ratio": test_ratio}
+    prepare.split(annotation_dir=annotation_dir, output_dir=out, **ratios, seed=seed, image_dir=image_dir)
 
 
 def data_of(images: Path | None, annotations: Path | None, split: Path | None, skeleton: str | None) -> dict[str, Any]:
