@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as reference
 
@@ -38,6 +38,7 @@ def scene(seed: int) -> tuple[list[list[np.ndarray]], tuple[int, int]]:
     return instances, size
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_pixels_are_those_of_pycocotools(seed: int) -> None:
     instances, size = scene(seed)
@@ -49,6 +50,7 @@ def test_pixels_are_those_of_pycocotools(seed: int) -> None:
     np.testing.assert_array_equal(runs.union().mask(0), masks.any(axis=0))
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_counts_are_those_of_the_masks(seed: int) -> None:
     instances, size = scene(seed)
@@ -63,6 +65,7 @@ def test_counts_are_those_of_the_masks(seed: int) -> None:
     assert runs.shared() == [pair for pair in pairs if pair[2]]
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_encoded_instances_count_as_polygons_do(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -119,12 +119,12 @@ class Runs:
             return []
         low = np.column_stack([self.column[begin], np.minimum.reduceat(self.start, begin)])
         high = np.column_stack([self.column[last - 1] + 1, np.maximum.reduceat(self.end, begin)])
-        meeting = (low[:, None] < high).all(axis=2)
-        meeting &= meeting.T
+        before: NDArray[np.bool_] = np.asarray((low[:, None] < high).all(axis=2))
+        meeting = np.triu(before & before.T, 1)
         first = self.column * self.size[0]
         opened, closed = first + self.start, first + self.end
         found: list[tuple[int, int, int]] = []
-        for one, other in np.argwhere(np.triu(meeting, 1)).tolist():
+        for one, other in np.argwhere(meeting).tolist():
             mine, theirs = slice(begin[one], last[one]), slice(begin[other], last[other])
             pixels = _common(opened[mine], closed[mine], opened[theirs], closed[theirs])
             if pixels:
@@ -157,50 +157,39 @@ def _crossings(
     after = np.arange(1, len(every) + 1)
     ends = np.cumsum(lengths)
     after[ends[lengths > 0] - 1] = (ends - lengths)[lengths > 0]  # the last corner goes back to the first
-    x, y = np.trunc(FINER * every + HALF).astype(np.int64).T
-    x1, y1, x2, y2 = x, y, x[after], y[after]
+    steps = np.trunc(FINER * every + HALF).astype(np.int64)
+    edges: NDArray[np.int64] = np.concatenate([steps, steps[after]], axis=1).T
     # Each edge is walked along its longer side, always towards greater coordinates.
-    flat = np.abs(x2 - x1) >= np.abs(y2 - y1)
-    turn = np.where(flat, x1 > x2, y1 > y2)
-    x1, y1, x2, y2 = np.where(turn, (x2, y2, x1, y1), (x1, y1, x2, y2))
-    first = np.maximum((np.minimum(x1, x2) + MIDDLE) // FINER, 0)
-    last = np.minimum((np.maximum(x1, x2) - MIDDLE - 1) // FINER, width - 1)
+    flat: NDArray[np.bool_] = np.abs(edges[2] - edges[0]) >= np.abs(edges[3] - edges[1])
+    turn = np.where(flat, edges[0] > edges[2], edges[1] > edges[3])
+    edges = np.where(turn, edges[[2, 3, 0, 1]], edges)
+    first = np.maximum((np.minimum(edges[0], edges[2]) + MIDDLE) // FINER, 0)
+    last = np.minimum((np.maximum(edges[0], edges[2]) - MIDDLE - 1) // FINER, width - 1)
     columns = np.maximum(last - first + 1, 0)
     edge = np.repeat(np.arange(len(every)), columns)
     column = np.arange(len(edge)) - np.repeat(np.cumsum(columns) - columns - first, columns)
-    x1, y1, x2, y2, flat = (one[edge] for one in (x1, y1, x2, y2, flat))
+    flat, steep, edges = flat[edge], ~flat[edge], edges[:, edge]
     before = FINER * column + MIDDLE  # the walk crosses between this step and the next
     row = np.empty(len(edge), np.int64)
-    row[flat] = _row_of_flat(before[flat], x1[flat], y1[flat], x2[flat], y2[flat])
-    steep = ~flat
-    row[steep] = _row_of_steep(before[steep], x1[steep], y1[steep], x2[steep], y2[steep])
+    row[flat] = _row_of_flat(before[flat], edges[:, flat])
+    row[steep] = _row_of_steep(before[steep], edges[:, steep])
     pixel = np.clip((row + MIDDLE) // FINER, 0, height)
     polygon = np.repeat(np.arange(len(polygons)), lengths)[edge]
     key = np.sort(polygon * (height * width + 1) + column * height + pixel)
     return key // (height * width + 1), key % (height * width + 1)
 
 
-def _row_of_flat(
-    before: Int64[np.ndarray, "n"],
-    x1: Int64[np.ndarray, "n"],
-    y1: Int64[np.ndarray, "n"],
-    x2: Int64[np.ndarray, "n"],
-    y2: Int64[np.ndarray, "n"],
-) -> Int64[np.ndarray, "n"]:
+def _row_of_flat(before: Int64[np.ndarray, "n"], edges: Int64[np.ndarray, "4 n"]) -> Int64[np.ndarray, "n"]:
     """The smaller row of the two steps that cross, on edges that advance a column a step."""
+    x1, y1, x2, y2 = edges
     slope = (y2 - y1) / (x2 - x1)
     rows = [np.trunc(y1 + slope * (step - x1) + HALF) for step in (before, before + 1)]
     return np.minimum(*rows).astype(np.int64)
 
 
-def _row_of_steep(
-    before: Int64[np.ndarray, "n"],
-    x1: Int64[np.ndarray, "n"],
-    y1: Int64[np.ndarray, "n"],
-    x2: Int64[np.ndarray, "n"],
-    y2: Int64[np.ndarray, "n"],
-) -> Int64[np.ndarray, "n"]:
+def _row_of_steep(before: Int64[np.ndarray, "n"], edges: Int64[np.ndarray, "4 n"]) -> Int64[np.ndarray, "n"]:
     """The same on edges that advance a row a step: the row before the first step on the other side."""
+    x1, y1, x2, y2 = edges
     slope = (x2 - x1) / (y2 - y1)
     rising = slope > 0
 
