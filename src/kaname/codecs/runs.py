@@ -72,8 +72,8 @@ class Runs:
                 ends = np.cumsum(shape)
                 if len(ends) == 0 or ends[-1] != height * width or (shape < 0).any():
                     raise InputError(f"runs of {int(shape.sum())} pixels for an image of {width} x {height}")
-                pairs = ends[: len(ends) // 2 * 2].reshape(-1, 2).T
-                encoded.append(np.stack([np.full(pairs.shape[1], number), *pairs]))
+                first, last = ends[:-1:2], ends[1::2]
+                encoded.append(np.stack([np.full(len(first), number), first, last]))
                 continue
             for polygon in shape:
                 corners.append(np.asarray(polygon, np.float64).reshape(-1, 2))
@@ -101,7 +101,8 @@ class Runs:
 
     def in_boxes(self, boxes: ArrayLike) -> Int64[np.ndarray, "boxes instances"]:
         """Pixels of each instance in each box ``(N, 4)``, whose corners are whole numbers: ``(N, count)``."""
-        x1, y1, x2, y2 = np.asarray(boxes, np.int64).reshape(-1, 4, 1).transpose(1, 0, 2)
+        corners = np.asarray(boxes, np.int64)
+        x1, y1, x2, y2 = (corners[:, side, None] for side in range(4))
         inside = np.minimum(self.end, y2) - np.maximum(self.start, y1)
         np.maximum(inside, 0, out=inside)
         inside *= (self.column >= x1) & (self.column < x2)
@@ -119,8 +120,8 @@ class Runs:
             return []
         low = np.column_stack([self.column[begin], np.minimum.reduceat(self.start, begin)])
         high = np.column_stack([self.column[last - 1] + 1, np.maximum.reduceat(self.end, begin)])
-        before: NDArray[np.bool_] = np.asarray((low[:, None] < high).all(axis=2))
-        meeting = np.triu(before & before.T, 1)
+        before = np.asarray((low[:, None] < high).all(axis=2), np.bool_)
+        meeting = np.triu(before & np.transpose(before), 1)
         first = self.column * self.size[0]
         opened, closed = first + self.start, first + self.end
         found: list[tuple[int, int, int]] = []
@@ -158,10 +159,10 @@ def _crossings(
     ends = np.cumsum(lengths)
     after[ends[lengths > 0] - 1] = (ends - lengths)[lengths > 0]  # the last corner goes back to the first
     steps = np.trunc(FINER * every + HALF).astype(np.int64)
-    edges: NDArray[np.int64] = np.concatenate([steps, steps[after]], axis=1).T
+    edges = np.transpose(np.concatenate([steps, steps[after]], axis=1))
     # Each edge is walked along its longer side, always towards greater coordinates.
-    flat: NDArray[np.bool_] = np.abs(edges[2] - edges[0]) >= np.abs(edges[3] - edges[1])
-    turn = np.where(flat, edges[0] > edges[2], edges[1] > edges[3])
+    flat = np.abs(edges[2] - edges[0]) >= np.abs(edges[3] - edges[1])
+    turn = (flat & (edges[0] > edges[2])) | (~flat & (edges[1] > edges[3]))
     edges = np.where(turn, edges[[2, 3, 0, 1]], edges)
     first = np.maximum((np.minimum(edges[0], edges[2]) + MIDDLE) // FINER, 0)
     last = np.minimum((np.maximum(edges[0], edges[2]) - MIDDLE - 1) // FINER, width - 1)
