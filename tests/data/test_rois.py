@@ -26,13 +26,13 @@ def test_at_most_ten_of_an_image_drawn_anew() -> None:
     chosen = Targets(CANDIDATES, 10, seed=3)
     assert len(chosen) == 10 + 2 + 0 + 1
     seen: Counter[int] = Counter()
-    for epoch in range(200):
+    for epoch in range(50):
         drawn = [chosen.at(index, epoch) for index in range(len(chosen))]
         assert len(set(drawn)) == 13 and Counter(image for image, _ in drawn) == {0: 10, 1: 2, 3: 1}
         assert {number for image, number in drawn if image == 1} == {3, 7}
         seen.update(number for image, number in drawn if image == 0)
     assert set(seen) == set(range(25))
-    assert max(abs(count - 80) for count in seen.values()) < 35  # 200 * 10 / 25 = 80, deviation 7
+    assert max(abs(count - 20) for count in seen.values()) < 17  # 50 * 10 / 25 = 20, deviation 3.5
     again = Targets(CANDIDATES, 10, seed=3)
     assert [again.at(index, 7) for index in range(13)] == [chosen.at(index, 7) for index in range(13)]
     assert [chosen.at(index, -1) for index in range(13)] == [(0, n) for n in range(10)] + [(1, 3), (1, 7), (3, 4)]
@@ -42,16 +42,16 @@ def test_hard_targets_come_in_proportion_to_the_others_in_their_box() -> None:
     shares = [np.linspace(0, 0.5, 25), np.array([0.0, 0.25]), np.zeros(0), np.array([0.0])]
     chosen = Targets(CANDIDATES, 10, seed=0, hard=1.0, shares=shares)
     assert len(chosen) == 13
-    drawn = Counter(chosen.at(index, epoch) for epoch in range(300) for index in range(13))
+    drawn = Counter(chosen.at(index, epoch) for epoch in range(60) for index in range(13))
     total = sum(float(one.sum()) for one in shares)
     for image, members in enumerate(CANDIDATES):
         for place, number in enumerate(members.tolist()):
-            expected = 3900 * shares[image][place] / total
-            assert abs(drawn[image, number] - expected) <= 5 * np.sqrt(expected)
+            expected = 780 * shares[image][place] / total
+            assert abs(drawn[image, number] - expected) <= 5 * np.sqrt(expected)  # 0 of what is alone in its box
     part = Targets(CANDIDATES, 10, seed=0, hard=0.25, shares=shares)
     plain = Targets(CANDIDATES, 10, seed=0)
-    other = [part.at(index, epoch) != plain.at(index, epoch) for epoch in range(100) for index in range(13)]
-    assert 0.15 < np.mean(other) < 0.27
+    other = [part.at(index, epoch) != plain.at(index, epoch) for epoch in range(25) for index in range(13)]
+    assert 0.12 < np.mean(other) < 0.32
     with pytest.raises(InputError, match="none is hard"):
         Targets(CANDIDATES, 10, seed=0, hard=0.5, shares=[np.zeros(len(one)) for one in CANDIDATES])
 
@@ -79,7 +79,7 @@ def test_padding_is_clipped() -> None:
 @pytest.mark.parametrize("band", [(0.5, 0.9), (0.7, 0.7), (1.0, 1.0), (0.05, 0.2)])
 def test_a_jitter_stays_in_its_band(band: tuple[float, float]) -> None:
     overlaps, centres = [], []
-    for seed in range(60):
+    for seed in range(36):
         random = generator(seed, 0, 0, "jitter")
         box = [[20.0, 30.0, 60.0, 110.0], [0.0, 0.0, 200.0, 150.0], [180.0, 0.0, 200.0, 20.0]][seed % 3]
         found = jittered(random, box, band, (150, 200))
@@ -88,7 +88,7 @@ def test_a_jitter_stays_in_its_band(band: tuple[float, float]) -> None:
         assert (found[:2] >= 0).all() and (found[2:] <= [200, 150]).all()
     assert band[0] - 1e-6 <= min(overlaps) and max(overlaps) <= band[1] + 1e-6
     if band == (0.5, 0.9):
-        assert abs(np.mean(overlaps) - 0.7) < 0.06 and np.std(overlaps) > 0.08 and np.std(centres) > 1
+        assert abs(np.mean(overlaps) - 0.7) < 0.07 and np.std(overlaps) > 0.08 and np.std(centres) > 1
 
 
 @pytest.mark.parametrize("band", [(0.0, 0.5), (0.6, 0.5), (0.5, 1.1)])
