@@ -47,7 +47,7 @@ def test_pixels_are_those_of_pycocotools(seed: int) -> None:
     for number, mask in enumerate(masks):
         np.testing.assert_array_equal(runs.mask(number), mask)
     np.testing.assert_array_equal(runs.areas(), masks.sum(axis=(1, 2)))
-    np.testing.assert_array_equal(runs.union().mask(0), masks.any(axis=0))
+    np.testing.assert_array_equal(runs.union.mask(0), masks.any(axis=0))
 
 
 @settings(max_examples=40)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -91,6 +92,7 @@ class Runs:
         """Pixels of each instance."""
         return _sums(self.owner, self.end - self.start, self.count)
 
+    @cached_property
     def union(self) -> Runs:
         """All instances as one."""
         first = self.column * self.size[0]
@@ -116,7 +118,7 @@ class Runs:
         """Pairs of instances that share pixels: both numbers, the smaller first, and how many pixels."""
         present, begin = np.unique(self.owner, return_index=True)
         last = np.append(begin[1:], len(self.owner))
-        if len(present) < 2 or self.areas().sum() == self.union().areas()[0]:
+        if len(present) < 2 or self.areas().sum() == self.union.areas()[0]:
             return []
         low = np.column_stack([self.column[begin], np.minimum.reduceat(self.start, begin)])
         high = np.column_stack([self.column[last - 1] + 1, np.maximum.reduceat(self.end, begin)])

@@ -6,6 +6,7 @@ centres of their pixels. ``problems`` lists everything that is wrong with a file
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from kaname.data.formats import rle
 from kaname.data.formats.coco_writing import EXTENT, document
 from kaname.data.formats.files import (
+    GREATEST,
     Folder,
     faults,
     image_size,
@@ -317,4 +319,7 @@ def _is_extent(entry: Mapping[str, Any]) -> bool:
 
 
 def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(map(is_number, values))
+    """Whether every value is a number as `is_number` has it; a large file has millions."""
+    if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
+        return False
+    return max(map(abs, values), default=0) < GREATEST and math.isfinite(sum(values))  # a NaN may pass the first

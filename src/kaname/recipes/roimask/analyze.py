@@ -205,7 +205,7 @@ def _count(path: Path, entry: Mapping[str, Any], instances: Sequence[Mapping[str
     real = np.flatnonzero(sizes)
     pixels = runs.in_boxes(boxes[real])
     target = pixels[np.arange(len(real)), real]
-    someone = runs.union().in_boxes(boxes[real])[:, 0] if pairs else pixels.sum(axis=1)
+    someone = runs.union.in_boxes(boxes[real])[:, 0] if pairs else pixels.sum(axis=1)
     others = (pixels > 0).sum(axis=1) - (target > 0)
     counts.by_number[len(instances)] += 1
     counts.pixels += [(sizes[real] - someone).sum(), target.sum(), (someone - target).sum()]
