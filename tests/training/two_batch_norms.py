@@ -14,6 +14,7 @@ import torch
 
 from kaname.models.backbones import build_backbone
 from kaname.models.network import Network
+from kaname.models.statistics import hold_statistics
 from kaname.training.runtime import Runtime
 from kaname.training.settings import TrainSettings
 from kaname.training.update import Update
@@ -43,9 +44,9 @@ def found(norm: str, parts: int) -> dict[str, Any]:
     """What one optimiser step over the whole batch leaves behind."""
     torch.manual_seed(0)
     backbone = build_backbone("timm:resnet10t", pretrained=False)
-    network = Network(
-        backbone, "concat", size=(SIDE, SIDE), heatmap_size=(SIDE // 4, SIDE // 4), hold_statistics=norm == "held"
-    ).double()
+    network = Network(backbone, "concat", size=(SIDE, SIDE), heatmap_size=(SIDE // 4, SIDE // 4)).double()
+    if norm == "held":
+        hold_statistics(network)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)  # type: ignore[arg-type]

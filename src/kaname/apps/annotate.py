@@ -69,12 +69,16 @@ def open_project(
     Raises:
         InputError: no images, an annotation or a journal that cannot be read, a model of other points.
     """
+    import numpy as np
+
     from kaname.apps.annotation.album import Album
     from kaname.apps.annotation.project import Project
     from kaname.apps.annotation.proposals import Proposals, predictor_of
 
     album = Album(image_dir, output_dir, skeleton)
     predictor = predictor_of(model, skeleton.names) if isinstance(model, Path) else model
+    if predictor is not None:
+        predictor(np.zeros((64, 64, 3), np.uint8), None)  # a model of other points is told now, not at each image
     proposals = None if predictor is None else Proposals(predictor, album.path)
     if proposals is not None and order == "uncertain":
         album.images = proposals.uncertain_first(album.images, album.finished)
@@ -181,7 +185,8 @@ def say(project: Project, host: str, port: int, token: str | None) -> None:
     """What there is, and where the page is."""
     album = project.album
     finished = sum(map(album.finished, album.images))
-    print(f"{len(album.images)} images in {album.image_dir}, {finished} finished, annotations in {album.output_dir}")
+    images = "1 image" if len(album.images) == 1 else f"{len(album.images)} images"
+    print(f"{images} in {album.image_dir}, {finished} finished, annotations in {album.output_dir}")
     if album.outside:
         print(f"left out: {len(album.outside)} links that lead out of the folder, the first is {album.outside[0]}")
     if count := project.unsaved():
@@ -198,4 +203,9 @@ def serve(app: Any, listening: socket.socket) -> None:
     settings = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
     )
-    uvicorn.Server(settings).run(sockets=[listening])
+    try:
+        uvicorn.Server(settings).run(sockets=[listening])
+    except KeyboardInterrupt as stopped:
+        if type(stopped) is not KeyboardInterrupt:  # SIGTERM
+            raise
+        print("ended; every click is kept", flush=True)

@@ -96,9 +96,11 @@ def read_faces(
             wrong.append(one)
         else:
             known.append(one)
+    faulty = {error.path for error in wrong}
     for one in known:
         file = annotation_dir / one.name if annotation_dir.is_dir() else annotation_dir
-        wrong += _wrong_points(file, one, skeleton)
+        if str(file) not in faulty:  # of another size, say: its points would all be wrong for that one reason
+            wrong += [*_wrong_points(file, one, skeleton), *_wrong_box(file, one)]
         if one.annotation.finished:
             faces.append(face_of(one))
         else:
@@ -201,6 +203,18 @@ def face_of(one: Located) -> Face:
     )
 
 
+def _wrong_box(file: Path, one: Located) -> Iterator[InputError]:
+    """What is wrong with the box of a face."""
+    if one.annotation.box is None:
+        return
+    x1, y1, x2, y2 = rows_of(one.annotation.box).tolist()
+    height, width = one.annotation.size
+    if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+        remedy = "draw it again, or leave it out: it is made from the landmarks"
+        reason = f"the face's box lies outside the image of {width} x {height}"
+        yield InputError(reason, path=file, row="bbox", remedy=remedy)
+
+
 def _wrong_points(file: Path, one: Located, skeleton: Skeleton | None) -> Iterator[InputError]:
     """What is wrong with the points of a face."""
     annotation = one.annotation
@@ -221,6 +235,9 @@ def _wrong_points(file: Path, one: Located, skeleton: Skeleton | None) -> Iterat
     if missing:
         reason = f"finished without all points: {len(missing)} not placed, the first is {called(missing[0])}"
         yield InputError(reason, path=file, row="finished", remedy="place them, or mark them absent")
+    if not (annotation.visible > 0).any():
+        reason = "not one of its landmarks is there"
+        yield InputError(reason, path=file, row="landmarks", remedy="place some, or remove the file")
     if skeleton is not None and named:
         for left, right in swapped_pairs(xy, skeleton):
             reason = f"{left} lies to the right of {right}: a flip pair the wrong way round"

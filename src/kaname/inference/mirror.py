@@ -68,7 +68,7 @@ class Mirror:
         turned = images.shape[2] - boxes[:, [2, 1, 0, 3]]
         turned[:, [1, 3]] = boxes[:, [1, 3]]
         turned[:, [0, 2]] += moved[:, None]
-        return {**given, "images": images[:, :, ::-1], "boxes": turned.astype(np.float32)}
+        return {**given, "images": images[:, :, ::-1].copy(), "boxes": turned.astype(np.float32)}
 
     def averaged(
         self, outputs: Mapping[str, NDArray[Any]], mirrored: Mapping[str, NDArray[Any]]

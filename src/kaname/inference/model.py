@@ -204,7 +204,13 @@ class Model:
         if not self.takes_boxes:
             return request
         height, width = request.size
-        return replace(request, boxes=box_rows([[0, 0, width, height]] if boxes is None else boxes))
+        rows = box_rows([[0, 0, width, height]] if boxes is None else boxes)
+        outside = (rows[:, :2] >= (width, height)).any(axis=1) | (rows[:, 2:] <= 0).any(axis=1)
+        if outside.any():
+            number = int(np.flatnonzero(outside)[0])
+            reason = f"box {number + 1}, {rows[number].tolist()}, lies outside the image of {width} x {height}"
+            raise InputError(reason, remedy="boxes are (x1, y1, x2, y2) in pixels of the image")
+        return replace(request, boxes=rows)
 
     def outputs(self, request: Request) -> dict[str, NDArray[Any]]:
         """The network's outputs by name, activations applied: what ``decode`` takes."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kaname.errors import InputError
-from kaname.files import whole_file
+from kaname.files import whole_file, writing
 from kaname.inference import checkpoint
 from kaname.inference.card import Weights, weights_of
 from kaname.inference.checkpoint import Checkpoint
@@ -77,6 +77,7 @@ def load_state_dict(path: Path, network: nn.Module, layout: Weights, *, last: st
     elif theirs is not None and theirs.ndim and len(theirs) != points:
         reason = f"the file has {len(theirs)} points, the skeleton {points}"
         raise InputError(reason, path=path, remedy="give --new-head, which trains the last layer anew")
+    given = {name: _whole(value, wanted.get(name)) for name, value in given.items()}
     checkpoint.check_fit(wanted, given, path=path, remedy=REMEDY)
     for name, value in given.items():
         if not torch.isfinite(value).all():
@@ -96,8 +97,10 @@ def write_state_dict(path: Path, opened: Checkpoint) -> int:
         InputError: another ending, or the file cannot be written.
     """
     if path.suffix.lower() not in ENDINGS:
-        reason = f"weights are written as one of {', '.join(ENDINGS)}, got {path.name!r}"
-        raise InputError(reason, path=path, remedy=f"write {path.stem}.safetensors")
+        reason = f"an export is one of {', '.join(ENDINGS)} (weights) and .onnx, got {path.name!r}"
+        raise InputError(reason, path=path, remedy=f"write {path.stem}.safetensors or {path.stem}.onnx")
+    with writing(path.parent, reason="cannot be made", remedy=OTHERWISE):
+        path.parent.mkdir(parents=True, exist_ok=True)
     named = checkpoint.named_in_file(opened.model, weights_of(opened.card))
     tensors = {name: value.contiguous() for name, value in named.items()}
     if path.suffix.lower() != ".safetensors":
@@ -108,6 +111,12 @@ def write_state_dict(path: Path, opened: Checkpoint) -> int:
     with whole_file(path, "wb", durable=True, remedy=OTHERWISE) as file:
         file.write(save(tensors))
     return len(tensors)
+
+
+def _whole(value: Tensor, wanted: Tensor | None) -> Tensor:
+    """A tensor in half precision in float32, where that is wanted: it loses nothing on its way there."""
+    half = value.dtype in (torch.float16, torch.bfloat16)
+    return value.to(torch.float32) if half and wanted is not None and wanted.dtype == torch.float32 else value
 
 
 def _tensors(path: Path, network: nn.Module, layout: Weights) -> dict[str, Tensor]:

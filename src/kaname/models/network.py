@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float, Real, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from kaname.errors import InputError
 from kaname.models.backbones import Backbone, check_size
@@ -45,8 +44,6 @@ class Network(nn.Module):
             every frame runs through the backbone alone and the maps are fused.
         further: channels of further inputs by name (``{"flow": 2}``), each float32 ``(B, channels, height, width)``;
             the backbone gets them as they are, after the normalized images.
-        hold_statistics: BatchNorm keeps its stored statistics while everything trains, its own weights too. Then
-            any split into batches or processes gives one gradient.
 
     Attributes:
         inputs: what a file of this network is fed.
@@ -76,13 +73,12 @@ class Network(nn.Module):
         frames: int = 1,
         fusion: str = STACK,
         further: Mapping[str, int] | None = None,
-        hold_statistics: bool = False,
     ) -> None:
         super().__init__()
         if frames < 1:
             raise InputError(f"a window has at least 1 frame, got {frames}")
         self.backbone, self.frames, self.size = backbone, frames, (int(size[0]), int(size[1]))
-        self.hold_statistics, self.notes = hold_statistics, list[str]()
+        self.notes: list[str] = []
         check_size(self.size, backbone.multiple)
         self.heatmap_size = self.size if heatmap_size is None else (int(heatmap_size[0]), int(heatmap_size[1]))
         self.heads = dict(heads or {HEATMAPS: Head([str(number) for number in range(out_channels)])})
@@ -120,15 +116,6 @@ class Network(nn.Module):
         count = sum(name.startswith(FEATURES) for name in inputs)
         kept = [inputs[f"{FEATURES}{level}"].float() for level in range(count)]
         return self.decode(kept or self.features(self.joined(inputs)))
-
-    def train(self, mode: bool = True) -> Network:
-        """As in torch, except that held statistics stay as they are."""
-        super().train(mode)
-        if self.hold_statistics:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
 
     def joined(self, inputs: Named) -> Real[Tensor, "batch channels height width"]:
         """All that the backbone sees as the channels of one tensor: images in 0..255, then the further inputs."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from kaname import config as configuration
 from kaname.data.formats.files import images_in, make_folder
+from kaname.data.formats.landmarks import images_below
 from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
@@ -37,6 +38,7 @@ def predict_images(
     boxes: BoxSource | None = None,
     changes: Mapping[str, Any] | None = None,
     pictures: bool = True,
+    deep: bool = False,
     device: str = "auto",
 ) -> None:
     """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
@@ -45,8 +47,10 @@ def predict_images(
         boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
             answers for all of an image, or of a video's frame, at once.
         changes: settings of the answers to use instead of the stored ones.
+        deep: read folders with their sub-folders; hidden ones are left out.
     """
-    files = list({path.absolute(): path for path in _expand(sources)}.values())  # a path named twice is one answer
+    # a path named twice is one answer
+    files = list({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
     if not files:
         raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
     for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
@@ -65,7 +69,9 @@ def predict_images(
                         yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
                 else:
                     image = read_image(path)
-                    answers = _answers(model, image, None if find is None else find(path, Frame(0, 0.0, image)))
+                    given = None if find is None else find(path, Frame(0, 0.0, image))
+                    with located(path):
+                        answers = _answers(model, image, given)
                     if pictures:
                         make_folder(out / "pictures")
                         write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
@@ -177,9 +183,14 @@ def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[
     return answer if isinstance(answer, list) else [answer]
 
 
-def _expand(sources: Sequence[Path]) -> Iterator[Path]:
+def _expand(sources: Sequence[Path], *, deep: bool = False) -> Iterator[Path]:
     for source in sources:
-        if source.is_dir():
+        if source.is_dir() and deep:
+            below = images_below(source)
+            if not below:
+                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+            yield from (source / name for name in below)
+        elif source.is_dir():
             files, others = images_in(source)
             if not files:
                 raise InputError("no image in this folder", path=source, remedy="give a folder of images")

@@ -30,7 +30,7 @@ def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | N
         radius = float(np.clip(max(extent, min(image.shape[:2]) / 4) / DOT, 1.2, 12))
         places = np.rint(PIXELS.to_index(np.where(there[:, None], points, 0)) * 2**SHIFT).astype(int)
         thickness = max(1, round(radius / 2))
-        names = [None] * len(points) if skeleton is None else list(skeleton.channels)
+        names = [""] * len(points) if skeleton is None else list(skeleton.channels)
         colours = {} if skeleton is None else skeleton.colours
         for one, other in [] if skeleton is None else skeleton.edges:
             if there[one] and there[other]:

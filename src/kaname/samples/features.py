@@ -9,6 +9,8 @@ from .head import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, at, mirrored, smoo
 from .ink import BLACK, WHITE, Painter, darker, hsv, oval
 from .painting import mix
 
+LOWER_EDGE = np.array([[0, 0], [0, 1], [0, 1], [0, 1], [0, 0]]) * 0.018  # points lie at the outer edge of the lower lid
+
 
 def paint_skin(painter: Painter) -> None:
     """The face itself with its shades, cheeks and markings."""
@@ -213,7 +215,7 @@ def paint_eyes(painter: Painter) -> None:
 def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
     """``shape``: outer, top, inner of the upper lid, then of the lower one."""
     head, style, rng = painter.head, painter.style, painter.rng
-    upper, lower = smooth(shape[:3], steps=8), smooth(shape[[0, 3, 4, 5, 2]], steps=6)
+    upper, lower = smooth(shape[:3], steps=8), smooth(shape[[0, 3, 4, 5, 2]] - LOWER_EDGE, steps=6)
     opening = np.concatenate([upper, lower[::-1][1:-1]])
     within = head.project(opening)
     high, wide = shape[4, 1] - shape[1, 1], abs(shape[2, 0] - shape[0, 0])
@@ -234,7 +236,7 @@ def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
             painter.veil(head.project(spot), WHITE, 0.95, 0, within)
     out = np.sign(shape[0, 0]) * look["wing"]
     lash = np.concatenate([[shape[0] + at(out, -abs(out) * 0.4)] if look["wing"] > 0.03 else [shape[0]], upper[1:]])
-    drop = np.array([0, look["lash"] * 0.2])
+    drop = np.array([0, look["lash"] * -0.1])
     painter.ribbon(lash + drop, look["lash"] * np.array([0.15, 1, 1.1, 0.8, 0.35]), look["ink"])
     painter.ribbon(lower[5:-5], look["lower"] * np.array([0.2, 1, 0.2]), look["ink"])
     painter.ribbon(lower[: look["wrap"]], look["lash"] * np.array([0.8, 0.4, 0.0]), look["ink"])

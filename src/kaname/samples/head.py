@@ -114,8 +114,8 @@ def draw_head(rng: Generator, unit: float, place: Array, *, plain: bool) -> Head
     _eyes(rng, points, calm, eyes)
     _brows(rng, points, calm)
     mouth = _mouth(rng, points, long, calm, beast=kind == "beast")
-    lifts[23] = 0.08
-    lifts[23:28] += muzzle
+    lifts[23:28] = rng.uniform(0.05, 0.15) + muzzle  # turned heads are drawn with noses and mouths well aside
+    lifts[23] += rng.uniform(0.05, 0.25)
     roll = rng.normal(0, 0.06) if plain else rng.normal(0, 0.28) if rng.random() < 0.85 else rng.uniform(-1.2, 1.2)
     yaw = rng.normal(0, 0.05) if plain else float(np.clip(rng.normal(0, 0.34), -0.8, 0.8))
     pitch = rng.normal(0, 0.03) if plain else float(np.clip(rng.normal(0, 0.16), -0.4, 0.4))

@@ -212,7 +212,7 @@ def _annotation(face: Face, name: str) -> Annotation:
     return Annotation(
         image=name,
         size=(face.image.shape[0], face.image.shape[1]),
-        points=np.round(PIXELS.to_index(face.points), 2),
+        points=PIXELS.to_index(face.points).round(2),
         visible=np.where(face.visible, np.where(face.hidden, HIDDEN, SEEN), ABSENT),
         box=(left, top, round(right - left, 2), round(bottom - top, 2)),
         skeleton=SKELETON,

@@ -2,7 +2,7 @@
 
 On a GPU that is torch's ``SyncBatchNorm``. It knows no CPU, so there the sums are added up here, in double precision.
 A process without a share of the last batch runs one sample along that weighs nothing in the loss; in the statistics it
-counts. Statistics that are held (`kaname.models.network.Network`) need none of this and are left alone by it.
+counts. Statistics that are held (`kaname.models.statistics`) need none of this and are left alone by it.
 """
 
 from __future__ import annotations

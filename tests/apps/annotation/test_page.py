@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from annotating import FACE, MEAN, Hand, face_skeleton, paint, serving
 
+from annotating import FACE, MEAN, Hand, face_skeleton, paint, serving
 from kaname.apps.annotate import open_project
 from kaname.data.formats import skeleton
 from kaname.data.formats.landmarks import read_annotation
@@ -36,36 +36,42 @@ def in_order(found: list[tuple[float, float]], wanted: list[tuple[int, int]]) ->
     return [at for row in rows for at in sorted(row)]
 
 
-CASES = {
-    # size of the picture, where the dots lie, presses of +, ratio of screen pixels to CSS pixels
-    "whole picture": ((440, 500), (20, 20, 480, 420), 0, 1),
-    "zoomed in": ((440, 500), (185, 165, 315, 275), 3, 1),
-    "small picture": ((60, 48), (4, 4, 43, 55), 0, 1),
-    "fine screen": ((60, 48), (4, 4, 43, 55), 0, 2),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_click_is_stored_as_the_pixel_that_was_seen(tmp_path: Path, person: Person, case: str) -> None:
-    size, where, zoomed, ratio = CASES[case]
-    wanted = spread(*where)
-    paint(tmp_path / "raw" / "furry" / "a.png", size, wanted)
+def test_a_click_is_stored_as_the_pixel_that_was_seen(tmp_path: Path, person: Person) -> None:
+    """Red dots of one pixel are found in a screenshot and clicked: the whole picture, zoomed in, and small ones."""
+    cases = {
+        # size of the picture, where the dots lie, presses of +, screen pixels in one of CSS
+        "a.png": ((440, 500), (20, 20, 480, 420), 0, 1),
+        "b.png": ((440, 500), (185, 165, 315, 275), 3, 1),
+        "c/small.png": ((60, 48), (4, 4, 43, 55), 0, 1),
+        "d/small.png": ((60, 48), (4, 4, 43, 55), 0, 2),
+    }
+    wanted = {name: spread(*where) for name, (_, where, _, _) in cases.items()}
+    for name, (size, *_) in cases.items():
+        paint(tmp_path / "raw" / name, size, wanted[name])
     project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
     with serving(project) as address:
-        hand = person(address, device_scale_factor=ratio)
-        hand.press(*["+"] * zoomed)
-        for x, y in in_order(hand.dots(), wanted):
-            hand.click(x, y)
-        hand.idle()
-        hand.button("Save Annotation")
-        file = tmp_path / "out" / "a.json"
-        kept = read_annotation(file)
-        assert kept.points.tolist() == [list(pixel) for pixel in wanted]
-        assert (kept.image, kept.size, kept.finished) == ("furry/a.png", size, True)
-        assert (kept.visible == 2).all() and kept.skeleton == "anime-face-28"
+        hands = {ratio: person(address, device_scale_factor=ratio) for ratio in (1, 2)}
+        for name, (_, _, zoomed, ratio) in cases.items():
+            hand = hands[ratio]
+            hand.page.evaluate("name => window.kaname.page.go(name)", name)
+            hand.page.wait_for_selector(f"#kn-file:has-text('{name}')")
+            hand.ready()
+            hand.press(*["0"], *["+"] * zoomed)
+            hand.ready()
+            for x, y in in_order(hand.dots(), wanted[name]):
+                hand.click(x, y)
+            hand.idle()
+            hand.button("Save Annotation")
+            assert hand.page.locator("#kn-kept").inner_text() == "saved, finished"
+        files = {path.name: read_annotation(path) for path in (tmp_path / "out").glob("*.json")}
+        assert set(files) == {"a.json", "b.json", "c__small.json", "d__small.json"}
+        for kept in files.values():
+            assert kept.points.tolist() == [list(pixel) for pixel in wanted[kept.image]], kept.image
+            assert (kept.size, kept.finished, kept.skeleton) == (cases[kept.image][0], True, "anime-face-28")
+            assert (kept.visible == 2).all()
         hand.page.reload()
         hand.ready()
-        assert hand.state()["places"] == [list(pixel) for pixel in wanted]
+        assert hand.state()["places"] == [list(pixel) for pixel in wanted["d/small.png"]]
 
 
 def test_points_are_corrected_hidden_skipped_and_undone(tmp_path: Path, person: Person) -> None:
@@ -131,7 +137,10 @@ def test_what_is_not_finished_is_saved_as_such_and_found_again(tmp_path: Path, p
         assert not (tmp_path / "out" / "b.json").exists(), "nothing was said of it"
         hand.press(*["a"] * 27)
         hand.click(*hand.at((60, 61)))
-        hand.button("Save Annotation")
+        hand.press("s", "p")  # faster than the server answers
+        hand.page.wait_for_selector("#kn-where:has-text('Image 2 of 3')")
+        hand.press("n")
+        hand.page.wait_for_selector("#kn-where:has-text('Image 3 of 3')")
         assert read_annotation(tmp_path / "out" / "c.json").finished
         assert hand.page.locator("#kn-done").inner_text() == "1 finished"
         hand.button("Next")
@@ -232,6 +241,22 @@ def test_two_people_at_once_do_not_mix(tmp_path: Path, person: Person) -> None:
         assert read_annotation(tmp_path / "out" / "a.json").points[3].tolist() == [50, 30]
 
 
+def test_what_a_lost_session_left_is_offered(tmp_path: Path, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(tmp_path / "raw" / "a.png", (200, 200))
+    project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
+    with serving(project) as address:
+        lost = person(address)
+        lost.click(*lost.at((20, 30)))
+        lost.idle()
+        hand = person(address)
+        assert not hand.page.locator("#kn-adopt").is_visible(), "that one may still be at work"
+        monkeypatch.setattr("kaname.apps.annotation.project.GONE_AFTER", 0.0)
+        hand.page.evaluate("window.kaname.page.tellPresence()")
+        hand.page.locator("#kn-adopt").click()
+        assert hand.state()["places"][0] == [20, 30]
+        assert not hand.page.locator("#kn-adopt").is_visible()
+
+
 def test_several_faces_have_files_and_boxes_of_their_own(tmp_path: Path, person: Person) -> None:
     paint(tmp_path / "raw" / "a.png", (200, 200))
     project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
@@ -257,13 +282,16 @@ def test_the_page_fits_loads_nothing_from_elsewhere_and_says_nothing_wrong(tmp_p
     project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
     seen: list[str] = []
     with serving(project) as address:
-        for width, scheme in ((1400, "light"), (1400, "dark"), (480, "light"), (480, "dark")):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        for scheme in ("light", "dark"):
+            context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
             page = context.new_page()
             page.on("pageerror", lambda error: seen.append(str(error)))
             page.on("response", lambda answer: answer.url.startswith(address) or seen.append(answer.url))
             page.on("response", lambda answer: answer.status < 400 or seen.append(answer.url))
-            look_at(Hand(page, address), width, scheme)
+            hand = Hand(page, address)
+            look_at(hand, 1400, scheme)
+            page.set_viewport_size({"width": 480, "height": 900})
+            look_at(hand, 480, scheme)
             context.close()
     assert not seen
 

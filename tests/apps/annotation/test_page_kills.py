@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from annotating import Command, Hand, free_port, paint
 
 pytest.importorskip("gradio", reason="needs gradio")
@@ -33,7 +34,13 @@ class Mortal:
     def start(self) -> None:
         self.births += 1
         profile = self.folder / f"profile{self.births}"
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={profile}",
+        ]
         self.process = subprocess.Popen(
             [self.program, *flags, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,

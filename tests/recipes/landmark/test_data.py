@@ -101,6 +101,7 @@ def test_sets_of_a_run(place: Path) -> None:
     sets = training_sets(held)
     assert {name: len(members) for name, members in sets.items()} == {"train": 3, "val": 1}
     assert training_sets(held)["val"][0].source == sets["val"][0].source
+    assert {name: len(members) for name, members in training_sets(config_of(place)).items()} == {"train": 4}
     lists = place / "datasets"
     lists.mkdir()
     for name, files in (("train", "0.json\n1.json\n"), ("val", "2.json\n"), ("test", "3.json\n")):

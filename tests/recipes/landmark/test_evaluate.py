@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaname.files import content_hash
 from kaname.pipeline.labelled import Result
 from kaname.recipes.landmark.config import AnswerSettings
 from kaname.recipes.landmark.decode import write
 from kaname.recipes.landmark.evaluate import compare, face_sizes, score, summary_text
-from kaname.recipes.landmark.labels import Picture, labelled
+from kaname.recipes.landmark.labels import Picture, digest_of, labelled
 from kaname.types import Points, Prediction
 from recipes.landmark.faces import BONES, face, folder
 
@@ -138,13 +137,13 @@ def test_training_images_stand_apart(tmp_path: Path, random: np.random.Generator
     """By content, whatever they are called; where there are no others, it is said loudly."""
     faces = {name: [face(random)] for name in ("a.png", "b.png")}
     place = folder(tmp_path, faces)
-    known = [content_hash(place / "images" / "b.png")]
+    known = [digest_of(place / "images" / "b.png")]
     rows = {"a.png": [faces["a.png"][0] + 0.5], "b.png": [faces["b.png"][0] + 5.5]}
     pictures = read(place)
     result = score(predictions(tmp_path / "p.json", rows, known), pictures, AnswerSettings(), {})
     assert value(result, "nme_bbox") == pytest.approx(0, abs=1e-9) and result.settings["training_images"] == 1
     assert value(result, "nme_bbox", "training_images") > 0.05  # type: ignore[operator]
-    everyone = [content_hash(picture.image) for picture in pictures]
+    everyone = [digest_of(picture.image) for picture in pictures]
     result = score(predictions(tmp_path / "p.json", rows, everyone), pictures, AnswerSettings(), {})
     assert result.settings["only_training_images"] and "EVERY ONE" in result.title
     assert "training_images" not in result.groups and result.groups["all"]["nme_bbox"]["n"] == 2

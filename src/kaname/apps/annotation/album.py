@@ -64,9 +64,9 @@ class Album:
     def __init__(self, image_dir: Path, output_dir: Path, skeleton: Skeleton) -> None:
         self.image_dir, self.output_dir, self.skeleton = image_dir, output_dir, skeleton
         self._root = Path(os.path.realpath(image_dir))
-        everything = images_below(image_dir)
-        self.images = [name for name in everything if self._inside(name)]
-        self.outside = [name for name in everything if not self._inside(name)]
+        inside = {name: self._inside(name) for name in images_below(image_dir)}
+        self.images = [name for name, shown in inside.items() if shown]
+        self.outside = [name for name, shown in inside.items() if not shown]
         if not self.images:
             endings = ", ".join(IMAGE_ENDINGS)
             raise InputError("no image in this folder", path=image_dir, remedy=f"put {endings} files there")

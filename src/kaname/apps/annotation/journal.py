@@ -1,10 +1,16 @@
 """Every step of every user, on the disk before the page hears that it counts.
 
-A user has one file of JSON lines, ``<folder>/<user>.jsonl``. A line is ``{"image", "face", "do", "id", ...}`` where
-``do`` is ``start`` (a draft begins: the ``state``, and the file it began from: its digest ``base`` and what it says,
-``clean``), ``state`` (what the face is from now on), ``undo``, ``redo``, ``saved`` (its file holds the
-``state`` and has the digest ``base`` now), ``note`` (nothing but an ``id``) or ``end``. Reading the lines again gives the drafts again. A last line without
-an end was never acknowledged.
+A user has one file of JSON lines, ``<folder>/<user>.jsonl``. A line is ``{"image", "face", "do", "id", ...}``, and
+``do`` is one of:
+
+- ``start``: a draft begins with a ``state``; the file it began from has the digest ``base`` and says ``clean``;
+- ``state``: the face is so from now on;
+- ``undo``, ``redo``;
+- ``saved``: the face's file holds the ``state`` and has the digest ``base`` now;
+- ``note``: nothing but an ``id``;
+- ``end``: there is no draft any more.
+
+Reading the lines again gives the drafts again. A last line without an end was never acknowledged.
 """
 
 from __future__ import annotations

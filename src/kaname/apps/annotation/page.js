@@ -31,10 +31,7 @@ class Page {
       adopt: () => this.take({ kind: "adopt" }),
     });
     this.stage.edges = about.edges;
-    for (const [action, needs] of [["propose", about.model], ["mean", about.anchors]]) {
-      const button = $(`kn-do-${action}`);
-      if (button && !needs) button.style.display = "none";
-    }
+    document.body.dataset.without = [about.model ? "" : "propose", about.anchors ? "" : "mean"].join(" ");
   }
 
   // ------------------------------------------------------------ from the server
@@ -287,17 +284,25 @@ const DOES = {
   zoom_in: (page) => page.stage.zoom(1.5),
   zoom_out: (page) => page.stage.zoom(1 / 1.5),
   fit: (page) => page.stage.fit(),
+  face: (page) => page.stage.face(),
 };
 const KEYS = {
   n: "next", p: "previous", u: "unfinished", s: "save", z: "undo", Z: "redo", h: "hidden", a: "absent", m: "mean", b: "box",
   Delete: "remove", Backspace: "clear_last", Escape: "escape", "[": "before", "]": "after",
-  "+": "zoom_in", "=": "zoom_in", "-": "zoom_out", 0: "fit",
+  f: "face", "+": "zoom_in", "=": "zoom_in", "-": "zoom_out", 0: "fit",
 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const WAITS = new Set(["save", "next", "previous", "unfinished"]);
 
-async function run(page, action) {
-  if (page.busy || !page.view) return;
+// What waits for the server comes one after the other, so that "save, next" typed fast does both.
+function run(page, action) {
+  if (!page.view) return;
+  if (!WAITS.has(action)) return page.busy ? undefined : perform(page, action);
+  page.line = (page.line ?? Promise.resolve()).then(() => perform(page, action));
+  return page.line;
+}
+
+async function perform(page, action) {
   page.busy = WAITS.has(action);
   document.body.dataset.busy = page.busy ? action : "";
   try {
@@ -310,6 +315,9 @@ async function run(page, action) {
   }
 }
 
+// What a key would write with the input method of another language switched off.
+const plain = ({ key, code }) => (key === "Process" || (key.length === 1 && key > "~") ? code.replace(/^Key/, "").toLowerCase() : key);
+
 function onKey(page, event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
   if (event.key === " " && !event.target.closest?.("button, summary")) {
@@ -320,7 +328,7 @@ function onKey(page, event) {
     page.nudge(...ARROWS[event.key].map((side) => side * step));
     event.preventDefault();
   } else {
-    const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
+    const key = plain(event), action = KEYS[key] ?? KEYS[key.toLowerCase()];
     if (!action || (event.repeat && WAITS.has(action))) return;
     event.preventDefault();
     run(page, action);
@@ -328,7 +336,9 @@ function onKey(page, event) {
 }
 
 function fromAddress(about) {
-  const [image, face] = decodeURIComponent(location.hash.slice(1)).split(/~(?=\d+$)/);
+  let name = "";
+  try { name = decodeURIComponent(location.hash.slice(1)); } catch { /* a broken address: the first image */ }
+  const [image, face] = name.split(/~(?=\d+$)/);
   return image ? [image, Number(face ?? 1)] : [about.first, 1];
 }
 

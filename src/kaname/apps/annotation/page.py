@@ -62,6 +62,7 @@ KEYS = """
 <tr><td><kbd>m</kbd></td><td>mean face from two clicks</td></tr>
 <tr><td><kbd>b</kbd></td><td>draw the face's box</td></tr>
 <tr><td><kbd>+</kbd> <kbd>-</kbd> <kbd>0</kbd></td><td>zoom (or the wheel); whole picture</td></tr>
+<tr><td><kbd>f</kbd></td><td>the face as large as it fits</td></tr>
 <tr><td><kbd>Space</kbd>+drag</td><td>move the picture (or the right button)</td></tr>
 <tr><td><kbd>Shift</kbd>+click</td><td>place, even on top of another point</td></tr>
 </table></details>
@@ -95,9 +96,8 @@ def mounted(app: Any, title: str) -> Any:
     looks: dict[str, Any] = {"theme": gradio.themes.Default(**fonts), "head": HEAD}
     wanted = inspect.signature(gradio.Blocks).parameters  # Gradio 6 has moved the looks from here to the mounting
     own = {name: value for name, value in looks.items() if name in wanted}
-    bare: dict[str, Any] = {"padding": False}
-    if "apply_default_css" in inspect.signature(gradio.HTML).parameters:
-        bare["apply_default_css"] = False
+    known = inspect.signature(gradio.HTML).parameters
+    bare: dict[str, Any] = {name: False for name in ("padding", "apply_default_css") if name in known}
     title = f"{title} - kaname annotate"
     blocks = gradio.Blocks(title=title, analytics_enabled=False, fill_width=True, **own)
     with blocks, gradio.Row(elem_id="kn-main"):

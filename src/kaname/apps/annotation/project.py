@@ -59,17 +59,13 @@ class Project:
         if self.proposals is not None and not self.album.finished(image):
             self.proposals.points(image, None)  # takes a while: before anybody has to wait for it
         with self._lock:
-            size = self.album.size(image)
-            known = self._faces(user, image)
-            if not 1 <= face <= min(max(known, default=1) + 1, MOST_FACES):
-                raise Missing(f"no face {face} of {image}", remedy="choose one of its faces")
-            draft, kept = self._draft(user, key), self.album.kept(key)
+            draft, kept, size = self._draft(user, key), self.album.kept(key), self.album.size(image)
             now = draft.now if draft else self._start(key)
             return {
                 **self.album.place(image),
                 "image": image,
                 "face": face,
-                "faces": sorted({*known, face, 1}),
+                "faces": sorted({*self._faces(user, image), face, 1}),
                 "size": {"height": size[0], "width": size[1]},
                 "state": now.to_dict(),
                 "version": self._version(key, draft),
@@ -203,7 +199,14 @@ class Project:
         return started(self.album.digest(key), self._start(key), self.album.saved(key))
 
     def _draft(self, user: str, key: Key) -> Draft | None:
-        """The user's draft; one that says nothing new gives way to a newer file."""
+        """The user's draft; one that says nothing new gives way to a newer file.
+
+        Raises:
+            Missing: no such image, or a face that is neither there nor the next one.
+        """
+        self.album.path(key[0])
+        if not 1 <= key[1] <= min(max(self._faces(user, key[0]), default=1) + 1, MOST_FACES):
+            raise Missing(f"no face {key[1]} of {key[0]}", remedy="choose one of its faces")
         self._seen[user] = time.monotonic()
         draft = self._journal(user).drafts.get(key)
         if draft is not None and not draft.dirty and draft.base != self.album.digest(key):

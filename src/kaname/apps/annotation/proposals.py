@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -57,6 +58,7 @@ class Proposals:
     def __init__(self, predictor: Predictor, path: Callable[[str], Path]) -> None:
         self._predictor, self._path = predictor, path
         self._known: dict[tuple[str, Box | None], tuple[FloatArray, FloatArray]] = {}
+        self._lock = Lock()  # one question at a time: a model uses all processors
 
     def points(self, image: str, box: Box | None) -> FloatArray:
         """``(N, 2)`` in continuous pixels."""
@@ -84,6 +86,7 @@ class Proposals:
 
     def _ask(self, image: str, box: Box | None) -> tuple[FloatArray, FloatArray]:
         key = (image, box)
-        if key not in self._known:
-            self._known[key] = self._predictor(read_image(self._path(image)), box)
-        return self._known[key]
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = self._predictor(read_image(self._path(image)), box)
+            return self._known[key]

@@ -67,7 +67,7 @@ class Api:
 
     def __init__(self, project: Project, palette: Palette) -> None:
         self.project = project
-        self.palette: Palette = palette
+        self.colours = hex_colours(project.album.skeleton, palette)
 
     def about(self) -> dict[str, Any]:
         """What does not change while the page is open."""
@@ -79,7 +79,7 @@ class Api:
             "skeleton": skeleton.name,
             "points": [
                 {"name": name, "group": owner[name], "colour": colour}
-                for name, colour in zip(names, hex_colours(skeleton, self.palette), strict=True)
+                for name, colour in zip(names, self.colours, strict=True)
             ],
             "edges": skeleton.edges.tolist(),
             "positions": [skeleton.positions.get(name) for name in names],
@@ -193,7 +193,7 @@ async def _answered(work: Callable[[], Any]) -> Response:
 async def _body(request: Request) -> Any:
     try:
         return await request.json()
-    except ValueError:  # neither JSON nor text
+    except (ValueError, RecursionError):  # neither JSON nor text, or brackets without end
         return None
 
 

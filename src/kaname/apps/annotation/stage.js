@@ -85,13 +85,30 @@ export class Stage {
     this.draw();
   }
 
-  zoom(factor, place = [this.canvas.clientWidth / 2, this.canvas.clientHeight / 2]) {
+  // Around the pointer, or around the middle.
+  zoom(factor, place = this.pointer ?? [this.canvas.clientWidth / 2, this.canvas.clientHeight / 2]) {
     const [x, y] = this.spot(place);
     this.scale = Math.min(Math.max(this.scale * factor, 0.02), 64);
     this.left = place[0] - x * this.scale;
     this.top = place[1] - y * this.scale;
     this.fitted = false;
     this.#keepInSight();
+    this.did.zoomed();
+    this.draw();
+  }
+
+  // The face as large as it fits, with some room: its box, or its points.
+  face() {
+    const corners = this.box ? [[this.box[0], this.box[1]], [this.box[0] + this.box[2], this.box[1] + this.box[3]]] : [];
+    const known = corners.length ? corners : this.points.filter((point) => point.at).map((point) => point.at);
+    if (known.length < 2) return this.fit();
+    const [xs, ys] = [0, 1].map((axis) => known.map((at) => at[axis]));
+    const [wide, high] = [xs, ys].map((side) => Math.max(Math.max(...side) - Math.min(...side), 8));
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    this.scale = Math.min(width / wide / 1.4, height / high / 1.4, 64);
+    this.left = width / 2 - ((Math.max(...xs) + Math.min(...xs)) / 2) * this.scale;
+    this.top = height / 2 - ((Math.max(...ys) + Math.min(...ys)) / 2) * this.scale;
+    this.fitted = false;
     this.did.zoomed();
     this.draw();
   }
@@ -211,7 +228,9 @@ export class Stage {
     pen.drawImage(this.picture, this.left, this.top, this.size.width * this.scale, this.size.height * this.scale);
     this.#paintBox(pen);
     this.#paintEdges(pen);
-    for (const point of this.points) if (point.at) this.#paintPoint(pen, point);
+    const shown = this.points.filter((point) => point.at);
+    for (const point of shown) this.#paintPoint(pen, point);
+    this.#paintNumbers(pen, shown);
     for (const at of this.marks) this.#paintCross(pen, this.middleOf(at));
     if (this.pointer && !this.held && this.indexAt(this.pointer)) this.#paintAim(pen);
   }
@@ -244,7 +263,7 @@ export class Stage {
     pen.globalAlpha = 1;
   }
 
-  #paintPoint(pen, { number, at, colour, hidden, proposed, chosen, touched }) {
+  #paintPoint(pen, { at, colour, hidden, proposed, chosen, touched }) {
     const [x, y] = this.middleOf(at);
     const ring = (radius, width, style, dash = []) => {
       pen.beginPath();
@@ -267,13 +286,26 @@ export class Stage {
     }
     ring(4.5, 3, "rgb(0 0 0 / .6)");
     ring(4.5, proposed || hidden ? 2 : 1.2, proposed || hidden ? colour : "#fff", hidden ? [2.5, 2] : []);
+  }
+
+  // Numbers that would lie on one another are left out until there is room; the point at hand has its number first.
+  #paintNumbers(pen, shown) {
     pen.font = "600 11px system-ui, sans-serif";
     pen.lineWidth = 3;
     pen.lineJoin = "round";
-    pen.strokeStyle = "rgb(0 0 0 / .75)";
-    pen.strokeText(number, x + 7, y - 5);
-    pen.fillStyle = "#fff";
-    pen.fillText(number, x + 7, y - 5);
+    const taken = [];
+    for (const point of [...shown].sort((a, b) => (b.chosen || b.touched) - (a.chosen || a.touched))) {
+      const [x, y] = this.middleOf(point.at), width = pen.measureText(point.number).width;
+      const spots = [[x + 7, y - 5], [x + 7, y + 13], [x - 7 - width, y - 5], [x - 7 - width, y + 13]];
+      const free = ([left, base]) => !taken.some(([a, b, wide]) => left < a + wide + 2 && a < left + width + 2 && Math.abs(base - b) < 11);
+      const spot = spots.find(free);
+      if (!spot) continue;
+      taken.push([...spot, width]);
+      pen.strokeStyle = "rgb(0 0 0 / .75)";
+      pen.strokeText(point.number, ...spot);
+      pen.fillStyle = "#fff";
+      pen.fillText(point.number, ...spot);
+    }
   }
 
   #paintCross(pen, [x, y]) {

@@ -115,7 +115,10 @@ def _rows(value: Any, form: Format, path: Path, where: str) -> NDArray[np.float6
         if not (isinstance(row, list) and len(row) == 4 and all(is_number(one) for one in row)):
             raise InputError(f"not a box of four numbers: {shortened(row)}", path=path, row=where, remedy=remedy)
     try:
-        return check(corners(box_rows(value), form))
+        rows = check(corners(box_rows(value), form))
+        if len(empty := np.flatnonzero((rows[:, 2:] <= rows[:, :2]).any(axis=1))):
+            raise InputError(f"box {int(empty[0]) + 1} has no area", remedy="leave it out")
+        return rows
     except InputError as error:
         remedy = error.remedy if form == "xyxy" else remedy
         raise InputError(error.reason, path=path, row=where, remedy=remedy) from error

@@ -73,7 +73,7 @@ class Faces:
             "heatmaps": np.rint(heatmaps * 255).astype(np.uint8),
             "weight": weight.astype(np.float32),
             "points": placed.astype(np.float32),
-            "extent": np.float32(_extent(placed)),
+            "extent": np.array(_extent(placed), dtype=np.float32),
         }
 
     def _coloured(self, random: np.random.Generator, image: Image) -> Image:

@@ -32,8 +32,9 @@ def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
         if settings.min_score > 0:
             visible[scores <= settings.min_score] = 0
         xy[visible == 0] = np.nan
-        named = [dict(zip(names, np.moveaxis(part, 1, 0), strict=True)) for part in (xy, scores, visible)]
-        return [Points(named[0], named[1], request.size, named[2], ids=list(range(1, len(boxes) + 1)))]
+        named: list[Any] = [dict(zip(names, np.moveaxis(part, 1, 0), strict=True)) for part in (xy, scores, visible)]
+        found: list[Answer] = [Points(named[0], named[1], request.size, named[2], ids=list(range(1, len(boxes) + 1)))]
+        return found
 
     return answers
 

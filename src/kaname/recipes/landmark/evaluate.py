@@ -23,14 +23,13 @@ from scipy.optimize import linear_sum_assignment
 from kaname.config import from_dict
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
-from kaname.files import content_hash
 from kaname.metrics.intervals import summary
 from kaname.metrics.points import nme
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.landmark.config import AnswerSettings
 from kaname.recipes.landmark.decode import made, read
-from kaname.recipes.landmark.labels import Picture, labelled
+from kaname.recipes.landmark.labels import Picture, digest_of, labelled
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
 from kaname.types import FloatArray, Points
@@ -125,7 +124,7 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     skeleton = Skeleton.from_dict(about["skeleton"]) if about["skeleton"] else pictures[0].skeleton
     faces, surplus = align(pictures, rows, skeleton)
     known = set(about["trained_on"])
-    seen = {picture.source for picture in pictures if known and content_hash(picture.image) in known}
+    seen = {picture.source for picture in pictures if known and digest_of(picture.image) in known}
     fresh = [face for face in faces if face.picture.source not in seen]
     scored = fresh or faces
     limit = settings.failure

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +18,7 @@ from kaname.data.formats import landmarks
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.geometry.boxes import centre_size, from_centre_size
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.landmark import EXTENT_FACTOR
@@ -85,6 +87,7 @@ def training_sets(config: LandmarkConfig) -> dict[str, list[Picture]]:
     """
     data = config.data
     chosen = sets(data, config.train.seed, held_out=data.held_out)
+    chosen = {"train": chosen["all"]} if "all" in chosen else chosen  # none held out: the last weights are the best
     if not chosen.get("train"):
         raise InputError("no face to train on", path=data.annotations, remedy="annotate some, or check --split-dir")
     return {name: chosen[name] for name in ("train", "val") if chosen.get(name)}
@@ -112,7 +115,13 @@ def sets(data: DataSettings, seed: int, *, held_out: float = 0.0) -> dict[str, l
         }
     everyone = read(data.annotations)
     if data.val_annotations is not None:
-        chosen = {"train": everyone, "val": read(data.val_annotations)}
+        held = read(data.val_annotations)
+        images = {face.image.resolve() for face in held}
+        chosen = {"train": [face for face in everyone if face.image.resolve() not in images], "val": held}
+        if count := len(everyone) - len(chosen["train"]):
+            warnings.warn(
+                f"{count} faces of {data.annotations} are of validation images and do not train", stacklevel=2
+            )
     elif held_out:
         kept, out = seeded_holdout(everyone, held_out, seed)
         chosen = {"train": kept, "val": out}
@@ -139,13 +148,19 @@ def split_folder(data: DataSettings) -> Path | None:
     return split_beside(data.annotations.resolve())
 
 
-def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -> Labelled:
-    """The sets of annotated images to score. A whole stored configuration says what was held out; a section ``data``
-    alone, without a split, is one set."""
-    settings = from_dict(DataSettings, {**config["data"], **({} if data is None else {"images": data})})
-    held_out = settings.held_out if "held_out" in config["data"] else 0.0
-    explicit = settings if held_out or settings.split is not None else replace(settings, val_annotations=None)
-    chosen = sets(explicit, config.get("train", {}).get("seed", 0), held_out=held_out)
+def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] = ()) -> Labelled:
+    """The sets of annotated images to score.
+
+    A whole stored configuration says what was held out. A section ``data`` alone, and other folders in ``words``
+    (``images=DIR``, keys of that section), are one set, unless there are lists of a split.
+    """
+    changes = dict(word.split("=", 1) for word in words)
+    stored: dict[str, Any] = {**config["data"], **changes, **({} if data is None else {"images": data})}
+    own = "held_out" in config["data"] and not {"images", "annotations"} & set(changes)
+    if not own or "split" in changes:
+        stored["val_annotations"] = None
+    settings = from_dict(DataSettings, stored)
+    chosen = sets(settings, config.get("train", {}).get("seed", 0), held_out=settings.held_out if own else 0.0)
     order = ("test", "val", "all", "train")
     return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True)
 
@@ -171,6 +186,11 @@ def annotated_boxes(annotations: Path) -> Find:
         return np.array(members[name])
 
     return find
+
+
+def digest_of(image: Path) -> str:
+    """By what a checkpoint remembers an image: 16 hexadecimal digits of its content's SHA-256."""
+    return content_hash(image)[:16]
 
 
 def telling(sets: Mapping[str, Sequence[Picture]]) -> dict[str, Any]:

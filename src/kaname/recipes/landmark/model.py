@@ -19,6 +19,7 @@ from kaname.inference.state_dict import Loaded, load_state_dict
 from kaname.models.backbones import Backbone, build_backbone
 from kaname.models.decoders.concat import BRANCHES
 from kaname.models.network import Network
+from kaname.models.statistics import hold_statistics
 from kaname.recipes.landmark import MAPS, STRIDE
 from kaname.recipes.landmark.config import LandmarkConfig
 from kaname.recipes.landmark.labels import skeleton_of
@@ -56,8 +57,9 @@ def build(config: LandmarkConfig, *, card: Mapping[str, Any] | None = None) -> N
         heatmap_size=config.cells,
         normalize=settings.normalize,
         decoder_options=_stages(backbone, seldom=sigmoid) if decoder == "upsample" else {},
-        hold_statistics=settings.holds_norm,
     )
+    if settings.holds_norm:
+        hold_statistics(network)
     if card is None and settings.weights is not None:
         network.notes = read_start(settings.weights, network, new_head=settings.new_head).lines()
         backbone.description["pretrained"] = True

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kaname.files import content_hash
 from kaname.geometry.grid import Grid
 from kaname.losses.heatmap import bce_with_logits
 from kaname.losses.raw import RAW_LOSSES
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import LandmarkConfig
 from kaname.recipes.landmark.data import Faces
-from kaname.recipes.landmark.labels import split_folder
+from kaname.recipes.landmark.labels import digest_of, split_folder
 from kaname.training.task import Row, Step
 from kaname.types import Batch, StepOutput, Term
 
@@ -73,7 +72,7 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "score": ("val_loss", "min") if held_out is None else ("val_nme", "min"),
         "files": files,
         "log_name": LOG,
-        "card": {"trained_on": [content_hash(image) for image in images]},
+        "card": {"trained_on": [digest_of(image) for image in images]},
     }
     random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"
     advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.config import merged
+from kaname.errors import InputError
 from kaname.pipeline.flags import (
     CHECKPOINT_NAMES,
     OUT_NAMES,
@@ -27,7 +28,6 @@ from kaname.recipes.landmark.commands import Annotations, Bones, Images, Splits
 MinScore = Annotated[float | None, Parameter(help="A landmark whose score is not above this is left out.")]
 Method = Annotated[Literal["dark", "argmax"] | None, Parameter(help="How a peak is refined.")]
 FlipTest = Annotated[bool | None, Parameter(help="Answer the mirrored crop too; takes twice as long.")]
-WEIGHT_FILES = (".pth", ".safetensors")
 
 
 def sample(
@@ -82,9 +82,10 @@ def evaluate(
 
     given = {"failure": failure, "min_score": min_score, "method": method, "flip_test": flip_test}
     stored = data_of(image_dir, annotation_dir, split_dir, skeleton)
-    labelled = labels.labelled(None, stored) if image_dir or annotation_dir or predictions else None
-    words = {"labelled": labelled, "checkpoint": checkpoint, "predictions": predictions}
-    results = run(RECIPE, **words, out=out, split=split, changes=given, device=device)
+    labelled = labels.labelled(None, stored) if predictions is not None else None
+    words = [f"{name}={value}" for name, value in stored["data"].items()]  # the rest is as in training
+    files = {"checkpoint": checkpoint, "predictions": predictions}
+    results = run(RECIPE, labelled, **files, out=out, split=split, changes=given, words=words, device=device)
     name, result = list(results.items())[-1]
     write_text(out / "metrics.txt", summary_text(result))
     print(f"metrics.txt of the set {name} in {out}")
@@ -119,7 +120,8 @@ def predict(
         faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
     else:
         faces = source_of(boxes)
-    predict_images(RECIPE, paths, checkpoint, out, boxes=faces, changes=changes, pictures=pictures, device=device)
+    how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "device": device}
+    predict_images(RECIPE, paths, checkpoint, out, **how)
 
 
 def export(
@@ -134,10 +136,13 @@ def export(
     """Write the weights alone, in the layout that anime-face-detector loads, or an ONNX file with the crop inside."""
     from kaname.pipeline.export import export as run
 
-    if out.suffix.lower() in WEIGHT_FILES:
+    if out.suffix.lower() != ".onnx":
         from kaname.inference.checkpoint import load
         from kaname.inference.state_dict import write_state_dict
 
+        if out.resolve() == checkpoint.resolve():
+            reason = "--out is the checkpoint itself, which the weights alone would replace"
+            raise InputError(reason, path=out, remedy="choose another --out")
         opened = load(checkpoint, recipe=RECIPE.name)
         print(f"{write_state_dict(out, opened)} tensors in {out}")
         return
