@@ -60,6 +60,7 @@ def test_a_cell_has_the_class_of_its_centre(seed: int) -> None:
     found = targets(polygons, boxes, target, size)
     assert found.dtype == np.uint8 and found.shape == size
     np.testing.assert_array_equal(found, sampled(polygons, boxes[target], target, size, 1).argmax(axis=2))
+    np.testing.assert_array_equal(targets(polygons, boxes, target, size, classes=2), found == 1)
 
 
 def test_the_classes_are_those_of_most_of_the_cell() -> None:

@@ -34,7 +34,7 @@ BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
 
 
 def targets(
-    polygons: Sequence[Shape], boxes: ArrayLike, target_index: int, size: tuple[int, int]
+    polygons: Sequence[Shape], boxes: ArrayLike, target_index: int, size: tuple[int, int], *, classes: int = 3
 ) -> UInt8[np.ndarray, "{size[0]} {size[1]}"]:
     """The classes inside ``boxes[target_index]``: 0 background, 1 the target, 2 another instance.
 
@@ -46,6 +46,7 @@ def targets(
         boxes: ``(M, 4)``, the region of each instance as it is, without padding; may reach outside the image.
         target_index: which instance is the target.
         size: ``(height, width)`` of the result in cells.
+        classes: 3, or 2: other instances are background.
 
     Raises:
         InputError: an empty box, not one box per instance, an index out of range, a corner that is not finite.
@@ -57,12 +58,12 @@ def targets(
     if not 0 <= target_index < len(polygons):
         raise InputError(f"no instance {target_index}: there are {len(polygons)}, counted from 0")
     into = Affine.crop(regions[target_index], (height, width))
-    classes = np.zeros((height, width), np.uint8)
+    found = np.zeros((height, width), np.uint8)
     for number, shape in enumerate(polygons):
-        if number != target_index:
-            classes[inside(shape, into, (height, width))] = NON_TARGET
-    classes[inside(polygons[target_index], into, (height, width))] = TARGET
-    return classes
+        if number != target_index and classes > NON_TARGET:
+            found[inside(shape, into, (height, width))] = NON_TARGET
+    found[inside(polygons[target_index], into, (height, width))] = TARGET
+    return found
 
 
 def inside(shape: Shape, into: Affine, size: tuple[int, int]) -> Bool[np.ndarray, "{size[0]} {size[1]}"]:
@@ -86,6 +87,9 @@ def _filled(corners: Float64[np.ndarray, "corners 2"], size: tuple[int, int]) ->
     if not np.isfinite(corners).all():
         raise InputError("a corner of a polygon is NaN or infinite")
     height, width = size
+    low, high = corners.min(axis=0, initial=np.inf), corners.max(axis=0, initial=-np.inf)
+    if (low >= (width, height)).any() or (high <= 0).any():  # most others of a crowd lie beside the box
+        return np.zeros(size, bool)
     rows, columns = centres(height), centres(width)
     ends = np.roll(corners, -1, axis=0)
     first, last = (np.searchsorted(rows, fold(corners[:, 1], ends[:, 1])) for fold in (np.minimum, np.maximum))

@@ -42,14 +42,14 @@ GOOD = {
             "category_id": 1,
             "bbox": [0, 0, 60, 40],
             "iscrowd": 1,
-            "segmentation": {"counts": [2]},
+            "segmentation": {"size": [40, 60], "counts": [2400]},
         },
         {
             "id": 14,
             "image_id": 5,
             "category_id": 1,
             "bbox": [5, 5, 5, 5],
-            "segmentation": {"size": [40, 60], "counts": "abc"},
+            "segmentation": {"size": [40, 60], "counts": "]65S10000000[n1"},
             "keypoints": [7, 8, 1, 9.5, 9, 2],
         },
     ],
@@ -79,7 +79,7 @@ def test_read(tmp_path):
     np.testing.assert_allclose(one.points["hand"], [[np.nan] * 2, [np.nan] * 2, [10, 9.5]])
     assert one.visible["nose"].tolist() == [2, 0, 1]
     assert one.meta["crowd"] == 1
-    assert one.meta["rle"] == {14: {"size": [40, 60], "counts": "abc"}}
+    assert one.meta["rle"] == {14: {"size": [40, 60], "counts": "]65S10000000[n1"}}
     assert other.boxes.shape == (0, 4)
     assert (len(other.labels), dict(other.points), other.meta["image_id"]) == (0, {}, 6)
 
@@ -87,7 +87,7 @@ def test_read(tmp_path):
 def test_category(tmp_path):
     one, _ = coco.read(save(tmp_path), category="ball")
     assert one.ids == [12]
-    with pytest.raises(InputError, match="no category 'dog'; it has: person, ball"):
+    with pytest.raises(InputError, match="no category 'dog'; it has: 1 person, 3 ball"):
         coco.read(save(tmp_path), category="dog")
 
 

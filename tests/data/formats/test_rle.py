@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pycocotools import mask as reference
 
 from kaname.data.formats.rle import decode, encode
 
@@ -60,6 +61,9 @@ def test_there_and_back(seed: int) -> None:
         {"size": [2, 2], "counts": [5]},
         {"size": [2, 2], "counts": [5, -1]},
         {"size": [2, 2], "counts": "o"},
+        {"size": [2, 2], "counts": ""},
+        {"size": [2, 2], "counts": []},
+        {"size": [2, 2], "counts": "o" * 40 + "0"},
         {"size": [2, 2], "counts": "\x7f"},
         {"size": [2], "counts": "4"},
         {"size": [-2, -2], "counts": [4]},
@@ -68,3 +72,13 @@ def test_there_and_back(seed: int) -> None:
 def test_what_is_none(rle: dict) -> None:
     with pytest.raises(ValueError):
         decode(rle)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_as_pycocotools(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    mask = random.random(random.integers(1, 60, 2)) < random.choice([0.02, 0.5, 1.0])
+    mask = np.repeat(np.repeat(mask, random.integers(1, 60), axis=0), random.integers(1, 9), axis=1)
+    theirs = reference.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert encode(mask) == {"size": theirs["size"], "counts": theirs["counts"].decode()}
+    np.testing.assert_array_equal(decode({"size": mask.shape, "counts": theirs["counts"].decode()}), mask)

@@ -6,6 +6,7 @@ centres of their pixels. ``problems`` lists everything that is wrong with a file
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from kaname.data.formats import rle
 from kaname.data.formats.coco_writing import EXTENT, document
 from kaname.data.formats.files import (
+    GREATEST,
     Folder,
     faults,
     image_size,
@@ -27,7 +30,7 @@ from kaname.data.formats.files import (
 )
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
-from kaname.types import FloatArray, Sample
+from kaname.types import FloatArray, Sample, Size
 
 _REMEDY = "export the data set again in COCO's format"
 
@@ -35,7 +38,7 @@ _REMEDY = "export the data set again in COCO's format"
 def read(
     path: str | PathLike[str],
     images: str | PathLike[str] | None = None,
-    category: str | None = None,
+    category: str | int | None = None,
     *,
     only: Collection[Path] | None = None,
 ) -> list[Sample]:
@@ -44,15 +47,16 @@ def read(
     Args:
         path: the JSON file.
         images: the folder of the images; every one must be there. Without it the file's names are kept.
-        category: take only the instances of the category of this name.
+        category: take only the instances of the category of this name, or of this ``category_id``.
         only: take only the images that are these files; the others need not be there.
 
     Returns:
         A sample for every image, also for one without instances. ``boxes`` (M, 4), ``labels``, ``ids`` and
         ``polygons`` have one entry per instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row per
         instance (0 missing with NaN, 1 hidden, 2 visible), for the key point names of the categories present.
-        ``meta``: ``image_id``, ``crowd`` (the number of crowd instances left out) and ``rle`` (instance id to the
-        run-length encoding of an instance whose mask is not a polygon).
+        ``meta``: ``image_id``, ``rle`` (instance id to the run-length encoding of an instance whose mask is not a
+        polygon), ``crowd`` (the number of crowd instances, which are left out above) and ``crowds`` (their masks as the
+        file has them: polygons or an encoding). `kaname.data.formats.coco_masks` makes shapes of them.
 
     Raises:
         InputError: the first of ``problems``.
@@ -63,10 +67,26 @@ def read(
 def problems(
     path: str | PathLike[str],
     images: str | PathLike[str] | None = None,
-    category: str | None = None,
+    category: str | int | None = None,
 ) -> list[InputError]:
     """Everything that is wrong with a COCO file; takes the arguments of ``read``."""
     return faults(walk(Path(path), images, category))
+
+
+def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The images of a file in its order, each with its instances, crowds included, as the file has them, but checked.
+
+    Raises:
+        InputError: the first of ``problems``, those of image files apart; or an image without a size.
+    """
+    reader = _Reader(path, read_json(path), category)
+    instances, wrong = reader.instances()
+    if wrong:
+        raise wrong[0]
+    for entry in reader.images.values():
+        if instances.get(entry["id"]) and _stated(entry) is None:
+            raise reader.fault("image", entry["id"], "it has no width and height")
+    return [(entry, instances.get(entry["id"], [])) for entry in reader.images.values()]
 
 
 def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | None = None) -> None:
@@ -85,7 +105,7 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | 
 
 
 def walk(
-    path: Path, images: str | PathLike[str] | None, category: str | None, only: Collection[Path] | None = None
+    path: Path, images: str | PathLike[str] | None, category: str | int | None, only: Collection[Path] | None = None
 ) -> Iterator[Sample | InputError]:
     """Every image's sample, or what is wrong; no samples if any annotation is wrong. The arguments are ``read``'s."""
     try:
@@ -119,7 +139,7 @@ def walk(
 class _Reader:
     """A COCO file's tables, checked."""
 
-    def __init__(self, path: Path, data: Any, category: str | None) -> None:
+    def __init__(self, path: Path, data: Any, category: str | int | None) -> None:
         self.path = path
         if not isinstance(data, dict):
             raise InputError("not a COCO file: no object at the top", path=path, remedy=_REMEDY)
@@ -136,10 +156,11 @@ class _Reader:
             names = entry.get("keypoints") or []
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise self.fault("category", number, f"its keypoints must be a list of names, got {shortened(names)}")
-        self.category = category
-        known = [entry["name"] for entry in self.categories.values()]
-        if category is not None and category not in known:
-            raise InputError(f"no category {category!r}", path=path, remedy=f"it has: {', '.join(known) or 'none'}")
+        named = {number: entry["name"] for number, entry in self.categories.items()}
+        self.wanted = {number for number, name in named.items() if category in (None, number, name)}
+        if category is not None and not self.wanted:
+            known = ", ".join(f"{number} {name}" for number, name in named.items())
+            raise InputError(f"no category {category!r}", path=path, remedy=f"it has: {known or 'none'}")
 
     def fault(self, kind: str, number: Any, reason: str, remedy: str | None = None) -> InputError:
         return InputError(reason, path=self.path, row=f"{kind} {number}", remedy=remedy or _REMEDY)
@@ -169,7 +190,7 @@ class _Reader:
             seen.add(entry["id"])
             if reason is not None:
                 wrong.append(self.fault("annotation", entry["id"], reason))
-            elif self.category in (None, self.categories[entry["category_id"]]["name"]):
+            elif entry["category_id"] in self.wanted:
                 instances.setdefault(entry["image_id"], []).append(entry)
         return instances, wrong
 
@@ -189,7 +210,10 @@ class _Reader:
             for polygon in shape:
                 if not _numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
                     return f"a polygon must be x, y of at least 3 corners, got {shortened(polygon)}"
-        elif not (shape is None or isinstance(shape, dict)):
+        elif isinstance(shape, dict):
+            if reason := _wrong_encoding(shape, _stated(self.images[entry["image_id"]])):
+                return reason
+        elif shape is not None:
             return f"its segmentation must be polygons or a run-length encoding, got {shortened(shape)}"
         names = self._names(entry)
         points: Any = entry.get("keypoints")
@@ -213,12 +237,11 @@ class _Reader:
         boxes[:, 2:] += boxes[:, :2]
         shapes = [one.get("segmentation") for one in single]
         points, visible = self._points(single)
-        known = all(isinstance(entry.get(side), int) for side in ("height", "width"))
         return Sample(
             image=image,
             points=points,
             visible=visible,
-            size=(entry["height"], entry["width"]) if known else None,
+            size=_stated(entry),
             boxes=boxes,
             polygons=[_polygons(shape) for shape in shapes],
             ids=[one["id"] for one in single],
@@ -226,6 +249,7 @@ class _Reader:
             meta={
                 "image_id": entry["id"],
                 "crowd": len(instances) - len(single),
+                "crowds": [one.get("segmentation") for one in instances if one.get("iscrowd")],
                 "extents": [one["id"] for one in single if _is_extent(one)],
                 "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},
             },
@@ -259,6 +283,25 @@ def _other_size(image: Path, entry: dict[str, Any]) -> str | None:
     return f"{image.name!r} has {true[1]} x {true[0]} pixels, the file says {stated[1]} x {stated[0]}"
 
 
+def _stated(entry: dict[str, Any]) -> Size | None:
+    """The size of an image that the file states."""
+    height, width = entry.get("height"), entry.get("width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _wrong_encoding(shape: dict[str, Any], size: Size | None) -> str | None:
+    """What is wrong with a run-length encoding in an image of a size."""
+    try:
+        rle.counts(shape)
+        height, width = shape["size"]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        text = f"no {error}" if isinstance(error, KeyError) else str(error)
+        return f"its segmentation is not a run-length encoding ({text[:80]})"
+    if size is not None and (height, width) != size:
+        return f"its run-length encoding has {width} x {height} pixels, its image {size[1]} x {size[0]}"
+    return None
+
+
 def _has_id(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("id"), (int, str))
 
@@ -276,4 +319,7 @@ def _is_extent(entry: Mapping[str, Any]) -> bool:
 
 
 def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(map(is_number, values))
+    """Whether every value is a number as `is_number` has it; a large file has millions."""
+    if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
+        return False
+    return max(map(abs, values), default=0) < GREATEST and math.isfinite(sum(values))  # a NaN may pass the first

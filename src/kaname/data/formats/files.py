@@ -22,7 +22,7 @@ from kaname.types import Sample
 Found = TypeVar("Found")
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-_GREATEST = 1e12
+GREATEST = 1e12  # of a coordinate
 
 
 def read_text(path: Path) -> str:
@@ -178,7 +178,7 @@ def tails(name: str) -> list[str]:
 
 def is_number(value: object) -> bool:
     """Whether a value of JSON is a number that can be a coordinate; ``true``, ``NaN`` and ``Infinity`` cannot."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _GREATEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < GREATEST
 
 
 def shortened(value: object) -> str:

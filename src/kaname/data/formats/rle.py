@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 FIRST = 48  # the character "0"
 BITS, MORE, SIGN = 5, 0x20, 0x10
+GREATEST_BITS = 60  # of a length
 
 
 def encode(mask: NDArray[Any]) -> dict[str, Any]:
@@ -36,12 +37,24 @@ def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     Raises:
         ValueError: not an encoding, or its runs do not fill the size.
     """
+    lengths = counts(rle)
     height, width = (int(side) for side in rle["size"])
-    counts = _counts(rle["counts"]) if isinstance(rle["counts"], str) else [int(count) for count in rle["counts"]]
-    if min(height, width, *counts) < 0 or sum(counts) != height * width:
-        raise ValueError(f"runs of {sum(counts)} pixels for {height} x {width}")
-    runs = np.arange(len(counts)) % 2 == 1
-    return np.repeat(runs, counts).reshape((height, width), order="F")
+    runs = np.arange(len(lengths)) % 2 == 1
+    return np.repeat(runs, lengths).reshape((height, width), order="F")
+
+
+def counts(rle: Mapping[str, Any]) -> NDArray[np.int64]:
+    """The lengths ``(L,)`` of the runs of an encoding: outside, inside, outside, ... down the columns.
+
+    Raises:
+        ValueError: not an encoding, or its runs do not fill the size.
+    """
+    height, width = (int(side) for side in rle["size"])
+    given = rle["counts"]
+    lengths = _lengths(given) if isinstance(given, str) else np.array([int(count) for count in given], np.int64)
+    if min(height, width, lengths.min(initial=0)) < 0 or lengths.sum() != height * width:
+        raise ValueError(f"runs of {int(lengths.sum())} pixels for {height} x {width}")
+    return lengths
 
 
 def _text(counts: list[int]) -> str:
@@ -56,20 +69,21 @@ def _text(counts: list[int]) -> str:
     return "".join(letters)
 
 
-def _counts(text: str) -> list[int]:
-    counts: list[int] = []
-    value = shift = 0
-    for letter in text:
-        group = ord(letter) - FIRST
-        if not 0 <= group < 2 * MORE:
-            raise ValueError(f"{letter!r} does not belong in a run length")
-        value |= (group & (MORE - 1)) << shift
-        shift += BITS
-        if not group & MORE:
-            if group & SIGN:
-                value -= 1 << shift
-            counts.append(value + counts[-2] if len(counts) > 2 else value)
-            value = shift = 0
-    if shift:
+def _lengths(text: str) -> NDArray[np.int64]:
+    groups = np.array([ord(letter) for letter in text], np.int64) - FIRST
+    wrong = np.flatnonzero((groups < 0) | (groups >= 2 * MORE))
+    if len(wrong):
+        raise ValueError(f"{text[wrong[0]]!r} does not belong in a run length")
+    last = (groups & MORE) == 0
+    if not len(groups) or not last[-1]:
         raise ValueError("the last run length is cut off")
-    return counts
+    begin = np.append(0, np.flatnonzero(last)[:-1] + 1)
+    sizes = np.diff(begin, append=len(groups))
+    if sizes.max() * BITS > GREATEST_BITS:
+        raise ValueError("a run length has too many digits")
+    shifts = BITS * (np.arange(len(groups)) - np.repeat(begin, sizes))
+    values = np.add.reduceat((groups & (MORE - 1)) << shifts, begin)
+    values -= ((groups[last] & SIGN) != 0) * (1 << BITS * sizes)
+    for first in (1, 2):  # from the fourth on a length is the difference to the one two before
+        values[first::2] = np.cumsum(values[first::2])
+    return values
