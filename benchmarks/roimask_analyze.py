@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from pycocotools.coco import COCO
 
-from kaname.recipes.roimask.analyze import measure
+from kaname.data.roi_statistics import measure
 
 FULL = 231_242  # instances of the person-only train2017 file
 

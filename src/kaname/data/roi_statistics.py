@@ -1,4 +1,4 @@
-"""``analyze``: how many pixels of the boxes are background, target and other persons, and the class weights for that.
+"""How many pixels of the boxes are background, target and other persons, and the class weights for that.
 
 Every instance that is no crowd is a target once. Its box grows by a tenth a side, is cut to whole pixels as Python's
 ``int`` cuts, and clipped to the image; the pixels in it are counted at the image's resolution, drawn as pycocotools
@@ -14,10 +14,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from cyclopts import Parameter
 
 from kaname.codecs.runs import Runs
 from kaname.data.formats import coco, rle
@@ -40,11 +39,11 @@ Images = Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]
 
 def analyze(
     *,
-    annotations: Annotated[Path | None, Parameter(help="COCO file; default: the person-only file in --data.")] = None,
-    out: Annotated[Path, Parameter(help="JSON file to write.")] = Path("data_analyze.json"),
-    category: Annotated[str, Parameter(help="Number or name of the category to take.")] = "1",
-    data: Annotated[Path, Parameter(help="Folder with annotations/.")] = Path("data"),
-    subset: Annotated[Subset, Parameter(help="Which of the files in --data.")] = "full",
+    annotations: Path | None = None,
+    out: Path = Path("data_analyze.json"),
+    category: str = "1",
+    data: Path = Path("data"),
+    subset: Subset = "full",
 ) -> None:
     """Count the pixels of background, target and others in the boxes, and write class weights for training."""
     path = annotations or training_file(data, subset)

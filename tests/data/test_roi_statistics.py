@@ -12,10 +12,16 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from kaname.data import roi_statistics as module
 from kaname.data.formats import rle
+from kaname.data.roi_statistics import CLASSES, analyze, class_weights, measure, summary, training_file
 from kaname.errors import InputError
-from kaname.recipes.roimask import analyze as module
-from kaname.recipes.roimask.analyze import CLASSES, analyze, class_weights, measure, summary, training_file
+
+
+def pairs(masks: list[np.ndarray]) -> list[float]:
+    """The IoU of every pair of masks that share a pixel."""
+    each = [(one, other) for number, one in enumerate(masks) for other in masks[number + 1 :]]
+    return [float((one & other).sum() / (one | other).sum()) for one, other in each if (one & other).any()]
 
 
 def slow(path: Path, category: int = 1) -> dict[str, Any]:
@@ -35,13 +41,9 @@ def slow(path: Path, category: int = 1) -> dict[str, Any]:
         numbers.append(len(entries))
         height, width = image["height"], image["width"]
         masks = [data.annToMask(entry).astype(bool) for entry in entries]
-        before = len(ious)
-        for one in range(len(masks)):
-            for other in range(one + 1, len(masks)):
-                both = (masks[one] & masks[other]).sum()
-                if both:
-                    ious.append(both / (masks[one] | masks[other]).sum())
-        images_with_overlaps += len(ious) > before
+        overlaps = pairs(masks)
+        ious += overlaps
+        images_with_overlaps += bool(overlaps)
         for number, entry in enumerate(entries):
             x, y, w, h = entry["bbox"]
             x1, x2 = max(0, int(x - 0.1 * w)), min(width, int(x + 1.1 * w))

@@ -1,1 +1,0 @@
-"""``roimask``: an image and a box -> the mask of this person in the box, and not of the other one."""
