@@ -118,8 +118,17 @@ def evaluate(
     stored = data_of(image_dir, annotation_dir, split_dir, skeleton)
     labelled = labels.labelled(None, stored) if predictions is not None else None
     words = [f"{name}={value}" for name, value in stored["data"].items()]  # the rest is as in training
-    files = {"checkpoint": checkpoint, "predictions": predictions}
-    results = run(RECIPE, labelled, **files, out=out, split=split, changes=given, words=words, device=device)
+    results = run(
+        RECIPE,
+        labelled,
+        checkpoint=checkpoint,
+        predictions=predictions,
+        out=out,
+        split=split,
+        changes=given,
+        words=words,
+        device=device,
+    )
     name, result = list(results.items())[-1]
     write_text(out / "metrics.txt", summary_text(result))
     print(f"metrics.txt of the set {name} in {out}")
