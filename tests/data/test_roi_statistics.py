@@ -25,7 +25,7 @@ def pairs(masks: list[np.ndarray]) -> list[float]:
 
 
 def slow(path: Path, category: int = 1) -> dict[str, Any]:
-    """The definitions, one pixel mask after the other."""
+    """The definitions, mask by mask."""
     data = COCO(str(path))
     pixels = np.zeros(3, np.int64)
     ious: list[float] = []
@@ -41,8 +41,7 @@ def slow(path: Path, category: int = 1) -> dict[str, Any]:
         numbers.append(len(entries))
         height, width = image["height"], image["width"]
         masks = [data.annToMask(entry).astype(bool) for entry in entries]
-        overlaps = pairs(masks)
-        ious += overlaps
+        ious += (overlaps := pairs(masks))
         images_with_overlaps += bool(overlaps)
         for number, entry in enumerate(entries):
             x, y, w, h = entry["bbox"]
