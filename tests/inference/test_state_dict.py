@@ -196,8 +196,8 @@ def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match=r"an export is one of .*, got 'x.bin'; write x.safetensors"):
         write_state_dict(tmp_path / "x.bin", opened)
     for name in ("x.pth", "x.safetensors"):
-        with pytest.raises(InputError, match="cannot be written"):
-            write_state_dict(tmp_path / "none" / name, opened)
+        with pytest.raises(InputError, match="cannot be made"):
+            write_state_dict(tmp_path / "own.pth" / name, opened)
         (tmp_path / name).write_bytes(b"old")
     monkeypatch.setattr(torch, "save", lambda content, file: file.write(b"half") and stop())
     monkeypatch.setattr("safetensors.torch.save", lambda tensors: stop())
