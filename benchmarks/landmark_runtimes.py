@@ -53,7 +53,14 @@ def main() -> None:
     stored = {"data": {"images": options.faces / "images", "annotations": options.faces / "annotated"}}
     pictures: list[Picture] = list(labelled(None, stored).read("all"))[:8]
     config = replace(LandmarkConfig(), model=ModelSettings(weights=options.weights))
-    network = build(config).eval()
+    network = build(config)
+    if options.weights is None:  # with statistics of some crops, or random weights would give huge heatmaps
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        crops = [config.view.into(p.size, p.boxes[0]).image(read_image(p.image), config.view.size) for p in pictures]
+        network.train()({"images": torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)})
+    network.eval()
     card = {**card_of(RECIPE, config, network), "recipe": "landmark", "config": {}}
     settings = config.answers
     model = Model(card, TorchRunner(network, config.view, device="cpu"), RECIPE.decode(card, settings))
