@@ -144,7 +144,7 @@ def test_validation_images_do_not_train(place: Path, tmp_path: Path) -> None:
         sets = training_sets(replace(LandmarkConfig(), data=data))
     assert [one.source for one in sets["val"]] == ["a.png"]
     assert [one.source for one in sets["train"]] == ["b.png", "c.png", "d.png"]
-    with pytest.raises(InputError, match="both say what validates"):
+    with pytest.raises(InputError, match="two places choose"):
         replace(data, split=tmp_path)
 
 

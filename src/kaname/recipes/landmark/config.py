@@ -41,7 +41,7 @@ class DataSettings:
         require_range(self, "held_out", 0, 1)
         require(self.held_out < 1, "held_out leaves nothing to train on", "0.2 is usual")
         twice = self.split is not None and self.val_annotations is not None
-        require(not twice, "lists and a folder both say what validates", "give --split-dir or --val-annotation-dir")
+        require(not twice, "two places choose the validation faces", "give --split-dir or --val-annotation-dir")
 
 
 @dataclass(frozen=True)

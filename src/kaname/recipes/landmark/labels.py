@@ -119,9 +119,8 @@ def sets(data: DataSettings, seed: int, *, held_out: float = 0.0) -> dict[str, l
         images = {face.image.resolve() for face in held}
         chosen = {"train": [face for face in everyone if face.image.resolve() not in images], "val": held}
         if count := len(everyone) - len(chosen["train"]):
-            warnings.warn(
-                f"{count} faces of {data.annotations} are of validation images and do not train", stacklevel=2
-            )
+            reason = f"{count} faces in {data.annotations} belong to validation images and do not train"
+            warnings.warn(reason, stacklevel=2)
     elif held_out:
         kept, out = seeded_holdout(everyone, held_out, seed)
         chosen = {"train": kept, "val": out}
