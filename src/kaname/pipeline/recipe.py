@@ -54,6 +54,7 @@ class Recipe:
         about: ``(card, how) -> dict``: what a file of predictions says of its model besides its name and settings.
         labelled: ``(data, config, words) -> Labelled``; ``data`` None stands for the data of a stored configuration.
         score: ``(path, items, settings, how) -> Result``; ``how`` are the recipe's own ways of scoring.
+        asked: ``(model, items, settings, how) -> how``: further ways of scoring, from what only a model can be asked.
         page: ``(result, items, folder, model) -> dict``: the recipe's fields of a `kaname.reporting.report.Report`.
         ways: ``(config) -> how``: the configuration's own ways of scoring.
         telling: ``(sets) -> dict``: by set, the settings that tell it from another of its name.
@@ -101,6 +102,7 @@ class Recipe:
     ways: Callable[..., Mapping[str, Any]] = lambda *_: {}
     telling: Callable[..., Mapping[str, Any]] = lambda *_: {}
     predicted: Callable[[Any], Any] = lambda settings: settings
+    asked: Callable[..., Mapping[str, Any]] = lambda *_: {}
     draw_outputs: Callable[..., None] = lambda *_: None
     debug: Callable[..., None] = lambda *_: None
     compare: Part | None = None

@@ -64,15 +64,16 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     sets, settings = recipe.read_sets(config), getattr(config, recipe.loop)
     seed_weights(settings.seed)
     network = recipe.build(config)
-    samples = recipe.samples(config, sets["train"], augment=True)
-    held_out = recipe.samples(config, sets["val"], augment=False) if sets.get("val") else None
     stored = replace(settings, cache_budget=0.0) if options.dry_run else settings
+    keeping = replace(config, **{recipe.loop: stored})
+    samples = recipe.samples(keeping, sets["train"], augment=True)
+    held_out = recipe.samples(keeping, sets["val"], augment=False) if sets.get("val") else None
     train, val = with_cached_features(samples, held_out, network, stored, augmented=samples.augmented)
 
     def after_epoch(rows: Any) -> None:
         write_json(options.out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
 
-    own = dict(recipe.task(config, network, samples, held_out))
+    own = dict(recipe.task(keeping, network, samples, held_out))
     return Task(
         recipe=recipe.name,
         config=configuration.to_dict(config),
