@@ -55,6 +55,8 @@ class PastedOnImage(nn.Module):
         view: of the extractor, how the image became its input.
     """
 
+    size: Float[Tensor, "4"]
+
     def __init__(self, network: RoiMasks, view: View) -> None:
         super().__init__()
         self.network, self.preprocess = network, Preprocess(view)

@@ -54,12 +54,7 @@ def predict_images(
         deep: read folders with their sub-folders; hidden ones are left out.
     """
     # a path named twice is one answer
-    files = list({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
-    if not files:
-        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
-    for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
-        if not is_video(path):
-            image_size(path)
+    files = _checked({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
     find = _found(model, boxes, files)
     names = _row_names(files)
@@ -188,6 +183,17 @@ def _say(model: Model, find: Counted | None) -> None:
 def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[Answer]:
     answer: Any = model.predict(image, boxes)
     return answer if isinstance(answer, list) else [answer]
+
+
+def _checked(files: Iterable[Path]) -> list[Path]:
+    """The files, by their headers alone: a wrong one among thousands is found before the work, not after it."""
+    chosen = list(files)
+    if not chosen:
+        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
+    for path in chosen:
+        if not is_video(path):
+            image_size(path)
+    return chosen
 
 
 def _expand(sources: Sequence[Path], *, deep: bool = False) -> Iterator[Path]:

@@ -43,6 +43,8 @@ class Recipe:
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
         task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.
+        pictures: ``(config, items, epoch, folder)``: what is drawn of an epoch's weights, from the files that were just
+            written; ``items`` are those of ``val``.
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
         decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
             ``answers`` of the configuration.
@@ -107,6 +109,7 @@ class Recipe:
     debug: Callable[..., None] = lambda *_: None
     compare: Part | None = None
     demo: Part | None = None
+    pictures: Part | None = None
     loop: str = "train"
     data: str = "data"
     paths: Sequence[str] = ()

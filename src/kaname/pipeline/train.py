@@ -69,10 +69,7 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     samples = recipe.samples(keeping, sets["train"], augment=True)
     held_out = recipe.samples(keeping, sets["val"], augment=False) if sets.get("val") else None
     train, val = with_cached_features(samples, held_out, network, stored, augmented=samples.augmented)
-
-    def after_epoch(rows: Any) -> None:
-        write_json(options.out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
-
+    draw, log = recipe.pictures, options.out_dir / "loss.json"
     own = dict(recipe.task(keeping, network, samples, held_out))
     return Task(
         recipe=recipe.name,
@@ -84,6 +81,7 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
         val=val,
         fixed=recipe.fixed,
         best_name=recipe.best_name,
-        after_epoch=after_epoch,
+        after_epoch=lambda rows: write_json(log, {str(row["epoch"]): row["train_loss"] for row in rows}),
+        pictures=None if draw is None else lambda _, epoch, folder: draw(config, sets.get("val", ()), epoch, folder),
         **own,
     )

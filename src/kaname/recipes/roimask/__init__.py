@@ -46,6 +46,7 @@ RECIPE = Recipe(
         telling="labels:telling",
         debug="report:debug",
         draw_outputs="report:draw_outputs",
+        pictures="report:draw_epoch",
     ),
     data="data.root",
     paths=(

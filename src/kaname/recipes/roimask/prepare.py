@@ -20,6 +20,11 @@ from kaname.types import Sample
 def check(data: DataSettings) -> None:
     """Report every problem by file, and what each set holds; exit code 2 if there is a problem."""
     problems: list[InputError] = []
+    if not any(data.annotations_of(part).is_file() for part in SETS):
+        named = " nor ".join(str(data.annotations_of(part)) for part in SETS)
+        raise InputError(
+            f"no annotations: neither {named}", remedy="give --data, or --annotations and --val-annotations"
+        )
     for part in SETS:
         path, images = data.annotations_of(part), data.images_of(part)
         if not path.is_file():

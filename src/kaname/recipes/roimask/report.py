@@ -11,12 +11,13 @@ import numpy as np
 
 from kaname.codecs.mask_regions import Choice
 from kaname.codecs.roi_mask import inside
-from kaname.data.formats.files import make_folder
+from kaname.data.formats.files import make_folder, write_json
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import clip, pad
 from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import Arrays, Model, Request
 from kaname.pipeline.labelled import Result
+from kaname.recipes.roimask.analyze import FILE, class_weights_of
 from kaname.recipes.roimask.config import AnswerSettings, RoimaskConfig
 from kaname.recipes.roimask.decode import choice_of
 from kaname.recipes.roimask.evaluate import CLASSES, Roi
@@ -176,12 +177,17 @@ def picture_name(card: Mapping[str, Any]) -> str:
     return f"validation_all_images{'' if epoch is None else f'_epoch_{epoch:04d}'}.png"
 
 
-def draw_epoch(config: RoimaskConfig, weights: Path, photos: Sequence[Photo], path: Path) -> None:
-    """The picture of an epoch's weights, drawn by the file that was just written."""
+def draw_epoch(config: RoimaskConfig, photos: Sequence[Photo], epoch: int, folder: Path) -> None:
+    """The picture of an epoch's weights, drawn by the file that was just written; once also the statistics."""
     from kaname.pipeline.model import open_model
     from kaname.recipes.roimask import RECIPE
 
+    _, _, statistics = class_weights_of(config)
+    if statistics is not None and not (folder / FILE).is_file():
+        write_json(folder / FILE, statistics)
+    (weights,) = folder.glob(f"checkpoints/checkpoint_epoch_{epoch:04d}_*.pth")
     model = open_model(RECIPE, weights, runtime=config.train.device)
+    path = folder / f"validation_all_images_epoch_{epoch:04d}.png"
     draw_photos(model, photos, config.data.picture_images, path, choice_of(config.answers))
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kaname.data.formats.files import write_json
 from kaname.losses import boundary, cells, contrast, segmentation
 from kaname.losses.masked import Sums
 from kaname.losses.rois import NON_TARGET, TARGET
 from kaname.metrics.masks import ious, leak, miou_classes_1_2
 from kaname.models.roi_masks import RoiMasks
 from kaname.recipes.roimask import MASKS
-from kaname.recipes.roimask.analyze import FILE, class_weights_of
+from kaname.recipes.roimask.analyze import class_weights_of
 from kaname.recipes.roimask.config import LossSettings, RoimaskConfig
 from kaname.recipes.roimask.data import Rois
 from kaname.recipes.roimask.features import training_source
@@ -26,7 +24,6 @@ from kaname.training.task import Row, Step
 from kaname.types import Batch, StepOutput, Term
 
 EPOCH_FILE = "checkpoints/checkpoint_epoch_{:04d}_{}x{}_{:04d}.pth"
-PICTURE = "validation_all_images_epoch_{:04d}.png"
 COUNTS = 3
 
 Losses = dict[str, tuple[Callable[..., Sums], float, int]]  # by name: the loss, its weight, its first epoch
@@ -37,7 +34,7 @@ def step_of(config: RoimaskConfig) -> Step:
     terms, loss = losses_of(config.loss, class_weights_of(config)[0]), config.loss
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
-        network: RoiMasks = getattr(model, "module", model)
+        network = cast(RoiMasks, getattr(model, "module", model))
         outputs = model(batch.inputs)
         classes, boxes = batch.targets["classes"].long(), batch.inputs.get("boxes")
         logits = outputs[MASKS].float()
@@ -150,15 +147,7 @@ def task_fields(config: RoimaskConfig, network: RoiMasks, samples: Rois, held_ou
         score = float(row[score_of(config.classes)])
         return [EPOCH_FILE.format(int(row["epoch"]), height, width, round(score * 10000))]
 
-    def pictures(model: nn.Module, epoch: int, folder: Path) -> None:
-        from kaname.recipes.roimask.report import draw_epoch  # what draws is needed after an epoch, not at a start
-
-        if statistics is not None and not (folder / FILE).is_file():
-            write_json(folder / FILE, statistics)
-        (written,) = folder.glob(EPOCH_FILE.format(epoch, height, width, 0).replace("_0000.pth", "_*.pth"))
-        draw_epoch(config, written, held_out.photos, folder / PICTURE.format(epoch))
-
-    weights, said, statistics = class_weights_of(config)
+    weights, said, _ = class_weights_of(config)
     chosen: list[Any] = []
     for one in (held_out, samples):
         store, form = one.connect(network, source), one.form()
@@ -169,7 +158,6 @@ def task_fields(config: RoimaskConfig, network: RoiMasks, samples: Rois, held_ou
         "summarise": figures_of(config.classes),
         "score": (score_of(config.classes), "max"),
         "files": files,
-        "pictures": pictures,
         "card": {"class_weights": None if weights is None else list(weights)},
         "notes": [f"class weights {config.loss.class_weights}:{listed} {said}".rstrip()],
     }
