@@ -1,7 +1,7 @@
 """What a decoder learns from real photographs on real extractors, beside baselines that learn nothing.
 
-    python benchmarks/roimask_real.py --images DIR --annotations FILE --extractor FILE.onnx --tensor NAME --out runs/people \
-        [--folds 4 --epochs 30 --words key=value ...]
+    python benchmarks/roimask_real.py --images DIR --annotations FILE --extractor FILE.onnx --tensor NAME \
+        --out runs/people [--folds 4 --epochs 30 --words key=value ...]
     python benchmarks/roimask_real.py ... --overfit 10 --epochs 150
 
 Every image is held out once: with `--folds` K, K decoders learn from the others each, and all held-out boxes are scored
@@ -93,9 +93,10 @@ def learned(args: argparse.Namespace, ids: list[int], out: Path, *words: object)
         folder = out / f"fold_{fold}"
         train = part_of(args.annotations, [one for one in ids if one not in held], folder / "train.json")
         val = part_of(args.annotations, held, folder / "val.json")
-        trained(args, train, val, folder / "run", *words)
         evaluated = folder / "scored"
-        run("roimask", "evaluate", "--checkpoint", folder / "run" / "last.pt", "--no-noise", "--out", evaluated)
+        if not (evaluated / "metrics.json").is_file():  # started again it goes on
+            trained(args, train, val, folder / "run", *words)
+            run("roimask", "evaluate", "--checkpoint", folder / "run" / "last.pt", "--no-noise", "--out", evaluated)
         rows += read(evaluated / "val" / "masks.json")
     write(out / "masks.json", rows, {**about(), "classes": list(rows[0].answer.classes)})  # type: ignore[union-attr]
     return out / "masks.json"
@@ -134,7 +135,7 @@ def main() -> None:
     photos = read_set(DataSettings(val_images=args.images, val_annotations=args.annotations), "val")
     files = {
         "3 classes": learned(args, ids, args.out / "three"),
-        "2 classes": learned(args, ids, args.out / "two", "classes=2"),
+        "2 classes": learned(args, ids, args.out / "two", "classes=2", "loss.dice_non_target_weight=0"),
         "box filled": drawn(photos, "box", args.out / "box.json"),
         "ellipse in the box": drawn(photos, "ellipse", args.out / "ellipse.json"),
     }
