@@ -135,7 +135,7 @@ def main() -> None:
     photos = read_set(DataSettings(val_images=args.images, val_annotations=args.annotations), "val")
     files = {
         "3 classes": learned(args, ids, args.out / "three"),
-        "2 classes": learned(args, ids, args.out / "two", "classes=2", "loss.dice_non_target_weight=0"),
+        "2 classes": learned(args, ids, args.out / "two", "classes=2"),
         "box filled": drawn(photos, "box", args.out / "box.json"),
         "ellipse in the box": drawn(photos, "ellipse", args.out / "ellipse.json"),
     }

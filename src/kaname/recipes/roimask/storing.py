@@ -128,17 +128,22 @@ class Store:
                 return found
         return self._of_map(seen)
 
-    def _view(self, seen: Seen) -> NDArray[Any]:
-        reading, into = self.reading, seen.into(self.source.view)
-        part = f"pooled {self._cells(self.normalised(seen)).tolist()} {reading.roi_size} {reading.sampling_ratio}"
-        key = self.kept.key_of(seen.image, into if seen.mirrored else None, part)
+    def _view(self, seen: Seen, features: NDArray[Any] | None = None) -> NDArray[Any]:
+        """A kept view, else from the map of the image, given or computed."""
+        key = self._view_key(seen)
         entry = self.kept.cache.get(key)
         if entry is not None:
             return entry[POOLED]
-        pooled = self._of_map(seen).astype(self.kept.kind)
+        whole = self.whole(seen) if features is None else features
+        pooled = self.pool(whole, self.normalised(seen)).astype(self.kept.kind)
         if seen.image in self.images:
             self.kept.cache.put(key, {POOLED: pooled})
         return pooled
+
+    def _view_key(self, seen: Seen) -> str:
+        cells, reading = self._cells(self.normalised(seen)).tolist(), self.reading
+        part = f"pooled {cells} {reading.roi_size} {reading.sampling_ratio}"
+        return self.kept.key_of(seen.image, seen.into(self.source.view) if seen.mirrored else None, part)
 
     def _of_window(self, seen: Seen) -> NDArray[Any] | None:
         """From the kept window; None where the box moved further than that reaches."""
@@ -211,23 +216,25 @@ class Store:
         for seen in views:
             if seen.image in self.images:
                 wanted.setdefault(seen.image, []).append(seen)
-        read = self.whole if self.form == "maps" else self.pooled
         with Bar("features", len(wanted), speak=speak) as bar:
             for members in wanted.values():
-                if self.form == "windows":
-                    self._fill_windows(members)
-                else:
-                    for seen in members:
-                        read(seen)
+                for mirrored in sorted({seen.mirrored for seen in members}):
+                    self._fill_image([seen for seen in members if seen.mirrored is mirrored])
                 bar.advance()
 
-    def _fill_windows(self, members: Sequence[Seen]) -> None:
-        """All windows of an image; the extractor runs once for each way round."""
-        for mirrored in sorted({seen.mirrored for seen in members}):
-            alike = [seen for seen in members if seen.mirrored is mirrored]
-            into = alike[0].into(self.source.view) if mirrored else None
-            boxes = np.stack([seen.true for seen in alike])
-            self.kept.windows(alike[0].image, boxes, margin=self.reading.margin, into=into)
+    def _fill_image(self, members: Sequence[Seen]) -> None:
+        """What is kept of an image one way round; the extractor runs at most once."""
+        first = members[0]
+        if self.form == "maps":
+            self.whole(first)
+        elif self.form == "windows":
+            into = first.into(self.source.view) if first.mirrored else None
+            boxes = np.stack([seen.true for seen in members])
+            self.kept.windows(first.image, boxes, margin=self.reading.margin, into=into)
+        elif any(self.kept.cache.get(self._view_key(seen)) is None for seen in members):
+            features = self.whole(first)
+            for seen in members:
+                self._view(seen, features)
 
     def seconds(self, views: Sequence[Seen]) -> float:
         """How long one image takes, measured on the first."""
