@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +58,15 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     """
     from kaname.pipeline.model import card_of
     from kaname.training.features import with_cached_features
+    from kaname.training.resume import resumed
     from kaname.training.runtime import seed_weights
     from kaname.training.task import Task
 
     sets, settings = recipe.read_sets(config), getattr(config, recipe.loop)
     seed_weights(settings.seed)
-    network = recipe.build(config, card=_card_to_go_on(recipe, config, options))
+    started = recipe.weights and configuration.value_at(config, recipe.weights)  # from a file that may be gone
+    going_on = resumed(options, (Task.last_name, recipe.best_name), recipe.name) if started else None
+    network = recipe.build(config, card=None if going_on is None else going_on.card)
     samples = recipe.samples(config, sets["train"], augment=True)
     held_out = recipe.samples(config, sets["val"], augment=False) if sets.get("val") else None
     stored = replace(settings, cache_budget=0.0) if options.dry_run else settings
@@ -87,16 +89,3 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
         after_epoch=after_epoch,
         **own,
     )
-
-
-def _card_to_go_on(recipe: Recipe, config: Any, options: RunOptions) -> Mapping[str, Any] | None:
-    """The card of the run that is resumed, if it once started from a file of weights: its own state has them now, and
-    that file may be gone.
-    """
-    if not recipe.weights or configuration.value_at(config, recipe.weights) is None:
-        return None
-    from kaname.training.resume import resumed
-    from kaname.training.task import Task
-
-    opened = resumed(options, (Task.last_name, recipe.best_name), recipe.name)
-    return None if opened is None else opened.card

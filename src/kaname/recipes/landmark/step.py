@@ -74,7 +74,9 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "log_name": LOG,
         "card": {"trained_on": [digest_of(image) for image in images]},
     }
-    random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"
+    random = (
+        config.model.weights is None and not config.model.pretrained and config.model.backbone.split(":")[0] != "small"
+    )
     advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"
     lists = split_folder(config.data)
     found = [f"training and validation faces are those of {lists}"] if lists is not None else []
