@@ -154,6 +154,16 @@ def resumed(
     return checkpoint.load(Path(options.resume), recipe=recipe)
 
 
+def card_to_go_on(options: RunOptions, best_name: str, recipe: str) -> Mapping[str, Any] | None:
+    """The card of the run that ``--resume`` continues, to build its network without the files that it started from.
+
+    Raises:
+        InputError: an unusable file.
+    """
+    found = resumed(options, (Task.last_name, best_name), recipe)
+    return None if found is None else found.card
+
+
 def _continue(task: Task, options: RunOptions, settings: TrainSettings, opened: Checkpoint, notes: list[str]) -> Start:
     training = opened.training or {}
     progress = training["progress"]
