@@ -11,7 +11,9 @@ from kaname.errors import InputError
 from kaname.recipes.landmark.config import LandmarkConfig
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in Path(__file__).parents[3].glob("configs/landmark/*.yaml")))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in Path(__file__).parents[3].glob("configs/landmark/*.yaml"))
+)
 def test_every_configuration_file(root: Path, name: str) -> None:
     """``default.yaml`` is the written guide's, and holds what `train` does without it; the others differ."""
     path = root / "configs" / "landmark" / name

@@ -108,7 +108,8 @@ def sets(data: DataSettings, seed: int, *, held_out: float = 0.0) -> dict[str, l
     place = split_folder(data)
     everyone = [] if place is not None else read(data.annotations)
     if place is not None:
-        chosen = {name: read(data.annotations, files) for name, files in split_files(place).items() if files}
+        lists = split_files(place, data.annotations)
+        chosen = {name: read(data.annotations, files) for name, files in lists.items() if files}
     elif data.val_annotations is not None:
         held = read(data.val_annotations)
         images = {face.image.resolve() for face in held}
