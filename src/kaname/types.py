@@ -102,6 +102,7 @@ class Masks:
         classes: the name of each class.
         size: ``(height, width)`` of the image.
         ids: the identifier of each box, where there is one.
+        asked: ``(N, 4)`` the boxes that were asked about, where the regions are these with something around them.
     """
 
     probabilities: NDArray[np.float32]
@@ -109,6 +110,7 @@ class Masks:
     classes: Sequence[str]
     size: Size
     ids: Sequence[int | str] = ()
+    asked: FloatArray | None = None
 
 
 Answer = Points | Masks
@@ -135,6 +137,7 @@ class Prediction:
         seconds: its time.
         file: name of the frame's file, where it has one of its own.
         box: number of the box (from 1) that was cut out of the image, where boxes were given.
+        image_id: what a label file calls the image, where that is known.
     """
 
     source: str
@@ -143,6 +146,7 @@ class Prediction:
     seconds: float = 0.0
     file: str = ""
     box: int | None = None
+    image_id: int | str | None = None
 
 
 @dataclass(frozen=True)

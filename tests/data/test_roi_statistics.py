@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from kaname.data import roi_statistics as module
 from kaname.data.formats import rle
-from kaname.data.roi_statistics import CLASSES, analyze, class_weights, measure, summary, training_file
+from kaname.data.roi_statistics import CLASSES, class_weights, measure, summary
 from kaname.errors import InputError
 
 
@@ -206,20 +206,6 @@ def test_a_class_without_pixels_has_no_weight() -> None:
         assert weights["non_target"] is None and weights["target"] > 0
     alone = class_weights({"background": 0.0, "target": 1.0, "non_target": 0.0})
     assert alone["recommended_log_class_weights"]["target"] == 1
-
-
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = scene(tmp_path)
-    analyze(annotations=path, out=tmp_path / "found.json")
-    said = capsys.readouterr().out
-    assert json.loads((tmp_path / "found.json").read_text()) == measure(path, speak=False)
-    assert "boxes without area in their image (annotation 4" in said and "log weights" in said and "crowds" in said
-    data = tmp_path / "data"
-    training_file(data, "100").parent.mkdir(parents=True)
-    path.rename(training_file(data, "100"))
-    analyze(data=data, subset="100", out=tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_text() == (tmp_path / "found.json").read_text()
-    assert training_file().as_posix() == "data/annotations/instances_train2017_person_only_no_crowd.json"
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:

@@ -14,14 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from kaname.codecs.runs import Runs
 from kaname.data.formats import coco, rle
 from kaname.data.formats.coco_masks import inner_polygons
-from kaname.data.formats.files import write_json
 from kaname.errors import InputError
 from kaname.progress import Bar
 
@@ -32,32 +31,8 @@ SEPARATION = 1.2  # how much more the other persons weigh
 CHUNK = 50  # images a worker takes at a time
 FEW = 200  # images for which starting workers costs more than it saves
 
-Subset = Literal["full", "500", "100"]
 Statistics = dict[str, Any]
 Images = Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]
-
-
-def analyze(
-    *,
-    annotations: Path | None = None,
-    out: Path = Path("data_analyze.json"),
-    category: str = "1",
-    data: Path = Path("data"),
-    subset: Subset = "full",
-) -> None:
-    """Count the pixels of background, target and others in the boxes, and write class weights for training."""
-    path = annotations or training_file(data, subset)
-    statistics = measure(path, category)
-    write_json(out, statistics)
-    for line in summary(statistics):
-        print(line)
-    print(f"written: {out}")
-
-
-def training_file(data: Path = Path("data"), subset: Subset = "full") -> Path:
-    """The documented person-only training file, or a part of it."""
-    ending = "" if subset == "full" else f"_{subset}"
-    return data / "annotations" / f"instances_train2017_person_only_no_crowd{ending}.json"
 
 
 def measure(path: Path, category: str | int = 1, *, workers: int | None = None, speak: bool = True) -> Statistics:

@@ -18,6 +18,7 @@ from kaname.data.formats.coco_masks import Shape
 from kaname.data.randomness import generator
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
+from kaname.geometry.view import View
 from kaname.types import FloatArray, Size
 
 DIRECTIONS = 8  # that a jitter tries before it only shrinks
@@ -104,6 +105,15 @@ def non_target_shares(shapes: Sequence[Shape], boxes: ArrayLike, size: Size) -> 
 def region(box: ArrayLike, padding: float, size: Size) -> FloatArray:
     """A box ``(4,)`` grown on each side by ``padding`` of its side, clipped to the image."""
     return box_arithmetic.clip(box_arithmetic.pad(box, padding), size)
+
+
+def seen_regions(view: View, size: Size, boxes: ArrayLike, padding: float) -> FloatArray:
+    """Plain boxes ``(N, 4)`` of an image as padded regions of a network's input, clipped to it, as its graph does it.
+
+    Args:
+        view: how an image of ``size`` ``(height, width)`` becomes the input.
+    """
+    return region(view.into(size).boxes(boxes), padding, view.input_size)
 
 
 def jittered(random: np.random.Generator, box: ArrayLike, band: tuple[float, float], size: Size) -> FloatArray:

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,33 +39,37 @@ def export(
     out: Path,
     threshold: float | None = None,
     decode_at: Callable[[float], Decode] | None = None,
+    *,
+    write_to: Callable[[Path], None] | None = None,
 ) -> Parity:
     """Write ``out`` from a torch model and check it on ``requests``; also ``<out>.parity.json``.
 
     Args:
-        model: with a :class:`TorchRunner`.
+        model: with a :class:`TorchRunner`; with ``write_to`` any.
         requests: the user's own images, each with a name (`Model.request`); at least one.
         out: the ONNX file to write.
         threshold: the score that a point needs; None where answers have none.
         decode_at: the model's decode with another threshold, for models that find nothing at their own.
+        write_to: writes the file, where that is not the model's network alone; its card is that of the model.
 
     Raises:
         InputError: no request, not a torch model, an unwritable folder, or a parity check that fails: then the file
             stays under ``.<name>.failed.onnx`` beside ``out``, and the message says how far off it is.
     """
-    if not isinstance(model.runner, TorchRunner):
+    if write_to is None and not isinstance(model.runner, TorchRunner):
         raise InputError("an ONNX file cannot be exported again", remedy="give the checkpoint it came from")
     if out.suffix.lower() != ".onnx":
         raise InputError(f"an export is an .onnx file, got {out.name!r}", path=out, remedy=f"write {out.stem}.onnx")
     if not requests:
         raise InputError("the parity check needs at least one image", remedy="give --images DIR")
-    runner = TorchRunner(model.runner.module.network, model.view, device="cpu")
-    reference = model.using(runner)
+    reference = model
+    if write_to is None:
+        reference = model.using(TorchRunner(model.runner.module.network, model.view, device="cpu"))
     with writing(out.parent, reason="cannot be made", remedy="choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(partial_name(out.name) + ".onnx")
     try:
-        _write(reference, partial)
+        (write_to or partial_of(reference))(partial)
         candidate = model.using(OnnxRunner(partial))
         parity = compare(reference, candidate, requests, threshold)
         if threshold is not None and not parity.distances:
@@ -130,16 +134,35 @@ def _example(inputs: dict[str, Input], *, crop: bool) -> tuple[list[Tensor], lis
     return tensors, axes
 
 
-def _write(model: Model, path: Path) -> None:
-    import onnx
-
+def partial_of(model: Model) -> Callable[[Path], None]:
+    """What writes a torch model's own network."""
     runner = model.runner
     assert isinstance(runner, TorchRunner)
     inputs, outputs = inputs_of(model.card), list(heads_of(model.card))
-    example, axes = _example(inputs, crop=model.view.fit == "crop")
+
+    def write_to(path: Path) -> None:
+        graph = graph_of(runner.module, inputs, outputs, crop=model.view.fit == "crop")
+        save_graph(graph, model.card, path)
+
+    return write_to
+
+
+def graph_of(module: nn.Module, inputs: dict[str, Input], outputs: list[str], *, crop: bool = False) -> Any:
+    """The ONNX model of a module with named inputs and outputs, without a card.
+
+    Args:
+        module: takes a mapping of tensors and gives one.
+        inputs: with the axes that may have any size.
+        outputs: which of the module's there are.
+        crop: whether boxes and images may be as many as each other.
+
+    Raises:
+        InputError: the exporter cannot.
+    """
+    example, axes = _example(inputs, crop=crop)
     with _quiet():
         program = torch.onnx.export(
-            _ByPosition(runner.module, list(inputs), outputs).eval(),
+            _ByPosition(module, list(inputs), outputs).eval(),
             tuple(example),
             dynamo=True,
             input_names=list(inputs),
@@ -149,10 +172,16 @@ def _write(model: Model, path: Path) -> None:
             verbose=False,
         )
     if program is None:
-        raise InputError("the network could not be exported", path=path)
-    proto = program.model_proto
-    _without_traces(proto)
-    proto.metadata_props.append(onnx.StringStringEntryProto(key=CARD_KEY, value=write(model.card)))
+        raise InputError("the network could not be exported")
+    _without_traces(program.model_proto)
+    return program.model_proto
+
+
+def save_graph(proto: Any, card: Mapping[str, Any], path: Path) -> None:
+    """Write an ONNX model with its card."""
+    import onnx
+
+    proto.metadata_props.append(onnx.StringStringEntryProto(key=CARD_KEY, value=write(card)))
     with writing(path, remedy="check the folder"):
         onnx.save(proto, str(path))
 

@@ -96,7 +96,7 @@ class CachedSource:
             image: a file, or RGB uint8 ``(h, w, 3)``.
             into: from its pixels to the source's input; by default the source's view (others augment).
         """
-        key = self._key(image, into, "whole")
+        key = self.key_of(image, into, "whole")
         entry = self.cache.get(key)
         if entry is None:
             entry = {FIELD.format(level): value for level, value in enumerate(self._compute(image, into))}
@@ -118,8 +118,8 @@ class CachedSource:
         live: Maps | None = None
         windows: list[Window] = []
         for box in move.boxes(box_arithmetic.check(boxes).reshape(-1, 4)):
-            parts = self._cells(box_arithmetic.pad(box, margin))
-            key = self._key(image, into, str(parts))
+            parts = self.cells(box_arithmetic.pad(box, margin))
+            key = self.key_of(image, into, str(parts))
             entry = self.cache.get(key)
             if entry is None:
                 live = self._compute(image, into) if live is None else live
@@ -131,7 +131,13 @@ class CachedSource:
             windows.append(Window(_listed(entry), [(top, left) for top, _, left, _ in parts], box))
         return windows
 
-    def _cells(self, box: FloatArray) -> list[tuple[int, int, int, int]]:
+    def key_of(self, image: Path | Image, into: Affine | None, part: str) -> str:
+        """Under what a part of an image's features is kept: by the source, the precision, the view and the pixels."""
+        view = "view" if into is None else into.matrix
+        content = _bytes(image) if isinstance(image, Path) else image
+        return content_key([self.source.key, np.dtype(self.kind).str, part, view, content])
+
+    def cells(self, box: FloatArray) -> list[tuple[int, int, int, int]]:
         """Of each map the rows (from, to) and columns (from, to) that bilinear sampling inside the box reads."""
         if not np.isfinite(box).all():
             raise InputError(f"a box is four finite numbers (x1, y1, x2, y2), got {box.tolist()}")
@@ -156,11 +162,6 @@ class CachedSource:
     def _into(self, image: Path | Image) -> Affine:
         size = image_size(image) if isinstance(image, Path) else image.shape[:2]
         return self.source.view.into((int(size[0]), int(size[1])))
-
-    def _key(self, image: Path | Image, into: Affine | None, part: str) -> str:
-        view = "view" if into is None else into.matrix
-        content = _bytes(image) if isinstance(image, Path) else image
-        return content_key([self.source.key, np.dtype(self.kind).str, part, view, content])
 
 
 def source_key(description: Mapping[str, Any]) -> str:

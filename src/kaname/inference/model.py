@@ -34,6 +34,8 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Runner: TypeAlias = Callable[[Arrays], Arrays]
 """A network with its view and its activations: inputs by name to answers by name, each with its batch axis."""
 
+BOXES_AT_ONCE = 16
+BOX_INPUTS = {"boxes", "rois"}
 Source = Any  # path, array (h, w, 3) uint8 RGB, or a list of them
 
 
@@ -117,7 +119,7 @@ class Model:
         self.frames = int(card.get("frames", 1))
         self.step = int(card.get("step", self.frames))
         self.of_video = "frames" in card
-        self.takes_boxes = "boxes" in inputs_of(card)
+        self.takes_boxes = bool(BOX_INPUTS & set(inputs_of(card)))
 
     def using(self, runner: Runner, decode: Decode | None = None) -> Model:
         """The same model with another runner, and another decode where one is given."""
@@ -227,8 +229,13 @@ class Model:
         return self.mirror.averaged(outputs, self.runner(self.mirror.inputs(given, outputs[MAPS].shape[3])))
 
     def answer(self, request: Request) -> list[Any]:
-        """One answer for each frame of the request."""
-        return self.decode(self.outputs(request), request)
+        """One answer for each frame of the request; masks of many boxes are made some at a time, in flat memory."""
+        boxes = request.boxes
+        if boxes is None or len(boxes) <= BOXES_AT_ONCE or "rois" not in inputs_of(self.card):
+            return self.decode(self.outputs(request), request)
+        parts = [replace(request, boxes=boxes[at : at + BOXES_AT_ONCE]) for at in range(0, len(boxes), BOXES_AT_ONCE)]
+        answers = [self.decode(self.outputs(part), part) for part in parts]
+        return [joined(group) for group in zip(*answers, strict=True)]
 
     def maps(self, image: Image) -> NDArray[np.float32]:
         """The main output (see `main_output`) ``(C, H, W)`` of one image, of one window as ``(h, w, 3 * frames)``."""
@@ -270,6 +277,18 @@ class Model:
         return [_moved(self._image(part), box[:2], size) for part, box in zip(cut, corners, strict=True)]
 
 
+def joined(parts: Sequence[Masks]) -> Masks:
+    """The masks of one image that were made in parts."""
+    asked = [part.asked for part in parts if part.asked is not None]
+    return replace(
+        parts[0],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        boxes=np.concatenate([part.boxes for part in parts]),
+        ids=list(range(sum(len(part.boxes) for part in parts))),
+        asked=np.concatenate(asked) if asked else None,
+    )
+
+
 def main_output(outputs: Arrays) -> Maps:
     """``heatmaps``, or the only output there is (of several without it the first)."""
     return outputs["heatmaps"] if "heatmaps" in outputs else next(iter(outputs.values()))
@@ -278,7 +297,9 @@ def main_output(outputs: Arrays) -> Maps:
 def _moved(answer: Answer, corner: NDArray[np.int64], size: Size) -> Answer:
     """An answer for a part of an image as one for the image."""
     if isinstance(answer, Masks):
-        return replace(answer, boxes=answer.boxes + np.tile(corner, 2), size=size)
+        moved = np.tile(corner, 2)
+        asked = None if answer.asked is None else answer.asked + moved
+        return replace(answer, boxes=answer.boxes + moved, size=size, asked=asked)
     return replace(answer, xy={name: xy + corner for name, xy in answer.xy.items()}, size=size)
 
 

@@ -117,6 +117,11 @@ def input_size(session: Any, wanted: tuple[int, int] | None, path: Path) -> tupl
     return sides[0], sides[1]
 
 
+def input_kind(image: Any) -> Any:
+    """The NumPy type of an image network's input."""
+    return {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(image.type, np.float32)
+
+
 def run_images(session: Any, outputs: Sequence[str], images: NDArray[Any], path: Path) -> list[NDArray[Any]]:
     """The named outputs of an image network for prepared images ``(B, 3, height, width)``.
 
@@ -124,8 +129,7 @@ def run_images(session: Any, outputs: Sequence[str], images: NDArray[Any], path:
         InputError: the network does not run, at this size say.
     """
     image = image_input(session, path)
-    kind = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(image.type, np.float32)
-    pixels = images.astype(kind, copy=False)
+    pixels = images.astype(input_kind(image), copy=False)
     alone = isinstance(image.shape[0], int)  # a graph of a fixed batch takes images one by one
     parts = np.split(pixels, len(pixels)) if alone else [pixels]
     try:

@@ -18,7 +18,7 @@ from kaname.errors import InputError
 from kaname.files import content_hash
 from kaname.geometry.view import View
 from kaname.inference.feature_source import source_key
-from kaname.inference.onnx_runner import input_size, open_session, run_images
+from kaname.inference.onnx_runner import image_input, input_kind, input_size, open_session, run_images
 
 WHITE = 255.0
 NEAREST = 5  # names that an unknown tensor's error lists
@@ -147,6 +147,22 @@ class OnnxTensor:
             licence=description.get("licence", ""),
             threads=threads,
         )
+
+    @property
+    def input_name(self) -> str:
+        """Of the file's image."""
+        return str(image_input(self._session, self.path).name)
+
+    @property
+    def kind(self) -> str:
+        """The type of the values that it takes, as NumPy calls it."""
+        return np.dtype(input_kind(image_input(self._session, self.path))).name
+
+    def graph(self) -> Any:
+        """The part of the file that makes the tensor, as an ONNX model."""
+        import onnx
+
+        return onnx.load_model_from_string(_cut(self.path, self.tensor))
 
     def features(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The tensor ``(B, C, h, w)`` of RGB images ``(B, height, width, 3)``, as a list of one."""

@@ -171,7 +171,8 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
     }
     target = folder / recipe.predictions[0]
     recipe.write(target, rows(), about)
-    result = score_file(scoring, target, items, folder)
+    asked = recipe.asked(model, items, scoring.settings, scoring.how)
+    result = score_file(replace(scoring, how={**scoring.how, **asked}), target, items, folder)
     return replace(result, speed={**speed.rows(), **conditions(model)})
 
 
@@ -182,7 +183,7 @@ def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
     with located(item.frames[0].parent):
         for frame, answer in model.stream(frames, boxes_of(item, model)):
             where = {"frame": frame.index, "file": frame.name} if model.of_video else {}
-            yield Prediction(item.source, answer, **where)
+            yield Prediction(item.source, answer, image_id=getattr(item, "image_id", None), **where)
 
 
 def boxes_of(item: Any, model: Model) -> Any:

@@ -25,6 +25,7 @@ from kaname.progress import Bar
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
 
+Each = Callable[[np.ndarray, str, list[Answer]], None]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
 FOLDER_RATE, OVERLAY = 25.0, "overlay.mp4"
 
@@ -38,6 +39,7 @@ def predict_images(
     boxes: BoxSource | None = None,
     changes: Mapping[str, Any] | None = None,
     pictures: bool = True,
+    each: Callable[[Any], Each] | None = None,
     deep: bool = False,
     device: str = "auto",
 ) -> None:
@@ -47,19 +49,17 @@ def predict_images(
         boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
             answers for all of an image, or of a video's frame, at once.
         changes: settings of the answers to use instead of the stored ones.
+        each: from the settings of the answers to what is called with every image, a name for its files without ending,
+            and its answers, before they are written.
         deep: read folders with their sub-folders; hidden ones are left out.
     """
     # a path named twice is one answer
-    files = list({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
-    if not files:
-        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
-    for path in files:  # headers alone: a wrong file among thousands is found before the work, not after it
-        if not is_video(path):
-            image_size(path)
+    files = _checked({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
     find = _found(model, boxes, files)
     names = _row_names(files)
     sheets = picture_names(names)
+    further = None if each is None else each(answer_settings(recipe, model.card["config"], changes))
 
     def rows() -> Iterator[Prediction]:
         with Bar("predicting", len(files)) as bar:
@@ -75,6 +75,8 @@ def predict_images(
                     if pictures:
                         make_folder(out / "pictures")
                         write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
+                    if further is not None:
+                        further(image, Path(sheet).stem, answers)
                     for number, answer in enumerate(answers, 1):
                         alone = find is not None and not model.takes_boxes
                         yield Prediction(name, answer, box=number if alone else None)
@@ -181,6 +183,17 @@ def _say(model: Model, find: Counted | None) -> None:
 def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[Answer]:
     answer: Any = model.predict(image, boxes)
     return answer if isinstance(answer, list) else [answer]
+
+
+def _checked(files: Iterable[Path]) -> list[Path]:
+    """The files, by their headers alone: a wrong one among thousands is found before the work, not after it."""
+    chosen = list(files)
+    if not chosen:
+        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
+    for path in chosen:
+        if not is_video(path):
+            image_size(path)
+    return chosen
 
 
 def _expand(sources: Sequence[Path], *, deep: bool = False) -> Iterator[Path]:

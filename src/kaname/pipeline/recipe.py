@@ -43,6 +43,8 @@ class Recipe:
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
         task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.
+        pictures: ``(config, items, epoch, folder)``: what is drawn of an epoch's weights, from the files that were just
+            written; ``items`` are those of ``val``.
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
         decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
             ``answers`` of the configuration.
@@ -54,6 +56,7 @@ class Recipe:
         about: ``(card, how) -> dict``: what a file of predictions says of its model besides its name and settings.
         labelled: ``(data, config, words) -> Labelled``; ``data`` None stands for the data of a stored configuration.
         score: ``(path, items, settings, how) -> Result``; ``how`` are the recipe's own ways of scoring.
+        asked: ``(model, items, settings, how) -> how``: further ways of scoring, from what only a model can be asked.
         page: ``(result, items, folder, model) -> dict``: the recipe's fields of a `kaname.reporting.report.Report`.
         ways: ``(config) -> how``: the configuration's own ways of scoring.
         telling: ``(sets) -> dict``: by set, the settings that tell it from another of its name.
@@ -102,10 +105,12 @@ class Recipe:
     ways: Callable[..., Mapping[str, Any]] = lambda *_: {}
     telling: Callable[..., Mapping[str, Any]] = lambda *_: {}
     predicted: Callable[[Any], Any] = lambda settings: settings
+    asked: Callable[..., Mapping[str, Any]] = lambda *_: {}
     draw_outputs: Callable[..., None] = lambda *_: None
     debug: Callable[..., None] = lambda *_: None
     compare: Part | None = None
     demo: Part | None = None
+    pictures: Part | None = None
     loop: str = "train"
     data: str = "data"
     paths: Sequence[str] = ()

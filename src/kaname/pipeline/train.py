@@ -66,15 +66,13 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     seed_weights(settings.seed)
     started = recipe.weights and configuration.value_at(config, recipe.weights)  # from a file that may be gone
     network = recipe.build(config, card=card_to_go_on(options, recipe.best_name, recipe.name) if started else None)
-    samples = recipe.samples(config, sets["train"], augment=True)
-    held_out = recipe.samples(config, sets["val"], augment=False) if sets.get("val") else None
     stored = replace(settings, cache_budget=0.0) if options.dry_run else settings
+    keeping = replace(config, **{recipe.loop: stored})
+    samples = recipe.samples(keeping, sets["train"], augment=True)
+    held_out = recipe.samples(keeping, sets["val"], augment=False) if sets.get("val") else None
     train, val = with_cached_features(samples, held_out, network, stored, augmented=samples.augmented)
-
-    def after_epoch(rows: Any) -> None:
-        write_json(options.out_dir / "loss.json", {str(row["epoch"]): row["train_loss"] for row in rows})
-
-    own = dict(recipe.task(config, network, samples, held_out))
+    draw, log = recipe.pictures, options.out_dir / "loss.json"
+    own = dict(recipe.task(keeping, network, samples, held_out))
     return Task(
         recipe=recipe.name,
         config=configuration.to_dict(config),
@@ -85,6 +83,7 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
         val=val,
         fixed=recipe.fixed,
         best_name=recipe.best_name,
-        after_epoch=after_epoch,
+        after_epoch=lambda rows: write_json(log, {str(row["epoch"]): row["train_loss"] for row in rows}),
+        pictures=None if draw is None else lambda _, epoch, folder: draw(config, sets.get("val", ()), epoch, folder),
         **own,
     )

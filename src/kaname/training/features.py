@@ -111,8 +111,10 @@ def with_cached_features(
     Raises:
         InputError: views of a backbone that trains.
     """
-    backbone = getattr(network, "backbone", None)  # a network may be fed another network's features
-    frozen = backbone is not None and backbone.frozen
+    backbone = getattr(network, "backbone", None)
+    if backbone is None:  # it is fed another network's features, which its recipe keeps itself
+        return train, val
+    frozen = backbone.frozen
     if settings.cache_views and not frozen:
         reason = "--cache-views keeps features of a frozen backbone, and this network has none"
         raise InputError(reason, remedy="leave it out, or freeze the backbone")

@@ -24,6 +24,7 @@ from kaname.types import FloatArray, Size
 
 Units = Literal["pixel", "normalised"]
 OTHERS = ("images", "annotations", "categories")  # the tables of COCO
+FAR_OUTSIDE = 3.0  # picture sides: no box lies so far outside its picture
 FOUR = {"xyxy": "x1, y1, x2, y2", "xywh": "x1, y1, width, height", "cxcywh": "centre x, centre y, width, height"}
 
 
@@ -91,7 +92,9 @@ def read(path: str | PathLike[str], form: Format = "xyxy", units: Units = "pixel
     content = read_json(path) if content is None else content
     normalised = units == "normalised"
     if isinstance(content, list):
-        return BoxTable(path, _rows(content, form, path, "every picture"), {}, normalised)
+        rows = _rows(content, form, path, "every picture")
+        _doubt([rows], normalised, path)
+        return BoxTable(path, rows, {}, normalised)
     if not isinstance(content, dict):
         raise InputError("no boxes by picture", path=path, remedy='write {"a.jpg": [[x1, y1, x2, y2]]}')
     pictures: dict[str, FloatArray | Mapping[int, FloatArray]] = {}
@@ -104,7 +107,20 @@ def read(path: str | PathLike[str], form: Format = "xyxy", units: Units = "pixel
             }
         else:
             pictures[key] = _rows(value, form, path, name)
+    _doubt([rows for one in pictures.values() for rows in (one.values() if isinstance(one, Mapping) else [one])],
+           normalised, path)  # fmt: skip
     return BoxTable(path, None, pictures, normalised)
+
+
+def _doubt(tables: list[FloatArray], normalised: bool, path: Path) -> None:
+    """Refuse boxes whose numbers are plainly in the other unit."""
+    numbers = np.abs(np.concatenate([rows.ravel() for rows in tables])) if tables else np.zeros(0)
+    if normalised and (numbers > FAR_OUTSIDE).any():
+        reason = f"boxes in shares of the picture reach {numbers.max():g}"
+        raise InputError(reason, path=path, remedy="they look like pixels: use --box-units pixel")
+    if not normalised and len(numbers) and (numbers <= 1).all():
+        reason = "all numbers of these boxes lie in 0..1, and pixels are meant"
+        raise InputError(reason, path=path, remedy="they look like shares: use --box-units normalised")
 
 
 def _rows(value: Any, form: Format, path: Path, where: str) -> NDArray[np.float64]:

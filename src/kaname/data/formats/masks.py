@@ -3,8 +3,9 @@
 Each entry is one box: ``image_id``, ``category_id``, ``bbox`` (``[x, y, width, height]`` in continuous pixels),
 ``score`` (the mean probability inside the mask) and ``segmentation`` (the first class after the background, as RLE of
 the image's size). Kaname adds ``image`` (the name), ``grid`` (by class the RLE on the grid of the box, of the cells
-where it is the most probable), and where they are known ``instance``, ``frame``, ``seconds`` and ``file``. The first
-entry also holds ``kaname``: ``recipe``, ``model``, ``settings`` and further fields.
+where it is the most probable), and where they are known ``region`` (``[x1, y1, x2, y2]`` on which the grid lies, if
+that is not ``bbox``), ``instance``, ``frame``, ``seconds`` and ``file``. The first entry also holds ``kaname``:
+``recipe``, ``model``, ``settings`` and further fields.
 
 The same list with outlines instead of RLE is ``polygons.json``: ``segmentation`` holds the outer rings alone, and what
 they enclose without belonging to the mask stands in ``holes``; RLE is the exact form that every program reads.
@@ -43,6 +44,7 @@ class Result:
         image: its name; of other programs' files the ``image_id`` as text.
         category_id: of the object.
         box: ``(4,)`` in pixels.
+        region: ``(4,)`` on which the grid lies.
         score: in 0..1.
         segmentation: the mask's encoding; `kaname.data.formats.rle` decodes it.
         grid: ``(h, w)`` the class of each cell of the box, where the file has it.
@@ -54,6 +56,7 @@ class Result:
     image: str
     category_id: int
     box: FloatArray
+    region: FloatArray
     score: float
     segmentation: Mapping[str, Any]
     grid: NDArray[np.uint8] | None
@@ -91,18 +94,14 @@ def write(
         path: usually ``masks.json``.
         rows: predictions whose answers are ``Masks``; they are pasted one box at a time.
         recipe, model, settings, fields: as in `kaname.data.formats.points.write`.
-        image_ids: from an image's name to its id in a label file; by default the name is the id (of a video's frame
-            ``SOURCE#FRAME``).
+        image_ids: from an image's name to its id in a label file; by default the row's own, else the number that the
+            name is, as COCO names its images, else the name (of a video's frame ``SOURCE#FRAME``).
         category_id: of every entry.
         choice: how probabilities become masks.
         polygons: outlines instead of RLE, in a file of their own.
     """
-    shape = _rings if polygons else _runs
-    entries = [
-        {"image_id": (image_ids or {}).get(row_name(row), row_name(row)), "category_id": category_id, **entry}
-        for row in rows
-        for entry in _entries(row, choice, shape)
-    ]
+    how = {"image_ids": image_ids, "category_id": category_id, "choice": choice, "polygons": polygons}
+    entries = [entry for row in rows for entry in entries_of(row, **how)]  # type: ignore[arg-type]
     if entries:
         entries[0][HEAD] = {"version": VERSION, "recipe": recipe, "model": model, "settings": dict(settings), **fields}
     write_json(path, entries)
@@ -130,10 +129,11 @@ def read(path: Path, *, recipe: str | None = None) -> list[Prediction]:
         cells = np.stack(grids)[:, None] == np.arange(len(classes) + 1)[:, None, None]
         answer = Masks(
             probabilities=cells.astype(np.float32),
-            boxes=np.stack([one.box for one in results]),
+            boxes=np.stack([one.region for one in results]),
             classes=("background", *classes),
             size=first.size,
             ids=[one.more["instance"] for one in results] if "instance" in first.more else (),
+            asked=np.stack([one.box for one in results]),
         )
         seconds, file = float(first.more.get("seconds", 0.0)), str(first.more.get("file", ""))
         predictions.append(Prediction(source=source, answer=answer, frame=frame, seconds=seconds, file=file))
@@ -171,6 +171,27 @@ def read_head(content: Any) -> dict[str, Any]:
     return head if isinstance(head, dict) else {}
 
 
+def entries_of(
+    row: Prediction,
+    image_ids: Mapping[str, int | str] | None = None,
+    category_id: int = 1,
+    choice: Choice = PLAIN,
+    *,
+    polygons: bool = False,
+) -> Iterable[dict[str, Any]]:
+    """The entries of one prediction, a mask at a time; the arguments are those of :func:`write`."""
+    number = (image_ids or {}).get(row_name(row), _id_of(row))
+    for entry in _entries(row, choice, _rings if polygons else _runs):
+        yield {"image_id": number, "category_id": category_id, **entry}
+
+
+def _id_of(row: Prediction) -> int | str:
+    if row.image_id is not None:
+        return row.image_id
+    stem = Path(row.source).stem
+    return int(stem) if row.frame is None and stem.isascii() and stem.isdecimal() else row_name(row)
+
+
 def _entries(
     row: Prediction, choice: Choice, shape: Callable[[Region, Size], dict[str, Any]]
 ) -> Iterable[dict[str, Any]]:
@@ -179,9 +200,11 @@ def _entries(
     for number, region in enumerate(regions(masks, choice)):
         cells = masks.probabilities[number]
         grid = cells.argmax(axis=0)
-        x1, y1, x2, y2 = masks.boxes[number].tolist()
+        seen = masks.boxes[number].tolist()
+        x1, y1, x2, y2 = seen if masks.asked is None else masks.asked[number].tolist()
         entry: dict[str, Any] = {
             "bbox": [x1, y1, x2 - x1, y2 - y1],
+            **({"region": seen} if seen != [x1, y1, x2, y2] else {}),
             "score": score(cells, choice),
             **shape(region, masks.size),
             "image": row.source,
@@ -217,11 +240,16 @@ def _result(entry: Any) -> Result:
     for number, cell in enumerate(cells.values(), 1):
         grid = np.zeros(cell.shape, np.uint8) if grid is None else grid
         grid[cell] = number
+    box = np.array([x, y, x + width, y + height])
+    region = np.array([float(value) for value in entry["region"]]) if "region" in entry else box
+    if region.shape != (4,) or not np.isfinite(region).all() or (region[2:] < region[:2]).any():
+        raise ValueError("its region is not x1, y1, x2, y2")
     return Result(
         image_id=entry["image_id"],
         image=str(entry.get("image", entry["image_id"])),
         category_id=int(entry["category_id"]),
-        box=np.array([x, y, x + width, y + height]),
+        box=box,
+        region=region,
         score=float(entry.get("score", 1.0)),
         segmentation=entry["segmentation"],
         grid=grid,
@@ -233,7 +261,7 @@ def _result(entry: Any) -> Result:
 def _grid_of(result: Result) -> NDArray[np.uint8]:
     if result.grid is not None:
         return result.grid
-    x1, y1, x2, y2 = result.box.tolist()
+    x1, y1, x2, y2 = result.region.tolist()
     if x2 <= x1 or y2 <= y1:
         return np.zeros(GRID, np.uint8)
-    return Affine.crop(result.box, GRID).mask(result.mask.astype(np.uint8), GRID)
+    return Affine.crop(result.region, GRID).mask(result.mask.astype(np.uint8), GRID)

@@ -1,0 +1,311 @@
+"""Figures of ``roimask`` from files of predictions and annotations. No torch, so it reruns in seconds.
+
+On the grid of each box: ``miou_classes_1_2`` (IoU of target and of non-target over all boxes together, their mean),
+``iou_target_mean`` (mean over boxes of the target's IoU), the shares of boxes whose target IoU is over 0.5 and 0.7, and
+``leak``, the share of the others' pixels that was called target. At the image's resolution: ``boundary_iou``,
+``iou_image_mean`` and COCO's mask AP. What the figures are is in `kaname.metrics.masks` and `kaname.metrics.coco`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from kaname.codecs.roi_mask import inside
+from kaname.data.formats import coco_masks
+from kaname.data.formats import masks as files
+from kaname.data.formats.masks import Result as Entry
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.geometry.boxes import iou
+from kaname.metrics import masks as metrics
+from kaname.metrics.coco import FIGURES as COCO_FIGURES
+from kaname.metrics.coco import mask_ap
+from kaname.metrics.intervals import summary
+from kaname.pipeline.labelled import Result
+from kaname.pipeline.matching import by_name
+from kaname.recipes.roimask.config import AnswerSettings
+from kaname.recipes.roimask.decode import made
+from kaname.recipes.roimask.labels import IGNORE, Photo, labelled
+from kaname.reporting.compare import Scored, check_options
+from kaname.reporting.results import figure_cell
+from kaname.types import FloatArray
+
+CLASSES = 3
+GRID_FIGURES = ("miou_classes_1_2", "iou_target_mean", "share_over_0.5", "share_over_0.7", "leak")
+IMAGE_FIGURES = ("boundary_iou", "iou_image_mean")
+FIGURES = GRID_FIGURES + IMAGE_FIGURES
+SAME_BOX = 0.5  # IoU of a prediction's box with the annotated one, at least
+NO_GRID = "the predictions have no grid of three classes in each box"
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A true instance beside its prediction.
+
+    Attributes:
+        photo: the annotated image.
+        row: of the instance in it.
+        entry: its prediction; None where there is none.
+        table: ``(3, 3)`` pixels of each true class (rows) that were called each class, on the grid of its box; None
+            where the prediction has none.
+        crowded: whether other instances have pixels in its box; None likewise.
+        boundary, image_iou: of the masks at the image's resolution.
+    """
+
+    photo: Photo
+    row: int
+    entry: Entry | None
+    table: NDArray[np.int64] | None
+    crowded: bool | None
+    boundary: float | None
+    image_iou: float | None
+
+    @property
+    def name(self) -> str:
+        """The image, and which of its instances, from 0."""
+        return f"{self.photo.source}#{self.row}"
+
+    @property
+    def target_iou(self) -> float | None:
+        """On the grid of its box, else at the image's resolution."""
+        if self.table is None:
+            return self.image_iou
+        value = float(metrics.target_iou(self.table[None])[0])
+        return None if np.isnan(value) else value
+
+
+def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Mapping[str, Any]) -> Result:
+    """Figures of a whole set from a ``masks.json`` or another program's COCO results.
+
+    Args:
+        how: ``in_detections``: the AP with a detector's boxes, ``noise_curve``: by noise of the boxes, where a model
+            was asked for them.
+
+    Raises:
+        InputError: results of images that the set does not have, or of other sizes.
+    """
+    entries = by_image(files.read_results(path), photos, path)
+    two = len(made(path)["classes"] or [0] * CLASSES) < CLASSES
+    rois = [roi for photo in photos for roi in compared(photo, entries.get(photo.image_id, []))]
+    crowded = [roi for roi in rois if roi.crowded]
+    groups: dict[str, Any] = {"all": figures(rois, two=two), "crowded": figures(crowded, two=two)}
+    groups["coco"] = average_precision(photos, [one for some in entries.values() for one in some])
+    if how.get("in_detections") is not None:
+        groups["coco_detections"] = how["in_detections"]
+    missing = sum(roi.entry is None for roi in rois)
+    facts = {
+        "intervals": "95 % bootstrap over images",
+        "images": len(photos),
+        "rois": len(rois),
+        "rois_crowded": len(crowded),
+        "rois_without_prediction": missing,
+        "instances": sum(len(photo.boxes) for photo in photos),
+        "classes": 2 if two else CLASSES,
+    }
+    further = {"confusion.json": confusion_of(rois)}
+    if how.get("noise_curve") is not None:
+        further["noise.json"] = how["noise_curve"]
+    if missing:
+        warnings.warn(f"{path}: no mask for {missing} of {len(rois)} instances; they count as missed", stacklevel=2)
+    title = f"{len(rois)} boxes in {len(photos)} images, 95 % intervals by image"
+    return Result(groups, facts, _table(groups), title, rois, further)
+
+
+def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> dict[int | str, list[Entry]]:
+    """Results by the id of their image, which they give or whose name they have.
+
+    Raises:
+        InputError: a result of an image that is not in the set.
+    """
+    known = {str(photo.image_id): photo for photo in photos}
+    names = {photo.source: photo for photo in photos}
+    found: dict[int | str, list[Entry]] = {}
+    for number, entry in enumerate(entries, 1):
+        photo = names.get(Path(entry.image).name) or known.get(str(entry.image_id))
+        if photo is None:
+            reason = f"a mask of the image {entry.image_id!r}, which is not in this set"
+            raise InputError(reason, path=path, row=f"result {number}", remedy="predict the images of this set")
+        if entry.size != photo.size:
+            reason = f"predicted on {entry.size[1]} x {entry.size[0]}, the image has {photo.size[1]} x {photo.size[0]}"
+            raise InputError(reason, path=path, row=f"result {number}", remedy="predict the images of this set")
+        found.setdefault(photo.image_id, []).append(entry)
+    return found
+
+
+def compared(photo: Photo, entries: Sequence[Entry]) -> list[Roi]:
+    """The targets of an image, each beside the prediction for its box."""
+    shapes, crowds = photo.shapes(), photo.crowds()
+    partners = partners_of(photo.boxes, entries)
+    crowd = np.zeros(photo.size, bool)
+    for one in crowds:
+        crowd |= inside(one, Affine.identity(), photo.size)
+    found: list[Roi] = []
+    for row in photo.candidates.tolist():
+        entry = entries[partners[row]] if row in partners else None
+        true = inside(shapes[row], Affine.identity(), photo.size)
+        ours = np.zeros(photo.size, bool) if entry is None else entry.mask & ~(crowd & ~true)
+        table = crowded = None
+        if entry is None or entry.grid is not None:
+            grid = np.zeros(files.GRID, np.uint8) if entry is None or entry.grid is None else entry.grid
+            region = photo.boxes[row] if entry is None else entry.region
+            truth = photo.classes(region[None], [row], (grid.shape[0], grid.shape[1]))[0]
+            table, crowded = metrics.confusion(grid, truth, CLASSES, IGNORE), bool((truth == metrics.NON_TARGET).any())
+        either = np.count_nonzero(ours | true)
+        overlap = np.count_nonzero(ours & true) / either if either else None
+        found.append(Roi(photo, row, entry, table, crowded, metrics.boundary_iou(ours, true), overlap))
+    return found
+
+
+def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
+    """For rows of true boxes the prediction of the nearest box, one to one, so that the sum of their IoU is largest."""
+    if not entries or not len(boxes):
+        return {}
+    overlap = iou(boxes, np.stack([entry.box for entry in entries]))
+    same = np.arange(len(boxes))[:, None] == np.array([entry.more.get("instance", -1) for entry in entries])
+    rows, columns = linear_sum_assignment(-(overlap + 1e-6 * same))  # of two equal boxes the one of the same number
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return {row: column for row, column in pairs if overlap[row, column] >= SAME_BOX}
+
+
+def figures(rois: Sequence[Roi], *, two: bool) -> dict[str, Any]:
+    """Each of `FIGURES`, with intervals by image."""
+    images = [roi.photo.source for roi in rois]
+    tables = np.array([np.zeros((CLASSES, CLASSES), np.int64) if roi.table is None else roi.table for roi in rois])
+    whole = all(roi.table is not None for roi in rois)
+    reason = "no box here" if not rois else NO_GRID
+    if rois and whole:
+        flat, overlaps = tables.reshape(-1, CLASSES**2), metrics.target_iou(tables)
+        found = {
+            "miou_classes_1_2": summary(flat, images, statistic=metrics.MIOU),
+            "iou_target_mean": summary(overlaps, images),
+            "share_over_0.5": summary(metrics.over(overlaps, 0.5), images),
+            "share_over_0.7": summary(metrics.over(overlaps, 0.7), images),
+            "leak": summary(flat, images, statistic=metrics.LEAK, reason="no pixel of others in these boxes"),
+        }
+        if two:
+            found["miou_classes_1_2"] = nothing("the model has no class of other persons")
+    else:
+        found = {name: nothing(reason) for name in GRID_FIGURES}
+    found["boundary_iou"] = summary([roi.boundary for roi in rois], images, reason="no box here")
+    found["iou_image_mean"] = summary([roi.image_iou for roi in rois], images, reason="no box here")
+    return found
+
+
+def nothing(reason: str) -> dict[str, Any]:
+    """A figure that there is not."""
+    return {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
+
+
+def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict[str, Any]:
+    """COCO's figures, crowds ignored; without faster-coco-eval null with the reason."""
+    known = {photo.source: photo.image_id for photo in photos} | {
+        str(photo.image_id): photo.image_id for photo in photos
+    }
+    results = [
+        {
+            "image_id": known.get(Path(entry.image).name, known.get(str(entry.image_id))),
+            "category_id": 1,
+            "score": entry.score,
+            "segmentation": entry.segmentation,
+        }
+        for entry in entries
+    ]
+    try:
+        values = mask_ap(truth_of(photos), results)
+    except InputError as error:
+        return {name: nothing(str(error)) for name in COCO_FIGURES}
+    count = sum(len(photo.boxes) for photo in photos)
+    reason = "no annotation of this size"
+    return {
+        name: nothing(reason) if value is None else {"value": value, "low": None, "high": None, "n": count}
+        for name, value in values.items()
+    }
+
+
+def truth_of(photos: Sequence[Photo]) -> dict[str, Any]:
+    """The content of a COCO file of one category, crowds included, with the masks as they were annotated."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for photo in photos:
+        (height, width), sample = photo.size, photo.sample
+        images.append({"id": photo.image_id, "file_name": photo.source, "height": height, "width": width})
+        encoded = sample.meta.get("rle", {})
+        own = [
+            (shape, [ring.ravel().tolist() for ring in sample.polygons[row]] or encoded[sample.ids[row]], 0)
+            for row, shape in zip(photo.rows.tolist(), photo.shapes(), strict=True)
+        ]
+        crowds = [one for one in sample.meta.get("crowds", ()) if one]
+        groups = [(shape, given, 1) for shape, given in zip(coco_masks.crowds(sample), crowds, strict=True)]
+        for shape, segmentation, crowd in [*own, *groups]:
+            mask = inside(shape, Affine.identity(), photo.size)
+            corners = np.argwhere(mask)
+            low, high = (corners.min(axis=0), corners.max(axis=0) + 1) if len(corners) else (np.zeros(2), np.zeros(2))
+            annotations.append({
+                "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
+                "bbox": [float(side) for side in (*low[::-1], *(high - low)[::-1])], "segmentation": segmentation,
+            })  # fmt: skip
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+
+
+def confusion_of(rois: Sequence[Roi]) -> dict[str, Any]:
+    """Pixels of each true class (first key) that were called each class."""
+    names = ("background", "target", "non_target")
+    tables = [roi.table for roi in rois if roi.table is not None]
+    total = np.sum(tables, axis=0) if tables else np.zeros((CLASSES, CLASSES), np.int64)
+    return {name: dict(zip(names, map(int, row), strict=True)) for name, row in zip(names, total, strict=True)}
+
+
+def _table(groups: Mapping[str, Any]) -> list[list[str]]:
+    rows = [
+        [name, *(figure_cell(found[one]) if one in found else "" for one in FIGURES)]
+        for name, found in groups.items()
+        if not name.startswith("coco")
+    ]
+    ap = [[name, f"AP {figure_cell(found['ap'])}"] for name, found in groups.items() if name.startswith("coco")]
+    return [["group", *FIGURES], *rows, *[row + [""] * (len(FIGURES) - 1) for row in ap]]
+
+
+def compare(
+    predictions: Path, data: Path, *, split: str | None, cluster: str | None, options: Mapping[str, Any]
+) -> Scored:
+    """A ``masks.json`` scored box by box, for ``kaname compare``.
+
+    Args:
+        data: folder of the documented files, or of images whose ``annotations`` the options name.
+        split: the one set of the data to use; default: all of them.
+        cluster: ``none`` or ``image`` (default): boxes of one image belong together.
+        options: ``annotations``.
+
+    Raises:
+        InputError: an unusable file, unknown options.
+    """
+    check_options(options, ("annotations",), cluster, ("none", "image"))
+    if "annotations" in options:
+        stored = {"data": {"root": data, "val_images": data, "val_annotations": options["annotations"]}}
+        photos = by_name(labelled(None, stored), split or "val")
+    else:
+        photos = by_name(labelled(None, {"data": {"root": data}}), split)
+    entries = files.read_results(predictions)
+    named = {Path(entry.image).name for entry in entries} | {str(entry.image_id) for entry in entries}
+    chosen = [photo for photo in photos.values() if photo.source in named or str(photo.image_id) in named]
+    found = by_image(entries, chosen, predictions)
+    rois = [roi for photo in chosen for roi in compared(photo, found.get(photo.image_id, []))]
+    values = {
+        roi.name: {"all": {"iou_target": roi.target_iou, "iou_image": roi.image_iou, "boundary_iou": roi.boundary}}
+        for roi in rois
+    }
+    return Scored(
+        values=values,
+        settings={"recipe": "roimask", "data": data.as_posix()},
+        clusters={} if cluster == "none" else {roi.name: roi.photo.source for roi in rois},
+        cluster=cluster or "image",
+        sample="box",
+    )

@@ -1,0 +1,175 @@
+"""Data of ``roimask``: images with the masks of their persons, from COCO files. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaname.codecs.roi_mask import inside, targets
+from kaname.config import from_dict
+from kaname.data.formats import coco, coco_masks
+from kaname.data.formats.coco_masks import Shape
+from kaname.data.rois import large_enough
+from kaname.errors import InputError
+from kaname.geometry.affine import Affine
+from kaname.geometry.boxes import clip
+from kaname.geometry.image import image_size
+from kaname.pipeline.labelled import Labelled
+from kaname.recipes.roimask.config import DataSettings, RoimaskConfig
+from kaname.types import FloatArray, Sample, Size
+
+IGNORE = 255
+SETS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An annotated image.
+
+    Attributes:
+        sample: as `kaname.data.formats.coco.read` gives it.
+        smallest: the least side, in pixels, of a target's box.
+        crowd: ``ignore`` or ``background``.
+    """
+
+    sample: Sample
+    smallest: float
+    crowd: str
+
+    @property
+    def image(self) -> Path:
+        """Its file."""
+        return self.sample.image
+
+    @property
+    def source(self) -> str:
+        """What predictions call it."""
+        return self.image.name
+
+    @property
+    def image_id(self) -> int | str:
+        """What the label file calls it."""
+        return self.sample.meta["image_id"]
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
+        """Its one file."""
+        return (self.image,)
+
+    @cached_property
+    def size(self) -> Size:
+        """``(height, width)``."""
+        return self.sample.size or image_size(self.image)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """The instances whose box has an area in the image."""
+        return large_enough(clip(self.sample.boxes, self.size), 1e-6)
+
+    @property
+    def boxes(self) -> FloatArray:
+        """``(N, 4)`` their boxes: what is predicted."""
+        return self.sample.boxes[self.rows]
+
+    @property
+    def ids(self) -> list[int | str]:
+        """Their annotation ids."""
+        return [self.sample.ids[row] for row in self.rows]
+
+    @cached_property
+    def candidates(self) -> NDArray[np.int64]:
+        """The rows of ``boxes`` that are targets."""
+        return large_enough(self.boxes, self.smallest)
+
+    def shapes(self) -> list[Shape]:
+        """Their masks; made anew each time, because run lengths become whole images."""
+        every = coco_masks.shapes(self.sample)
+        return [every[row] for row in self.rows]
+
+    def crowds(self) -> list[Shape]:
+        """The masks of crowds, where their pixels are ignored."""
+        return coco_masks.crowds(self.sample) if self.crowd == "ignore" else []
+
+    def classes(self, regions: FloatArray, rows: Sequence[int], grid: Size) -> NDArray[np.uint8]:
+        """The true classes ``(N, *grid)`` in regions ``(N, 4)``, each of the target ``rows[i]``; 255 is ignored."""
+        return classes_in(self.shapes(), self.crowds(), regions, rows, grid)
+
+    def label(self, number: int) -> bytes:
+        """What is annotated, for a hash of the data."""
+        masks = [[np.round(one, 2).tolist() for one in polygons] for polygons in self.sample.polygons]
+        return repr((self.image_id, np.round(self.boxes, 2).tolist(), masks, self.sample.meta.get("rle"))).encode()
+
+
+def classes_in(
+    shapes: Sequence[Shape], crowds: Sequence[Shape], regions: FloatArray, rows: Sequence[int], grid: Size
+) -> NDArray[np.uint8]:
+    """See `Photo.classes`: background that belongs to a crowd is ignored."""
+    found = np.zeros((len(rows), *grid), np.uint8)
+    for classes, region, row in zip(found, regions, rows, strict=True):
+        boxes = np.tile(region, (len(shapes), 1))
+        classes[:] = targets(shapes, boxes, row, grid)
+        into = Affine.crop(region, grid)
+        for crowd in crowds:
+            classes[inside(crowd, into, grid) & (classes == 0)] = IGNORE
+    return found
+
+
+def read_set(data: DataSettings, part: str) -> list[Photo]:
+    """The images of ``train`` or ``val`` that show a person.
+
+    Raises:
+        InputError: the first problem of the annotations.
+    """
+    path = data.annotations_of(part)
+    number = int(data.category) if data.category.isdecimal() else data.category
+    if not path.is_file():
+        remedy = "give --annotations and --val-annotations, or --data with the documented folders"
+        raise InputError(f"no annotations of {part}", path=path, remedy=remedy)
+    samples = coco.read(path, images=data.images_of(part), category=number)
+    return [Photo(sample, data.min_target, data.crowd) for sample in samples if len(sample.boxes)]
+
+
+def training_sets(config: RoimaskConfig) -> dict[str, list[Photo]]:
+    """The images of ``train`` and ``val``.
+
+    Raises:
+        InputError: the first problem of the annotations, or no target in a set.
+    """
+    sets = {part: read_set(config.data, part) for part in SETS}
+    for part, photos in sets.items():
+        if not any(len(photo.candidates) for photo in photos):
+            count, path = sum(len(photo.boxes) for photo in photos), config.data.annotations_of(part)
+            reason = f"no target: of {count} instances none has sides of at least {config.data.min_target:g} px"
+            raise InputError(reason, path=path, remedy="lower --min-target, or check --category")
+    return sets
+
+
+def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] = ()) -> Labelled:
+    """The sets of annotated images to score; ``words`` are keys of the section ``data``.
+
+    Images and annotations that are named there, or a folder ``data``, take the place of the stored ones.
+    """
+    changes = dict(word.split("=", 1) for word in words)
+    stored = dict(config["data"])
+    if data is not None or "root" in changes:
+        stored |= {"images": None, "val_images": None, "annotations": None, "val_annotations": None}
+        stored["root"] = data or changes["root"]
+    settings = from_dict(DataSettings, {**stored, **changes})
+    there = [part for part in SETS if settings.annotations_of(part).is_file()]
+    if not there:
+        missing = " nor ".join(str(settings.annotations_of(part)) for part in SETS)
+        raise InputError(f"no annotations: neither {missing}", remedy="give --annotations, or --data")
+    return Labelled(
+        settings.images_of(there[-1]).parent, there, lambda name: read_set(settings, name), ("val", "train")
+    )
+
+
+def telling(sets: Mapping[str, Sequence[Photo]]) -> dict[str, Any]:
+    """By set, what tells it from another of its name: how many instances it holds."""
+    return {name: {"instances": sum(len(photo.boxes) for photo in members)} for name, members in sets.items()}

@@ -1,0 +1,283 @@
+"""The verbs of ``kaname roimask`` besides ``train``, ``analyze`` and ``ablate``. Each imports what it needs when it
+runs: help answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from kaname.config import from_dict, merged
+from kaname.errors import InputError
+from kaname.pipeline.flags import (
+    CHECKPOINT_NAMES,
+    OUT_NAMES,
+    BoxFlags,
+    Checkpoint,
+    Device,
+    Limit,
+    OutFolder,
+    ParityCount,
+    ParityImages,
+    Results,
+    Weights,
+    split_sources,
+)
+from kaname.recipes.roimask import RECIPE
+from kaname.recipes.roimask.commands import Category, Data, Subset
+
+Threshold = Annotated[float | None, Parameter(help="On the target's probability; default: the likeliest class.")]
+Rescore = Annotated[bool | None, Parameter(help="Compare p1 / (p1 + p2) with the threshold, and score by it.")]
+Overlap = Annotated[
+    Literal["keep", "exclusive"] | None, Parameter(help="exclusive: a pixel goes to the mask that is surest of it.")
+]
+Extractor = Annotated[Path | None, Parameter(help="Where the extractor's file is now.")]
+Model = Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")]
+Predictions = Annotated[Path | None, Parameter(help="masks.json, or another program's COCO results, to score.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SetFlags:
+    """Which annotated images."""
+
+    data: Data = None
+    images: Annotated[Path | None, Parameter(help="Folder of the images.")] = None
+    annotations: Annotated[Path | None, Parameter(help="Their COCO file.")] = None
+    subset: Subset = None
+    category: Category = None
+    min_target: Annotated[float | None, Parameter(help="Least side of a box that is scored, in pixels.")] = None
+
+    def words(self) -> list[str]:
+        """As keys of the section ``data``; what is named is the set ``val``."""
+        named = {
+            "root": self.data,
+            "val_images": self.images,
+            "val_annotations": self.annotations,
+            "subset": self.subset,
+            "category": self.category,
+            "min_target": self.min_target,
+        }
+        return [f"{key}={value}" for key, value in named.items() if value is not None]
+
+    def labelled(self) -> Any:
+        """The sets, where no model says of them."""
+        from kaname.recipes.roimask.labels import labelled
+
+        return labelled(None, {"data": {}}, self.words())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MaskBoxFlags:
+    """Where boxes come from, besides ``--boxes``; ``None`` means not given."""
+
+    box_format: Annotated[
+        Literal["xyxy", "xywh", "cxcywh"] | None, Parameter(help="What four numbers are; default xyxy, two corners.")
+    ] = None
+    box_units: Annotated[
+        Literal["pixel", "normalised"] | None, Parameter(help="Pixels (default), or 0..1 of the image.")
+    ] = None
+    detector: Annotated[Path | None, Parameter(help="ONNX file that finds the boxes.")] = None
+    detector_config: Annotated[
+        Path | None, Parameter(help="YAML file that says how the detector is read, where that is not recognised.")
+    ] = None
+    detector_score: Annotated[float | None, Parameter(help="Leave out what it finds with a lower score.")] = None
+
+    def with_boxes(self, boxes: list[str] | None) -> tuple[BoxFlags, list[str]]:
+        """The flags of all recipes, and the boxes that were given as numbers."""
+        file = Path(boxes[0]) if boxes is not None and len(boxes) == 1 and "," not in boxes[0] else None
+        named = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return BoxFlags(boxes=file, **named), [] if file is not None else list(boxes or [])
+
+
+def sample(
+    *,
+    out: OutFolder,
+    count: Annotated[int, Parameter(help="How many training images.")] = 100,
+    val_count: Annotated[
+        int | None, Parameter(help="How many validation images; default: a quarter, at least 4.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Image i depends on (seed, i) alone.")] = 0,
+    size: Annotated[str, Parameter(help="H,W of the images; every third one is upright.")] = "480,640",
+) -> None:
+    """Render crowded scenes in the documented folders: OUT/data, and a small extractor in OUT/ext_extractor."""
+    from kaname.recipes.roimask.prepare import sample as run
+
+    try:
+        height, width = (int(word) for word in size.split(","))
+    except ValueError as error:
+        raise InputError(f"--size is two numbers, got {size!r}", remedy="as in 480,640") from error
+    run(
+        out,
+        count=count,
+        val_count=max(4, count // 4) if val_count is None else val_count,
+        seed=seed,
+        width=width,
+        height=height,
+    )
+
+
+def check(
+    *,
+    data: Data = None,
+    images: Annotated[Path | None, Parameter(help="Folder of the training images.")] = None,
+    val_images: Annotated[Path | None, Parameter(help="Folder of the validation images.")] = None,
+    annotations: Annotated[Path | None, Parameter(help="COCO file of the training images.")] = None,
+    val_annotations: Annotated[Path | None, Parameter(help="COCO file of the validation images.")] = None,
+    subset: Subset = None,
+    category: Category = None,
+) -> None:
+    """Report every problem of annotated images, and what the sets hold; exit code 2 if there is a problem."""
+    from kaname.recipes.roimask.config import DataSettings
+    from kaname.recipes.roimask.prepare import check as run
+
+    given = {
+        "root": data,
+        "images": images,
+        "val_images": val_images,
+        "annotations": annotations,
+        "val_annotations": val_annotations,
+        "subset": subset,
+        "category": category,
+    }
+    run(from_dict(DataSettings, {name: value for name, value in given.items() if value is not None}))
+
+
+def evaluate(
+    *,
+    checkpoint: Model = None,
+    predictions: Predictions = None,
+    annotated: SetFlags = SetFlags(),
+    split: Annotated[str | None, Parameter(help="A set (train, val) or all; default: val.")] = None,
+    out: Results = None,
+    detections: Annotated[
+        Path | None, Parameter(help="COCO results of a detector: also the mask AP in its boxes.")
+    ] = None,
+    noise: Annotated[bool, Parameter(help="Also the curve over boxes that are not exact.")] = True,
+    threshold: Threshold = None,
+    rescore: Rescore = None,
+    overlap: Overlap = None,
+    extractor: Extractor = None,
+    pictures: Annotated[bool, Parameter(help="Draw the masks of every image.", negative=())] = False,
+    limit: Limit = 0,
+    device: Device = "auto",
+) -> None:
+    """Score a model or a file of predictions: metrics.json, report.html and a table."""
+    given = {"threshold": threshold, "rescore": rescore, "overlap": overlap, "extractor": extractor}
+    if predictions is not None and detections is not None:
+        reason = "--detections asks a model for masks in other boxes"
+        raise InputError(reason, remedy="give --checkpoint, or score predictions made in those boxes")
+    from kaname.pipeline.evaluate import evaluate as run
+
+    run(
+        RECIPE,
+        annotated.labelled() if predictions is not None else None,
+        checkpoint=checkpoint,
+        predictions=predictions,
+        out=out,
+        split=split,
+        changes=given,
+        how={"detections": detections, "noise": noise},
+        words=annotated.words(),
+        pictures=pictures,
+        limit=limit,
+        device=device,
+    )
+
+
+def validate(
+    *,
+    checkpoint: Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")],
+    annotated: SetFlags = SetFlags(),
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into; default: the working folder.")] = Path(),
+    picture_images: Annotated[list[str] | None, Parameter(help="Images of the picture.", consume_multiple=True)] = None,
+    extractor: Extractor = None,
+    device: Device = "auto",
+) -> None:
+    """evaluate, and the picture of true masks above and predicted ones below, as training draws it."""
+    from kaname.pipeline.evaluate import evaluate as run
+    from kaname.pipeline.model import answer_settings, open_model
+    from kaname.recipes.roimask.decode import choice_of
+    from kaname.recipes.roimask.labels import labelled
+    from kaname.recipes.roimask.report import draw_photos, picture_name
+
+    given, words = {"extractor": extractor}, annotated.words()
+    run(RECIPE, checkpoint=checkpoint, out=out, changes=given, how={"noise": True}, words=words, device=device)
+    model = open_model(RECIPE, checkpoint, runtime=device, changes=given)
+    stored = model.card["config"]
+    sets = labelled(None, stored, words)
+    wanted = picture_images or stored["data"]["picture_images"]
+    path = out / picture_name(model.card)
+    choice = choice_of(answer_settings(RECIPE, stored))
+    for line in draw_photos(model, sets.read(sets.names[-1]), wanted, path, choice):
+        print(line)
+    print(f"picture in {path}")
+
+
+def predict(
+    *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
+    checkpoint: Checkpoint,
+    out: OutFolder,
+    image: Annotated[list[Path] | None, Parameter(help="Images, the same as without the flag.")] = None,
+    boxes: Annotated[
+        list[str] | None,
+        Parameter(help="File of boxes (JSON by image, COCO), or numbers x1,y1,x2,y2 ...", consume_multiple=True),
+    ] = None,
+    flags: MaskBoxFlags = MaskBoxFlags(),
+    threshold: Threshold = None,
+    rescore: Rescore = None,
+    overlap: Overlap = None,
+    extractor: Extractor = None,
+    cutouts: Annotated[bool, Parameter(help="An RGBA picture of each person.", negative=())] = False,
+    masks: Annotated[bool, Parameter(help="A PNG of each mask.")] = True,
+    polygons: Annotated[bool, Parameter(help="polygons.json: outlines, holes named.")] = True,
+    pictures: Annotated[bool, Parameter(help="Also draw the masks on each image.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Find the person in each box: masks.json (COCO results, RLE), a PNG a mask, outlines, pictures.
+
+    Without --boxes and --detector each image is taken as one box.
+    """
+    from kaname.recipes.roimask.predict import Wanted
+    from kaname.recipes.roimask.predict import predict as run
+
+    paths, words = split_sources(sources)
+    given = {"threshold": threshold, "rescore": rescore, "overlap": overlap, "extractor": extractor}
+    wanted = Wanted(masks=masks, cutouts=cutouts, polygons=polygons, pictures=pictures)
+    where = flags.with_boxes(boxes)
+    run([*paths, *(image or [])], checkpoint, out, where, merged(words, given, "answers"), wanted, device)
+
+
+def export(
+    *,
+    checkpoint: Weights,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="The .onnx file to write.")],
+    with_extractor: Annotated[bool, Parameter(help="The extractor inside: image and boxes in.", negative=())] = False,
+    output: Annotated[
+        Literal["image", "roi"], Parameter(help="image: probabilities at the input's size; roi: logits of the grid.")
+    ] = "image",
+    extractor: Extractor = None,
+    images: ParityImages = None,
+    count: ParityCount = 16,
+) -> None:
+    """Write an ONNX file: features and rois to masks, or with the extractor an image and rois to masks."""
+    from kaname.recipes.roimask.export import export as run
+
+    run(checkpoint, out, images, count, output=output, inside=with_extractor, extractor=extractor)
+
+
+def draw(
+    *,
+    out: OutFolder,
+    annotated: SetFlags = SetFlags(),
+    predictions: Annotated[Path | None, Parameter(help="masks.json; its images lie in --images.")] = None,
+    limit: Limit = 0,
+) -> None:
+    """Draw annotated masks (with --data or --annotations), predicted ones (with --predictions), or both."""
+    from kaname.pipeline.draw import draw as run
+
+    own = annotated.data is not None or annotated.annotations is not None or predictions is None
+    run(RECIPE, annotated.labelled() if own else None, predictions, annotated.images, out, limit)

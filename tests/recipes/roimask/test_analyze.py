@@ -1,0 +1,81 @@
+"""Class weights: from a file of statistics, counted from the annotations, given as numbers, clipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kaname.data.roi_statistics import measure
+from kaname.errors import InputError
+from kaname.recipes.roimask.analyze import analyze, class_weights_of
+from kaname.recipes.roimask.config import DataSettings
+from recipes.roimask import crowds
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file, or one of the documented ones, with what a person wants to know on the screen."""
+    path = DataSettings(root=folder / "data").annotations_of("train")
+    analyze(annotations=path, out=tmp_path / "found.json")
+    said = capsys.readouterr().out
+    assert json.loads((tmp_path / "found.json").read_text()) == measure(path, speak=False)
+    assert "log weights" in said and "1 crowds" in said
+    analyze(data=folder / "data", subset="full", out=tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "found.json").read_text()
+    documented = DataSettings(subset="100").annotations_of("train").as_posix()
+    assert documented == "data/annotations/instances_train2017_person_only_no_crowd_100.json"
+    with pytest.raises(InputError, match="full, 500 or 100"):
+        analyze(subset="200")
+
+
+def test_weights_come_from_the_named_file_else_from_the_default_else_are_counted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the kinds are those that the file holds."""
+    monkeypatch.chdir(tmp_path)
+    counted, said, statistics = class_weights_of(crowds.config_of(folder))
+    assert statistics is not None and "counted in" in said
+    assert counted == pytest.approx(tuple(statistics["recommended_log_class_weights"].values()))
+    analyze(data=folder / "data", out=tmp_path / "data_analyze.json")
+    again, said, _ = class_weights_of(crowds.config_of(folder, loss__class_weights="inverse"))
+    assert "data_analyze.json" in said and again == pytest.approx(
+        tuple(statistics["recommended_class_weights"].values())
+    )
+    content = json.loads((tmp_path / "data_analyze.json").read_text())
+    content["recommended_log_class_weights"]["target"] = 7.0
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    changes = {"loss__statistics": tmp_path / "mine.json", "loss__class_weight_clip": [0.9, 3]}
+    clipped, _, _ = class_weights_of(crowds.config_of(folder, **changes))
+    assert clipped is not None and clipped[1] == 3 and min(clipped) >= 0.9
+
+
+def test_numbers_and_none(folder: Path) -> None:
+    """As they are; their number must fit the classes."""
+    assert class_weights_of(crowds.config_of(folder, loss__class_weights="none"))[0] is None
+    assert class_weights_of(crowds.config_of(folder, loss__class_weights="1,2,3"))[0] == (1, 2, 3)
+    with pytest.raises(InputError, match="class weights for 3 classes"):
+        crowds.config_of(folder, loss__class_weights="1,2")
+    with pytest.raises(InputError, match="log-k"):
+        crowds.config_of(folder, loss__class_weights="heavy")
+    two = class_weights_of(crowds.config_of(folder, classes=2))[0]
+    assert two is not None and len(two) == 2 and sum(two) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("spoilt", ["{}", '{"pixel_ratios": 3}', "[]"])
+def test_a_file_that_is_none(folder: Path, tmp_path: Path, spoilt: str) -> None:
+    """One line."""
+    path = tmp_path / "x.json"
+    path.write_text(spoilt)
+    with pytest.raises(InputError, match="statistics"):
+        class_weights_of(crowds.config_of(folder, loss__statistics=path))
+
+
+def test_statistics_of_a_file_without_persons(folder: Path, tmp_path: Path) -> None:
+    """Refused: its weights would mean nothing."""
+    analyze(data=folder / "data", out=tmp_path / "x.json")
+    content = json.loads((tmp_path / "x.json").read_text())
+    content["total_instances"] = 0
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="without persons"):
+        class_weights_of(crowds.config_of(folder, loss__statistics=tmp_path / "x.json"))
