@@ -1,10 +1,11 @@
 """HRNetV2-W18 of `landmark` on the CPU: torch, onnxruntime and OpenVINO, fp32 and bf16, and how far points move.
 
-    python benchmarks/landmark_runtimes.py --faces DIR [--weights FILE.pth --repeats 10 --batch 1]
+    python benchmarks/landmark_runtimes.py --faces DIR [--weights best_model.pth --repeats 10]
 
 DIR holds ``images/`` and ``annotated/``. Without weights the network is a random one: times are the same, and the
-difference of the points says nothing then. OpenVINO takes part where it is installed (``pip install openvino``).
-Seconds are medians of one forward pass of the crops, in turn.
+difference of the points says nothing then. OpenVINO takes part where it is installed (``pip install openvino``), in
+bf16 where the CPU has it; onnxruntime has no bf16 on a CPU. Each pass answers the faces of one image; the runtimes take
+turns, and the milliseconds are medians. Give every runtime the same threads (``OMP_NUM_THREADS``, ``--threads``).
 """
 
 from __future__ import annotations
@@ -36,12 +37,27 @@ Run = Callable[[np.ndarray], np.ndarray]
 BOXES = np.array([[0, 0, 256, 256]], np.float32)
 
 
-def openvino(path: Path, precision: str) -> Callable[[dict], dict]:
+def openvino(path: Path, threads: int) -> dict[str, Callable[[dict], dict]]:
+    """By its name every precision that the CPU has; says what is missing."""
+    if importlib.util.find_spec("openvino") is None:
+        print("OpenVINO is not installed, so it takes no part: pip install openvino", flush=True)
+        return {}
     import openvino as ov
 
     core = ov.Core()
-    compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
-    return lambda inputs: {"heatmaps": compiled(inputs)[0]}
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def compiled(precision: str) -> Callable[[dict], dict]:
+        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        model = core.compile_model(core.read_model(path), "CPU", options)
+        return lambda inputs: {"heatmaps": model(inputs)[0]}
+
+    if "BF16" not in able:
+        print("this CPU has no bf16 for OpenVINO", flush=True)
+    names = {"fp32": "f32", **({"bf16": "bf16"} if "BF16" in able else {})}
+    return {f"OpenVINO {ov.__version__.split('-')[0]} {name}": compiled(kind) for name, kind in names.items()}
 
 
 def main() -> None:
@@ -49,7 +65,10 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=0, help="of every runtime; 0: its own choice")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     stored = {"data": {"images": options.faces / "images", "annotations": options.faces / "annotated"}}
     pictures: list[Picture] = list(labelled(None, stored).read("all"))[:8]
     config = replace(LandmarkConfig(), model=ModelSettings(weights=options.weights))
@@ -77,10 +96,9 @@ def main() -> None:
         runtimes: dict[str, Callable[[dict], dict]] = {
             "torch fp32": model.runner,  # type: ignore[dict-item]
             "torch bf16": half,
-            "onnxruntime fp32": OnnxRunner(file),  # type: ignore[dict-item]
+            "onnxruntime fp32": OnnxRunner(file, threads=options.threads),  # type: ignore[dict-item]
         }
-        if importlib.util.find_spec("openvino") is not None:
-            runtimes |= {f"OpenVINO {name}": openvino(file, name) for name in ("f32", "bf16")}
+        runtimes |= openvino(file, options.threads)
         inputs = [model.feed(request) for _, request in requests]
         seconds: dict[str, list[float]] = {name: [] for name in runtimes}
         maps: dict[str, list[np.ndarray]] = {name: [] for name in runtimes}
@@ -93,6 +111,8 @@ def main() -> None:
                     seconds[name].append(time.perf_counter() - start)
         for name, call in runtimes.items():
             maps[name] = [np.asarray(call(given)["heatmaps"], np.float32) for given in inputs]
+    scores = np.concatenate([decode(one[0], config.grid, "dark")[1] for one in maps["torch fp32"]])
+    print(f"{len(pictures)} images; the peaks' heights: median {np.median(scores):.2f}, lowest {scores.min():.2f}")
     print("| runtime | ms a face | median difference of the points, px of the input | largest |\n|---|---:|---:|---:|")
     for name in runtimes:
         distances = np.concatenate(

@@ -126,11 +126,15 @@ def value_at(config: Any, key: str) -> Any:
 
 
 def absolute(config: T, key: str) -> T:
-    """The configuration with the path at a dotted key made absolute; None stays None."""
+    """The configuration with the path at a dotted key made absolute; None stays None, and so does a name of a group
+    (text that is no file's).
+    """
     name, _, rest = key.partition(".")
     value = getattr(config, name)
-    if value is None:
+    if value is None or (isinstance(value, str) and not Path(value).is_file()):
         return config
+    if isinstance(value, str):
+        return replace(config, **{name: str(Path(value).resolve())})  # type: ignore[type-var]
     return replace(config, **{name: absolute(value, rest) if rest else value.resolve()})  # type: ignore[type-var]
 
 

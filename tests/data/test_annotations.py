@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_the_files_of_a_split(tmp_path: Path) -> None:
     assert caught.value.row == 2 and caught.value.path == str(tmp_path / "test.txt")
     with pytest.raises(InputError, match=r"no train.txt, val.txt or test.txt"):
         split_files(tmp_path / "none")
+
+
+def test_faces_that_came_after_the_split_are_told(tmp_path: Path) -> None:
+    """Finished ones; what is unfinished or no annotation takes no part anyway."""
+    for name in "abc":
+        add(tmp_path, f"{name}.png")
+    add(tmp_path, "d.png", finished=False, visible=np.full(28, -1), points=np.full((28, 2), np.nan))
+    (tmp_path / "train.txt").write_text("a.json\nb.json\nc.json\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split_files(tmp_path, tmp_path / "annotated")
+    (tmp_path / "train.txt").write_text("a.json\n")
+    with pytest.warns(UserWarning, match=r"2 finished faces are in none of its lists.*first is b.json.*split again"):
+        split_files(tmp_path, tmp_path / "annotated")
 
 
 def test_a_split_beside_the_annotations(tmp_path: Path) -> None:

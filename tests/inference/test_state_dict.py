@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,10 @@ def test_another_number_of_points_needs_a_new_head(tmp_path: Path) -> None:
     [
         ({"std_255": [255.0] * 3}, "trained with another normalisation"),
         ({"backbone": {"fuse": "nearest"}}, r"another upsampling of the fuse layers \(nearest, here None\)"),
+        (
+            {"heads": {"heatmaps": {"channels": list("abcde"), "activation": "none"}}},
+            r"another activation of the heatmaps \(\['none'\], here \['sigmoid'\]\)",
+        ),
     ],
 )
 def test_an_own_file_that_would_answer_otherwise(change: dict[str, Any], match: str, tmp_path: Path) -> None:
@@ -188,6 +193,18 @@ def test_an_export_holds_the_tensors_and_nothing_more(name: str, tmp_path: Path)
     again = network(2)
     load(tmp_path / name, again)
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), net.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(("activation", "told"), [("none", False), ("sigmoid", True)])
+def test_an_export_cannot_say_that_maps_go_through_a_sigmoid(activation: str, told: bool, tmp_path: Path) -> None:
+    """Which other programs do not apply, so their maps would be others."""
+    heads = {"heatmaps": {"channels": list("abcde"), "activation": activation}}
+    net = network()
+    checkpoint.save(tmp_path / "own.pth", card=card_of(net, heads=heads), model=net.state_dict(), training=None)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        write_state_dict(tmp_path / "x.pth", checkpoint.load(tmp_path / "own.pth"))
+    assert ["go through a sigmoid" in str(one.message) for one in said] == [True] * told
 
 
 def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

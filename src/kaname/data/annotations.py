@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from kaname.data.formats import landmarks
 from kaname.data.formats.faces import rows_of
 from kaname.data.formats.files import read_text
-from kaname.data.formats.landmarks import UNPLACED, Located
+from kaname.data.formats.landmarks import UNPLACED, Annotation, Located
 from kaname.data.formats.skeleton import Skeleton, swapped_pairs
 from kaname.data.parts import deal, together
 from kaname.data.sidecars import series_of
@@ -111,8 +112,13 @@ def read_faces(
     return Faces(sound, unfinished, wrong)
 
 
-def split_files(folder: Path) -> dict[str, list[str]]:
+def split_files(folder: Path, annotation_dir: Path | None = None) -> dict[str, list[str]]:
     """The annotation files that ``train.txt``, ``val.txt`` and ``test.txt`` of a folder list; those that are there.
+
+    Args:
+        folder: of the lists.
+        annotation_dir: where the annotations are; a warning counts the finished ones that no list names, because they
+            were made after the split.
 
     Raises:
         InputError: none of the three is there, or a name comes twice.
@@ -135,6 +141,12 @@ def split_files(folder: Path) -> dict[str, list[str]]:
     if not sets:
         remedy = "write them with `kaname landmark split`"
         raise InputError("no train.txt, val.txt or test.txt", path=folder, remedy=remedy)
+    if annotation_dir is not None and annotation_dir.is_dir():
+        found = landmarks.read_folder(annotation_dir)
+        finished = {name for name, one in found.items() if isinstance(one, Annotation) and one.finished}
+        if others := sorted(finished - set(owners)):
+            reason = f"{folder}: {len(others)} finished faces are in none of its lists and take no part"
+            warnings.warn(f"{reason} (the first is {others[0]}); split again to use them", stacklevel=2)
     return sets
 
 

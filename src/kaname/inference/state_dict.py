@@ -5,6 +5,7 @@ Both sides go by a layout, the `kaname.inference.card.Weights` of a network's ca
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from kaname.errors import InputError
 from kaname.files import whole_file, writing
 from kaname.inference import checkpoint
-from kaname.inference.card import Weights, weights_of
+from kaname.inference.card import Weights, heads_of, weights_of
 from kaname.inference.checkpoint import Checkpoint
 
 ENDINGS = (".pth", ".pt", ".safetensors")
@@ -67,7 +68,7 @@ def load_state_dict(path: Path, network: nn.Module, layout: Weights, *, last: st
         InputError: an unreadable file; a tensor that is missing, unknown or of another shape, by its name in the file;
             another number of points; a checkpoint of a network that normalises or upsamples otherwise.
     """
-    given, own = _tensors(path, network, layout), network.state_dict()
+    given, own = _tensors(path, network, layout, new_head=new_head), network.state_dict()
     wanted = checkpoint.named_in_file(own, layout)
     ours = dict(zip(wanted, (name for name in own if name not in layout.without), strict=True))
     head = [name for name, our in ours.items() if our.startswith(last)]
@@ -90,6 +91,8 @@ def load_state_dict(path: Path, network: nn.Module, layout: Weights, *, last: st
 def write_state_dict(path: Path, opened: Checkpoint) -> int:
     """Write a checkpoint's tensors under the names of its card, and nothing else; returns how many there are.
 
+    A warning says where the heatmaps go through a sigmoid or a softmax, which no such file can tell.
+
     Args:
         path: ``.pth`` or ``.pt`` (a plain dictionary), or ``.safetensors``; whole, or what it was before.
 
@@ -99,6 +102,9 @@ def write_state_dict(path: Path, opened: Checkpoint) -> int:
     if path.suffix.lower() not in ENDINGS:
         reason = f"an export is one of {', '.join(ENDINGS)} (weights) and .onnx, got {path.name!r}"
         raise InputError(reason, path=path, remedy=f"write {path.stem}.safetensors or {path.stem}.onnx")
+    if kinds := sorted({head.activation for head in heads_of(opened.card).values()} - {"none"}):
+        reason = f"its heatmaps go through a {' and a '.join(kinds)}, which a file of weights alone cannot say"
+        warnings.warn(f"{path}: {reason}; other programs take them raw", stacklevel=2)
     with writing(path.parent, reason="cannot be made", remedy=OTHERWISE):
         path.parent.mkdir(parents=True, exist_ok=True)
     named = checkpoint.named_in_file(opened.model, weights_of(opened.card))
@@ -119,14 +125,14 @@ def _whole(value: Tensor, wanted: Tensor | None) -> Tensor:
     return value.to(torch.float32) if half and wanted is not None and wanted.dtype == torch.float32 else value
 
 
-def _tensors(path: Path, network: nn.Module, layout: Weights) -> dict[str, Tensor]:
+def _tensors(path: Path, network: nn.Module, layout: Weights, *, new_head: bool) -> dict[str, Tensor]:
     """What the file holds, under the names of the layout."""
     if path.suffix.lower() == ".safetensors" and path.is_file():
         return _unwrapped(_safetensors(path))
     content = checkpoint.read(path, remedy=REMEDY)
     if isinstance(content, dict) and isinstance(content.get("card"), str):
         opened = checkpoint.load(path)
-        _same_network(opened.card, network, path)
+        _same_network(opened.card, network, path, new_head=new_head)
         return checkpoint.named_in_file(opened.model, layout)
     inner = content.get(layout.key, content) if isinstance(content, dict) else content
     if not isinstance(inner, dict) or not inner or not all(isinstance(value, Tensor) for value in inner.values()):
@@ -150,13 +156,15 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(WRAPPER) if wrapped else name: value for name, value in tensors.items()}
 
 
-def _same_network(card: Mapping[str, Any], network: Any, path: Path) -> None:
+def _same_network(card: Mapping[str, Any], network: Any, path: Path, *, new_head: bool) -> None:
     """What names and shapes do not tell: with another of these the same weights give other heatmaps."""
     own = {"mean_255": network.mean.flatten().tolist(), "std_255": network.std.flatten().tolist()}
-    for what, theirs, ours in (
+    theirs, ours = ([head.activation for head in heads.values()] for heads in (heads_of(card), network.heads))
+    for what, before, now in (
         ("upsampling of the fuse layers", card["backbone"].get("fuse"), network.backbone.description.get("fuse")),
         ("normalisation", {name: card.get(name) for name in own}, own),
+        *([] if new_head else [("activation of the heatmaps", theirs, ours)]),
     ):
-        if theirs != ours:
-            reason = f"trained with another {what} ({theirs}, here {ours})"
+        if before != now:
+            reason = f"trained with another {what} ({before}, here {now})"
             raise InputError(reason, path=path, remedy="set it as in the file")

@@ -71,6 +71,7 @@ class Recipe:
         loop: section of the configuration that holds the `TrainSettings`.
         data: dotted key of the data folder in the configuration.
         paths: dotted keys of further files and folders that a run depends on.
+        weights: dotted key of a file that training starts from; a resumed run does without it and builds by its card.
         answers: section of the configuration that may change after training; ``flip_test`` in it is the pipeline's own.
         threshold: its key that an answer's score must exceed.
         late: its keys that may change when predictions are already written.
@@ -113,6 +114,7 @@ class Recipe:
     loop: str = "train"
     data: str = "data"
     paths: Sequence[str] = ()
+    weights: str = ""
     answers: str = "answers"
     threshold: str = ""
     late: Sequence[str] = ()

@@ -58,12 +58,14 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     """
     from kaname.pipeline.model import card_of
     from kaname.training.features import with_cached_features
+    from kaname.training.resume import card_to_go_on
     from kaname.training.runtime import seed_weights
     from kaname.training.task import Task
 
     sets, settings = recipe.read_sets(config), getattr(config, recipe.loop)
     seed_weights(settings.seed)
-    network = recipe.build(config)
+    started = recipe.weights and configuration.value_at(config, recipe.weights)  # from a file that may be gone
+    network = recipe.build(config, card=card_to_go_on(options, recipe.best_name, recipe.name) if started else None)
     stored = replace(settings, cache_budget=0.0) if options.dry_run else settings
     keeping = replace(config, **{recipe.loop: stored})
     samples = recipe.samples(keeping, sets["train"], augment=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.inference import checkpoint
 from kaname.inference.checkpoint import Checkpoint
@@ -122,19 +123,45 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
         _same_fields(task, opened)
         return Start(weights=opened, notes=[*notes, f"weights of {options.init} (epoch {_epoch(opened)})"])
     notes = []
-    if options.resume == "auto":
-        newest = checkpoint.newest(options.out_dir, (task.last_name, task.best_name), task.recipe, notes.append)
-        if newest is None:
-            return Start(notes=[*notes, f"nothing to resume in {options.out_dir}: starting afresh"])
-        opened = newest
-    else:
-        opened = checkpoint.load(Path(options.resume), recipe=task.recipe)
+    found = resumed(options, (task.last_name, task.best_name), task.recipe, notes.append)
+    if found is None:
+        return Start(notes=[*notes, f"nothing to resume in {options.out_dir}: starting afresh"])
+    opened = found
     if opened.training is None:
         remedy = f"resume from {task.last_name}, or take its weights with --init"
         raise InputError("holds weights only, not the state of a training run", path=opened.path, remedy=remedy)
     _refuse_damaged_state(opened)
     _same_fields(task, opened)
     return _continue(task, options, settings, opened, notes)
+
+
+def resumed(
+    options: RunOptions, names: tuple[str, ...], recipe: str, notice: Callable[[str], None] = lambda _: None
+) -> Checkpoint | None:
+    """The checkpoint that ``--resume`` stands for, or None where there is none.
+
+    Args:
+        names: of a run's last and best file.
+        notice: takes a line for each damaged file that is passed over.
+
+    Raises:
+        InputError: an unusable file.
+    """
+    if options.resume is None:
+        return None
+    if options.resume == "auto":
+        return checkpoint.newest(options.out_dir, names, recipe, notice)
+    return checkpoint.load(Path(options.resume), recipe=recipe)
+
+
+def card_to_go_on(options: RunOptions, best_name: str, recipe: str) -> Mapping[str, Any] | None:
+    """The card of the run that ``--resume`` continues, to build its network without the files that it started from.
+
+    Raises:
+        InputError: an unusable file.
+    """
+    found = resumed(options, (Task.last_name, best_name), recipe)
+    return None if found is None else found.card
 
 
 def _continue(task: Task, options: RunOptions, settings: TrainSettings, opened: Checkpoint, notes: list[str]) -> Start:
@@ -285,6 +312,16 @@ def _same_fields(task: Task, opened: Checkpoint) -> None:
             reason = f"was trained with {key} = {old!r}, this run has {new!r}"
             remedy = f"set {key} as in the checkpoint, or train from the start"
             raise InputError(reason, path=opened.path, remedy=remedy)
+    old, new = (_points(card.get("skeleton")) for card in (opened.card, task.card))
+    if old != new:  # a file of the same name that holds others now
+        reason, remedy = "was trained with other points or flip pairs", "give the same skeleton, or start a new run"
+        raise InputError(reason, path=opened.path, remedy=remedy)
+
+
+def _points(described: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """What of a skeleton the network has learned; colours and edges may change."""
+    skeleton = None if described is None else Skeleton.from_dict(described)
+    return () if skeleton is None else (list(skeleton.channels), list(skeleton.permutation))
 
 
 def _same_order(old: Mapping[str, int], new: Mapping[str, int], path: Path) -> None:

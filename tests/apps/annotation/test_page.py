@@ -306,9 +306,26 @@ def look_at(hand: Hand, width: int, scheme: str) -> None:
     assert page.locator("#kn-next-name").inner_text() == "contour left upper"
     assert page.locator("#kn-reference circle[data-point]").count() == 28
     assert page.locator("#kn-canvas").bounding_box()["height"] >= 400
+    save = page.get_by_role("button", name="Save Annotation").bounding_box()
+    assert save["y"] + save["height"] <= 900  # without scrolling, also on a narrow screen
     script = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every(one => one < 90)"
     assert page.evaluate(script) == (scheme == "dark")
     hand.idle()
+
+
+def test_what_is_in_the_middle_stays_there_when_the_window_changes(tmp_path: Path, person: Person) -> None:
+    """A phone that is turned, say, with the picture zoomed in."""
+    paint(tmp_path / "raw" / "a.png", (400, 400))
+    project = open_project(tmp_path / "raw", tmp_path / "out", face_skeleton(), None)
+    script = "(({ stage }) => stage.spot([stage.canvas.clientWidth / 2, stage.canvas.clientHeight / 2]))"
+    with serving(project) as address:
+        hand = person(address)
+        hand.page.mouse.move(*hand.at((100, 300)))
+        hand.press("+", "+", "+", "+")
+        before = hand.page.evaluate(f"{script}(window.kaname.page)")
+        hand.page.set_viewport_size({"width": 420, "height": 800})
+        hand.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert hand.page.evaluate(f"{script}(window.kaname.page)") == pytest.approx(before, abs=0.5)
 
 
 def test_colours_of_the_guide_and_a_skeleton_without_a_mean_face(tmp_path: Path, person: Person) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import torch
 import kaname
 from kaname.cli import main
 from kaname.data.annotations import read_faces
+from kaname.data.formats import skeleton as skeletons
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.inference import checkpoint
@@ -21,6 +24,7 @@ from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.config import DataSettings, LandmarkConfig, ModelSettings
 from kaname.recipes.landmark.labels import labelled, training_sets
 from kaname.recipes.landmark.model import build
+from kaname.training.loop import Run
 from recipes.landmark.faces import BONES, face, folder
 
 
@@ -178,3 +182,59 @@ def kaname_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     from kaname.recipes.landmark.model import layout_of
 
     return checkpoint.named_in_file(network.state_dict(), layout_of(network))  # type: ignore[arg-type]
+
+
+def test_a_run_goes_on_without_the_weights_that_it_started_from(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be gone, and the working folder another one; the run ends as if it had never been cut."""
+    monkeypatch.chdir(tmp_path)
+    skeletons.write(tmp_path / "points.yaml", BONES)
+    words = (
+        *("landmark", "train", "--image-dir", place / "images", "--annotation-dir", place / "annotated"),
+        *("--skeleton", "points.yaml", "--backbone", "timm:resnet10t", "--size", 64, "--batch-size", 2),
+        *("--save-freq", 0, "--device", "cpu", "--num-workers", 0, "train.logger=none"),
+    )
+    run(*words, "--epochs", 1, "--output-dir", "first")
+    (tmp_path / "first" / "best_model.pth").rename("start.pth")
+    words = (*words, "--epochs", 2, "--checkpoint", "start.pth", "--output-dir")
+    run(*words, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
+        patch.setattr(Run, "_optimise", failing(Run._optimise, 3))  # the first step of the second epoch
+        main([str(word) for word in (*words, tmp_path / "cut")])
+    (tmp_path / "start.pth").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run("landmark", "train", "--config", tmp_path / "cut" / "config.yaml", "--output-dir", tmp_path / "cut", "--resume")
+    for name in ("last.pt", "best_model.pth", "final_model.pth"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def failing(function: Callable[..., Any], number: int) -> Callable[..., Any]:
+    """A function that is killed at its call of this number."""
+    calls = iter(range(1, 1000))
+
+    def called(*arguments: Any) -> Any:
+        if next(calls) == number:
+            raise RuntimeError("killed")
+        return function(*arguments)
+
+    return called
+
+
+def test_a_run_goes_on_with_the_same_points_alone(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not with others that have come into the same file."""
+    skeletons.write(tmp_path / "points.yaml", BONES)
+    words = (
+        *("landmark", "train", "--image-dir", place / "images", "--annotation-dir", place / "annotated"),
+        *("--skeleton", tmp_path / "points.yaml", "--backbone", "small:4", "--size", 64, "--batch-size", 2),
+        *("--epochs", 1, "--device", "cpu", "--num-workers", 0, "train.logger=none", "--output-dir", tmp_path / "run"),
+    )
+    run(*words)
+    mirrored = tuple(pair for pair in BONES.mirrored if "contour" not in pair[0])
+    assert len(mirrored) < len(BONES.mirrored)
+    skeletons.write(tmp_path / "points.yaml", replace(BONES, mirrored=mirrored))
+    capsys.readouterr()
+    assert "other points or flip pairs" in refused(capsys, *words, "--resume", tmp_path / "run" / "last.pt")

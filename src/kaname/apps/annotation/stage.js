@@ -72,7 +72,12 @@ export class Stage {
     const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
     if (!width || !height) return;
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    if (this.fitted) this.fit(); else this.draw();
+    const { clientWidth: across, clientHeight: down } = this.canvas, before = this.room ?? { across, down };
+    this.room = { across, down };
+    if (this.fitted) return this.fit();
+    this.left += (across - before.across) / 2;  // what was in the middle stays there
+    this.top += (down - before.down) / 2;
+    this.draw();
   }
 
   fit() {

@@ -106,15 +106,11 @@ def sets(data: DataSettings, seed: int, *, held_out: float = 0.0) -> dict[str, l
         return read_faces(data.images, folder, skeleton, names).sound()
 
     place = split_folder(data)
+    everyone = [] if place is not None else read(data.annotations)
     if place is not None:
-        lists = split_files(place)
-        return {
-            name: pictures(read(data.annotations, files), data.images, skeleton)
-            for name, files in lists.items()
-            if files
-        }
-    everyone = read(data.annotations)
-    if data.val_annotations is not None:
+        lists = split_files(place, data.annotations)
+        chosen = {name: read(data.annotations, files) for name, files in lists.items() if files}
+    elif data.val_annotations is not None:
         held = read(data.val_annotations)
         images = {face.image.resolve() for face in held}
         chosen = {"train": [face for face in everyone if face.image.resolve() not in images], "val": held}

@@ -66,7 +66,7 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         epoch = int(row["epoch"])
         return [FINAL_FILE, *([EPOCH_FILE.format(epoch)] if config.save_freq and epoch % config.save_freq == 0 else [])]
 
-    images = sorted({picture.image for picture, _ in faces.faces})
+    images, start = sorted({picture.image for picture, _ in faces.faces}), config.model
     fields: dict[str, Any] = {
         "summarise": mean_error,
         "score": ("val_loss", "min") if held_out is None else ("val_nme", "min"),
@@ -74,7 +74,7 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "log_name": LOG,
         "card": {"trained_on": [digest_of(image) for image in images]},
     }
-    random = config.model.weights is None and not config.model.pretrained and config.model.backbone != "small"
+    random = not (start.weights or start.pretrained or start.backbone.split(":")[0] == "small")
     advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"
     lists = split_folder(config.data)
     found = [f"training and validation faces are those of {lists}"] if lists is not None else []
