@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,7 +106,8 @@ def _recipe_named(path: Path) -> str:
     """
     beside = path.with_suffix(".json")
     content = _read(beside) if beside.is_file() else None
-    name: Any = content.get("recipe") if isinstance(content, dict) else None
+    head = content if isinstance(content, dict) else _head_of_masks(content)
+    name: Any = head.get("recipe")
     if name is None and path.suffix.lower() != ".json":
         writers = [recipe for recipe, files in _file_names().items() if path.name in files]
         name = writers[0] if len(writers) == 1 else None
@@ -114,6 +115,13 @@ def _recipe_named(path: Path) -> str:
         reason = "not a file of predictions that names its recipe"
         raise InputError(reason, path=path, remedy=f"give one of {_listed()}")
     return name
+
+
+def _head_of_masks(content: Any) -> Mapping[str, Any]:
+    """What a list of masks says about its origin."""
+    from kaname.data.formats.masks import read_head
+
+    return read_head(content)
 
 
 def _file_names() -> dict[str, Sequence[str]]:

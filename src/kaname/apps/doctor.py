@@ -16,10 +16,18 @@ PARTS = (
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
+    ("faster-coco-eval", "mask AP"),
 )  # fmt: skip
-EXTRAS = {"peft": "lora", "wandb": "wandb", "gallery-dl": "crawl", "gradio": "annotate"}  # all others: train
+EXTRAS = {
+    "peft": "lora",
+    "wandb": "wandb",
+    "gallery-dl": "crawl",
+    "gradio": "annotate",
+    "faster-coco-eval": "coco",
+}  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
+    ("YOLOv9 wholebody weights", "GPL-3"), ("YuNet", "Apache-2.0"), ("FastestDet", "BSD-3"),
     ("timm weights", "each model's own; see its model card"), ("gallery-dl", "GPL-2; started as a program of its own"),
 )  # fmt: skip
 

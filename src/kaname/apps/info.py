@@ -35,8 +35,9 @@ def info(
         "heatmap": " x ".join(str(side) for side in card.get("heatmap_size") or []),
         "channels": ", ".join(str(name) for name in card["channels"]),
         "outputs": ", ".join(f"{name} ({head['activation']})" for name, head in card["heads"].items()),
-        "backbone": f"{backbone_name(backbone)} ({backbone.get('licence', 'licence unknown')})",
-        "weights": "pretrained backbone" if card.get("pretrained") else "from random weights",
+        "backbone": f"{backbone_name(backbone)} ({backbone.get('licence') or 'licence unknown'})",
+        "extractor": _extractor(card.get("extractor")),
+        "weights": {True: "pretrained backbone", None: ""}.get(card.get("pretrained", False), "from random weights"),
         "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
         "parameters": more.get("parameters", ""),
         "resumable": more.get("resumable", ""),
@@ -47,6 +48,14 @@ def info(
             print(f"{name:<11}{value}")
     for key, value in _flat(settings):
         print(f"  {key} = {value}")
+
+
+def _extractor(source: Mapping[str, Any] | None) -> str:
+    """The frozen network whose features the model reads."""
+    if source is None:
+        return ""
+    digest = str(source.get("sha256") or source.get("hash"))[:12]
+    return f"{source.get('path', source['kind'])} {source.get('tensor', '')} ({digest}...)"
 
 
 def _view(view: Mapping[str, Any]) -> str:

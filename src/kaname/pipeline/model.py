@@ -87,11 +87,12 @@ def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[
 def describe_model(model: Model) -> str:
     """A model in a few words for reports."""
     card = model.card
-    start = "pretrained" if card.get("pretrained") else "from random weights"
+    started = card.get("pretrained", False)  # None: nothing of it could be
+    start = "" if started is None else " (pretrained)" if started else " (from random weights)"
     frames = f"{model.frames} frames of " if model.frames > 1 else ""
     height, width = model.input_size
     epoch = card.get("trained", {}).get("epoch", "?")
-    return f"{backbone_name(card['backbone'])} ({start}), {frames}{width} x {height}, epoch {epoch}"
+    return f"{backbone_name(card['backbone'])}{start}, {frames}{width} x {height}, epoch {epoch}"
 
 
 def backbone_name(description: Mapping[str, Any]) -> str:

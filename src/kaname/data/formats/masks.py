@@ -234,6 +234,8 @@ def _result(entry: Any) -> Result:
         raise ValueError("its bbox is not x, y, width, height")
     if not isinstance(entry["image_id"], (int, str)) or not is_number(entry.get("score", 1.0)):
         raise ValueError("its image_id or its score is invalid")
+    if isinstance(entry["segmentation"], list):
+        raise ValueError("its segmentation is outlines, results hold run lengths")
     rle.decode(entry["segmentation"])  # raises here, where its number is known
     cells = {str(name): rle.decode(one) for name, one in entry.get("grid", {}).items()}
     grid = None

@@ -23,6 +23,7 @@ from kaname.metrics.paired import paired_difference
 from kaname.pipeline.flags import OUT_NAMES, Device
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.commands import ONNX, Data, ExtractorFile
+from kaname.recipes.roimask.evaluate import NO_CLASS, nothing
 from kaname.reporting.page import Section, Table, Text, write_page
 
 FIGURES = ("iou_target_mean", "miou_classes_1_2", "leak", "boundary_iou")
@@ -195,7 +196,9 @@ def slug(name: str) -> str:
 
 def report(plan: Plan, found: Mapping[str, Sequence[Sequence[Score]]], out: Path) -> list[str]:
     """Write ``table.md``, ``table.html`` and ``table.json``; the lines of the first."""
-    figures = {name: figures_of(runs, next(iter(found.values()))) for name, runs in found.items()}
+    first_runs = next(iter(found.values()))
+    two = {name for name, changes in plan.experiments.items() if {**plan.shared, **changes}.get("classes") == 2}
+    figures = {name: figures_of(runs, first_runs, two=name in two) for name, runs in found.items()}
     heads = ["experiment", *(f"{group}: {one}" for group in GROUPS for one in FIGURES)]
     rows = [
         [name, *(_cell(entries, group, one) for group in GROUPS for one in FIGURES)]
@@ -218,13 +221,21 @@ def report(plan: Plan, found: Mapping[str, Sequence[Sequence[Score]]], out: Path
     return text
 
 
-def figures_of(runs: Sequence[Sequence[Score]], first: Sequence[Sequence[Score]]) -> dict[str, Any]:
-    """By group and figure: ``value``, ``low``, ``high``, ``seeds`` (of each), and the ``difference`` to the first."""
+def figures_of(
+    runs: Sequence[Sequence[Score]], first: Sequence[Sequence[Score]], *, two: bool = False
+) -> dict[str, Any]:
+    """By group and figure: ``value``, ``low``, ``high``, ``seeds`` (of each), and the ``difference`` to the first.
+
+    A network of ``two`` classes has no figure of the third.
+    """
     entries: dict[str, Any] = {}
     for group in GROUPS:
         ours, theirs = ([_members(run, group) for run in some] for some in (runs, first))
         images = [score.image for score in ours[0]]
         for figure in FIGURES:
+            if two and figure == "miou_classes_1_2":
+                entries.setdefault(group, {})[figure] = {**nothing(NO_CLASS), "seeds": [], "difference": None}
+                continue
             values, others = _values(ours, figure), _values(theirs, figure)
             statistic = STATISTICS[figure]
             known = len(values) == len(others) and len(values) > 0

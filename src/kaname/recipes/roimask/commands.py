@@ -22,7 +22,7 @@ SECTIONS = {
         *("dice_non_target_from", "boundary_from", "class_weights", "class_weight_clip", "statistics", "focal_gamma"),
         *("tversky", "touching_weight", "border_ignore", "outside"),
     ),
-    "extractor": ("tensor",),
+    "extractor": ("tensor", "licence"),
 }
 
 Data = Annotated[Path | None, Parameter(help="Folder with images/ and annotations/ by their documented names.")]
@@ -42,6 +42,9 @@ class RoiFlags:
     subset: Subset = None
     category: Category = None
     tensor: Annotated[str | None, Parameter(help="Name of the tensor inside the extractor.")] = None
+    licence: Annotated[str | None, Parameter(help="Note on the extractor's weights, which exports with it carry.")] = (
+        None
+    )
     roi_size: Annotated[str | None, Parameter(help="H,W: grid of RoIAlign; people are tall, 18,10 fits them.")] = None
     mask_size: Annotated[str | None, Parameter(help="H,W: grid of the masks.")] = None
     width: Annotated[int | None, Parameter(help="Channels of the head.")] = None
@@ -117,7 +120,7 @@ def train(
         Literal[2, 3] | None, Parameter(help="2: others are background; 3: a class of their own.")
     ] = None,
     picture_images: Annotated[
-        list[str] | None, Parameter(help="Images of the validation picture.", consume_multiple=True)
+        list[str] | None, Parameter(help="Images of the validation picture.", consume_multiple=True, negative=())
     ] = None,
     val: Annotated[bool, Parameter(help="Score every set afterwards, with pictures.", negative=())] = False,
     debug: Annotated[bool, Parameter(help="Write samples as pictures.", negative=())] = False,

@@ -307,7 +307,8 @@ class RoimaskConfig:
             stored = self.cache in ("maps", "windows", "views") or self.train.cache_views
             reason = "stored features are those of unchanged images, and the augmentation changes them"
             require(not stored, reason, "keep flip alone, or use cache=none")
-        whole = self.head.name == "crop" or self.cache not in ("windows", "views")
-        require(whole, f"the head {self.head.name} sees the whole map, not {self.cache}", "use cache=maps or auto")
+        parts = "windows" if self.cache == "windows" else "views"
+        whole = self.head.name == "crop" or not (self.cache in ("windows", "views") or self.train.cache_views)
+        require(whole, f"the head {self.head.name} sees the whole map, not {parts}", "use cache=maps or auto")
         views = self.cache != "views" or self.train.cache_views > 0
         require(views, "cache=views needs their number", "give --cache-views")

@@ -43,6 +43,7 @@ GRID_FIGURES = ("miou_classes_1_2", "iou_target_mean", "share_over_0.5", "share_
 IMAGE_FIGURES = ("boundary_iou", "iou_image_mean")
 FIGURES = GRID_FIGURES + IMAGE_FIGURES
 SAME_BOX = 0.5  # IoU of a prediction's box with the annotated one, at least
+NO_CLASS = "the model has no class of other persons"
 NO_GRID = "the predictions have no grid of three classes in each box"
 
 
@@ -56,7 +57,7 @@ class Roi:
         entry: its prediction; None where there is none.
         table: ``(3, 3)`` pixels of each true class (rows) that were called each class, on the grid of its box; None
             where the prediction has none.
-        crowded: whether other instances have pixels in its box; None likewise.
+        crowded: whether other instances have pixels in its box.
         boundary, image_iou: of the masks at the image's resolution.
     """
 
@@ -64,7 +65,7 @@ class Roi:
     row: int
     entry: Entry | None
     table: NDArray[np.int64] | None
-    crowded: bool | None
+    crowded: bool
     boundary: float | None
     image_iou: float | None
 
@@ -110,7 +111,7 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
         "instances": sum(len(photo.boxes) for photo in photos),
         "classes": 2 if two else CLASSES,
     }
-    further = {"confusion.json": confusion_of(rois)}
+    further = {"confusion.json": confusion_of(rois)} if any(roi.table is not None for roi in rois) else {}
     if how.get("noise_curve") is not None:
         further["noise.json"] = how["noise_curve"]
     if missing:
@@ -140,24 +141,32 @@ def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> d
     return found
 
 
+def crowd_of(photo: Photo) -> NDArray[np.bool_]:
+    """The pixels of an image's crowds, where they do not count."""
+    crowd = np.zeros(photo.size, bool)
+    for one in photo.crowds():
+        crowd |= inside(one, Affine.identity(), photo.size)
+    return crowd
+
+
 def compared(photo: Photo, entries: Sequence[Entry]) -> list[Roi]:
     """The targets of an image, each beside the prediction for its box."""
-    shapes, crowds = photo.shapes(), photo.crowds()
+    shapes, crowd = photo.shapes(), crowd_of(photo)
     partners = partners_of(photo.boxes, entries)
-    crowd = np.zeros(photo.size, bool)
-    for one in crowds:
-        crowd |= inside(one, Affine.identity(), photo.size)
     found: list[Roi] = []
     for row in photo.candidates.tolist():
         entry = entries[partners[row]] if row in partners else None
         true = inside(shapes[row], Affine.identity(), photo.size)
         ours = np.zeros(photo.size, bool) if entry is None else entry.mask & ~(crowd & ~true)
-        table = crowded = None
+        table = None
+        region = photo.boxes[row] if entry is None else entry.region
         if entry is None or entry.grid is not None:
             grid = np.zeros(files.GRID, np.uint8) if entry is None or entry.grid is None else entry.grid
-            region = photo.boxes[row] if entry is None else entry.region
             truth = photo.classes(region[None], [row], (grid.shape[0], grid.shape[1]))[0]
-            table, crowded = metrics.confusion(grid, truth, CLASSES, IGNORE), bool((truth == metrics.NON_TARGET).any())
+            table = metrics.confusion(grid, truth, CLASSES, IGNORE)
+        else:
+            truth = photo.classes(region[None], [row], files.GRID)[0]
+        crowded = bool((truth == metrics.NON_TARGET).any())
         either = np.count_nonzero(ours | true)
         overlap = np.count_nonzero(ours & true) / either if either else None
         found.append(Roi(photo, row, entry, table, crowded, metrics.boundary_iou(ours, true), overlap))
@@ -191,7 +200,7 @@ def figures(rois: Sequence[Roi], *, two: bool) -> dict[str, Any]:
             "leak": summary(flat, images, statistic=metrics.LEAK, reason="no pixel of others in these boxes"),
         }
         if two:
-            found["miou_classes_1_2"] = nothing("the model has no class of other persons")
+            found["miou_classes_1_2"] = nothing(NO_CLASS)
     else:
         found = {name: nothing(reason) for name in GRID_FIGURES}
     found["boundary_iou"] = summary([roi.boundary for roi in rois], images, reason="no box here")

@@ -43,5 +43,10 @@ def describe(config: RoimaskConfig, network: RoiMasks) -> dict[str, Any]:
         "extractor": dict(source.description),
         "padding": config.data.pad,
         "roi_grid": list(network.grid),
-        "backbone": {"kind": config.head.name, "name": f"on {named}"},
+        "backbone": {
+            "kind": "head",
+            "name": f"{config.head.name} on {named}",
+            "licence": source.description["licence"],
+        },
+        "pretrained": None,
     }

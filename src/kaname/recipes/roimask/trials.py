@@ -24,7 +24,7 @@ from kaname.metrics.intervals import summary
 from kaname.progress import Bar
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import choice_of
-from kaname.recipes.roimask.evaluate import nothing, truth_of
+from kaname.recipes.roimask.evaluate import crowd_of, nothing, truth_of
 from kaname.recipes.roimask.labels import Photo
 from kaname.types import FloatArray, Image, Masks
 
@@ -57,11 +57,14 @@ def noise_curve(model: Model, photos: Sequence[Photo], choice: Choice) -> dict[s
         for number, photo in enumerate(chosen):
             image, rows = read_image(photo.image), photo.candidates.tolist()
             true = [inside(shape, Affine.identity(), photo.size) for shape in photo.shapes()]
+            crowd = crowd_of(photo)
             images += [photo.source] * len(rows)
             for share in NOISE:
                 boxes = noisy(photo.boxes[rows], share, number)
                 found = list(regions(answer(model, image, boxes), choice)) if rows else []
-                values[share] += [overlap(one, true[row]) for one, row in zip(found, rows, strict=True)]
+                values[share] += [
+                    overlap(one, true[row], crowd & ~true[row]) for one, row in zip(found, rows, strict=True)
+                ]
             bar.advance()
     return {f"{share:.2f}": {"iou_image_mean": summary(found, images)} for share, found in values.items()}
 
@@ -80,10 +83,12 @@ def answer(model: Model, image: Image, boxes: FloatArray) -> Masks:
     return found
 
 
-def overlap(region: Region, true: NDArray[np.bool_]) -> float:
-    """IoU of a mask with a true one on the whole image."""
-    shared = np.count_nonzero(region.inside & true[region.rows, region.columns])
-    either = np.count_nonzero(region.inside) + np.count_nonzero(true) - shared
+def overlap(region: Region, true: NDArray[np.bool_], ignored: NDArray[np.bool_]) -> float:
+    """IoU of a mask with a true one on the whole image, without the pixels that do not count."""
+    window = (region.rows, region.columns)
+    ours = region.inside & ~ignored[window]
+    shared = np.count_nonzero(ours & true[window])
+    either = np.count_nonzero(ours) + np.count_nonzero(true) - shared
     return shared / either if either else 0.0
 
 

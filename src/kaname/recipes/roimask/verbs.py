@@ -193,7 +193,9 @@ def validate(
     checkpoint: Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")],
     annotated: SetFlags = SetFlags(),
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into; default: the working folder.")] = Path(),
-    picture_images: Annotated[list[str] | None, Parameter(help="Images of the picture.", consume_multiple=True)] = None,
+    picture_images: Annotated[
+        list[str] | None, Parameter(help="Images of the picture.", consume_multiple=True, negative=())
+    ] = None,
     extractor: Extractor = None,
     device: Device = "auto",
 ) -> None:
@@ -221,10 +223,12 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
     out: OutFolder,
-    image: Annotated[list[Path] | None, Parameter(help="Images, the same as without the flag.")] = None,
+    image: Annotated[list[Path] | None, Parameter(help="Images, the same as without the flag.", negative=())] = None,
     boxes: Annotated[
         list[str] | None,
-        Parameter(help="File of boxes (JSON by image, COCO), or numbers x1,y1,x2,y2 ...", consume_multiple=True),
+        Parameter(
+            help="File of boxes (JSON by image, COCO), or numbers x1,y1,x2,y2 ...", consume_multiple=True, negative=()
+        ),
     ] = None,
     flags: MaskBoxFlags = MaskBoxFlags(),
     threshold: Threshold = None,
