@@ -38,6 +38,7 @@ LIGHT = (
     "data/roi_statistics.py",
     "data/rois.py",
     "data/scenes.py",
+    "data/seeking.py",
     "data/split.py",
     "data/video.py",
     "training/__init__.py",
