@@ -32,6 +32,7 @@ LIGHT = (
     "data/augment.py",
     "data/boxes.py",
     "data/crops.py",
+    "data/flow.py",
     "data/log.py",
     "data/pairs.py",
     "data/randomness.py",
