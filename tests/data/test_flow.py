@@ -185,3 +185,18 @@ def test_settings() -> None:
             FlowSettings(**options)  # type: ignore[arg-type]
     own, other = FlowSettings().to_dict(), FlowSettings("dis", 29).to_dict()
     assert differences(own, other) == "method farneback and dis, delta 1 and 29" and not differences(own, own)
+
+
+def test_a_pair_under_a_map() -> None:
+    """Everything of it turns together: what was at a place is found, by the flow, where it was before."""
+    pair = pair_of(scene(CORNER + MOVE), scene(CORNER))
+    middle = (CORNER + MOVE + 25)[None]
+    for degrees in (25.0, -25.0):
+        into = Affine.rotate(degrees, (80, 60))
+        found = pair.under(into)
+        place, before = into.points(middle), into.points(middle - MOVE)
+        np.testing.assert_allclose(place + sampled(found.backward, place), before, atol=0.4)
+        np.testing.assert_allclose(before + sampled(found.motion, before), place, atol=0.4)
+        assert found.image.shape == (*SIZE, 3) and not found.image[0, 0].any() and found.foreground.dtype == np.uint8
+        fresh = pair_of(found.image, found.other)  # what the method sees on the turned pictures
+        np.testing.assert_allclose(sampled(fresh.backward, place), sampled(found.backward, place), atol=0.4)

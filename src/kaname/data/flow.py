@@ -11,15 +11,17 @@ Adding a new method: a function of two grey pictures in `METHODS`, and its name 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.augment import flow_under
 from kaname.data.cache import ArrayCache, content_key
 from kaname.errors import InputError, require
+from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, centres
 from kaname.geometry.view import View
 from kaname.types import FloatArray, Image
@@ -99,6 +101,16 @@ class Pair:
         forward = self.forward.astype(np.float32)
         return -forward if self.turned else forward
 
+    def under(self, into: Affine) -> Pair:
+        """Both frames and what is between them under a map of the canvas; black, still and equal beyond the border.
+
+        `seen_in_both` is that of the pair before, as a mask under the same map: beyond the border nothing is seen.
+        """
+        size = self.image.shape[:2]
+        image, other, difference = (into.image(one, size) for one in (self.image, self.other, self.foreground))
+        forward, backward = (flow_under(into, one, size).astype(np.float16) for one in (self.forward, self.backward))
+        return replace(self, image=image, other=other, forward=forward, backward=backward, foreground=difference)
+
     def seen_in_both(self) -> NDArray[np.bool_]:
         """``(h, w)`` of ``image``: where flow there and back come to the same place."""
         return consistent(self.backward.astype(np.float32), self.forward.astype(np.float32))
@@ -137,7 +149,7 @@ def consistent(there: Flow, back: Flow) -> NDArray[np.bool_]:
 
 
 def sampled(field: Flow, points: FloatArray) -> FloatArray:
-    """A flow at points ``(N, 2)`` in continuous pixels, bilinear, ``(N, 2)``; beyond the border that of the border, NaN for NaN."""
+    """A flow at points ``(N, 2)`` in continuous pixels, bilinear; beyond the border as at it, NaN for NaN."""
     known = np.isfinite(points).all(axis=1, keepdims=True)
     places = PIXELS.to_index(np.where(known, points, 0.0)).astype(np.float32)
     source = np.ascontiguousarray(field, np.float32)
