@@ -189,7 +189,7 @@ def test_a_folder_of_timm(tmp_path: Path) -> None:
 
 
 def test_new_channels_of_timm_start_at_zero(tmp_path: Path) -> None:
-    """Pretrained colours stay as they are, whatever the first layer is called; otherwise timm repeats and halves them."""
+    """The kernels of the colours stay as they are, whatever the first layer is called; else timm halves them."""
     import timm
     from timm.models import save_for_hf
 
