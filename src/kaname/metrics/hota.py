@@ -20,7 +20,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Real
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
@@ -33,7 +33,7 @@ COUNTS = ("HOTA_TP", "HOTA_FN", "HOTA_FP", "AssA", "AssRe", "AssPr", "LocA")
 NOTHING = 1e-10  # TrackEval's: a mean over nothing is 1
 CLEAR = 1e-12  # by how much the best partner must be better than the next for the assignment to be known at once
 DENSE = 1 << 22  # pairs of ids up to which a table of all of them is made
-BLOCK = 1 << 20  # similarities that are worked on at once
+BLOCK = 1 << 16  # similarities that are worked on at once: they stay in the processor's cache
 
 Ids = Sequence[Hashable] | np.ndarray
 Counts = Float64[np.ndarray, "7 19"]
@@ -147,6 +147,24 @@ def _numbered(frames: Sequence[Ids], what: str) -> _Numbered:
     return _Numbered(ids.astype(np.int64).reshape(-1), lengths, number)
 
 
+class _Place:
+    """Where the pairs of some frames of one shape ``(F, n, m)`` lie: in a row where the frames follow each other."""
+
+    def __init__(
+        self, starts: Int64[np.ndarray, "frames"], frames: Int64[np.ndarray, "some"], shape: tuple[int, int, int]
+    ) -> None:
+        self.shape, first, size = shape, int(starts[frames[0]]), shape[1] * shape[2]
+        self.index: slice | np.ndarray = slice(first, first + len(frames) * size)
+        if starts[frames[-1]] - first != (len(frames) - 1) * size:
+            self.index = (starts[frames][:, None] + np.arange(size)).reshape(-1)
+
+    def of(self, values: Real[np.ndarray, "pairs"]) -> Real[np.ndarray, "some rows columns"]:
+        return values[self.index].reshape(self.shape)
+
+    def put(self, values: Real[np.ndarray, "pairs"], new: Real[np.ndarray, "some rows columns"]) -> None:
+        values[self.index] = new.reshape(-1)
+
+
 class _Frames:
     """All pairs of a true and a predicted object of one frame, in a row, frame after frame."""
 
@@ -169,24 +187,26 @@ class _Frames:
         if len(self.alike) and not (self.alike.min() >= 0 and self.alike.max() <= 1):  # NaN compares as False
             raise InputError("a similarity lies outside 0..1", remedy="see kaname.metrics.similarity")
 
-    def blocks(self) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """Frames of one shape, some at a time: where their pairs are ``(F, n, m)``, their similarities, their ids."""
+    def blocks(self) -> Iterable[tuple[_Place, np.ndarray, np.ndarray]]:
+        """Frames of one shape, some at a time: where their pairs are, and their ids ``(F, n)`` and ``(F, m)``."""
         for (rows, columns), frames in self.shapes.items():
             step = max(1, BLOCK // (rows * columns))
             for start in range(0, len(frames), step):
                 some = frames[start : start + step]
-                place = self.starts[some][:, None, None] + np.arange(rows * columns).reshape(rows, columns)
+                place = _Place(self.starts, some, (len(some), rows, columns))
                 truths = self.true.ids[self.true.starts[some][:, None] + np.arange(rows)]
                 predictions = self.found.ids[self.found.starts[some][:, None] + np.arange(columns)]
-                yield place, self.alike[place], truths, predictions
+                yield place, truths, predictions
 
     def alignment(self) -> Float64[np.ndarray, "pairs"]:
         """For each pair the Jaccard score of its two ids over the whole sequence, before any matching."""
         shares = np.empty_like(self.alike)
-        for place, alike, truths, predictions in self.blocks():
-            both = alike.sum(axis=1, keepdims=True) + alike.sum(axis=2, keepdims=True) - alike
-            shares[place] = np.divide(alike, both, out=np.zeros_like(alike), where=both > EPSILON)
-            self.pairs[place] = truths[:, :, None] * self.found.number + predictions[:, None, :]
+        for place, truths, predictions in self.blocks():
+            alike = place.of(self.alike)
+            both = alike.sum(axis=1, keepdims=True) + alike.sum(axis=2, keepdims=True)
+            both -= alike
+            place.put(shares, np.divide(alike, both, out=np.zeros_like(alike), where=both > EPSILON))
+            place.put(self.pairs, truths[:, :, None] * self.found.number + predictions[:, None, :])
         codes, number = self.pairs, self.true.number * self.found.number
         if number > max(DENSE, 4 * len(codes)):
             known, codes = np.unique(codes, return_inverse=True)
@@ -200,9 +220,9 @@ class _Frames:
         """The matched pairs of all frames: true id, predicted id, similarity."""
         scores = self.alignment() * self.alike
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        for place, alike, truths, predictions in self.blocks():
-            frame, row, column = _assigned(scores[place])
-            parts.append((truths[frame, row], predictions[frame, column], alike[frame, row, column]))
+        for place, truths, predictions in self.blocks():
+            frame, row, column = _assigned(place.of(scores))
+            parts.append((truths[frame, row], predictions[frame, column], place.of(self.alike)[frame, row, column]))
         if not parts:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
         first, second, third = zip(*parts, strict=True)
@@ -223,7 +243,7 @@ def _assigned(scores: Float64[np.ndarray, "frames rows columns"]) -> tuple[Place
     for turned in (False, True):
         if not len(left):
             break
-        some = scores[left].swapaxes(1, 2) if turned else scores[left]
+        some = scores[left].swapaxes(1, 2) if turned else scores
         best, clear = _own_best(some)
         frame, one = np.nonzero((best >= 0) & clear[:, None])
         other = best[frame, one]
@@ -242,13 +262,18 @@ def _assigned(scores: Float64[np.ndarray, "frames rows columns"]) -> tuple[Place
 def _own_best(
     scores: Float64[np.ndarray, "frames rows columns"],
 ) -> tuple[Int64[np.ndarray, "frames rows"], Bool[np.ndarray, "frames"]]:
-    """Each row's best column (-1 without any), and in which frames these are beyond doubt and all different."""
+    """Each row's best column (-1 without any), and in which frames these are beyond doubt and all different.
+
+    The scores are changed on the way, and given back as they were.
+    """
     number, _, columns = scores.shape
-    best, top = scores.argmax(axis=2), scores.max(axis=2)
+    best = scores.argmax(axis=2)
+    place = best[:, :, None]
+    top = np.take_along_axis(scores, place, axis=2)[:, :, 0]
     if columns > 1:
-        rest = scores.copy()
-        np.put_along_axis(rest, best[:, :, None], -1.0, axis=2)
-        sure = (top - rest.max(axis=2) > CLEAR) | (top <= 0)
+        np.put_along_axis(scores, place, -1.0, axis=2)
+        sure = (top - scores.max(axis=2) > CLEAR) | (top <= 0)
+        np.put_along_axis(scores, place, top[:, :, None], axis=2)
     else:
         sure = np.ones(best.shape, np.bool_)
     there = top > 0
