@@ -22,7 +22,7 @@ from kaname.data.augment import flow_under
 from kaname.data.cache import ArrayCache, content_key
 from kaname.errors import InputError, require
 from kaname.geometry.affine import Affine
-from kaname.geometry.grid import PIXELS, centres
+from kaname.geometry.grid import PIXELS
 from kaname.geometry.view import View
 from kaname.types import FloatArray, Image
 
@@ -34,6 +34,7 @@ FORMAT = "flow 1"  # part of every key: changes when the arrays of an entry do
 SCALE = 20.0  # pixels of flow that become 1 in the network's input; more is 1 too
 # Of Sundaram, Brox, Keutzer (ECCV 2010): |there + back|^2 may be at most this share of both lengths' squares, and this.
 SHARE, SLACK = 0.01, 0.5
+ROWS = 32000  # of a result of OpenCV's remap, which counts in 16 bits
 
 
 @dataclass(frozen=True)
@@ -139,27 +140,24 @@ def consistent(there: Flow, back: Flow) -> NDArray[np.bool_]:
     What is covered in one of the two pictures, or badly found, is False.
     """
     height, width = there.shape[:2]
-    x, y = np.meshgrid(centres(width), centres(height))
-    place = np.asarray(np.stack([x, y], axis=2) + there, np.float64)
-    returned = sampled(back, place.reshape(-1, 2)).reshape(height, width, 2)
-    apart = np.square(there + returned).sum(axis=2)
-    length = np.square(there).sum(axis=2) + np.square(returned).sum(axis=2)
-    inside = ((place >= 0) & (place <= (width, height))).all(axis=2)
-    return inside & (apart <= SHARE * length + SLACK)
+    there = there.astype(np.float32)
+    across = there[..., 0] + np.arange(width, dtype=np.float32)  # indices, as OpenCV has them: fast on whole pictures
+    down = there[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    returned = _remapped(back, across, down)
+    apart, there = there + returned, np.square(there)
+    length = there[..., 0] + there[..., 1] + np.square(returned[..., 0]) + np.square(returned[..., 1])
+    agree = np.square(apart[..., 0]) + np.square(apart[..., 1]) <= SHARE * length + SLACK
+    (left, top), (right, bottom) = PIXELS.to_index([[0, 0], [width, height]]).tolist()
+    return agree & (across >= left) & (across <= right) & (down >= top) & (down <= bottom)
 
 
 def sampled(field: Flow, points: FloatArray) -> FloatArray:
     """A flow at points ``(N, 2)`` in continuous pixels, bilinear; beyond the border as at it, NaN for NaN."""
     known = np.isfinite(points).all(axis=1, keepdims=True)
     places = PIXELS.to_index(np.where(known, points, 0.0)).astype(np.float32)
-    source = np.ascontiguousarray(field, np.float32)
-    found = np.empty((len(places), 2))
-    for start in range(0, len(places), 32000):  # remap counts in 16 bits
-        part = places[start : start + 32000, None]
-        grid = (np.ascontiguousarray(part[..., 0]), np.ascontiguousarray(part[..., 1]))
-        mapped = cv2.remap(source, *grid, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        found[start : start + 32000] = mapped.reshape(-1, 2)
-    return np.where(known, found, np.nan)
+    parts = [places[start : start + ROWS] for start in range(0, len(places), ROWS)]
+    found = [_remapped(field, part[:, :1], part[:, 1:]).reshape(-1, 2) for part in parts]
+    return np.where(known, np.concatenate([np.zeros((0, 2)), *found]), np.nan)
 
 
 def partner(number: int, delta: int, count: int | None = None) -> tuple[int, bool]:
@@ -249,6 +247,14 @@ def still(image: Image) -> Pair:
     """A picture of which nothing is known to have moved."""
     nothing = np.zeros((*image.shape[:2], 2), np.float16)
     return Pair(image, image, nothing, nothing, np.zeros(image.shape[:2], np.uint8), still=True)
+
+
+def _remapped(field: Flow, across: NDArray[np.float32], down: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A field at indices ``(rows, columns)``, bilinear."""
+    grid = np.ascontiguousarray(across), np.ascontiguousarray(down)
+    source = np.ascontiguousarray(field, np.float32)
+    found = cv2.remap(source, *grid, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32).reshape(*across.shape, 2)
 
 
 def _grey(image: Image) -> Grey:

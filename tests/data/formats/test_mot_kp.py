@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from contracts.formats import FormatContract
+from kaname.apps.convert import convert
 from kaname.data.formats import mot_kp
 from kaname.data.formats.mot_kp_rows import read_rows
 from kaname.data.formats.skeleton import Group, Skeleton, find
@@ -202,6 +203,23 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=reason):
             written(**changes)
+
+
+def test_through_coco_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each object is a box with its class; ids and marks of points that are not labelled are named as lost."""
+    for frame in (0, 29):
+        image(tmp_path / "frames" / f"V_frame_{frame}.png")
+    rows = [tool(0, 6), hand(0, 0), tool(0, 5), "29,2,2,-1,-1,-1,-1,4,5,2,6,7,1,-1,-1,-1"]
+    path, there, back = file_of(tmp_path, *rows), tmp_path / "coco.json", tmp_path / "V_again.txt"
+    convert(source_format="mot_kp", target_format="coco", source=path, target=there, images=tmp_path / "frames")
+    told = capsys.readouterr().out
+    assert "images with marks of points not labelled" in told and "frame numbers" in told
+    convert(source_format="coco", target_format="mot_kp", source=there, target=back, images=tmp_path / "frames")
+    before, after = mot_kp.read(path), mot_kp.read(back)
+    for one, other in zip(before, after, strict=True):
+        assert sorted(one.labels) == sorted(other.labels) and one.frame == other.frame
+        for name, xy in one.points.items():
+            np.testing.assert_allclose(np.sort(other.points[name], axis=0), np.sort(xy, axis=0))
 
 
 def test_real_files(shared_data: Path) -> None:
