@@ -205,7 +205,10 @@ class _Frames:
             alike = place.of(self.alike)
             both = alike.sum(axis=1, keepdims=True) + alike.sum(axis=2, keepdims=True)
             both -= alike
-            place.put(shares, np.divide(alike, both, out=np.zeros_like(alike), where=both > EPSILON))
+            nothing = both <= EPSILON
+            if nothing.any():
+                both[nothing] = np.inf
+            place.put(shares, alike / both)
             place.put(self.pairs, truths[:, :, None] * self.found.number + predictions[:, None, :])
         codes, number = self.pairs, self.true.number * self.found.number
         if number > max(DENSE, 4 * len(codes)):
@@ -214,7 +217,7 @@ class _Frames:
             known = np.arange(number)
         together = np.bincount(codes, weights=shares, minlength=len(known))  # adds in the order of frames
         apart = self.true.counts[known // self.found.number] + self.found.counts[known % self.found.number]
-        return (together / (apart - together))[codes]
+        return (together / (apart - together)).take(codes)
 
     def matches(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The matched pairs of all frames: true id, predicted id, similarity."""
