@@ -33,6 +33,7 @@ LIGHT = (
     "data/boxes.py",
     "data/crops.py",
     "data/flow.py",
+    "data/frame_source.py",
     "data/log.py",
     "data/pairs.py",
     "data/randomness.py",

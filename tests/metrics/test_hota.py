@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaname.data.formats.mot_kp_rows import read_rows
+from kaname.data.formats.mot_kp_rows import objects_of, read_rows
 from kaname.data.formats.skeleton import Group, Skeleton
 from kaname.errors import InputError
 from kaname.metrics.hota import ALPHAS, class_mean, counts, figures, hota
+from kaname.metrics.hota_kp import score, sequence
 from kaname.metrics.similarity import keypoint_similarity
 
 FIELDS = ("HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA", "HOTA_TP", "HOTA_FN", "HOTA_FP")
@@ -176,3 +177,5 @@ def test_a_real_tracker(shared_data: Path) -> None:
     found = hota(frames[0], frames[1], frames[2])
     same(found, published(frames[0], frames[1], frames[2]))
     assert found["AssA"].min() < 0.9 and found["LocA"].max() <= 1
+    objects = [objects_of(rows, skeleton) for rows in (truth, tracker)]
+    same(score([sequence(*objects)])["classes"]["fly"], found)

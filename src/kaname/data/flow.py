@@ -182,7 +182,7 @@ class PairSource:
 
     Args:
         read: gives a frame by its number, at its own size.
-        identity: of the content, such as the hash of the video's file.
+        identity: of the content: the hash of the video's file, or a function that gives that of a frame's image.
         view: how frames come onto the canvas.
         settings: of the flow.
         cache: of computed pairs; None computes each again.
@@ -192,7 +192,7 @@ class PairSource:
     def __init__(
         self,
         read: Reader,
-        identity: str,
+        identity: str | Callable[[int], str],
         view: View,
         settings: FlowSettings,
         *,
@@ -205,7 +205,8 @@ class PairSource:
     def key(self, number: int) -> str:
         """The name of a frame's entry: everything it is computed from."""
         other, _ = partner(number, self.settings.delta, self.count)
-        facts = [FORMAT, self.identity, f"{number} {other}", self.settings.method, str(self.view.to_dict())]
+        content = [self.identity] if isinstance(self.identity, str) else [self.identity(one) for one in (number, other)]
+        facts = [FORMAT, *content, f"{number} {other}", self.settings.method, str(self.view.to_dict())]
         return content_key([*facts, cv2.__version__])
 
     def has(self, number: int) -> bool:

@@ -19,6 +19,7 @@ from kaname.data.formats.files import GREATEST, read_text, shortened, sound
 from kaname.data.formats.skeleton import Group, Skeleton
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
+from kaname.metrics.hota_kp import Objects
 from kaname.types import FloatArray
 
 FIXED = 7  # columns before the points
@@ -207,6 +208,23 @@ def _too_many(rows: Iterable[Row], skeleton: Skeleton, path: Path) -> Iterator[I
             reason = f"frame {row.frame} has more than {most} {row.group}"
             remedy = f"remove one, or raise instances of {row.group} in the skeleton"
             yield InputError(reason, path=path, row=row.line, remedy=remedy)
+
+
+def objects_of(rows: Sequence[Row], skeleton: Skeleton) -> dict[str, Objects]:
+    """Rows by class, every class of the skeleton, as `kaname.metrics.hota_kp` scores them: places as the file has them,
+    also where a prediction says that a point is not there; what is not labelled counts as not there.
+    """
+    found: dict[str, Objects] = {}
+    for name, group in skeleton.groups.items():
+        own = [row for row in rows if row.group == name]
+        shape = (len(own), len(group.points))
+        found[name] = Objects(
+            frames=np.array([row.frame for row in own], np.int64),
+            ids=[row.track for row in own],
+            points=np.array([row.points for row in own], np.float64).reshape(*shape, 2),
+            visible=np.array([row.third for row in own], np.float64).reshape(shape).astype(np.int64),
+        )
+    return found
 
 
 def row_text(row: Row, skeleton: Skeleton) -> str:
