@@ -11,7 +11,7 @@ import pytest
 
 from kaname.data.cache import ArrayCache
 from kaname.data.flow import FlowSettings, PairSource
-from kaname.data.frame_source import FrameSource
+from kaname.data.frame_source import OPEN, FrameSource
 from kaname.data.video import VideoWriter, frames
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
@@ -26,7 +26,7 @@ def picture(value: int) -> np.ndarray:
 def video(path: Path, count: int = 6, first: int = 0) -> Path:
     with VideoWriter(path) as writer:
         for number in range(count):
-            writer.write(picture(20 * number + first), number / 25)
+            writer.write(picture((20 * number + first) % 190), number / 25)
     return path
 
 
@@ -95,9 +95,11 @@ def test_forked_processes_do_not_share_an_open_video(tmp_path: Path) -> None:
     path = video(tmp_path / "V.mp4", count=40)
     source = FrameSource("V", video=path)
     whole = [frame.image for frame in frames(path)]
+    for number in range(OPEN):  # so that a process that reads one more closes one
+        FrameSource("W", video=video(tmp_path / f"{number}.mp4")).read(3)
     source.read(20)
     with multiprocessing.get_context("fork").Pool(3) as pool:
         order = np.random.default_rng(0).permutation(40).tolist()
-        for number, found in zip(order, pool.imap(source.read, order), strict=True):
+        for number, found in zip(order, pool.map_async(source.read, order).get(60), strict=True):
             assert np.array_equal(found, whole[number])
     assert np.array_equal(source.read(21), whole[21])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class FrameSource:
     @property
     def count(self) -> int | None:
         """How many frames there are; None where only some have an image."""
-        return None if self.video is None else len(_reader(os.getpid(), *_state(self.video)))
+        return None if self.video is None else len(_reader(*_state(self.video)))
 
     def has(self, number: int) -> bool:
         """Whether a frame can be read."""
@@ -52,7 +53,7 @@ class FrameSource:
             InputError: there is none, saying where it was looked for; or it is damaged.
         """
         if self.video is not None:
-            return _reader(os.getpid(), *_state(self.video)).read(number).image
+            return _reader(*_state(self.video)).read(number).image
         return read_image(self._image(number))  # type: ignore[return-value]
 
     def identity(self, number: int) -> str:
@@ -85,10 +86,30 @@ def _state(path: Path) -> tuple[Path, int, int]:
     return path, facts.st_mtime_ns, facts.st_size
 
 
-@functools.lru_cache(maxsize=OPEN)
-def _reader(_process: int, path: Path, *_state: Any) -> VideoReader:
-    """An open video; a forked process must not share that of its parent, whose place in the file it would move."""
-    return VideoReader(path)
+_readers: OrderedDict[tuple[Path, int, int], VideoReader] = OrderedDict()  # of this process, the oldest use first
+_inherited: list[Any] = []  # of the process that this one was forked from
+
+
+def _reader(*state: Any) -> VideoReader:
+    """An open video."""
+    if state not in _readers:
+        if len(_readers) >= OPEN:
+            _readers.popitem(last=False)[1].close()
+        _readers[state] = VideoReader(state[0], threads=False)
+    _readers.move_to_end(state)
+    return _readers[state]
+
+
+def _start_afresh() -> None:
+    """In a forked process: leave the parent's videos alone. Reading them moves its place in the file, and closing them
+    was measured to crash."""
+    global _readers  # noqa: PLW0603
+    _inherited.append(_readers)
+    _readers = OrderedDict()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh)
 
 
 @functools.lru_cache(maxsize=1 << 14)

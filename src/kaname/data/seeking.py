@@ -75,13 +75,15 @@ class VideoReader:
     Args:
         path: the video.
         index: of this very file, where it is known.
+        threads: whether several threads decode. A process that is forked while one of these is open never ends, so
+            loader processes decode with one.
 
     Raises:
         InputError: as `index_of`.
     """
 
-    def __init__(self, path: Path, index: VideoIndex | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, index: VideoIndex | None = None, *, threads: bool = True) -> None:
+        self.path, self.threads = path, threads
         self.index = index_of(path) if index is None else index
         self._container: Any = None
         self._decoded: Iterator[Any] = iter(())
@@ -154,13 +156,13 @@ class VideoReader:
 
     def _restart(self) -> None:
         self.close()
-        self._container = _open(self.path)
+        self._container = _open(self.path, threads=self.threads)
         self._decoded = _frames_of(self._container.demux(self._container.streams.video[0]))
 
     def _seek(self, stamp: int, wanted: int) -> bool:
         """Go to a key frame; False unless what comes from there begins with one shown no later than ``wanted``."""
         if self._container is None:
-            self._container = _open(self.path)
+            self._container = _open(self.path, threads=self.threads)
         stream = self._container.streams.video[0]
         self._passed = None
         self._container.seek(stamp, stream=stream, backward=True, any_frame=False)
@@ -192,14 +194,17 @@ class _From:
         return isinstance(number, int) and number >= self.first
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, *, threads: bool = True) -> Any:
     import av
 
     container = av.open(str(path), metadata_errors="replace")
     if not container.streams.video:
         container.close()
         raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
-    container.streams.video[0].thread_type = "AUTO"
+    if threads:
+        container.streams.video[0].thread_type = "AUTO"
+    else:
+        container.streams.video[0].codec_context.thread_count = 1
     return container
 
 
