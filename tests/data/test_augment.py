@@ -9,8 +9,10 @@ from kaname.data.augment import (
     apply_levels,
     brightness_contrast,
     contrast_brightness,
+    flow_under,
     mirrored_window,
     rotated_window,
+    turned,
 )
 from kaname.data.randomness import generator
 from kaname.geometry.affine import Affine
@@ -104,3 +106,51 @@ def test_draws_are_those_of_earlier_versions() -> None:
     np.testing.assert_allclose(window.points(np.array([[100.0, 50.0]])), MIRRORED, atol=1e-6)
     levels = np.rint(contrast_brightness(random, 0.2, 0.2).clip(0, 255)).astype(int)
     assert levels[::51].tolist() == TABLE
+
+
+def dot(place: np.ndarray, size: tuple[int, int] = SIZE) -> np.ndarray:
+    ys, xs = np.mgrid[: size[0], : size[1]] + 0.5
+    away = np.hypot(xs - place[0], ys - place[1])
+    return (250 * np.exp(-(away**2) / 18)).repeat(3).reshape(*size, 3).astype(np.uint8)
+
+
+def centre_of(image: np.ndarray) -> np.ndarray:
+    ys, xs = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
+    weight = image[..., 0].astype(float)
+    return np.array([(weight * xs).sum(), (weight * ys).sum()]) / weight.sum()
+
+
+@pytest.mark.parametrize("degrees", [37.0, -37.0, 90.0, -8.5])
+def test_a_dot_turns_with_its_label_and_keeps_its_flow(degrees: float) -> None:
+    """Image, point, mask, the frame before and the flow's vectors: one map for all."""
+    place, move = np.array([100.0, 41.0]), np.array([7.0, -4.0])
+    into = Affine.rotate(degrees, (SIZE[1] / 2, SIZE[0] / 2))
+    now, before = dot(place), dot(place - move)
+    label, label_before = into.points([place, place - move])
+    assert np.abs(centre_of(into.image(now, SIZE)) - label).max() < 0.05
+    assert np.abs(centre_of(into.image(before, SIZE)) - label_before).max() < 0.05
+    mask = into.mask((now[..., 0] > 100).astype(np.uint8), SIZE)
+    assert np.abs(centre_of(mask[..., None]) - label).max() < 0.3
+    # This frame's flow to the one before, right on the dot alone.
+    field = np.where(now[..., :1] > 5, -move, 0.0)
+    turned_field = flow_under(into, field, SIZE)
+    column, row = label.astype(int)
+    assert turned_field.dtype == np.float32
+    np.testing.assert_allclose(turned_field[row, column], label_before - label, atol=1e-4)
+    assert np.linalg.norm(turned_field[row, column]) == pytest.approx(np.hypot(*move), abs=1e-4)
+
+
+def test_an_enlarged_picture_has_longer_vectors() -> None:
+    field = np.ones((*SIZE, 2)) * (2, 1)
+    assert flow_under(Affine.scaling(3, 3), field, SIZE)[50, 50].tolist() == pytest.approx([6, 3])
+    assert flow_under(Affine.flip(SIZE[1]), field, SIZE)[50, 50].tolist() == pytest.approx([-2, 1])
+
+
+def test_turns_either_way_and_no_further() -> None:
+    angles = [
+        np.degrees(np.arctan2(*turned(np.random.default_rng(seed), SIZE, 20).matrix[0, 1::-1])) for seed in range(200)
+    ]
+    assert -20 <= min(angles) < -15 and 15 < max(angles) <= 20 and abs(np.mean(angles)) < 3
+    centre = turned(np.random.default_rng(0), SIZE, 20).points([[80, 60]])
+    np.testing.assert_allclose(centre, [[80, 60]], atol=1e-9)
+    assert turned(np.random.default_rng(0), SIZE, 0) == Affine.identity()

@@ -188,6 +188,31 @@ def test_a_folder_of_timm(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(backbone.description)
 
 
+def test_new_channels_of_timm_start_at_zero(tmp_path: Path) -> None:
+    """The kernels of the colours stay as they are, whatever the first layer is called; else timm halves them."""
+    import timm
+    from timm.models import save_for_hf
+
+    for architecture in ("mobilenetv4_conv_small_050", "convnext_atto"):
+        folder = tmp_path / architecture
+        save_for_hf(timm.create_model(architecture, num_classes=7), folder, safe_serialization=True)
+        three = build_backbone(str(folder), pretrained=True, notice=pytest.fail).eval()
+        six, repeated = (
+            build_backbone(str(folder), in_channels=6, options=options, notice=pytest.fail).eval()
+            for options in ({"new_channels": "zero"}, {})
+        )
+        images, flow = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 64, 64)
+        with torch.no_grad():
+            both = torch.cat([images, flow], dim=1)
+            for one, other, third in zip(three(images), six(both), repeated(both), strict=True):
+                torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-3)
+                assert not torch.allclose(third, one, rtol=0.01, atol=0.01)
+        again = build_backbone(description=json.loads(json.dumps(six.description)))
+        again.load_state_dict(six.state_dict())
+    with pytest.raises(InputError, match="unknown new_channels 'one'; known: repeat, zero"):
+        build_backbone("timm:convnext_atto", pretrained=False, in_channels=6, options={"new_channels": "one"})
+
+
 @pytest.mark.parametrize("name", sorted(KNOWN))
 def test_well_known_architectures_need_no_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)

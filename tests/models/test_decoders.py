@@ -80,7 +80,7 @@ def test_upsampling_keeps_places(mode: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "match"),
     [
-        ("cubic", {}, "known: linear, upsample, concat"),
+        ("cubic", {}, "known: linear, upsample, concat, fpn"),
         ("linear", {"widht": 3}, "has no option 'widht'; known: hidden"),
         ("linear", {"hidden": 0}, "hidden must be at least 1"),
         ("upsample", {"mode": "nearest"}, "known: conv_transpose, interpolate"),
@@ -98,4 +98,4 @@ def test_refusals(name: str, options: dict[str, Any], match: str) -> None:
 
 def test_the_dictionary() -> None:
     ours = {name for name, build in DECODERS.items() if build.__module__.startswith("kaname.")}
-    assert ours == {"linear", "upsample", "concat"}
+    assert ours == {"linear", "upsample", "concat", "fpn"}

@@ -15,9 +15,11 @@ from kaname.errors import InputError
 if TYPE_CHECKING:
     from kaname.types import Sample
 
-Format = Literal["labelstudio", "coco", "tracknet", "landmarks", "cvat", "pts"]
+Format = Literal["labelstudio", "coco", "tracknet", "landmarks", "cvat", "pts", "mot_kp", "dlc"]
 FOLDERS = ("landmarks", "pts")  # formats with a file for each face
 NUMBERED = ("landmarks", "pts", "cvat")  # formats in which points may have numbers in the place of names
+SKELETAL = (*NUMBERED, "mot_kp")  # formats whose reader takes a skeleton
+OBJECTS = ("mot_kp", "dlc")  # formats of objects along a video, without boxes
 NAMED_BY_FILE = ("landmarks", "cvat", "coco")  # formats that name an image by its path below the images' folder
 
 
@@ -39,7 +41,8 @@ def convert(
 
     COCO holds one point of a name for each instance: where Label Studio has several, they become ``NAME#1``,
     ``NAME#2``, ... of the box they lie in; on the way back they are points of one name again. landmarks and pts are
-    folders with a file for each face; tracknet is a file or a folder.
+    folders with a file for each face; tracknet and mot_kp are a file or a folder. An object of mot_kp or dlc becomes a
+    box, the extent of its points.
     """
     from kaname.data.formats.coco_sets import joined  # here, so that help answers without NumPy
     from kaname.data.formats.skeleton import find
@@ -47,9 +50,9 @@ def convert(
     if source.resolve() == target.resolve():
         raise InputError("--input and --output are the same file", path=target, remedy="choose another --output")
     order = None if skeleton is None else find(skeleton)
-    known = {"skeleton": order} if source_format in NUMBERED and order else {}
+    known = {"skeleton": order} if source_format in SKELETAL and order else {}
     samples: list[Sample] = _format(source_format).read(source, images=images, **known)
-    if source_format == "coco" and target_format != "coco":
+    if source_format == "coco" and target_format not in ("coco", *OBJECTS):
         samples = joined(samples)
     samples, lines = finished(samples) if target_format != "landmarks" else (samples, [])
     samples, told = named(samples, order, source)
@@ -58,7 +61,7 @@ def convert(
     samples, told = arranged(samples, source_format, target_format)
     for line in [*lines, *told]:
         print(line)
-    options: dict[str, Any] = {"skeleton": order} if target_format in FOLDERS and order else {}
+    options: dict[str, Any] = {"skeleton": order} if target_format in (*FOLDERS, "mot_kp") and order else {}
     if target_format != "tracknet":
         options["root"] = images or (Path() if source_format in NAMED_BY_FILE else None)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +136,11 @@ def arranged(samples: Sequence[Sample], source: str, target: str) -> tuple[list[
     Label Studio's points are sets, which COCO and the formats of faces take with a row for each box.
     """
     from kaname.data.formats.coco_sets import numbered
+    from kaname.data.formats.objects import boxed
 
+    if source in OBJECTS and target not in ("tracknet", *OBJECTS):
+        samples, left = boxed(samples)
+        return samples, [f"left out: {left} objects without a visible or hidden point"] if left else []
     if target not in ("coco", *NUMBERED) or source in ("coco", *FOLDERS):
         return list(samples), []
     rows, several, outside = numbered(samples)
@@ -175,7 +182,18 @@ def losses(samples: Sequence[Sample], target: str) -> list[str]:
         rows += [(boxes, "boxes"), (others, "points other than the ball")]
     else:
         clips = sum("clip" in sample.meta for sample in samples)
-        rows += [(frames, "frame numbers"), (clips, "labels of game, clip, kind of visibility and status")]
+        rows += [
+            (frames if target not in OBJECTS else 0, "frame numbers"),
+            (clips, "labels of game, clip, kind of visibility and status"),
+        ]
+    if target != "mot_kp":
+        marked = sum(bool(sample.meta.get("unlabelled")) for sample in samples)
+        rows.append((marked if target != "dlc" else 0, "images with marks of points not labelled"))
+    if target in OBJECTS:
+        rows.append((sum(len(sample.boxes) for sample in samples), "boxes"))
+    if target == "dlc":
+        hidden = sum(int((one == 1).sum()) for sample in samples for one in sample.visible.values())
+        rows.append((hidden, "marks of hidden points"))
     if target in FOLDERS:
         plain = ("object", "face", DEFAULT_SKELETON)
         rows.append((sum(label not in plain for sample in samples for label in sample.labels), "labels of boxes"))

@@ -71,6 +71,26 @@ def turned_window(random: np.random.Generator, size: Size, *, rotate: float, sca
     return Affine.shift(right, down) @ Affine.scaling(factor, factor, centre) @ turn
 
 
+def turned(random: np.random.Generator, size: Size, rotate: float) -> Affine:
+    """A rotation about the canvas's centre by an angle of at most ``rotate`` degrees either way, all as likely."""
+    return Affine.rotate(random.uniform(-rotate, rotate), (size[1] / 2, size[0] / 2))
+
+
+def flow_under(into: Affine, flow: np.ndarray, size: Size) -> np.ndarray:
+    """A field of displacements under a map of the picture: its vectors turn and grow as well as move.
+
+    Args:
+        into: the map, applied to both pictures that the flow is between.
+        flow: ``(h, w, 2)`` pixels (right, down).
+        size: ``(height, width)`` of the result.
+
+    Returns:
+        float32 ``(height, width, 2)``; 0 beyond the border.
+    """
+    moved = into.image(flow.astype(np.float32), size)
+    return np.asarray(moved @ into.matrix[:, :2].T, np.float32)
+
+
 def saturated(random: np.random.Generator, image: Image, saturation: float, *, grey: float) -> Image:
     """Colours stronger or weaker by a factor drawn from 1 - saturation .. 1 + saturation; with probability ``grey``
     none."""

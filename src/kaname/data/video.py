@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,8 +54,13 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_ENDINGS
 
 
-def frames(path: Path) -> Iterator[Frame]:
+def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
     """The frames of a video in order.
+
+    Args:
+        path: the file.
+        wanted: numbers of the frames to give, such as ``range(0, 10**9, 29)``; the others are decoded and checked, but
+            not made into images, which takes longer than decoding them. None: all.
 
     Raises:
         InputError: missing, not a video, without frames, or damaged (naming the last good frame).
@@ -78,11 +83,9 @@ def frames(path: Path) -> Iterator[Frame]:
             for packet in container.demux(stream):
                 cut = packet.is_corrupt if packet.size else cut
                 for frame in packet.decode():
-                    seconds = count / rate if stored or frame.time is None else float(frame.time)
-                    # A phone held upright stores its frames sideways and says so; return them turned.
-                    turns = round(frame.rotation / 90) % 4
-                    image = frame.to_ndarray(format="rgb24")
-                    yield Frame(count, seconds, np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
+                    if wanted is None or count in wanted:
+                        seconds = count / rate if stored or frame.time is None else float(frame.time)
+                        yield Frame(count, seconds, picture(frame))
                     count += 1
     except av.FFmpegError as error:
         place = f"after frame {count - 1}" if count else "at its beginning"
@@ -90,6 +93,19 @@ def frames(path: Path) -> Iterator[Frame]:
         raise InputError(reason, path=path, remedy="encode it again") from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
+    refuse_cut(path, kind, promised, count, cut)
+
+
+def refuse_cut(path: Path, kind: str, promised: int, count: int, cut: bool) -> None:
+    """Raise an `InputError` where a file lacks its end.
+
+    Args:
+        path: the file.
+        kind: FFmpeg's name of its container.
+        promised: how many frames its header states; 0 where it does not say.
+        count: how many there are.
+        cut: whether its last packet is damaged.
+    """
     if promised:
         cut = cut or (count < promised and _is_cut(path, promised))
         ending = f"it promises {promised} frames and ends after {count}"
@@ -100,6 +116,13 @@ def frames(path: Path) -> Iterator[Frame]:
         raise InputError(f"the video is truncated: {ending}", path=path, remedy="copy it again, or cut it again")
     if count < promised and kind == "avi":
         warnings.warn(f"{path}: the header promises {promised} frames, {count} can be read", stacklevel=2)
+
+
+def picture(frame: Any) -> Image:
+    """A decoded frame as it is shown: a phone held upright stores its frames sideways and says so."""
+    turns = round(frame.rotation / 90) % 4
+    image = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
 def _is_cut(path: Path, promised: int) -> bool:

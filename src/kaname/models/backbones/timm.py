@@ -21,9 +21,11 @@ from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.models.backbones import hub
-from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice
+from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice, widen
 
 FUSE = ("bilinear", "nearest")
+NEW_CHANNELS = ("repeat", "zero")
+COLOURS = 3
 
 
 class Pyramid(nn.Module):
@@ -69,7 +71,9 @@ def build_timm(
     Args:
         options: further arguments of ``timm.create_model`` (plain JSON values), such as ``feature_location``; and
             ``fuse``, how the fuse layers of an HRNet upsample: ``nearest`` as timm's weights were trained, or
-            ``bilinear`` (align_corners=False) as mmpose's were.
+            ``bilinear`` (align_corners=False) as mmpose's were; and ``new_channels``, the kernels of input channels
+            beyond the colours: ``repeat`` those of the colours, scaled (as timm does), or ``zero``, which keeps those
+            of the colours, so that the first answers are those to the colours alone.
 
     Raises:
         InputError: see `kaname.models.backbones.build_backbone`.
@@ -81,7 +85,9 @@ def build_timm(
     else:
         architecture, arguments, overlay, card = _source(name)
         arguments |= dict(options or {})
-        fuse = arguments.pop("fuse", None)
+        fuse, start = arguments.pop("fuse", None), arguments.pop("new_channels", "repeat")
+        if start not in NEW_CHANNELS:
+            raise InputError(f"unknown new_channels {start!r}", remedy=f"known: {', '.join(NEW_CHANNELS)}")
         mean, std = card.get("mean") or IMAGENET_MEAN, card.get("std") or IMAGENET_STD
         described = {"kind": "timm", "name": architecture, "arguments": arguments, "in_channels": in_channels}
         described |= {"mean": list(mean), "std": list(std), "licence": card.get("license") or hub.MODEL_CARD}
@@ -90,6 +96,8 @@ def build_timm(
     if pretrained:
         overlay = overlay or _fetch(architecture, sum(weight.numel() for weight in body.parameters()), notice)
         body, channels, strides = _build(architecture, in_channels, arguments, pretrained=True, overlay=overlay)
+    if description is None and start == "zero" and in_channels > COLOURS:
+        _keep_colours(body, _build(architecture, COLOURS, arguments, pretrained=pretrained, overlay=overlay)[0])
     if fuse is not None:
         _upsample(body, fuse, architecture)
     return Backbone(
@@ -101,6 +109,16 @@ def build_timm(
         std=std,
         description=described,
     )
+
+
+def _keep_colours(body: nn.Module, colours: nn.Module) -> None:
+    """Give ``body`` the weights of the same network for the colours alone; kernels of further channels become 0."""
+    known, state = colours.state_dict(), body.state_dict()
+    for name, value in state.items():
+        state[name] = (
+            known[name] if known[name].shape == value.shape else widen(known[name], value.shape[1], start_at_zero=True)
+        )
+    body.load_state_dict(state)
 
 
 def _upsample(body: nn.Module, fuse: str, architecture: str) -> None:

@@ -26,6 +26,7 @@ from torch import nn
 
 from kaname.errors import InputError
 from kaname.models.decoders.concat import build_concat
+from kaname.models.decoders.fpn import build_fpn
 from kaname.models.decoders.linear import build_linear
 from kaname.models.decoders.upsample import build_upsample
 
@@ -35,6 +36,7 @@ DECODERS: dict[str, Callable[..., nn.Module]] = {
     "linear": build_linear,
     "upsample": build_upsample,
     "concat": build_concat,
+    "fpn": build_fpn,
 }
 
 
