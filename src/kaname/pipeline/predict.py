@@ -25,7 +25,7 @@ from kaname.progress import Bar
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
 
-Each = Callable[[np.ndarray, str, list[Answer]], None]
+Each = Callable[[Path, Frame, str, list[Answer]], None]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
 FOLDER_RATE, OVERLAY = 25.0, "overlay.mp4"
 
@@ -49,8 +49,8 @@ def predict_images(
         boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
             answers for all of an image, or of a video's frame, at once.
         changes: settings of the answers to use instead of the stored ones.
-        each: from the settings of the answers to what is called with every image, a name for its files without ending,
-            and its answers, before they are written.
+        each: from the settings of the answers to what is called with every file, its image (of a video each frame), a
+            name for further files without ending, and the answers, before they are written.
         deep: read folders with their sub-folders; hidden ones are left out.
     """
     # a path named twice is one answer
@@ -65,7 +65,9 @@ def predict_images(
         with Bar("predicting", len(files)) as bar:
             for path, name, sheet in zip(files, names, sheets, strict=True):
                 if is_video(path):
-                    for frame, answer in model.stream(frames(path), None if find is None else partial(find, path)):
+                    for frame, answer in _stream(model, path, find):
+                        if further is not None:
+                            further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
                         yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
                 else:
                     image = read_image(path)
@@ -76,7 +78,7 @@ def predict_images(
                         make_folder(out / "pictures")
                         write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
                     if further is not None:
-                        further(image, Path(sheet).stem, answers)
+                        further(path, Frame(0, 0.0, image, name), Path(sheet).stem, answers)
                     for number, answer in enumerate(answers, 1):
                         alone = find is not None and not model.takes_boxes
                         yield Prediction(name, answer, box=number if alone else None)
@@ -178,6 +180,19 @@ def _say(model: Model, find: Counted | None) -> None:
         print("\n".join(find.said()), end="\n" if find.empty else "")
     elif model.takes_boxes:
         print("no boxes were given: each picture is one box, the whole of it")
+
+
+def _stream(model: Model, path: Path, find: Counted | None) -> Iterator[tuple[Frame, Any]]:
+    """Each frame of a video with its answer; of models of single images with its pixels."""
+    newest: list[Frame] = []
+
+    def watched() -> Iterator[Frame]:
+        for frame in frames(path):
+            newest[:] = [frame]
+            yield frame
+
+    for frame, answer in model.stream(watched(), None if find is None else partial(find, path)):
+        yield newest[0] if model.frames == 1 else frame, answer
 
 
 def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[Answer]:

@@ -16,6 +16,7 @@ import kaname
 from calling import Answer, call
 from kaname.codecs.mask_regions import regions
 from kaname.data.formats import rle
+from kaname.data.video import VideoWriter, frames
 from kaname.geometry.image import image_size, read_image, write_image
 from recipes.roimask import crowds
 
@@ -92,8 +93,6 @@ def test_no_box_at_all(model: Path, image: Path, tmp_path: Path) -> None:
 
 def test_a_video_has_masks_of_every_frame(model: Path, image: Path, tmp_path: Path) -> None:
     """With the number of each."""
-    from kaname.data.video import VideoWriter
-
     with VideoWriter(tmp_path / "v.mp4") as writer:
         for number in range(3):
             writer.write(np.ascontiguousarray(read_image(image)[:96, :96]), number / 25)
@@ -102,6 +101,12 @@ def test_a_video_has_masks_of_every_frame(model: Path, image: Path, tmp_path: Pa
     ).done()
     entries = json.loads((tmp_path / "o" / "masks.json").read_text())
     assert [entry["frame"] for entry in entries] == [0, 1, 2]
+    outlines = json.loads((tmp_path / "o" / "polygons.json").read_text())
+    keys = ("image", "image_id", "frame", "seconds", "bbox")
+    assert [[one[key] for key in keys] for one in outlines] == [[one[key] for key in keys] for one in entries]
+    assert len(list((tmp_path / "o" / "masks").iterdir())) == 3
+    shown = list(frames(tmp_path / "o" / "pictures" / "v.mp4"))
+    assert len(shown) == 3 and shown[0].image.shape == (96, 96, 3)
 
 
 def test_rescore_and_overlap(model: Path, image: Path, tmp_path: Path) -> None:

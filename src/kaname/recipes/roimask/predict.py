@@ -12,6 +12,7 @@ from typing import IO, Any
 from kaname.data.formats import boxes as tables
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.masks import entries_of
+from kaname.data.video import VideoWriter, is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.image import write_image
@@ -57,23 +58,33 @@ def predict(
     """
     with ExitStack() as stack:
         outlines: list[IO[str]] = []
+        films: dict[Path, VideoWriter] = {}
+
+        def show(source: Path, frame: Frame, name: str, picture: Image) -> None:
+            make_folder(out / PICTURES)
+            if not is_video(source):
+                write_image(out / PICTURES / f"{name}.jpg", picture)
+                return
+            if source not in films:
+                film = out / PICTURES / f"{name.rpartition('_')[0]}.mp4"
+                films[source] = stack.enter_context(VideoWriter(film))
+            films[source].write(picture, frame.seconds)
 
         def prepared(settings: AnswerSettings) -> Each:
             choice = choice_of(settings)
 
-            def each(image: Image, name: str, answers: Sequence[Answer]) -> None:
-                (masks,) = answers
+            def each(source: Path, frame: Frame, name: str, answers: Sequence[Answer]) -> None:
+                (masks,), image = answers, frame.image
                 assert isinstance(masks, Masks)
                 if wanted.pictures:
-                    make_folder(out / PICTURES)
-                    write_image(out / PICTURES / f"{name}.jpg", mask_overlay(image, masks, choice=choice))
+                    show(source, frame, name, mask_overlay(image, masks, choice=choice))
                 if wanted.masks or wanted.cutouts:
                     write_pictures(out, name, masks, choice, cutouts_from=image if wanted.cutouts else None)
                 if wanted.polygons and not outlines:
                     make_folder(out)
                     outlines.append(stack.enter_context(whole_file(out / POLYGONS)))
                 for file in outlines:
-                    for entry in entries_of(Prediction(name, masks), choice=choice, polygons=True):
+                    for entry in entries_of(row_of(source, frame, masks), choice=choice, polygons=True):
                         file.write(("[\n" if file.tell() == 0 else ",\n") + json.dumps(entry, ensure_ascii=False))
 
             return each
@@ -82,6 +93,12 @@ def predict(
         predict_images(RECIPE, sources, checkpoint, out, **how)
         for file in outlines:
             file.write("[]\n" if file.tell() == 0 else "\n]\n")
+
+
+def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:
+    """A picture's masks as `masks.json` names them."""
+    film = is_video(source)
+    return Prediction(frame.name or source.name, masks, frame=frame.index if film else None, seconds=frame.seconds)
 
 
 def boxes_of(flags: BoxFlags, numbers: Sequence[str]) -> BoxSource | None:
