@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from kaname.geometry.image import read_image
 from kaname.recipes.roimask import step
 from kaname.recipes.roimask.config import RoimaskConfig
 from kaname.recipes.roimask.data import Rois
-from kaname.recipes.roimask.features import training_source
+from kaname.recipes.roimask.features import OneMap, training_source
 from kaname.recipes.roimask.labels import IGNORE
 from kaname.recipes.roimask.model import build
-from kaname.recipes.roimask.storing import keep
+from kaname.recipes.roimask.storing import Store, keep
 from recipes.roimask import crowds
 
 
@@ -206,3 +207,29 @@ def test_no_target_is_an_error(folder: Path) -> None:
 
         training_sets(config)
     assert step.EPOCH_FILE.format(1, 640, 640, round(0.85123 * 10000)).endswith("epoch_0001_640x640_8512.pth")
+
+
+def test_no_stored_features_are_stale(folder: Path, tmp_path: Path) -> None:
+    """Each of 1,000 changes of the image, the extractor, the precision, the view, the box or the grid has a key of its
+    own; what is not changed keeps it."""
+    config = crowds.config_of(folder, train__cache_views=1)
+    _, rois = samples(config, augment=True, fill=False)
+    store = rois.store
+    assert store is not None
+    photo = rois.photos[0]
+    random, seen, keys = np.random.default_rng(0), rois.view(photo, 0, None), set()
+    content = photo.image.read_bytes()
+    for number in range(250):
+        image = tmp_path / "changed.jpg"
+        image.write_bytes(content + bytes([number]))
+        keys.add(store._view_key(replace(seen, image=image)))
+        keys.add(store._view_key(replace(seen, box=seen.box + random.uniform(-3, 3, 4) * [1, 1, 0, 0])))
+        sizes = replace(store.reading, roi_size=(5 + number, 4))
+        keys.add(Store(store.source, sizes, store.kept.cache)._view_key(seen))
+        other = OneMap(lambda: store.source.source)
+        other.key = f"{store.source.key}{number}"
+        keys.add(Store(other, store.reading, store.kept.cache)._view_key(seen))
+    halved = Store(store.source, replace(store.reading, half=True), store.kept.cache)
+    keys |= {halved._view_key(seen), store._view_key(replace(seen, mirrored=True))}
+    assert len(keys) == 1002 and store._view_key(seen) not in keys
+    assert store._view_key(seen) == store._view_key(replace(seen, true=seen.true + 1)), "never by what is annotated"
