@@ -60,7 +60,7 @@ def test_what_cannot_be_exported(model: Model, tmp_path: Path) -> None:
 def test_a_file_that_fails_does_not_get_its_name(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "model.onnx"
     out.write_bytes(b"the export before")
-    monkeypatch.setattr(exporting, "_write", lambda model, path: path.write_bytes(b"x"))
+    monkeypatch.setattr(exporting, "partial_of", lambda model: lambda path: path.write_bytes(b"x"))
     monkeypatch.setattr(
         exporting,
         "OnnxRunner",
@@ -87,7 +87,7 @@ def test_a_model_that_finds_nothing_is_compared_lower(
     model.decode = by_score([], 0.5)
     told = {"heatmaps": np.full((1, 1, 4, 4), 0.3, np.float32)}
     monkeypatch.setattr(TorchRunner, "__call__", lambda self, inputs: told)
-    monkeypatch.setattr(exporting, "_write", lambda model, path: path.write_bytes(b"x"))
+    monkeypatch.setattr(exporting, "partial_of", lambda model: lambda path: path.write_bytes(b"x"))
     monkeypatch.setattr(exporting, "OnnxRunner", lambda path: lambda inputs: told)
     thresholds: list[float] = []
 
@@ -115,7 +115,7 @@ def test_a_model_that_finds_nothing_is_compared_lower(
 def test_a_model_that_finds_points_has_no_warning(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "_write", lambda model, path: path.write_bytes(b"x"))
+    monkeypatch.setattr(exporting, "partial_of", lambda model: lambda path: path.write_bytes(b"x"))
     monkeypatch.setattr(exporting, "OnnxRunner", lambda path: model.runner)
     assert "warning" not in export(model, asked(IMAGE), tmp_path / "model.onnx", 0.5).to_dict()
 
@@ -124,11 +124,11 @@ def test_a_model_that_finds_points_has_no_warning(
 def test_an_export_that_is_cut_off_leaves_nothing(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
-    def cut(model: Model, path: Path) -> None:
+    def cut(path: Path) -> None:
         path.write_bytes(b"half")
         raise fault
 
-    monkeypatch.setattr(exporting, "_write", cut)
+    monkeypatch.setattr(exporting, "partial_of", lambda model: cut)
     with pytest.raises(type(fault)):
         export(model, asked(IMAGE), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

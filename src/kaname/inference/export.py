@@ -173,8 +173,9 @@ def graph_of(module: nn.Module, inputs: dict[str, Input], outputs: list[str], *,
         )
     if program is None:
         raise InputError("the network could not be exported")
-    _without_traces(program.model_proto)
-    return program.model_proto
+    proto = program.model_proto  # made anew at each call
+    _without_traces(proto)
+    return proto
 
 
 def save_graph(proto: Any, card: Mapping[str, Any], path: Path) -> None:
