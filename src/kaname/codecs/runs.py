@@ -32,6 +32,7 @@ from kaname.geometry.grid import HALF, whole_size
 Shape: TypeAlias = "Sequence[ArrayLike] | NDArray[np.int64]"
 
 FINER = 5  # steps of the outline in a pixel
+FEW = 4  # pairs of boxes that meet, which are counted faster than the union of all
 MIDDLE = 2  # the step of a column after which its middle is crossed
 
 
@@ -144,16 +145,19 @@ class Runs:
         """Pairs of instances that share pixels: both numbers, the smaller first, and how many pixels."""
         present, begin = self._parts
         last = np.append(begin[1:], len(self.owner))
-        if len(present) < 2 or self.areas().sum() == self.union.areas()[0]:
+        if len(present) < 2:
             return []
         low = np.column_stack([self.column[begin], np.minimum.reduceat(self.start, begin)])
         high = np.column_stack([self.column[last - 1] + 1, np.maximum.reduceat(self.end, begin)])
         before = np.asarray((low[:, None] < high).all(axis=2), np.bool_)
         meeting = np.triu(before & np.transpose(before), 1)
+        pairs = np.argwhere(meeting).tolist()
+        if len(pairs) > FEW and self.areas().sum() == self.union.areas()[0]:
+            return []
         first = self.column * self.size[0]
         opened, closed = first + self.start, first + self.end
         found: list[tuple[int, int, int]] = []
-        for one, other in np.argwhere(meeting).tolist():
+        for one, other in pairs:
             mine, theirs = slice(begin[one], last[one]), slice(begin[other], last[other])
             pixels = _common(opened[mine], closed[mine], opened[theirs], closed[theirs])
             if pixels:

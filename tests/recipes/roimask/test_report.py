@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from calling import call
 from kaname.codecs.roi_mask import inside
 from kaname.data.formats import rle
+from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.recipes.roimask import RECIPE
 from kaname.training.settings import RunOptions
@@ -57,3 +60,19 @@ def test_two_evaluations_compare_without_further_words(folder: Path, model: Path
         call("roimask", "evaluate", "--checkpoint", model, *words, "--no-noise", "--out-dir", out).done()
         answer = call("compare", out, out, "--split", "val", "--out-dir", tmp_path / f"compared{number}").done()
         assert "paired box" in answer.out
+
+
+def test_a_run_does_not_go_on_with_another_extractor(folder: Path, tmp_path: Path) -> None:
+    """Of the same tensor and channels, which the weights would fit; the same file elsewhere is the same."""
+    from kaname.pipeline.train import run
+
+    out, how = tmp_path / "run", {"train__num_workers": 0, "extractor__path": tmp_path / "moved.onnx"}
+    run(RECIPE, crowds.config_of(folder, train__epochs=1, train__num_workers=0), RunOptions(out_dir=out))
+    crowds.extractor(tmp_path / "moved.onnx", seed=1)
+    again = RunOptions(out_dir=out, resume=str(out / "last.pt"))
+    with pytest.raises(InputError, match=r"another extractor \(sha256 was"):
+        run(RECIPE, crowds.config_of(folder, train__epochs=2, **how), again)
+    with pytest.raises(InputError, match=r"another extractor \(preprocessing.order was RGB, and is BGR"):
+        run(RECIPE, crowds.config_of(folder, train__epochs=2, train__num_workers=0, extractor__order="BGR"), again)
+    crowds.extractor(tmp_path / "moved.onnx")
+    run(RECIPE, crowds.config_of(folder, train__epochs=2, **how), again)
