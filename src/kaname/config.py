@@ -175,7 +175,7 @@ class Layer:
                 self.add((*key, str(name)), replace(given, spelt=(*given.spelt, str(name)), value=value))
             return
         before = self.values.setdefault(key, given)
-        if before.value != given.value:
+        if before is not given and before.value != given.value:
             how = (f"as {one.value!r} by {one.how or '.'.join(one.spelt)}" for one in (before, given))
             reason = f"{'.'.join(key)} is given twice, {' and '.join(how)}"
             raise InputError(reason, path=self.source, row=given.row, remedy="give it once")

@@ -51,7 +51,10 @@ def compare(
     score = recipe_of(recipes[0]).compare
     if score is None:
         raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with `evaluate`")
-    labelled, changes = data or _data_beside(files[0]), merged(overrides, {}, "compare")
+    labelled, changes = data, merged(overrides, {}, "compare")
+    if labelled is None:
+        labelled, named = _data_beside(files[0])
+        changes = {**named, **changes}
     first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
     content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
     content["settings"] |= {"a": files[0].as_posix(), "b": files[1].as_posix()}
@@ -139,12 +142,12 @@ def _read(path: Path) -> Any:
     return read_json(path)
 
 
-def _data_beside(predictions: Path) -> Path:
-    """The data that an evaluation's ``metrics.json`` beside the predictions names."""
+def _data_beside(predictions: Path) -> tuple[Path, Mapping[str, Any]]:
+    """The data that an evaluation's ``metrics.json`` beside the predictions names, and options that tell its labels."""
     metrics = predictions.with_name("metrics.json")
     content = _read(metrics) if metrics.is_file() else None
     settings = content.get("settings") if isinstance(content, dict) else None
     named = settings.get("data") if isinstance(settings, dict) else None
     if not isinstance(named, str):
         raise InputError("labels are needed to compare predictions", path=predictions, remedy="give --data")
-    return Path(named)
+    return Path(named), settings.get("named", {})  # type: ignore[union-attr]

@@ -16,6 +16,7 @@ array([[3]])
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,7 @@ from kaname.geometry.grid import HALF, whole_size
 Shape: TypeAlias = "Sequence[ArrayLike] | NDArray[np.int64]"
 
 FINER = 5  # steps of the outline in a pixel
+FEW = 4  # pairs of boxes that meet, which are counted faster than the union of all
 MIDDLE = 2  # the step of a column after which its middle is crossed
 
 
@@ -64,29 +66,54 @@ class Runs:
         Raises:
             InputError: a corner that is not finite, or lengths that do not fill the image.
         """
-        height, width = whole_size(size, "the image")
+        return cls.of_each([shapes], [size])[0]
+
+    @classmethod
+    def of_each(cls, images: Sequence[Sequence[Shape]], sizes: Sequence[tuple[int, int]]) -> list[Runs]:
+        """Those of several images, drawn at once: of one alone NumPy's calls cost more than the pixels. See `of`."""
+        sides = np.array([whole_size(size, "the image") for size in sizes], np.int64).reshape(-1, 2)
+        begin = np.cumsum([0, *(len(shapes) for shapes in images)])
+        of_instance = np.repeat(sides, np.diff(begin), axis=0)
+        heights, widths = of_instance[:, 0], of_instance[:, 1]
+        whole = int(sides.prod(axis=1).max(initial=0))
         corners: list[NDArray[np.float64]] = []
         owners: list[int] = []
         encoded: list[NDArray[np.int64]] = []  # (3, R): instance, first and last + 1 pixel down the columns
-        for number, shape in enumerate(shapes):
+        for number, shape in enumerate(itertools.chain.from_iterable(images)):
             if isinstance(shape, np.ndarray) and shape.ndim == 1:
                 ends = np.cumsum(shape)
-                if len(ends) == 0 or ends[-1] != height * width or (shape < 0).any():
-                    raise InputError(f"runs of {int(shape.sum())} pixels for an image of {width} x {height}")
+                if len(ends) == 0 or ends[-1] != heights[number] * widths[number] or (shape < 0).any():
+                    reason = f"runs of {int(shape.sum())} pixels for an image of {widths[number]} x {heights[number]}"
+                    raise InputError(reason)
                 first, last = ends[:-1:2], ends[1::2]
                 encoded.append(np.stack([np.full(len(first), number), first, last]))
                 continue
-            for polygon in shape:
-                corners.append(np.asarray(polygon, np.float64).reshape(-1, 2))
-                owners.append(number)
+            corners += [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in shape]
+            owners += [number] * len(shape)
         drawn = np.zeros((3, 0), np.int64)
         if corners:
-            polygon, place = _crossings(corners, (height, width))
-            drawn = np.stack([np.asarray(owners)[polygon[::2]], place[::2], place[1::2]])
+            of = np.asarray(owners)
+            polygon, place = _crossings(corners, heights[of], widths[of])
+            drawn = np.stack([of[polygon[::2]], place[::2], place[1::2]])
         owner, first, last = np.concatenate([drawn, *encoded], axis=1)
-        owner, first, last = _merged(owner, first, last, height * width)
-        owner, column, start, end = _by_column(owner, first, last, height)
-        return cls(owner, column, start, end, len(shapes), (height, width))
+        owner, first, last = _merged(owner, first, last, whole)
+        owner, column, start, end = _by_column(owner, first, last, heights[owner])
+        cuts = np.searchsorted(owner, begin).tolist()
+        found: list[Runs] = []
+        for number, shapes in enumerate(images):
+            part = slice(cuts[number], cuts[number + 1])
+            size = int(sides[number, 0]), int(sides[number, 1])
+            own = owner[part] - begin[number]
+            found.append(Runs(own, column[part], start[part], end[part], len(shapes), size))
+        return found
+
+    @cached_property
+    def _parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The instances that have runs, and where those of each begin."""
+        fresh = np.ones(len(self.owner), bool)
+        np.not_equal(self.owner[1:], self.owner[:-1], out=fresh[1:])
+        begin = np.flatnonzero(fresh)
+        return self.owner[begin], begin
 
     def areas(self) -> Int64[np.ndarray, "instances"]:
         """Pixels of each instance."""
@@ -99,7 +126,7 @@ class Runs:
         nobody = np.zeros_like(self.owner)
         whole = self.size[0] * self.size[1]
         owner, first, last = _merged(nobody, first + self.start, first + self.end, whole)
-        return Runs(*_by_column(owner, first, last, self.size[0]), 1, self.size)
+        return Runs(*_by_column(owner, first, last, np.full(len(owner), self.size[0])), 1, self.size)
 
     def in_boxes(self, boxes: ArrayLike) -> Int64[np.ndarray, "boxes instances"]:
         """Pixels of each instance in each box ``(N, 4)``, whose corners are whole numbers: ``(N, count)``."""
@@ -109,25 +136,28 @@ class Runs:
         np.maximum(inside, 0, out=inside)
         inside *= (self.column >= x1) & (self.column < x2)
         found = np.zeros((len(inside), self.count), np.int64)
-        present, begin = np.unique(self.owner, return_index=True)
+        present, begin = self._parts
         if len(present):
             found[:, present] = np.add.reduceat(inside, begin, axis=1)
         return found
 
     def shared(self) -> list[tuple[int, int, int]]:
         """Pairs of instances that share pixels: both numbers, the smaller first, and how many pixels."""
-        present, begin = np.unique(self.owner, return_index=True)
+        present, begin = self._parts
         last = np.append(begin[1:], len(self.owner))
-        if len(present) < 2 or self.areas().sum() == self.union.areas()[0]:
+        if len(present) < 2:
             return []
         low = np.column_stack([self.column[begin], np.minimum.reduceat(self.start, begin)])
         high = np.column_stack([self.column[last - 1] + 1, np.maximum.reduceat(self.end, begin)])
         before = np.asarray((low[:, None] < high).all(axis=2), np.bool_)
         meeting = np.triu(before & np.transpose(before), 1)
+        pairs = np.argwhere(meeting).tolist()
+        if len(pairs) > FEW and self.areas().sum() == self.union.areas()[0]:
+            return []
         first = self.column * self.size[0]
         opened, closed = first + self.start, first + self.end
         found: list[tuple[int, int, int]] = []
-        for one, other in np.argwhere(meeting).tolist():
+        for one, other in pairs:
             mine, theirs = slice(begin[one], last[one]), slice(begin[other], last[other])
             pixels = _common(opened[mine], closed[mine], opened[theirs], closed[theirs])
             if pixels:
@@ -146,13 +176,14 @@ class Runs:
 
 
 def _crossings(
-    polygons: Sequence[Float64[np.ndarray, "_corners 2"]], size: tuple[int, int]
+    polygons: Sequence[Float64[np.ndarray, "_corners 2"]],
+    heights: Int64[np.ndarray, "polygons"],
+    widths: Int64[np.ndarray, "polygons"],
 ) -> tuple[Int64[np.ndarray, "crossings"], Int64[np.ndarray, "crossings"]]:
     """Where the outlines of polygons cross the middles of columns: which polygon, and the pixel down the columns.
 
     Sorted by both; the pixels between the first and the second, the third and the fourth, ... lie inside.
     """
-    height, width = size
     every = np.concatenate(polygons)
     if not np.isfinite(every).all():
         raise InputError("a corner of a polygon is NaN or infinite")
@@ -160,6 +191,7 @@ def _crossings(
     after = np.arange(1, len(every) + 1)
     ends = np.cumsum(lengths)
     after[ends[lengths > 0] - 1] = (ends - lengths)[lengths > 0]  # the last corner goes back to the first
+    polygon = np.repeat(np.arange(len(polygons)), lengths)  # of each edge, and then of each crossing
     steps = np.trunc(FINER * every + HALF).astype(np.int64)
     edges = np.transpose(np.concatenate([steps, steps[after]], axis=1))
     # Each edge is walked along its longer side, always towards greater coordinates.
@@ -167,7 +199,7 @@ def _crossings(
     turn = (flat & (edges[0] > edges[2])) | (~flat & (edges[1] > edges[3]))
     edges = np.where(turn, edges[[2, 3, 0, 1]], edges)
     first = np.maximum((np.minimum(edges[0], edges[2]) + MIDDLE) // FINER, 0)
-    last = np.minimum((np.maximum(edges[0], edges[2]) - MIDDLE - 1) // FINER, width - 1)
+    last = np.minimum((np.maximum(edges[0], edges[2]) - MIDDLE - 1) // FINER, widths[polygon] - 1)
     columns = np.maximum(last - first + 1, 0)
     edge = np.repeat(np.arange(len(every)), columns)
     column = np.arange(len(edge)) - np.repeat(np.cumsum(columns) - columns - first, columns)
@@ -176,10 +208,11 @@ def _crossings(
     row = np.empty(len(edge), np.int64)
     row[flat] = _row_of_flat(before[flat], edges[:, flat])
     row[steep] = _row_of_steep(before[steep], edges[:, steep])
+    polygon = polygon[edge]
+    height, beyond = heights[polygon], int((heights * widths).max()) + 1
     pixel = np.clip((row + MIDDLE) // FINER, 0, height)
-    polygon = np.repeat(np.arange(len(polygons)), lengths)[edge]
-    key = np.sort(polygon * (height * width + 1) + column * height + pixel)
-    return key // (height * width + 1), key % (height * width + 1)
+    key = np.sort(polygon * beyond + column * height + pixel)
+    return key // beyond, key % beyond
 
 
 def _row_of_flat(before: Int64[np.ndarray, "n"], edges: Int64[np.ndarray, "4 n"]) -> Int64[np.ndarray, "n"]:
@@ -223,15 +256,20 @@ def _merged(
 
 
 def _by_column(
-    owner: Int64[np.ndarray, "n"], first: Int64[np.ndarray, "n"], last: Int64[np.ndarray, "n"], height: int
+    owner: Int64[np.ndarray, "n"],
+    first: Int64[np.ndarray, "n"],
+    last: Int64[np.ndarray, "n"],
+    height: Int64[np.ndarray, "n"],
 ) -> tuple[Any, Any, Any, Any]:
-    """Intervals of pixels down the columns, cut where a column ends: owner, column, start and end."""
+    """Intervals of pixels down the columns of images so high, cut where one ends: owner, column, start and end."""
     column, until = first // height, (last - 1) // height
     pieces = until - column + 1
     which = np.repeat(np.arange(len(owner)), pieces)
     columns = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces - column, pieces)
-    start = np.maximum(first[which] - columns * height, 0)
-    end = np.minimum(last[which] - columns * height, height)
+    height = height[which]
+    top = columns * height
+    start = np.maximum(first[which] - top, 0)
+    end = np.minimum(last[which] - top, height)
     return owner[which], columns, start, end
 
 

@@ -32,6 +32,7 @@ CHUNK = 50  # images a worker takes at a time
 FEW = 200  # images for which starting workers costs more than it saves
 
 Statistics = dict[str, Any]
+Drawn = list[np.ndarray] | np.ndarray
 Images = Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]
 
 
@@ -163,16 +164,17 @@ def _counted(path: Path, images: Images, workers: int) -> Iterator[tuple[int, Co
 def _count_chunk(task: tuple[Path, Images]) -> tuple[int, Counts]:
     path, images = task
     counts = Counts()
-    for entry, instances in images:
-        _count(path, entry, [one for one in instances if not one.get("iscrowd")], counts)
+    members = [[one for one in instances if not one.get("iscrowd")] for _, instances in images]
+    shapes = [[_shape(path, one) for one in instances] for instances in members]
+    drawn = Runs.of_each(shapes, [(entry["height"], entry["width"]) for entry, _ in images])
+    for instances, masks, runs in zip(members, shapes, drawn, strict=True):
+        _count(instances, masks, runs, counts)
     return len(images), counts
 
 
-def _count(path: Path, entry: Mapping[str, Any], instances: Sequence[Mapping[str, Any]], counts: Counts) -> None:
+def _count(instances: Sequence[Mapping[str, Any]], shapes: Sequence[Drawn], runs: Runs, counts: Counts) -> None:
     """Count one image with its instances."""
-    height, width = entry["height"], entry["width"]
-    shapes = [_shape(path, one) for one in instances]
-    runs = Runs.of(shapes, (height, width))
+    height, width = runs.size
     areas, pairs = runs.areas(), runs.shared()
     boxes = padded(np.array([one["bbox"] for one in instances], np.float64), height, width)
     sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)
@@ -204,7 +206,7 @@ def padded(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.concatenate([np.maximum(low, 0), np.minimum(high, [width, height])], axis=1)
 
 
-def _shape(path: Path, instance: Mapping[str, Any]) -> list[np.ndarray] | np.ndarray:
+def _shape(path: Path, instance: Mapping[str, Any]) -> Drawn:
     segmentation = instance.get("segmentation")
     if not segmentation:
         row, remedy = f"annotation {instance['id']}", "outline it, or remove the annotation"

@@ -67,6 +67,7 @@ class Detector:
 
     Attributes:
         path: the file.
+        stated: what was said of how it is read.
         mapping: how it is read, nothing left open.
         view: how an image becomes its input.
         outputs: the names of its outputs.
@@ -76,7 +77,7 @@ class Detector:
     def __init__(self, path: Path, mapping: DetectorMapping, threads: int = 0) -> None:
         if not path.is_file():
             raise InputError("the detector does not exist", path=path, remedy="check the path")
-        self.path = path
+        self.path, self.stated, self.threads = path, mapping, threads
         self._session = open_session(path, path, threads, remedy="check it")
         stated = image_input(self._session, path).shape[2:]
         height, width = (side if isinstance(side, int) else OPEN_SIDE for side in stated)

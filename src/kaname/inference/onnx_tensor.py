@@ -6,10 +6,10 @@ The graph is cut at the tensor in memory, so that nothing after it runs and the 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from kaname.inference.feature_source import source_key
 from kaname.inference.onnx_runner import image_input, input_kind, input_size, open_session, run_images
 
 WHITE = 255.0
+Joint: TypeAlias = tuple[NDArray[np.float32], dict[str, NDArray[Any]]]
 NEAREST = 5  # names that an unknown tensor's error lists
 
 
@@ -86,7 +87,8 @@ class OnnxTensor:
     ) -> None:
         self.path, self.tensor = path, tensor
         self.preprocessing = preprocessing or Preprocessing()
-        self._session = open_session(_cut(path, tensor), path, threads, remedy="check the version of its operators")
+        self._threads = threads
+        self._session = self._opened(tensor)
         self.view = View(fit, input_size(self._session, size, path))
         (maps,) = self.features(np.zeros((1, *self.view.input_size, 3), np.uint8))
         if maps.ndim != 4 or maps.size == 0:
@@ -169,9 +171,23 @@ class OnnxTensor:
         (maps,) = run_images(self._session, [self.tensor], self.preprocessing(images), self.path)
         return [maps.astype(np.float32, copy=False)]
 
+    def with_outputs(self, names: Sequence[str]) -> Callable[[NDArray[np.uint8]], Joint]:
+        """From images as `features` takes them to the tensor and further outputs of the file by name, in one run."""
+        session, wanted = self._opened(self.tensor, *names), [self.tensor, *names]
 
-def _cut(path: Path, tensor: str) -> bytes:
-    """The file's graph up to a tensor, as the bytes of a graph whose output that is."""
+        def run(images: NDArray[np.uint8]) -> Joint:
+            maps, *others = run_images(session, wanted, self.preprocessing(images), self.path)
+            return maps.astype(np.float32, copy=False), dict(zip(names, others, strict=True))
+
+        return run
+
+    def _opened(self, *tensors: str) -> Any:
+        cut = _cut(self.path, *tensors)
+        return open_session(cut, self.path, self._threads, remedy="check the version of its operators")
+
+
+def _cut(path: Path, tensor: str, *others: str) -> bytes:
+    """The file's graph up to some tensors, as the bytes of a graph whose outputs they are."""
     import onnx
     from onnx.utils import Extractor
 
@@ -188,7 +204,8 @@ def _cut(path: Path, tensor: str) -> bytes:
     if tensor not in names:
         nearest = difflib.get_close_matches(tensor, names, n=NEAREST, cutoff=0.0)
         raise InputError(f"has no tensor {tensor!r}", path=path, remedy=f"the nearest names: {', '.join(nearest)}")
-    extractor = Extractor(model)
-    if tensor not in extractor.value_infos:  # of an operator whose shapes nobody can infer
-        extractor.value_infos[tensor] = onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None)
-    return extractor.extract_model(inputs, [tensor]).SerializeToString()
+    extractor, wanted = Extractor(model), list(dict.fromkeys((tensor, *others)))
+    for name in wanted:
+        if name not in extractor.value_infos:  # of an operator whose shapes nobody can infer
+            extractor.value_infos[name] = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+    return extractor.extract_model(inputs, wanted).SerializeToString()

@@ -7,7 +7,7 @@ A recipe opts in: its ``predict`` has the flags `kaname.pipeline.flags.BoxFlags`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 from kaname.data.boxes import Find, finder
 from kaname.data.video import is_video
 from kaname.errors import InputError
-from kaname.inference.detector import open_detector
+from kaname.inference.detector import Detector, open_detector
+from kaname.inference.model import Model
 from kaname.pipeline.flags import BoxFlags
 from kaname.types import FloatArray, Frame
 
@@ -29,10 +30,21 @@ class BoxSource:
     Attributes:
         open: from what is predicted (images, videos, folders of frames) to what finds its boxes.
         about: what a file of predictions says of it.
+        detector: the one that finds them, where it is one.
     """
 
     open: Callable[[Sequence[Path]], Find]
     about: Mapping[str, Any] = field(default_factory=dict)
+    detector: Detector | None = None
+
+    def beside(self, model: Model) -> BoxSource:
+        """The same; where the model reads features out of the detector's own file, found in that pass over an image."""
+        beside = getattr(model.feed, "beside", None)
+        joint = None if self.detector is None or beside is None else beside(self.detector)
+        if joint is None:
+            return self
+        find, about = joint
+        return replace(self, open=lambda sources: find, about={"boxes": about})
 
 
 def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
@@ -63,7 +75,7 @@ def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
     def find(source: Path, frame: Frame) -> FloatArray:
         return detector(frame.image).xyxy
 
-    return BoxSource(lambda sources: find, {"boxes": {"detector": detector.description}})
+    return BoxSource(lambda sources: find, {"boxes": {"detector": detector.description}}, detector)
 
 
 class Counted:

@@ -99,7 +99,7 @@ def evaluate(
     place = out or results_folder(source, labelled.root, recipe.telling(sets))
     labelled.refuse(place, sets)
     ways = {**labelled.ways, **{name: value for name, value in (how or {}).items() if value is not None}}
-    notes = {"source": source.name, **({"limit": limit} if limit else {})}
+    notes = {"source": source.name, **({"limit": limit} if limit else {}), "named": dict(labelled.named)}
     scoring = Scoring(recipe, settings, labelled.root, ways, notes, pictures)
     results: dict[str, Result] = {}
     for name, whole in sets.items():

@@ -60,6 +60,7 @@ class Labelled:
         together: whether ``all`` is one set; otherwise each is scored for itself.
         closed: whether no results may lie anywhere in ``root``, because its labels are found by walking through it.
         ways: the data's own ways of scoring.
+        named: options with which ``compare`` finds the same labels again, where the folder alone does not say.
     """
 
     root: Path
@@ -69,6 +70,7 @@ class Labelled:
     together: bool = False
     closed: bool = False
     ways: Mapping[str, Any] = field(default_factory=dict)
+    named: Mapping[str, Any] = field(default_factory=dict)
 
     def refuse(self, out: Path, names: Iterable[str]) -> None:
         """Refuse to write results where images lie: they would be taken for a part of the data.

@@ -56,6 +56,7 @@ def predict_images(
     # a path named twice is one answer
     files = _checked({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, files)
     names = _row_names(files)
     sheets = picture_names(names)
@@ -116,6 +117,7 @@ def predict_videos(
     """
     sources = _videos(sources, rate)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, sources)
     for source, place in zip(sources, _places(sources, out), strict=True):
         target = place / recipe.predictions[-1]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from kaname.config import plain
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.inference import checkpoint
@@ -312,10 +313,21 @@ def _same_fields(task: Task, opened: Checkpoint) -> None:
             reason = f"was trained with {key} = {old!r}, this run has {new!r}"
             remedy = f"set {key} as in the checkpoint, or train from the start"
             raise InputError(reason, path=opened.path, remedy=remedy)
+    changed = differences(_network_before(opened.card), _network_before(task.card))
+    if changed:
+        key, (before, after) = next(iter(changed.items()))
+        reason = f"was trained on another extractor ({key} was {before}, and is {after})"
+        raise InputError(reason, path=opened.path, remedy="give the same extractor, or start a new run")
     old, new = (_points(card.get("skeleton")) for card in (opened.card, task.card))
     if old != new:  # a file of the same name that holds others now
         reason, remedy = "was trained with other points or flip pairs", "give the same skeleton, or start a new run"
         raise InputError(reason, path=opened.path, remedy=remedy)
+
+
+def _network_before(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a frozen network's description the features depend on; its file may lie elsewhere."""
+    described = card.get("extractor") or {}
+    return plain({name: value for name, value in described.items() if name not in ("path", "licence")})
 
 
 def _points(described: Mapping[str, Any] | None) -> tuple[Any, ...]:

@@ -160,3 +160,15 @@ def test_polygons_are_the_same_masks(tmp_path: Path) -> None:
         np.testing.assert_array_equal(outer & ~holes, rle.decode(exact["segmentation"]))
         assert drawn["size"] == list(SIZE) and drawn["score"] == exact["score"] == pytest.approx(exact["score"])
     assert any(entry["holes"] for entry in rings) or all(len(entry["segmentation"]) for entry in rings)
+
+
+def test_a_result_without_a_box_has_that_of_its_mask(tmp_path: Path) -> None:
+    """COCO's own tools make it too: results of masks need not state one."""
+    mask = np.zeros(SIZE, bool)
+    mask[10:30, 20:45] = True
+    entry = {"image_id": 5, "category_id": 1, "score": 0.7, "segmentation": rle.encode(mask)}
+    empty = {**entry, "segmentation": rle.encode(np.zeros(SIZE, bool))}
+    (tmp_path / "results.json").write_text(json.dumps([entry, empty]))
+    first, second = format_.read_results(tmp_path / "results.json")
+    np.testing.assert_array_equal(first.box, [20, 10, 45, 30])
+    np.testing.assert_array_equal(second.box, [0, 0, 0, 0])

@@ -43,7 +43,7 @@ class Result:
         image_id: of the image in its label file.
         image: its name; of other programs' files the ``image_id`` as text.
         category_id: of the object.
-        box: ``(4,)`` in pixels.
+        box: ``(4,)`` in pixels; that of the mask where the file has none.
         region: ``(4,)`` on which the grid lies.
         score: in 0..1.
         segmentation: the mask's encoding; `kaname.data.formats.rle` decodes it.
@@ -229,14 +229,14 @@ def _rings(region: Region, size: Size) -> dict[str, Any]:
 
 
 def _result(entry: Any) -> Result:
-    x, y, width, height = (float(value) for value in entry["bbox"])
+    if isinstance(entry["segmentation"], list):
+        raise ValueError("its segmentation is outlines, results hold run lengths")
+    mask = rle.decode(entry["segmentation"])  # raises here, where its number is known
+    x, y, width, height = (float(value) for value in entry["bbox"]) if "bbox" in entry else _extent(mask)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError("its bbox is not x, y, width, height")
     if not isinstance(entry["image_id"], (int, str)) or not is_number(entry.get("score", 1.0)):
         raise ValueError("its image_id or its score is invalid")
-    if isinstance(entry["segmentation"], list):
-        raise ValueError("its segmentation is outlines, results hold run lengths")
-    rle.decode(entry["segmentation"])  # raises here, where its number is known
     cells = {str(name): rle.decode(one) for name, one in entry.get("grid", {}).items()}
     grid = None
     for number, cell in enumerate(cells.values(), 1):
@@ -258,6 +258,14 @@ def _result(entry: Any) -> Result:
         classes=tuple(cells),
         more={name: entry[name] for name in ("instance", "frame", "seconds", "file") if name in entry},
     )
+
+
+def _extent(mask: NDArray[np.bool_]) -> list[float]:
+    """The box of a mask, x, y, width, height, where a file states none: COCO's results of masks need not."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return [0.0, 0.0, 0.0, 0.0]
+    return [float(columns[0]), float(rows[0]), float(np.ptp(columns) + 1), float(np.ptp(rows) + 1)]
 
 
 def _grid_of(result: Result) -> NDArray[np.uint8]:

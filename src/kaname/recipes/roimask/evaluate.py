@@ -33,7 +33,7 @@ from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import by_name
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import made
-from kaname.recipes.roimask.labels import IGNORE, Photo, labelled
+from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, labelled
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
 from kaname.types import FloatArray
@@ -93,7 +93,7 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
     Raises:
         InputError: results of images that the set does not have, or of other sizes.
     """
-    entries = by_image(files.read_results(path), photos, path)
+    entries = by_image(of_category(path, photos), photos, path)
     two = len(made(path)["classes"] or [0] * CLASSES) < CLASSES
     rois = [roi for photo in photos for roi in compared(photo, entries.get(photo.image_id, []))]
     crowded = [roi for roi in rois if roi.crowded]
@@ -118,6 +118,18 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
         warnings.warn(f"{path}: no mask for {missing} of {len(rois)} instances; they count as missed", stacklevel=2)
     title = f"{len(rois)} boxes in {len(photos)} images, 95 % intervals by image"
     return Result(groups, facts, _table(groups), title, rois, further)
+
+
+def of_category(path: Path, photos: Sequence[Photo]) -> list[Entry]:
+    """The results of a file; of another program's, which may know many categories, those of the annotated one."""
+    entries = files.read_results(path)
+    wanted = photos[0].category if photos else None
+    if wanted is None or made(path).get("model") is not None:
+        return entries
+    chosen = [entry for entry in entries if entry.category_id == wanted]
+    if others := len(entries) - len(chosen):
+        warnings.warn(f"{path}: {others} of another category than {wanted} are left out", stacklevel=2)
+    return chosen
 
 
 def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> dict[int | str, list[Entry]]:
@@ -288,21 +300,20 @@ def compare(
     """A ``masks.json`` scored box by box, for ``kaname compare``.
 
     Args:
-        data: folder of the documented files, or of images whose ``annotations`` the options name.
+        data: folder of the documented files, or of images whose ``annotations`` the options name alone.
         split: the one set of the data to use; default: all of them.
         cluster: ``none`` or ``image`` (default): boxes of one image belong together.
-        options: ``annotations``.
+        options: ``annotations``, or keys of the section ``data`` that say which annotations are meant.
 
     Raises:
         InputError: an unusable file, unknown options.
     """
-    check_options(options, ("annotations",), cluster, ("none", "image"))
-    if "annotations" in options:
-        stored = {"data": {"root": data, "val_images": data, "val_annotations": options["annotations"]}}
-        photos = by_name(labelled(None, stored), split or "val")
-    else:
-        photos = by_name(labelled(None, {"data": {"root": data}}), split)
-    entries = files.read_results(predictions)
+    check_options(options, NAMING, cluster, ("none", "image"))
+    stored: dict[str, Any] = {"root": data, **options}
+    if set(options) == {"annotations"}:
+        stored = {"root": data, "val_images": data, "val_annotations": options["annotations"]}
+    photos = by_name(labelled(None, {"data": stored}), split or ("val" if "val_annotations" in stored else None))
+    entries = of_category(predictions, list(photos.values()))
     named = {Path(entry.image).name for entry in entries} | {str(entry.image_id) for entry in entries}
     chosen = [photo for photo in photos.values() if photo.source in named or str(photo.image_id) in named]
     found = by_image(entries, chosen, predictions)

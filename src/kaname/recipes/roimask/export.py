@@ -27,7 +27,8 @@ from kaname.models.roi_paste import Pasted, PastedOnImage
 from kaname.pipeline.export import own_windows, windows_of
 from kaname.pipeline.model import open_model
 from kaname.recipes.roimask import MASKS, RECIPE
-from kaname.recipes.roimask.features import feed_of, source_of
+from kaname.recipes.roimask.features import source_of
+from kaname.recipes.roimask.feed import feed_of
 from kaname.types import Head, Input
 
 Output = Literal["image", "roi"]

@@ -1,4 +1,4 @@
-"""The extractor: opened from a configuration or from a card, and what a model is fed of it.
+"""The extractor: opened from a configuration or from a card.
 
 No torch at import: an ONNX extractor with an ONNX decoder predicts without it.
 """
@@ -9,19 +9,17 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError
 from kaname.geometry.view import View
-from kaname.inference.card import inputs_of, view_of
 from kaname.inference.feature_source import FeatureSource
-from kaname.inference.model import Arrays, Feed, Request
 from kaname.inference.onnx_tensor import OnnxTensor, Preprocessing
-from kaname.recipes.roimask.config import AnswerSettings, ExtractorSettings
-from kaname.types import FloatArray, Image, Size
+from kaname.recipes.roimask.config import ExtractorSettings
+from kaname.types import Size
 
 BACKBONE_SIZE: Size = (640, 640)
 
@@ -124,31 +122,3 @@ def _backbone(settings: ExtractorSettings) -> FeatureSource:
     size = settings.size or BACKBONE_SIZE
     network = Network(backbone, "upsample", size=size, heads={"unused": Head(["unused"])}, normalize="backbone")
     return TorchFeatures(network.eval(), view=View(settings.fit, size), licence=settings.licence)
-
-
-def feed_of(card: Mapping[str, Any], settings: AnswerSettings, path: Path) -> Feed:
-    """What a model is fed: the features of the image, and plain boxes normalised to the extractor's input.
-
-    An export that has the extractor inside is fed the image itself, and boxes normalised to that. The features of the
-    image before are kept: its boxes may come in parts.
-    """
-    if "images" in inputs_of(card):
-        return lambda request: {"images": request.image[None], "rois": rows(request, View("stretch", request.size))}
-    source = source_of(card, beside=path.parent, path=settings.extractor)
-    kept: list[tuple[Image, NDArray[np.float32]]] = []
-
-    def feed(request: Request) -> Arrays:
-        image = request.image
-        if not kept or kept[0][0] is not image:
-            seen = source.view.into(request.size).image(image, source.view.input_size)
-            kept[:] = [(image, source.features(seen[None])[0])]
-        return {"features": kept[0][1], "rois": rows(request, view_of(card))}
-
-    return feed
-
-
-def rows(request: Request, view: View) -> NDArray[np.float32]:
-    """The boxes of a request as ``(N, 5)``: 0, the row of its image, and the corners normalised to the input."""
-    height, width = view.input_size
-    boxes = view.into(request.size).boxes(cast(FloatArray, request.boxes)) / [width, height, width, height]
-    return np.concatenate([np.zeros((len(boxes), 1)), boxes], axis=1).astype(np.float32)

@@ -26,6 +26,7 @@ from kaname.types import FloatArray, Sample, Size
 
 IGNORE = 255
 SETS = ("train", "val")
+NAMING = ("images", "annotations", "val_images", "val_annotations", "subset", "category", "crowd", "min_target")
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Photo:
         sample: as `kaname.data.formats.coco.read` gives it.
         smallest: the least side, in pixels, of a target's box.
         crowd: ``ignore`` or ``background``.
+        category: the number of its instances' category; None where only its name is known.
     """
 
     sample: Sample
     smallest: float
     crowd: str
+    category: int | None = 1
 
     @property
     def image(self) -> Path:
@@ -132,7 +135,8 @@ def read_set(data: DataSettings, part: str) -> list[Photo]:
         remedy = "give --annotations and --val-annotations, or --data with the documented folders"
         raise InputError(f"no annotations of {part}", path=path, remedy=remedy)
     samples = coco.read(path, images=data.images_of(part), category=number)
-    return [Photo(sample, data.min_target, data.crowd) for sample in samples if len(sample.boxes)]
+    known = number if isinstance(number, int) else None
+    return [Photo(sample, data.min_target, data.crowd, known) for sample in samples if len(sample.boxes)]
 
 
 def training_sets(config: RoimaskConfig) -> dict[str, list[Photo]]:
@@ -165,9 +169,11 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] 
     if not there:
         missing = " nor ".join(str(settings.annotations_of(part)) for part in SETS)
         raise InputError(f"no annotations: neither {missing}", remedy="give --annotations, or --data")
-    return Labelled(
-        settings.images_of(there[-1]).parent, there, lambda name: read_set(settings, name), ("val", "train")
-    )
+    given = {name: getattr(settings, name) for name in NAMING}
+    named = {name: value for name, value in given.items() if value != getattr(DataSettings, name)}
+    lasting = {name: one.resolve().as_posix() if isinstance(one, Path) else one for name, one in named.items()}
+    root = settings.root if settings.val_images is None else settings.val_images.parent
+    return Labelled(root, there, lambda name: read_set(settings, name), ("val", "train"), named=lasting)
 
 
 def telling(sets: Mapping[str, Sequence[Photo]]) -> dict[str, Any]:

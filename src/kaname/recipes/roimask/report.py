@@ -47,7 +47,9 @@ def page(result: Result, photos: Sequence[Photo], folder: Path, model: Model | N
     settings = result.settings
     shots = [Shot(roi.name.replace("/", "_"), roi.name, caption(roi), partial(closeup, roi)) for roi in ranked(rois)]
     shown = write_extremes(folder, worst_and_best(shots, SHOWN))
-    sections: list[Section] = [_confusion(result.files["confusion.json"])]
+    sections: list[Section] = []
+    if "confusion.json" in result.files:  # another program's masks have no grid to count on
+        sections.append(_confusion(result.files["confusion.json"]))
     if "noise.json" in result.files:
         sections.append(_noise(result.files["noise.json"]))
     return {
@@ -185,10 +187,15 @@ def draw_epoch(config: RoimaskConfig, photos: Sequence[Photo], epoch: int, folde
     _, _, statistics = class_weights_of(config)
     if statistics is not None and not (folder / FILE).is_file():
         write_json(folder / FILE, statistics)
-    (weights,) = folder.glob(f"checkpoints/checkpoint_epoch_{epoch:04d}_*.pth")
+    weights = _written(folder, epoch)
     model = open_model(RECIPE, weights, runtime=config.train.device)
     path = folder / f"validation_all_images_epoch_{epoch:04d}.png"
     draw_photos(model, photos, config.data.picture_images, path, choice_of(config.answers))
+
+
+def _written(folder: Path, epoch: int) -> Path:
+    """The file of an epoch's weights: of several, an earlier stage's among them, the one that was just written."""
+    return max(folder.glob(f"checkpoints/checkpoint_epoch_{epoch:04d}_*.pth"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def draw_photos(model: Model, photos: Sequence[Photo], wanted: Sequence[str], path: Path, choice: Choice) -> list[str]:
