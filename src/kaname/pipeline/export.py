@@ -83,7 +83,7 @@ def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str,
     for item in items[:: max(1, len(items) // count)]:
         for start in range(0, len(item.frames) - length + 1, max(10, length)):
             paths = item.frames[start : start + length]
-            frames = [Frame(number, 0.0, read_image(path)) for number, path in enumerate(paths, start)]
+            frames = [Frame(number, 0.0, read_image(path), path=path) for number, path in enumerate(paths, start)]
             name = f"{item.source}#{start}" if model.of_video else item.source
             yield name, model.request(frames, boxes_of(item, model))
 
@@ -95,7 +95,7 @@ def windows_of(model: Model, source: Path, count: int) -> Iterator[tuple[str, Re
         if not files:
             raise InputError("no image here", path=source, remedy="give a folder of images with --images")
         for path in files[:: max(1, len(files) // count)]:
-            yield path.name, model.request([Frame(0, 0.0, read_image(path))])
+            yield path.name, model.request([Frame(0, 0.0, read_image(path), path=path)])
         return
     stream = read_source(source)
     while len(window := list(itertools.islice(stream, model.frames))) == model.frames:

@@ -1,0 +1,86 @@
+"""The network of ``kpnet``: a backbone, a feature pyramid and three heads; built from a configuration or a card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kaname.data.formats.skeleton import Skeleton
+from kaname.models.backbones import build_backbone
+from kaname.models.network import Network
+from kaname.recipes.kpnet import FLOW, FOREGROUND, MAPS, SEGMENTATION, STATES, VISIBILITY
+from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig
+from kaname.recipes.kpnet.labels import skeleton_of
+from kaname.types import Head
+
+HIDDEN = 512
+FINEST = 4  # stride of the map that the small U-Net is asked for
+
+
+def build(config: KpnetConfig, *, card: Mapping[str, Any] | None = None) -> Network:
+    """The network of a configuration; with a file's ``card`` nothing is downloaded and no skeleton is read.
+
+    All three heads are always there, whatever their loss weighs, so that stages and optimisers fit.
+
+    Raises:
+        InputError: unknown names.
+    """
+    skeleton = skeleton_of(config.data) if card is None else Skeleton.from_dict(card["skeleton"])
+    settings, moving = config.model, config.in_chans == WITH_MOTION
+    backbone = build_backbone(
+        settings.backbone,
+        pretrained=settings.pretrained,
+        in_channels=config.in_chans,
+        description=None if card is None else card["backbone"],
+        options=_options(settings.backbone, moving=moving),
+    )
+    return Network(
+        backbone,
+        "fpn",
+        size=config.canvas,
+        heads=heads_of(skeleton),
+        heatmap_size=config.cells,
+        normalize=settings.normalize,
+        decoder_options={
+            "canvas": config.canvas,
+            "heatmap": config.cells,
+            "width": settings.width,
+            "hidden": HIDDEN,
+            "pooled": (VISIBILITY,),
+        },
+        further={FLOW: 2, FOREGROUND: 1} if moving else None,
+        ranges={FLOW: (-config.motion.scale, config.motion.scale), FOREGROUND: (0.0, 255.0)} if moving else None,
+    )
+
+
+def heads_of(skeleton: Skeleton) -> dict[str, Head]:
+    """Heatmaps, visibilities (three states a channel, one channel after the other) and classes of pixels."""
+    states = [f"{channel}: {state}" for channel in skeleton.channels for state in STATES]
+    return {
+        MAPS: Head(list(skeleton.channels)),
+        VISIBILITY: Head(states, "softmax", groups=len(skeleton.channels)),
+        SEGMENTATION: Head(["background", *skeleton.groups], "softmax"),
+    }
+
+
+def describe(config: KpnetConfig, network: Network) -> dict[str, Any]:
+    """The card's fields that are this recipe's own."""
+    moving = config.in_chans == WITH_MOTION
+    return {
+        "view": config.view.to_dict(),
+        "grid": config.grid.to_dict(),
+        "skeleton": skeleton_of(config.data).to_dict(),
+        "sigma_cells": config.loss.sigma,
+        "in_chans": config.in_chans,
+        "motion": asdict(config.motion) if moving else None,
+    }
+
+
+def _options(name: str, *, moving: bool) -> dict[str, Any]:
+    """What a backbone is asked for: a map at a quarter of the input, new channels that begin at nothing."""
+    kind = name.partition(":")[0]
+    if kind == "small" and not Path(name).is_dir():
+        return {"stride": FINEST}
+    return {"new_channels": "zero"} if moving else {}
