@@ -77,16 +77,16 @@ class Scene:
         self.stage = _stage(rng, size)
         self.blurs = bool(rng.random() < 0.5)
         self.glove = GLOVES[int(rng.integers(len(GLOVES)))]
-        self.hands = [_Way(rng, (self.wide * share, 0.62), 0.14) for share in (0.27, 0.73)]
-        self.grips = [_Swing(rng, 0.5, 0.35) for _ in HANDS]
+        self.hands = [_way(rng, (self.wide * share, 0.62), 0.14) for share in (0.27, 0.73)]
+        self.grips = [_swing(rng, 0.5, 0.35) for _ in HANDS]
         self.tools = {
-            name: (_Way(rng, (self.wide * rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.6)), 0.22),
-                   _Swing(rng, float(rng.uniform(-2.6, -0.5)), 0.4), _Swing(rng, 0.25, 0.18))
+            name: (_way(rng, (self.wide * rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.6)), 0.22),
+                   _swing(rng, float(rng.uniform(-2.6, -0.5)), 0.4), _swing(rng, 0.25, 0.18))
             for name in TOOLS
         }  # fmt: skip
         self.left_out = str(rng.choice(TOOLS)) if rng.random() < 0.6 else ""  # a tool that leaves the picture
         self.leaving = float(rng.uniform(0.2, 0.8)) * duration
-        self.needles = [(_Way(rng, (self.wide * 0.5, 0.5), 0.1), _Swing(rng, float(rng.uniform(0, 6)), 0.8))
+        self.needles = [(_way(rng, (self.wide * 0.5, 0.5), 0.1), _swing(rng, float(rng.uniform(0, 6)), 0.8))
                         for _ in range(2)]  # fmt: skip
         second = np.sort(rng.uniform(0, duration, 2))
         self.second = (float(second[0]), float(second[1])) if rng.random() < 0.5 else (np.inf, np.inf)
@@ -101,7 +101,7 @@ class Scene:
         height, width = self.size
         kept: list[tuple[Thing, NDArray[np.int64], NDArray[np.bool_]]] = []
         for number, thing in enumerate(things):
-            inside = ((thing.points >= 0) & (thing.points < [width, height])).all(axis=1)
+            inside = np.asarray(((thing.points >= 0) & (thing.points < [width, height])).all(axis=1), np.bool_)
             visible = np.zeros(len(inside), np.int64)
             for row in np.flatnonzero(inside):
                 column, line = np.floor(thing.points[row]).astype(int)
@@ -196,14 +196,14 @@ class Scene:
         return image, owner
 
 
-def _Way(rng: Generator, centre: tuple[float, float], reach: float) -> Callable[[float], Array]:  # noqa: N802
+def _way(rng: Generator, centre: tuple[float, float], reach: float) -> Callable[[float], Array]:
     """A smooth way around a place."""
     phases, speeds = rng.uniform(0, 2 * np.pi, (2, 2)), rng.uniform(0.4, 1.6, (2, 2))
     sizes = reach * rng.uniform(0.3, 1.0, (2, 2)) * [[0.75, 0.75], [0.25, 0.25]]
     return lambda time: np.array(centre) + (sizes * np.sin(phases + speeds * time)).sum(axis=0)
 
 
-def _Swing(rng: Generator, middle: float, reach: float) -> Callable[[float], float]:  # noqa: N802
+def _swing(rng: Generator, middle: float, reach: float) -> Callable[[float], float]:
     """A number that goes up and down around its middle."""
     phase, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.6)
     return lambda time: middle + reach * float(np.sin(phase + speed * time))

@@ -18,7 +18,9 @@ Data = Annotated[
 ]
 Bones = Annotated[
     str | None,
-    Parameter(name="--skeleton", help="A name of configs/skeleton, or a YAML file; default: skeleton.yaml of the data."),
+    Parameter(
+        name="--skeleton", help="A name of configs/skeleton, or a YAML file; default: skeleton.yaml of the data."
+    ),
 ]
 Videos = Annotated[Path | None, Parameter(help="Folder of VIDEO.mp4; default: movie in the data.")]
 Size = Annotated[str | None, Parameter(help="Of the picture that the network sees: a square's side, or H,W.")]
@@ -90,10 +92,10 @@ class LossFlags:
 
 def train(
     *overrides: Annotated[str, Parameter(help="key=value of the configuration; see --print-config.")],
-    fed: InputFlags = InputFlags(),  # noqa: B008
+    fed: InputFlags = InputFlags(),
     in_chans: Annotated[int | None, Parameter(help="3: RGB; 6: RGB, flow and foreground.")] = None,
     heatmap_size: Annotated[str | None, Parameter(help="Rows and columns of a heatmap; default: a quarter.")] = None,
-    losses: LossFlags = LossFlags(),  # noqa: B008
+    losses: LossFlags = LossFlags(),
     flags: TrainFlags = TrainFlags(),  # noqa: B008
 ) -> None:
     """Train a key point detector: best.pt, last.pt, logs and curves in the run's folder (artifacts/kpnet)."""

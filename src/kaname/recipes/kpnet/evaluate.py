@@ -197,9 +197,7 @@ def predicted_objects(frames: Sequence[Compared]) -> dict[str, Objects]:
     skeleton = frames[0].picture.skeleton
     rows: dict[str, list[tuple[int, int, FloatArray, Any]]] = {name: [] for name in skeleton.groups}
     width = frames[0].picture.size[1]
-    identities = {
-        name: Identity(range(group.instances), gate=GATE * width) for name, group in skeleton.groups.items()
-    }
+    identities = {name: Identity(range(group.instances), gate=GATE * width) for name, group in skeleton.groups.items()}
     for frame in frames:
         there: dict[str, list[tuple[FloatArray, Any]]] = {name: [] for name in skeleton.groups}
         for slot in skeleton.slots:

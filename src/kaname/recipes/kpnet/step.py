@@ -20,7 +20,7 @@ from kaname.losses.keypoints import (
 from kaname.losses.temporal import coordinate_consistency, heatmap_consistency
 from kaname.recipes.kpnet import FLOW, FOREGROUND, MAPS, SEGMENTATION, STATES, VISIBILITY
 from kaname.recipes.kpnet.classes import UNKNOWN
-from kaname.recipes.kpnet.config import LossSettings, KpnetConfig
+from kaname.recipes.kpnet.config import KpnetConfig, LossSettings
 from kaname.recipes.kpnet.data import Frames
 from kaname.training.task import Step
 from kaname.types import Batch, StepOutput, Term

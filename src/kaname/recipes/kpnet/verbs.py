@@ -150,7 +150,9 @@ def draw(
     out: OutFolder,
     data_root: Data = None,
     skeleton: Bones = None,
-    predictions: Annotated[Path | None, Parameter(help="points.json; its images lie in --images, or beside it.")] = None,
+    predictions: Annotated[
+        Path | None, Parameter(help="points.json; its images lie in --images, or beside it.")
+    ] = None,
     images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
     limit: Limit = 0,
 ) -> None:
