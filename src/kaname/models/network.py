@@ -44,7 +44,6 @@ class Network(nn.Module):
             every frame runs through the backbone alone and the maps are fused.
         further: channels of further inputs by name (``{"flow": 2}``), each float32 ``(B, channels, height, width)``;
             the backbone gets them as they are, after the normalized images.
-        ranges: of further inputs by name, what becomes -1 and 1, in between straight, beyond the same.
 
     Attributes:
         inputs: what a file of this network is fed.
@@ -74,7 +73,6 @@ class Network(nn.Module):
         frames: int = 1,
         fusion: str = STACK,
         further: Mapping[str, int] | None = None,
-        ranges: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         super().__init__()
         if frames < 1:
@@ -102,11 +100,8 @@ class Network(nn.Module):
         self.inputs = {IMAGES: Input((None, None, COLOURS * frames), "uint8")}
         self.inputs |= {name: Input((count, *self.size)) for name, count in extra.items()}
         mean, std = _normalization(backbone, normalize)
-        self.ranges = {name: (float(low), float(high)) for name, (low, high) in (ranges or {}).items()}
-        straight = [self.ranges.get(name, (-1.0, 1.0)) for name, count in extra.items() for _ in range(count)]
-        middles, reaches = [(low + high) / 2 for low, high in straight], [(high - low) / 2 for low, high in straight]
-        for name, values, more in (("mean", mean, middles), ("std", std, reaches)):
-            row = [WHITE * value for value in values] * stacked + more
+        for name, values, fill in (("mean", mean, 0.0), ("std", std, 1.0)):
+            row = [WHITE * value for value in values] * stacked + [fill] * sum(extra.values())
             self.register_buffer(name, torch.tensor(row, dtype=torch.float32).reshape(1, -1, 1, 1))
 
     def forward(self, inputs: Named) -> Outputs:
@@ -124,10 +119,7 @@ class Network(nn.Module):
 
     def joined(self, inputs: Named) -> Real[Tensor, "batch channels height width"]:
         """All that the backbone sees as the channels of one tensor: images in 0..255, then the further inputs."""
-        parts = [
-            inputs[name].to(self.mean.dtype).clamp(*self.ranges[name]) if name in self.ranges else inputs[name]
-            for name in self.inputs
-        ]
+        parts = [inputs[name] for name in self.inputs]
         return torch.cat([part.to(self.mean.dtype) for part in parts], dim=1) if len(parts) > 1 else parts[0]
 
     def features(

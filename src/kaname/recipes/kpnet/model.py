@@ -7,6 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
 from kaname.data.formats.skeleton import Skeleton
 from kaname.models.backbones import build_backbone
 from kaname.models.network import Network
@@ -15,8 +19,28 @@ from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig
 from kaname.recipes.kpnet.labels import skeleton_of
 from kaname.types import Head
 
-HIDDEN = 512
+HIDDEN, GREY = 512, 255.0
 FINEST = 4  # stride of the map that the small U-Net is asked for
+
+
+class Ranged(nn.Module):
+    """A backbone's body for colours, flow in pixels and a difference in 0..255; the last two come to -1..1.
+
+    The same as `kaname.data.flow.channels`, so that an export takes both as they are.
+
+    Args:
+        body: takes the six channels.
+        scale: pixels of flow that become 1; more is 1 too.
+    """
+
+    def __init__(self, body: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.body, self.scale = body, scale
+
+    def forward(self, images: Float[Tensor, "batch 6 height width"]) -> list[Tensor]:
+        colours, flow, difference = images.split([3, 2, 1], dim=1)
+        flow = (flow / self.scale).clamp(-1, 1)
+        return self.body(torch.cat([colours, flow, difference / GREY * 2 - 1], dim=1))
 
 
 def build(config: KpnetConfig, *, card: Mapping[str, Any] | None = None) -> Network:
@@ -36,6 +60,8 @@ def build(config: KpnetConfig, *, card: Mapping[str, Any] | None = None) -> Netw
         description=None if card is None else card["backbone"],
         options=_options(settings.backbone, moving=moving),
     )
+    if moving:
+        backbone.body = Ranged(backbone.body, config.motion.scale)
     return Network(
         backbone,
         "fpn",
@@ -51,7 +77,6 @@ def build(config: KpnetConfig, *, card: Mapping[str, Any] | None = None) -> Netw
             "pooled": (VISIBILITY,),
         },
         further={FLOW: 2, FOREGROUND: 1} if moving else None,
-        ranges={FLOW: (-config.motion.scale, config.motion.scale), FOREGROUND: (0.0, 255.0)} if moving else None,
     )
 
 
