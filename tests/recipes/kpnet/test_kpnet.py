@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from contracts.recipe import RecipeContract
+import pytest
+
+from contracts.recipe import RecipeContract, Trained
 
 
 class TestKpnet(RecipeContract):
     name, processes = "kpnet", True
+    # The normalisation behind the first layer takes out what is constant, and of a still picture that is most of the
+    # difference's channel: its own rounding is 2e-6 of that layer's gradient. test_step.py has the losses in float64.
+    apart = 1e-5
     sample = ("--count", 2, "--val-count", 1, "--length", 5, "--every", 2, "--size", "64,96")
     train = (
         *("--image-size", "48,90", "--resize-only", "--heatmap-size", 16, "--in-chans", 6, "--backbone", "small:8"),
@@ -24,3 +30,48 @@ class TestKpnet(RecipeContract):
     @classmethod
     def sources(cls, data: Path) -> list[object]:
         return [data / "val" / "frames"]
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--in-chans", 3), ("in_chans = 6", "has 3")),
+            (("--flow-delta", 2), ("motion.delta = 1", "has 2")),
+            (("--flow-method", "dis"), ("motion.method = 'farneback'", "'dis'")),
+            (("--image-size", "64,96"), ("image_size = '48,90'", "'64,96'")),
+            (("--no-resize-only",), ("resize_only = True", "False")),
+            (("--heatmap-size", 12), ("heatmap_size = '16,16'", "'12,12'")),
+        ],
+    )
+    def test_weights_of_another_input_are_refused(
+        self, trained: Trained, tmp_path: Path, words: tuple[object, ...], said: tuple[str, str]
+    ) -> None:
+        """With a line that names both sides, for weights and for a further stage alike."""
+        for how in ("--init", "--resume"):
+            call = [*self.training(trained, tmp_path / "run"), *words, how, trained.last]
+            trained.kaname(*call).refused(trained.last.name, *said)
+        assert not (tmp_path / "run").exists()
+
+    def test_a_model_with_motion_asks_for_the_frame_before(self, trained: Trained, tmp_path: Path) -> None:
+        """It says where it looked; nothing moves only where that is asked for."""
+        alone = tmp_path / "alone" / "other_frame_2.png"
+        alone.parent.mkdir()
+        alone.write_bytes((trained.data / "val" / "frames" / "val00" / "val00_frame_2.png").read_bytes())
+        words = ("predict", alone, "--checkpoint", trained.model, "--out", tmp_path / "out")
+        trained.kaname(*words).refused("frame 1 of other", "movie/other.mp4", "--missing-flow zero")
+        assert not (tmp_path / "out").exists()
+        trained.kaname(*words, "--missing-flow", "zero").done()
+        assert json.loads((tmp_path / "out" / "points.json").read_text())["images"]
+
+    def test_a_video_is_answered_frame_by_frame(self, trained: Trained, tmp_path: Path) -> None:
+        """Its first frame, which has none before it, too."""
+        words = ("predict", trained.data / "movie" / "val00.mp4", "--checkpoint", trained.model, "--out", tmp_path)
+        trained.kaname(*words).done()
+        rows = json.loads((tmp_path / "points.json").read_text())["images"]
+        assert [row["frame"] for row in rows] == list(range(5))
+
+    def test_a_further_stage(self, trained: Trained, tmp_path: Path) -> None:
+        """Stage 2 goes on without the segmentation, trains its own epochs, and says what is different."""
+        words = [*self.training(trained, tmp_path / "two"), "--seg-loss-weight", 0, "--resume", trained.last]
+        said = trained.kaname(*words, "--epochs", 1).done().out
+        assert "stage 2" in said and "loss.seg_weight" in said and "afresh" not in said
+        assert len((tmp_path / "two" / "log.csv").read_text(encoding="utf-8").splitlines()) == 2

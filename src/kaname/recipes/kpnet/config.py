@@ -194,9 +194,9 @@ class KpnetConfig:
     aliases: ClassVar[Mapping[str, str]] = {}
 
     data: DataSettings = field(default_factory=DataSettings)
-    image_size: str = "384"
+    image_size: int | str = 384
     resize_only: bool = False
-    heatmap_size: str | None = None
+    heatmap_size: int | str | None = None
     in_chans: int = COLOURS
     motion: MotionSettings = field(default_factory=MotionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -258,7 +258,7 @@ class KpnetConfig:
         return Grid.between(self.canvas, self.cells)
 
 
-def sides_of(text: str, what: str) -> tuple[int, int]:
+def sides_of(text: int | str, what: str) -> tuple[int, int]:
     """``(height, width)`` from ``384``, ``540,960`` or ``540x960``.
 
     Raises:

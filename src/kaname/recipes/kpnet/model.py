@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.data.formats.skeleton import Skeleton
@@ -37,7 +36,8 @@ class Ranged(nn.Module):
         super().__init__()
         self.body, self.scale = body, scale
 
-    def forward(self, images: Float[Tensor, "batch 6 height width"]) -> list[Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """``(B, 6, h, w)`` to the body's maps."""
         colours, flow, difference = images.split([3, 2, 1], dim=1)
         flow = (flow / self.scale).clamp(-1, 1)
         return self.body(torch.cat([colours, flow, difference / GREY * 2 - 1], dim=1))

@@ -20,7 +20,7 @@ from kaname.losses.keypoints import (
 from kaname.losses.temporal import coordinate_consistency, heatmap_consistency
 from kaname.recipes.kpnet import FLOW, FOREGROUND, MAPS, SEGMENTATION, STATES, VISIBILITY
 from kaname.recipes.kpnet.classes import UNKNOWN
-from kaname.recipes.kpnet.config import KpnetConfig, LossSettings
+from kaname.recipes.kpnet.config import KpnetConfig, LossSettings, sides_of
 from kaname.recipes.kpnet.data import Frames
 from kaname.training.task import Step
 from kaname.types import Batch, StepOutput, Term
@@ -144,7 +144,7 @@ def task_fields(config: KpnetConfig, network: nn.Module, frames: Frames, held_ou
     """The task's own fields: figures of the validation set, and what the user must know of missing motion."""
     fields: dict[str, Any] = {"summarise": summarise, "score": ("val_loss", "min")}
     notes: list[str] = []
-    height, width = (int(side) for side in config.image_size.split(","))
+    height, width = sides_of(config.image_size, "image_size")
     if config.canvas != (height, width):
         notes.append(f"the picture of {height} x {width} lies on a canvas of {config.canvas[0]} x {config.canvas[1]}")
     if frames.motion is not None:
