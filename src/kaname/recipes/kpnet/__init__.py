@@ -37,7 +37,7 @@ RECIPE = Recipe(
         __name__,
         schema="config:KpnetConfig",
         samples="data:Frames",
-        task="step:task_fields",
+        task="epochs:task_fields",
         feed="motion:feed_of",
         layers="report:layers",
         debug="report:debug",

@@ -90,16 +90,42 @@ class LossFlags:
         }
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ValidationFlags:
+    """What is done with an epoch's weights; ``None`` means not given."""
+
+    val_hota: Annotated[bool | None, Parameter(help="Choose the weights by HOTA-KP of the validation set.")] = None
+    val_hota_interval: Annotated[int | None, Parameter(help="In epochs; 0: the last one alone.")] = None
+    dump_seg_val: Annotated[bool | None, Parameter(help="Draw the predicted classes of validation frames.")] = None
+    dump_seg_interval: Annotated[int | None, Parameter(help="In epochs; 0: the last one alone.")] = None
+    dump_seg_limit: Annotated[int | None, Parameter(help="At most this many frames; 0 draws all.")] = None
+    dump_seg_alpha: Annotated[float | None, Parameter(help="How far the classes cover the frame, 0..1.")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """By configuration key."""
+        return {
+            "validation.hota": self.val_hota,
+            "validation.hota_interval": self.val_hota_interval,
+            "validation.seg": self.dump_seg_val,
+            "validation.seg_interval": self.dump_seg_interval,
+            "validation.seg_limit": self.dump_seg_limit,
+            "validation.seg_alpha": self.dump_seg_alpha,
+        }
+
+
 def train(
     *overrides: Annotated[str, Parameter(help="key=value of the configuration; see --print-config.")],
     fed: InputFlags = InputFlags(),
     in_chans: Annotated[int | None, Parameter(help="3: RGB; 6: RGB, flow and foreground.")] = None,
     heatmap_size: Annotated[str | None, Parameter(help="Rows and columns of a heatmap; default: a quarter.")] = None,
     losses: LossFlags = LossFlags(),
+    judged: ValidationFlags = ValidationFlags(),
     flags: TrainFlags = TrainFlags(),  # noqa: B008
 ) -> None:
     """Train a key point detector: best.pt, last.pt, logs and curves in the run's folder (artifacts/kpnet)."""
     extra = {"in_chans": in_chans, "heatmap_size": heatmap_size, **fed.keys(), **losses.keys()}
+    extra |= judged.keys()
     config = resolve(KpnetConfig, flags, overrides, extra)
     if config is None:
         return

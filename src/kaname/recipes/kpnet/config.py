@@ -178,6 +178,35 @@ class AnswerSettings:
 
 
 @dataclass(frozen=True)
+class ValidationSettings:
+    """What is done with an epoch's weights.
+
+    Attributes:
+        hota: choose the best weights by HOTA-KP of the validation set; otherwise by the validation loss.
+        hota_interval: in epochs; 0: the last epoch alone.
+        seg: draw predicted classes with labelled and predicted points.
+        seg_interval: in epochs; 0: the last epoch alone.
+        seg_limit: at most this many frames; 0 draws all.
+        seg_alpha: how far the classes cover the frame, 0..1.
+    """
+
+    hota: bool = False
+    hota_interval: int = 1
+    seg: bool = False
+    seg_interval: int = 1
+    seg_limit: int = 8
+    seg_alpha: float = 0.6
+
+    def __post_init__(self) -> None:
+        require_range(self, "hota_interval seg_interval seg_limit", 0)
+        require_range(self, "seg_alpha", 0, 1)
+
+    def draws(self, epoch: int, epochs: int) -> bool:
+        """Whether an epoch (from 1) of so many is drawn."""
+        return self.seg and (epoch == epochs or (self.seg_interval > 0 and epoch % self.seg_interval == 0))
+
+
+@dataclass(frozen=True)
 class KpnetConfig:
     """Everything a training run of ``kpnet`` depends on.
 
@@ -187,8 +216,7 @@ class KpnetConfig:
         resize_only: stretch frames to that size; otherwise their shape is kept (letterbox).
         heatmap_size: rows and columns of a heatmap; default: a quarter of the canvas.
         in_chans: 3 (RGB), or 6 (RGB, optical flow, difference to the frame before).
-        val_hota: choose the weights by HOTA-KP of the validation set; otherwise by the validation loss.
-        val_hota_interval: in epochs; 0: the last epoch alone.
+        validation: what an epoch's weights are judged by, and what is drawn of them.
     """
 
     aliases: ClassVar[Mapping[str, str]] = {}
@@ -202,8 +230,7 @@ class KpnetConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    val_hota: bool = False
-    val_hota_interval: int = 1
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
     answers: AnswerSettings = field(default_factory=AnswerSettings)
     train: TrainSettings = field(
         default_factory=lambda: replace(
@@ -214,7 +241,6 @@ class KpnetConfig:
     def __post_init__(self) -> None:
         known = self.in_chans in (COLOURS, WITH_MOTION)
         require(known, f"--in-chans is {self.in_chans}", "3 is RGB, 6 is RGB with flow and foreground")
-        require_range(self, "val_hota_interval", 0)
         object.__setattr__(self, "image_size", ",".join(map(str, sides_of(self.image_size, "image_size"))))
         if self.heatmap_size is not None:
             sides = sides_of(self.heatmap_size, "heatmap_size")

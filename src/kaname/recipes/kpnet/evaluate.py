@@ -230,19 +230,21 @@ def _hota(sums: Mapping[str, FloatArray], skeleton: Skeleton, group: str | None)
     names = list(skeleton.groups)
 
     def part(key: str) -> Any:
-        def statistic(rows: FloatArray) -> float:
-            whole = rows.reshape(-1, len(names), len(COUNTS), len(ALPHAS)).sum(axis=0)
-            classes = {name: figures(own) for name, own in zip(names, whole, strict=True)}
-            chosen = class_mean(classes) if group is None else classes[group]
-            return float(chosen[key].mean())
-
-        return statistic
+        return lambda rows: hota_of(rows, names, group, key)
 
     rows = np.array([one.ravel() for one in sums.values()])
     return {
         name: summary(rows, list(sums), statistic=part(key), reason="no video has an object", n=200)
         for name, key in HOTA.items()
     }
+
+
+def hota_of(rows: FloatArray, names: Sequence[str], group: str | None = None, key: str = "HOTA") -> float:
+    """A part of HOTA-KP of videos together, from their counts ``(videos, ...)``; of one class, or its mean over all."""
+    whole = rows.reshape(-1, len(names), len(COUNTS), len(ALPHAS)).sum(axis=0)
+    classes = {name: figures(own) for name, own in zip(names, whole, strict=True)}
+    chosen = class_mean(classes) if group is None else classes[group]
+    return float(chosen[key].mean())
 
 
 def visibility_confusion(compared: Sequence[Compared]) -> NDArray[np.int64]:

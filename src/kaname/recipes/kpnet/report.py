@@ -113,13 +113,27 @@ def bins(compared: Sequence[Compared], limit: float) -> dict[str, list[Bin]]:
 
 def drawn(one: Compared) -> Image:
     """A frame with its labelled and predicted points, and lines between them."""
-    image = np.array(read_image(one.picture.image), order="C")
-    true = np.where((one.picture.channels[1] > 0)[:, None], one.picture.channels[0], np.nan)
-    for start, end in zip(true, one.predicted, strict=True):
+    return joined(read_image(one.picture.image), one.picture, one.predicted)
+
+
+def classes_overlay(image: Image, classes: np.ndarray, picture: Picture, predicted: np.ndarray, alpha: float) -> Image:
+    """A frame under the class of each of its pixels, in the skeleton's colours, with its points."""
+    own = [group.colour or draw.PALETTE[number % len(draw.PALETTE)]
+           for number, group in enumerate(picture.skeleton.groups.values())]  # fmt: skip
+    painted = np.array([(0, 0, 0), *own], np.float64)[classes]
+    share = np.where(classes > 0, alpha, 0.0)[..., None]
+    return joined(np.rint(image * (1 - share) + painted * share).astype(np.uint8), picture, predicted)
+
+
+def joined(image: Image, picture: Picture, predicted: np.ndarray) -> Image:
+    """An image with labelled points, predicted ones ``(C, 2)``, and lines between them."""
+    image = np.array(image, order="C")
+    true = np.where((picture.channels[1] > 0)[:, None], picture.channels[0], np.nan)
+    for start, end in zip(true, predicted, strict=True):
         if np.isfinite([start, end]).all():
             first, last = (tuple(np.rint(PIXELS.to_index(place)).astype(int).tolist()) for place in (start, end))
             cv2.line(image, first, last, BETWEEN, 1, cv2.LINE_AA)
-    layers = {"labelled": true, "predicted": one.predicted}
+    layers = {"labelled": true, "predicted": predicted}
     kept = {name: xy[np.isfinite(xy).all(axis=1)] for name, xy in layers.items()}
     return draw.points_overlay(image, kept, COLOURS)
 

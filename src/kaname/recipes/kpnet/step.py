@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,7 @@ from kaname.losses.keypoints import (
 from kaname.losses.temporal import coordinate_consistency, heatmap_consistency
 from kaname.recipes.kpnet import FLOW, FOREGROUND, MAPS, SEGMENTATION, STATES, VISIBILITY
 from kaname.recipes.kpnet.classes import UNKNOWN
-from kaname.recipes.kpnet.config import KpnetConfig, LossSettings, sides_of
-from kaname.recipes.kpnet.data import Frames
+from kaname.recipes.kpnet.config import KpnetConfig, LossSettings
 from kaname.training.task import Step
 from kaname.types import Batch, StepOutput, Term
 
@@ -138,18 +136,3 @@ def summarise(sums: Mapping[str, float]) -> dict[str, float]:
         "visibility_accuracy": sums["told"] / max(sums["known"], 1.0),
     }
     return figures | ({"miou": float(np.mean(ious))} if ious else {})
-
-
-def task_fields(config: KpnetConfig, network: nn.Module, frames: Frames, held_out: Frames | None) -> dict[str, Any]:
-    """The task's own fields: figures of the validation set, and what the user must know of missing motion."""
-    fields: dict[str, Any] = {"summarise": summarise, "score": ("val_loss", "min")}
-    notes: list[str] = []
-    height, width = sides_of(config.image_size, "image_size")
-    if config.canvas != (height, width):
-        notes.append(f"the picture of {height} x {width} lies on a canvas of {config.canvas[0]} x {config.canvas[1]}")
-    if frames.motion is not None:
-        still = [one for one in frames.pictures if not frames.motion.has(one.video, one.number)]
-        if still:
-            notes.append(f"{len(still)} of {len(frames)} training frames have no frame before: nothing moves there")
-            fields["card"] = {"still_frames": len(still)}
-    return {**fields, "notes": notes}
