@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kaname.errors import InputError, require, require_range
 from kaname.training.settings import TrainSettings
@@ -219,8 +218,6 @@ class KpnetConfig:
         validation: what an epoch's weights are judged by, and what is drawn of them.
     """
 
-    aliases: ClassVar[Mapping[str, str]] = {}
-
     data: DataSettings = field(default_factory=DataSettings)
     image_size: int | str = 384
     resize_only: bool = False
@@ -247,11 +244,6 @@ class KpnetConfig:
             object.__setattr__(self, "heatmap_size", ",".join(map(str, sides)))
             fits = all(cells <= side for cells, side in zip(sides, self.canvas, strict=True))
             require(fits, f"heatmap_size {self.heatmap_size} is larger than the input", f"at most {self.canvas}")
-        if self.loss.seg_weight > 0 and self.data.pseudo_root is not None:
-            require(
-                self.data.pseudo_root.is_dir(), f"no folder of pseudo masks at {self.data.pseudo_root}",
-                "make them, or set --seg-loss-weight 0",
-            )  # fmt: skip
 
     @property
     def canvas(self) -> tuple[int, int]:

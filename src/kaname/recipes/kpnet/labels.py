@@ -134,6 +134,9 @@ def training_sets(config: KpnetConfig) -> dict[str, list[Picture]]:
         InputError: the first problem of the labels, a video in both sets, or nothing to train on.
     """
     data = config.data
+    if config.loss.seg_weight > 0 and data.pseudo_root is not None and not data.pseudo_root.is_dir():
+        remedy = "make them, or set --seg-loss-weight 0"
+        raise InputError("no folder of pseudo masks here", path=data.pseudo_root, remedy=remedy)
     chosen = {name: read_set(data, name) for name in SETS if name == "train" or (data.root / name).is_dir()}
     both = {picture.video for picture in chosen["train"]} & {picture.video for picture in chosen.get("val", ())}
     if both:
