@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from contracts.recipe import RecipeContract, Trained
+
+
+def changed(words: Sequence[object], flag: str, value: object) -> list[object]:
+    """Words with another value of a flag, at the end where it was not given; a bare flag is replaced itself."""
+    if flag not in words:
+        return [*words, flag, value]
+    place = list(words).index(flag) + (0 if str(value).startswith("--") else 1)
+    return [*words[:place], value, *words[place + 1 :]]
 
 
 class TestKpnet(RecipeContract):
@@ -38,7 +47,7 @@ class TestKpnet(RecipeContract):
             (("--flow-delta", 2), ("motion.delta = 1", "has 2")),
             (("--flow-method", "dis"), ("motion.method = 'farneback'", "'dis'")),
             (("--image-size", "64,96"), ("image_size = '48,90'", "'64,96'")),
-            (("--no-resize-only",), ("resize_only = True", "False")),
+            (("--resize-only", "--no-resize-only"), ("resize_only = True", "False")),
             (("--heatmap-size", 12), ("heatmap_size = '16,16'", "'12,12'")),
         ],
     )
@@ -47,8 +56,8 @@ class TestKpnet(RecipeContract):
     ) -> None:
         """With a line that names both sides, for weights and for a further stage alike."""
         for how in ("--init", "--resume"):
-            call = [*self.training(trained, tmp_path / "run"), *words, how, trained.last]
-            trained.kaname(*call).refused(trained.last.name, *said)
+            call = changed(self.training(trained, tmp_path / "run"), *words)
+            trained.kaname(*call, how, trained.last).refused(trained.last.name, *said)
         assert not (tmp_path / "run").exists()
 
     def test_a_model_with_motion_asks_for_the_frame_before(self, trained: Trained, tmp_path: Path) -> None:
@@ -71,7 +80,7 @@ class TestKpnet(RecipeContract):
 
     def test_a_further_stage(self, trained: Trained, tmp_path: Path) -> None:
         """Stage 2 goes on without the segmentation, trains its own epochs, and says what is different."""
-        words = [*self.training(trained, tmp_path / "two"), "--seg-loss-weight", 0, "--resume", trained.last]
-        said = trained.kaname(*words, "--epochs", 1).done().out
+        words = changed(changed(self.training(trained, tmp_path / "two"), "--seg-loss-weight", 0), "--epochs", 1)
+        said = trained.kaname(*words, "--resume", trained.last).done().out
         assert "stage 2" in said and "loss.seg_weight" in said and "afresh" not in said
         assert len((tmp_path / "two" / "log.csv").read_text(encoding="utf-8").splitlines()) == 2

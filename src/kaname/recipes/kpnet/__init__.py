@@ -25,6 +25,7 @@ RECIPE = Recipe(
     summary="Key points of hands and tools, in images and video.",
     verbs={
         "sample": ("verbs:sample", "Render suturing-like videos with exact key points and masks."),
+        "prepare": ("verbs:prepare", "Bring labels of other programs into the documented folders."),
         "check": ("verbs:check", "Read a data set and report every problem."),
         "flow": ("verbs:flow", "Compute the optical flow of all training frames beforehand."),
         "train": ("commands:train", "Train a key point detector."),

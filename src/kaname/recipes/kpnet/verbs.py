@@ -48,6 +48,29 @@ def sample(
     run(out, count=count, val_count=val_count, length=length, every=every, seed=seed, size=sides, movie=movie)
 
 
+def prepare(
+    *,
+    labels: Annotated[Path, Parameter(help="MOT-KP text, or DeepLabCut's CSV of labelled frames.")],
+    out: OutFolder,
+    video: Annotated[Path | None, Parameter(help="The video that was labelled.")] = None,
+    images: Annotated[Path | None, Parameter(help="Folder of the labelled images.")] = None,
+    skeleton: Bones = None,
+    every: Annotated[int, Parameter(help="Keep every so many frames of a range.")] = 1,
+    train: Annotated[str | None, Parameter(help="A:B, frames of the video (of a CSV: rows) to train on.")] = None,
+    val: Annotated[str | None, Parameter(help="A:B, those to be scored on.")] = None,
+    nan: Annotated[
+        Literal["ignore", "absent"], Parameter(help="An empty cell: nothing is known, or it is out of frame.")
+    ] = "ignore",
+) -> None:
+    """Bring a video with MOT-KP text, or DeepLabCut's CSV with images, into the documented folders."""
+    from kaname.recipes.kpnet.layout import prepare as run
+
+    given = {"train": train, "val": val}
+    ranges = {name: text for name, text in given.items() if text is not None}
+    absent = nan == "absent"
+    run(labels, out, video=video, images=images, skeleton=skeleton, every=every, ranges=ranges, absent=absent)
+
+
 def check(
     *,
     data_root: Data = None,
