@@ -52,7 +52,7 @@ class TestKpnet(RecipeContract):
         ],
     )
     def test_weights_of_another_input_are_refused(
-        self, trained: Trained, tmp_path: Path, words: tuple[object, ...], said: tuple[str, str]
+        self, trained: Trained, tmp_path: Path, words: tuple[str, object], said: tuple[str, str]
     ) -> None:
         """With a line that names both sides, for weights and for a further stage alike."""
         for how in ("--init", "--resume"):
