@@ -16,6 +16,7 @@ from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import write_image
 from kaname.recipes.kpnet.config import KpnetConfig
 from kaname.recipes.kpnet.data import Frames
+from kaname.recipes.kpnet.epochs import task_fields
 from kaname.recipes.kpnet.labels import training_sets
 from kaname.recipes.kpnet.motion import motion_of
 from kaname.types import Sample
@@ -134,3 +135,12 @@ def test_a_point_that_is_turned_out_of_the_picture_is_out_of_frame(data: Path) -
     config, frames = samples_of(data, "augment.shift=0.9")
     states = {int(frames.sample(0, epoch)["visible"][channel(config, frames)]) for epoch in range(12)}
     assert states == {0, 2}
+
+
+def test_frames_that_are_all_copies_are_no_motion(data: Path) -> None:
+    """Flow that is zero everywhere would train a network that never sees any."""
+    for frame in range(5):
+        write_image(data / "train" / "frames" / f"v_frame_{frame}.png", picture(0))
+    config, frames = samples_of(data, "in_chans=6")
+    with pytest.raises(InputError, match="zero in every training frame"):
+        task_fields(config, None, frames, None)  # type: ignore[arg-type]

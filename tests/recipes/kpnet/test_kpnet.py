@@ -84,3 +84,28 @@ class TestKpnet(RecipeContract):
         said = trained.kaname(*words, "--resume", trained.last).done().out
         assert "stage 2" in said and "loss.seg_weight" in said and "afresh" not in said
         assert len((tmp_path / "two" / "log.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+    def test_an_export_may_have_the_segmentation(self, trained: Trained, exported: Path) -> None:
+        """Every output that a file has was compared; the motion comes in as it is."""
+        whole = trained.folder / "whole.onnx"
+        trained.kaname("export", "--checkpoint", trained.model, "--out", whole, "--with-segmentation").done()
+        cards = [self.card(trained, path) for path in (exported, whole)]
+        assert [list(card["heads"]) for card in cards] == [
+            ["heatmaps", "visibility"], ["heatmaps", "visibility", "segmentation"],
+        ]  # fmt: skip
+        assert set(cards[0]["inputs"]) == {"images", "flow", "foreground"} and cards[0]["motion"]["delta"] == 1
+
+    def test_the_weights_are_chosen_by_hota(self, trained: Trained, tmp_path: Path) -> None:
+        """In the epochs that are scored; predictions and pictures are kept, also without that loss."""
+        words = changed(self.training(trained, tmp_path / "run"), "--seg-loss-weight", 0)
+        further = ("--val-hota", "--val-hota-interval", 0, "--dump-seg-val", "--dump-seg-limit", 2)
+        trained.kaname(*words, *further).done()
+        header, *rows = (tmp_path / "run" / "log.csv").read_text(encoding="utf-8").splitlines()
+        column = header.split(",").index("val_hota")
+        assert [bool(row.split(",")[column]) for row in rows] == [False, True]
+        assert [path.parent.name for path in sorted((tmp_path / "run").glob("hota/*/points.json"))] == ["epoch_2"]
+        shots = sorted(
+            path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").glob("seg_snap/*/*")
+        )
+        assert shots == [f"seg_snap/epoch_{epoch}/val00_frame_{frame}_overlay.jpg" for epoch in (1, 2)
+                         for frame in (0, 2)]  # fmt: skip

@@ -17,9 +17,9 @@ VIDEOS, HELD_OUT, LENGTH, EVERY = 24, 6, 60, 6
 SIZE = (180, 320)
 PCK_PX = 0.02 * SIZE[1]  # 2 % of the width
 OVERRIDES = (
-    *("image_size=192,320", "model.backbone=small", "loss.coord_weight=0", "loss.sigma=1.5"),
+    *("image_size=96,160", "heatmap_size=48,80", "model.backbone=small", "loss.coord_weight=0", "loss.sigma=1.5"),
     *(f"answers.pck_px={PCK_PX}", "train.epochs=8", "train.batch_size=4", "train.lr=3e-3", "train.warmup_epochs=0.5"),
-    *("train.schedule=cosine", "train.clip=1.0", "train.ema=0.99"),
+    *("train.schedule=cosine", "train.clip=1.0", "train.ema=0.98"),
 )
 
 

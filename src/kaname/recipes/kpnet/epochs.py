@@ -22,11 +22,11 @@ from kaname.inference.torch_runner import activated
 from kaname.models.network import Network
 from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet import RECIPE, SEGMENTATION
-from kaname.recipes.kpnet.config import KpnetConfig, sides_of
+from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of, write
 from kaname.recipes.kpnet.evaluate import align, hota_of, hota_sums
-from kaname.recipes.kpnet.labels import skeleton_of
+from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
 from kaname.recipes.kpnet.report import classes_overlay
 from kaname.recipes.kpnet.step import summarise
@@ -34,6 +34,7 @@ from kaname.types import Frame, Points, Prediction, Size
 
 Classes = NDArray[np.uint8]
 SCORE = "val_hota"
+STILL = 0.01  # pixels of flow up to which nothing has moved
 
 
 class Judge:
@@ -106,6 +107,12 @@ def request_of(config: KpnetConfig, size: Size) -> Request:
     return Request([Frame(0, 0.0, np.broadcast_to(np.zeros((), np.uint8), (height, width, 3)))], config.view)
 
 
+def moves(frames: Frames, picture: Picture) -> bool:
+    """Whether anything moves in a frame."""
+    assert frames.motion is not None
+    return float(np.abs(frames.motion.pair(picture.video, picture.number).forward).max()) > STILL
+
+
 def task_fields(config: KpnetConfig, network: Network, frames: Frames, held_out: Frames | None) -> dict[str, Any]:
     """The task's own fields: figures and pictures of the validation set, and what the user must know of its data.
 
@@ -126,6 +133,9 @@ def task_fields(config: KpnetConfig, network: Network, frames: Frames, held_out:
             remedy = "give --video-root, or train with --in-chans 3 and without consistency"
             reason = "no training frame has a frame before it, so that no motion would be seen at all"
             raise InputError(reason, path=config.data.videos, remedy=remedy)
+        if config.in_chans == WITH_MOTION and not any(moves(frames, one) for one in frames.pictures):
+            reason = "the optical flow is zero in every training frame: the other frames are copies, or unreadable"
+            raise InputError(reason, path=config.data.videos, remedy="check --video-root and --flow-delta")
         if still:
             notes.append(f"{len(still)} of {len(frames)} training frames have no frame before: nothing moves there")
             fields["card"] = {"still_frames": len(still)}

@@ -19,7 +19,7 @@ from kaname.recipes.kpnet.labels import skeleton_of
 from kaname.types import Head
 
 HIDDEN, GREY = 512, 255.0
-FINEST = 4  # stride of the map that the small U-Net is asked for
+FINEST = (4, 2, 1)  # strides of the small U-Net's map
 
 
 class Ranged(nn.Module):
@@ -58,7 +58,7 @@ def build(config: KpnetConfig, *, card: Mapping[str, Any] | None = None) -> Netw
         pretrained=settings.pretrained,
         in_channels=config.in_chans,
         description=None if card is None else card["backbone"],
-        options=_options(settings.backbone, moving=moving),
+        options=_options(config),
     )
     if moving:
         backbone.body = Ranged(backbone.body, config.motion.scale)
@@ -103,9 +103,10 @@ def describe(config: KpnetConfig, network: Network) -> dict[str, Any]:
     }
 
 
-def _options(name: str, *, moving: bool) -> dict[str, Any]:
-    """What a backbone is asked for: a map at a quarter of the input, new channels that begin at nothing."""
-    kind = name.partition(":")[0]
-    if kind == "small" and not Path(name).is_dir():
-        return {"stride": FINEST}
-    return {"new_channels": "zero"} if moving else {}
+def _options(config: KpnetConfig) -> dict[str, Any]:
+    """What a backbone is asked for: a map as fine as the heatmap, new channels that begin at nothing."""
+    name = config.model.backbone
+    if name.partition(":")[0] == "small" and not Path(name).is_dir():
+        finest = min(side / cells for side, cells in zip(config.canvas, config.cells, strict=True))
+        return {"stride": next((stride for stride in FINEST if stride <= finest), FINEST[-1])}
+    return {"new_channels": "zero"} if config.in_chans == WITH_MOTION else {}

@@ -22,7 +22,7 @@ from kaname.pipeline.flags import (
     Weights,
     split_sources,
 )
-from kaname.recipes.kpnet import RECIPE
+from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
 from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Videos
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
 
@@ -159,13 +159,15 @@ def export(
     *,
     checkpoint: Weights,
     out: Annotated[Path, Parameter(name=[*OUT_NAMES, "--output"], help="The .onnx file to write.")],
+    with_segmentation: Annotated[bool, Parameter(help="Also answer with the classes of cells.", negative=())] = False,
     images: ParityImages = None,
     count: ParityCount = 16,
 ) -> None:
-    """Write an ONNX file: an image (and its flow and foreground) to heatmaps, visibilities and a segmentation."""
+    """Write an ONNX file: an image, with six channels also its flow in pixels and its difference in 0..255, to heatmaps
+    and visibilities."""
     from kaname.pipeline.export import export as run
 
-    run(RECIPE, checkpoint, out, images, count)
+    run(RECIPE, checkpoint, out, images, count, heads=None if with_segmentation else (MAPS, VISIBILITY))
 
 
 def draw(
