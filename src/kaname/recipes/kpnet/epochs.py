@@ -34,7 +34,7 @@ from kaname.types import Frame, Points, Prediction, Size
 
 Classes = NDArray[np.uint8]
 SCORE = "val_hota"
-STILL = 0.01  # pixels of flow up to which nothing has moved
+STILL = 0.05  # pixels of flow up to which nothing has moved: between equal pictures Farnebäck finds 0.02
 
 
 class Judge:
