@@ -19,6 +19,7 @@ from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.epochs import task_fields
 from kaname.recipes.kpnet.labels import training_sets
 from kaname.recipes.kpnet.motion import motion_of
+from kaname.samples.kpnet import write as render
 from kaname.types import Sample
 
 SIZE = (96, 160)
@@ -144,3 +145,22 @@ def test_frames_that_are_all_copies_are_no_motion(data: Path) -> None:
     config, frames = samples_of(data, "in_chans=6")
     with pytest.raises(InputError, match="zero in every training frame"):
         task_fields(config, None, frames, None)  # type: ignore[arg-type]
+
+
+def test_frames_of_the_video_without_labels(tmp_path: Path) -> None:
+    """They have no points, which is not the same as none in the frame; a pseudo mask and the frame before count."""
+    root = render(tmp_path / "data", count=1, val_count=1, length=9, every=4, size=(64, 96))
+    pseudo = tmp_path / "pseudo" / "train00"
+    pseudo.mkdir(parents=True)
+    write_image(pseudo / "train00_frame_3.png", np.full((64, 96), 2, np.uint8))
+    words = ("data.video_frames=2", f"data.pseudo_root={pseudo.parent}", "loss.hm_consist_weight=0.05")
+    config, frames = samples_of(root, *words)
+    extra = [index for index, one in enumerate(frames.pictures) if not one.labelled]
+    assert [frames.pictures[index].number for index in extra] == [1, 2, 3, 5, 6, 7] and len(frames) == 9
+    for index in extra:
+        row = frames.sample(index, 0)
+        assert not row["there"].any() and (row["visible"] == -1).all() and row["seen"].any()
+        assert (row["classes"] == (2 if frames.pictures[index].number == 3 else 255)).all()
+    (root / "movie" / "train00.mp4").unlink()
+    with pytest.raises(InputError, match="no video 'train00'"):
+        Frames(config, training_sets(config)["train"], augment=True)

@@ -76,6 +76,7 @@ class LossFlags:
     )
     aug_rotate_deg: Annotated[float | None, Parameter(help="Turn training frames by up to so many degrees.")] = None
     pseudo6_root: Annotated[Path | None, Parameter(help="Folder of pseudo masks, VIDEO/VIDEO_frame_ID.png.")] = None
+    video_frames: Annotated[int | None, Parameter(help="More frames of the videos for each labelled one.")] = None
 
     def keys(self) -> dict[str, Any]:
         """By configuration key."""
@@ -87,6 +88,7 @@ class LossFlags:
             "loss.coord_consist_weight": self.coord_consist_weight,
             "augment.rotate": self.aug_rotate_deg,
             "data.pseudo_root": self.pseudo6_root,
+            "data.video_frames": self.video_frames,
         }
 
 

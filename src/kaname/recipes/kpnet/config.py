@@ -29,6 +29,8 @@ class DataSettings:
         skeleton: a name of configs/skeleton, or a YAML file; default: ``skeleton.yaml`` in the root, else ``oss25``.
         video_root: folder of ``VIDEO.mp4``; default: ``movie`` in the root.
         pseudo_root: folder of pseudo masks, ``VIDEO/VIDEO_frame_ID.png``.
+        video_frames: for each labelled frame so many more of its video without points, spread evenly; they train what
+            needs none: the comparison with the frame before and, where they have a pseudo mask, the segmentation.
         missing_flow: a frame without another one to compare it with: ``error``, or ``zero``, nothing has moved.
     """
 
@@ -36,7 +38,11 @@ class DataSettings:
     skeleton: str | None = None
     video_root: Path | None = None
     pseudo_root: Path | None = None
+    video_frames: int = 0
     missing_flow: Literal["error", "zero"] = "error"
+
+    def __post_init__(self) -> None:
+        require_range(self, "video_frames", 0)
 
     @property
     def videos(self) -> Path:

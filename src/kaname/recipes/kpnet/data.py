@@ -16,7 +16,7 @@ from kaname.geometry.image import read_image
 from kaname.recipes.kpnet import FLOW, FOREGROUND
 from kaname.recipes.kpnet.classes import UNKNOWN
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig
-from kaname.recipes.kpnet.labels import Picture, images_by_video
+from kaname.recipes.kpnet.labels import Picture, between, images_by_video
 from kaname.recipes.kpnet.motion import Motion, fed, motion_of
 from kaname.types import Image
 
@@ -24,7 +24,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Frames:
-    """One sample a labelled frame.
+    """One sample a labelled frame, and for training ``data.video_frames`` more without labels.
 
     Fed to the network: ``images`` uint8 ``(H, W, 3)``, with six channels also ``flow`` and ``foreground``. Targets:
 
@@ -45,11 +45,13 @@ class Frames:
         change = config.augment
         self.augmented = augment and (change.moves or change.brightness > 0 or change.contrast > 0)
         self.pictures = list(pictures)[: config.train.limit or None]
+        part = _part(self.pictures)
+        if augment and config.data.video_frames:
+            self.pictures += between(self.pictures, config.data)
         self.compares = augment and config.loss.compares
         self.moving = config.in_chans == WITH_MOTION
         self.motion: Motion | None = None
-        if self.moving or self.compares:
-            part = _part(self.pictures)
+        if self.moving or self.compares or any(not one.labelled for one in self.pictures):
             images = images_by_video(config.data, part) if part else {}
             self.motion = motion_of(config, {picture.video: images[picture.video] for picture in self.pictures})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from kaname.data.formats import mot_kp
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.mot_kp_files import frame_images, frame_name
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.frame_source import FrameSource
 from kaname.errors import InputError
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.kpnet.classes import ClassMasks, find_masks
@@ -55,6 +56,7 @@ class Picture:
         things: what is in it.
         skeleton: whose points they are.
         masks: where its masks are, if it has some.
+        labelled: False for a frame of a video about whose points nothing is known.
     """
 
     image: Path
@@ -64,6 +66,7 @@ class Picture:
     things: Sequence[Thing]
     skeleton: Skeleton
     masks: ClassMasks
+    labelled: bool = True
 
     @property
     def source(self) -> str:
@@ -83,6 +86,8 @@ class Picture:
         """
         count = len(self.skeleton.channels)
         points, visible = np.full((count, 2), np.nan), np.zeros(count, np.int64)
+        if not self.labelled:
+            return points, visible + UNLABELLED
         for slot, thing in filled_slots(self.things, self.skeleton):
             points[slot.start : slot.stop] = np.where(thing.visible[:, None] > 0, thing.points, np.nan)
             visible[slot.start : slot.stop] = thing.visible
@@ -190,6 +195,29 @@ def things_of(sample: Sample, skeleton: Skeleton) -> Iterator[Thing]:
         visible = [UNLABELLED if unlabelled.get(name, {row: False})[row] else sample.visible[name][row]
                    for name in names]  # fmt: skip
         yield Thing(group, track, points, np.array(visible, np.int64))
+
+
+def between(pictures: Sequence[Picture], data: DataSettings) -> list[Picture]:
+    """Frames of the videos without labels, ``data.video_frames`` for each labelled one, spread evenly over the video.
+
+    Raises:
+        InputError: a video is not there.
+    """
+    masks = find_masks(data.root / "train" / "masks", data.pseudo_root, pictures[0].skeleton) if pictures else {}
+    found: list[Picture] = []
+    for video in dict.fromkeys(picture.video for picture in pictures):
+        own = [picture for picture in pictures if picture.video == video]
+        source = FrameSource(video, video=data.videos / f"{video}.mp4")
+        if source.count is None:
+            remedy = "give --video-root, or leave --video-frames out"
+            raise InputError(f"no video {video!r} to take frames from", path=source.looked, remedy=remedy)
+        free = np.setdiff1d(np.arange(source.count), [picture.number for picture in own])
+        places = np.linspace(0, len(free) - 1, min(len(free), data.video_frames * len(own)))
+        for number in free[np.rint(places).astype(int)].tolist():
+            image = own[0].image.with_name(f"{frame_name(video, number)}.png")
+            mask = masks.get((video, number), ClassMasks())
+            found.append(replace(own[0], image=image, number=number, things=(), masks=mask, labelled=False))
+    return found
 
 
 def images_by_video(data: DataSettings, part: str) -> dict[str, dict[int, Path]]:
