@@ -37,7 +37,7 @@ def predicted(
         for picture in pictures:
             points, visible = picture.channels
             names = list(picture.skeleton.channels)
-            xy = [*points, shift, 0.0]
+            xy = points + np.array([shift, 0.0])
             if swapped and picture.number % 2:
                 xy[-6:], visible = np.concatenate([xy[-3:], xy[-6:-3]]), visible.copy()
                 visible[-6:] = np.concatenate([visible[-3:], visible[-6:-3]])
