@@ -64,12 +64,14 @@ class Frame:
         seconds: its time, from the stream's time stamps.
         image: RGB uint8 ``(h, w, 3)``.
         name: of a folder, the name of its file.
+        path: its file, or that of its video, for whatever needs a neighbour of the frame; None: it has none.
     """
 
     index: int
     seconds: float
     image: Image
     name: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

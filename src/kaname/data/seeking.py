@@ -151,7 +151,7 @@ class VideoReader:
             if frame.pts is None or frame.pts > wanted:
                 return None
             if frame.pts == wanted:
-                return Frame(number, wanted * self.index.tick, picture(frame))
+                return Frame(number, wanted * self.index.tick, picture(frame), path=self.path)
         return None
 
     def _restart(self) -> None:

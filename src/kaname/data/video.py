@@ -46,7 +46,7 @@ def folder_frames(folder: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
         where = f"in {len(gaps)} places, the first between {between}" if len(gaps) > 1 else f"between {between}"
         warnings.warn(f"{folder}: frames are missing {where}: they are taken as consecutive", stacklevel=2)
     for number, path in enumerate(paths):
-        yield Frame(number, number / rate, read_image(path), path.name)
+        yield Frame(number, number / rate, read_image(path), path.name, path)
 
 
 def is_video(path: Path) -> bool:
@@ -85,7 +85,7 @@ def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
                 for frame in packet.decode():
                     if wanted is None or count in wanted:
                         seconds = count / rate if stored or frame.time is None else float(frame.time)
-                        yield Frame(count, seconds, picture(frame))
+                        yield Frame(count, seconds, picture(frame), path=path)
                     count += 1
     except av.FFmpegError as error:
         place = f"after frame {count - 1}" if count else "at its beginning"

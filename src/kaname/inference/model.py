@@ -131,7 +131,8 @@ class Model:
         """Answer for an image, a video, or a list of images.
 
         Args:
-            source: path of an image, of a video or of a folder of images; an array ``(h, w, 3)`` uint8 RGB; a list.
+            source: path of an image, of a video or of a folder of images; an array ``(h, w, 3)`` uint8 RGB or a
+                `Frame`; a list.
                 Of a folder the files that end like images are taken, in the order of their names; a warning lists the
                 others.
                 For a recipe of video a folder, a list or an array ``(n, h, w, 3)`` are consecutive frames.
@@ -148,7 +149,7 @@ class Model:
         """
         if isinstance(source, np.ndarray) and source.ndim == 4 and self.of_video:
             source = list(source)
-        if isinstance(source, np.ndarray):
+        if isinstance(source, (np.ndarray, Frame)):
             return self._image(source, boxes)
         if isinstance(source, (list, tuple)):
             if self.of_video:
@@ -166,7 +167,7 @@ class Model:
             return self._folder(path)
         if is_video(path):
             return self._tracks(frames(path), boxes, "a video")
-        return self._image(read_image(path), boxes)
+        return self._image(_read(path), boxes)
 
     def stream(self, source: Iterable[Frame], boxes: Any = None) -> Iterator[tuple[Frame, Any]]:
         """Frame by frame through a video of any length, in flat memory: each frame, without its pixels, and its answer.
@@ -260,21 +261,26 @@ class Model:
             raise InputError("the folder contains no image", path=path, remedy="give a folder of images")
         if others:
             warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
-        return [self._image(read_image(item)) for item in files]
+        return [self._image(_read(item)) for item in files]
 
-    def _image(self, image: Image, boxes: Any = None) -> Any:
+    def _image(self, given: Frame | Image, boxes: Any = None) -> Any:
         if self.frames > 1:
             raise InputError(
                 f"the model looks at {self.frames} consecutive frames, and this is one image",
                 remedy="give a video, a folder or a list of frames",
             )
-        check_image(image)
+        image = check_image(given.image if isinstance(given, Frame) else given)
         if boxes is None or self.takes_boxes:
-            return self.answer(self.request([image], boxes))[0]
+            return self.answer(self.request([given], boxes))[0]
         size: Size = (image.shape[0], image.shape[1])
         corners = pixel_boxes(boxes, size)
         cut = [np.ascontiguousarray(image[y1:y2, x1:x2]) for x1, y1, x2, y2 in corners]
         return [_moved(self._image(part), box[:2], size) for part, box in zip(cut, corners, strict=True)]
+
+
+def _read(path: Path) -> Frame:
+    """An image file as a frame that knows it."""
+    return Frame(0, 0.0, read_image(path), path.name, path)
 
 
 def joined(parts: Sequence[Masks]) -> Masks:

@@ -179,7 +179,7 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
 def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
     """The answers for an item's frames, in their order."""
     read = speed.timed("reading", partial(read_image, expected=getattr(item, "size", None)))
-    frames = (Frame(number, 0.0, read(path), path.name) for number, path in enumerate(item.frames))
+    frames = (Frame(number, 0.0, read(path), path.name, path) for number, path in enumerate(item.frames))
     with located(item.frames[0].parent):
         for frame, answer in model.stream(frames, boxes_of(item, model)):
             where = {"frame": frame.index, "file": frame.name} if model.of_video else {}

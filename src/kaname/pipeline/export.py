@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,21 @@ if TYPE_CHECKING:
 BETWEEN = 5  # frames left out between two windows of a video
 
 
-def export(recipe: Recipe, checkpoint: Path, out: Path, source: Path | None, count: int) -> Parity:
+def export(
+    recipe: Recipe,
+    checkpoint: Path,
+    out: Path,
+    source: Path | None,
+    count: int,
+    *,
+    heads: Sequence[str] | None = None,
+) -> Parity:
     """Export and check parity on images or windows of frames, from ``source`` or from the model's own data.
 
     Args:
         source: a folder of images, an image or a video.
         count: how many to compare, at least 1.
+        heads: which outputs the file has; default: all that the network has.
 
     Raises:
         InputError: bad usage, no images to compare, or an export that answers differently.
@@ -43,6 +52,8 @@ def export(recipe: Recipe, checkpoint: Path, out: Path, source: Path | None, cou
     from kaname.inference.export import export as write
 
     model = open_model(recipe, checkpoint, runtime="cpu")
+    if heads is not None:
+        model = with_heads(model, heads)
     windows = own_windows(recipe, model, count) if source is None else windows_of(model, source, count)
     chosen = list(itertools.islice(windows, count))
     if not chosen:
@@ -60,6 +71,15 @@ def export(recipe: Recipe, checkpoint: Path, out: Path, source: Path | None, cou
     if parity.warning:
         print(f"warning: {parity.warning}")
     return parity
+
+
+def with_heads(model: Model, heads: Sequence[str]) -> Model:
+    """A torch model that answers with some of its outputs alone."""
+    network: Any = model.runner.module.network  # type: ignore[attr-defined]
+    network.heads = {name: network.heads[name] for name in heads}
+    less = model.using(model.runner)
+    less.card = {**model.card, "heads": {name: model.card["heads"][name] for name in heads}}
+    return less
 
 
 def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str, Request]]:
@@ -83,7 +103,7 @@ def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str,
     for item in items[:: max(1, len(items) // count)]:
         for start in range(0, len(item.frames) - length + 1, max(10, length)):
             paths = item.frames[start : start + length]
-            frames = [Frame(number, 0.0, read_image(path)) for number, path in enumerate(paths, start)]
+            frames = [Frame(number, 0.0, read_image(path), path=path) for number, path in enumerate(paths, start)]
             name = f"{item.source}#{start}" if model.of_video else item.source
             yield name, model.request(frames, boxes_of(item, model))
 
@@ -95,7 +115,7 @@ def windows_of(model: Model, source: Path, count: int) -> Iterator[tuple[str, Re
         if not files:
             raise InputError("no image here", path=source, remedy="give a folder of images with --images")
         for path in files[:: max(1, len(files) // count)]:
-            yield path.name, model.request([Frame(0, 0.0, read_image(path))])
+            yield path.name, model.request([Frame(0, 0.0, read_image(path), path=path)])
         return
     stream = read_source(source)
     while len(window := list(itertools.islice(stream, model.frames))) == model.frames:

@@ -72,9 +72,10 @@ def predict_images(
                         yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
                 else:
                     image = read_image(path)
-                    given = None if find is None else find(path, Frame(0, 0.0, image))
+                    frame = Frame(0, 0.0, image, path=path)
+                    given = None if find is None else find(path, frame)
                     with located(path):
-                        answers = _answers(model, image, given)
+                        answers = _answers(model, frame, given)
                     if pictures:
                         make_folder(out / "pictures")
                         write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
@@ -197,7 +198,7 @@ def _stream(model: Model, path: Path, find: Counted | None) -> Iterator[tuple[Fr
         yield newest[0] if model.frames == 1 else frame, answer
 
 
-def _answers(model: Model, image: np.ndarray, boxes: np.ndarray | None) -> list[Answer]:
+def _answers(model: Model, image: Frame, boxes: np.ndarray | None) -> list[Answer]:
     answer: Any = model.predict(image, boxes)
     return answer if isinstance(answer, list) else [answer]
 

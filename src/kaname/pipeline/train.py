@@ -72,7 +72,8 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     held_out = recipe.samples(keeping, sets["val"], augment=False) if sets.get("val") else None
     train, val = with_cached_features(samples, held_out, network, stored, augmented=samples.augmented)
     draw, log = recipe.pictures, options.out_dir / "loss.json"
-    own = dict(recipe.task(keeping, network, samples, held_out))
+    drawn = None if draw is None else lambda _, epoch, folder: draw(config, sets.get("val", ()), epoch, folder)
+    own = {"pictures": drawn, **recipe.task(keeping, network, samples, held_out)}
     return Task(
         recipe=recipe.name,
         config=configuration.to_dict(config),
@@ -84,6 +85,5 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
         fixed=recipe.fixed,
         best_name=recipe.best_name,
         after_epoch=lambda rows: write_json(log, {str(row["epoch"]): row["train_loss"] for row in rows}),
-        pictures=None if draw is None else lambda _, epoch, folder: draw(config, sets.get("val", ()), epoch, folder),
         **own,
     )

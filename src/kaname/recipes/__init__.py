@@ -25,7 +25,7 @@ import importlib
 
 from kaname.pipeline.recipe import Recipe
 
-RECIPES = {name: f"kaname.recipes.{name}" for name in ("gauge", "tracknet", "landmark", "roimask")}
+RECIPES = {name: f"kaname.recipes.{name}" for name in ("gauge", "tracknet", "landmark", "roimask", "kpnet")}
 
 
 def recipe_of(name: str) -> Recipe:

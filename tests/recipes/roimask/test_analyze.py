@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from calling import call
 from kaname.data.roi_statistics import measure
 from kaname.errors import InputError
 from kaname.recipes.roimask.analyze import analyze, class_weights_of
@@ -17,16 +18,15 @@ from recipes.roimask import crowds
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file, or one of the documented ones, with what a person wants to know on the screen."""
     path = DataSettings(root=folder / "data").annotations_of("train")
-    analyze(annotations=path, out=tmp_path / "found.json")
+    analyze(path, tmp_path / "found.json")
     said = capsys.readouterr().out
     assert json.loads((tmp_path / "found.json").read_text()) == measure(path, speak=False)
     assert "log weights" in said and "1 crowds" in said
-    analyze(data=folder / "data", subset="full", out=tmp_path / "again.json")
+    call("roimask", "analyze", "--data", folder / "data", "--out", tmp_path / "again.json").done()
     assert (tmp_path / "again.json").read_text() == (tmp_path / "found.json").read_text()
     documented = DataSettings(subset="100").annotations_of("train").as_posix()
     assert documented == "data/annotations/instances_train2017_person_only_no_crowd_100.json"
-    with pytest.raises(InputError, match="full, 500 or 100"):
-        analyze(subset="200")
+    assert call("roimask", "analyze", "--subset", "200").code == 2
 
 
 def test_weights_come_from_the_named_file_else_from_the_default_else_are_counted(
@@ -37,7 +37,7 @@ def test_weights_come_from_the_named_file_else_from_the_default_else_are_counted
     counted, said, statistics = class_weights_of(crowds.config_of(folder))
     assert statistics is not None and "counted in" in said
     assert counted == pytest.approx(tuple(statistics["recommended_log_class_weights"].values()))
-    analyze(data=folder / "data", out=tmp_path / "data_analyze.json")
+    analyze(DataSettings(root=folder / "data").annotations_of("train"), tmp_path / "data_analyze.json")
     again, said, _ = class_weights_of(crowds.config_of(folder, loss__class_weights="inverse"))
     assert "data_analyze.json" in said and again == pytest.approx(
         tuple(statistics["recommended_class_weights"].values())
@@ -73,7 +73,7 @@ def test_a_file_that_is_none(folder: Path, tmp_path: Path, spoilt: str) -> None:
 
 def test_statistics_of_a_file_without_persons(folder: Path, tmp_path: Path) -> None:
     """Refused: its weights would mean nothing."""
-    analyze(data=folder / "data", out=tmp_path / "x.json")
+    analyze(DataSettings(root=folder / "data").annotations_of("train"), tmp_path / "x.json")
     content = json.loads((tmp_path / "x.json").read_text())
     content["total_instances"] = 0
     (tmp_path / "x.json").write_text(json.dumps(content))

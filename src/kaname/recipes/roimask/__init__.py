@@ -24,7 +24,7 @@ RECIPE = Recipe(
     name="roimask",
     summary="The mask of one person among many.",
     verbs={
-        "analyze": ("analyze:analyze", "Count pixels of background, target and others; class weights."),
+        "analyze": ("verbs:analyze", "Count pixels of background, target and others; class weights."),
         "sample": ("verbs:sample", "Render crowded scenes with exact masks, and a small extractor."),
         "check": ("verbs:check", "Read annotations and report every problem."),
         "train": ("commands:train", "Train a mask decoder on a frozen extractor's features."),
@@ -33,7 +33,7 @@ RECIPE = Recipe(
         "predict": ("verbs:predict", "Find the mask in each box of images or a video."),
         "export": ("verbs:export", "Write an ONNX file that answers the same, with or without the extractor."),
         "draw": ("verbs:draw", "Draw true or predicted masks on their images."),
-        "ablate": ("ablate:ablate", "Compare heads, losses and classes with several seeds; goes on when killed."),
+        "ablate": ("verbs:ablate", "Compare heads, losses and classes with several seeds; goes on when killed."),
     },
     **usual_parts(
         __name__,

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname import yaml12
@@ -20,9 +19,7 @@ from kaname.files import write_text
 from kaname.metrics.intervals import mean, summary
 from kaname.metrics.masks import LEAK, MIOU
 from kaname.metrics.paired import paired_difference
-from kaname.pipeline.flags import OUT_NAMES, Device
 from kaname.recipes.roimask import RECIPE
-from kaname.recipes.roimask.commands import ONNX, Data, ExtractorFile
 from kaname.recipes.roimask.evaluate import NO_CLASS, nothing
 from kaname.reporting.page import Section, Table, Text, write_page
 
@@ -75,43 +72,22 @@ class Plan:
 
 
 def ablate(
-    *overrides: Annotated[str, Parameter(help="key=value of the configuration, for every experiment.")],
-    plan: Annotated[str, Parameter(help="A YAML file, or default: the documented table.")] = "default",
-    data: Data = None,
-    images: Annotated[Path | None, Parameter(help="Folder of the training images.")] = None,
-    annotations: Annotated[Path | None, Parameter(help="COCO file of the training images.")] = None,
-    val_images: Annotated[Path | None, Parameter(help="Folder of the validation images.")] = None,
-    val_annotations: Annotated[Path | None, Parameter(help="COCO file of the validation images.")] = None,
-    extractor: ExtractorFile = None,
-    tensor: Annotated[str | None, Parameter(help="Name of the tensor inside the extractor.")] = None,
-    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder of all runs and of the table.")] = Path("ablation"),
-    seeds: Annotated[int | None, Parameter(help="How many seeds; default 3.")] = None,
-    epochs: Annotated[int | None, Parameter(help="Of every run.")] = None,
-    device: Device = "auto",
+    plan: str, out: Path, named: Mapping[str, Any], overrides: Sequence[str], *, seeds: int | None = None
 ) -> None:
-    """Train and score every experiment with every seed; table.md and table.html, with paired differences.
+    """Train and score every experiment with every seed; ``table.md`` and ``table.html``, with paired differences.
 
-    Killed and started again it goes on: what is finished is not done again, what was begun is resumed.
+    Args:
+        plan: a YAML file, or ``default``.
+        out: folder of all runs and of the table.
+        named: keys of the configuration that all have, None where they are not given.
+        overrides: further ones, ``key=value``.
+        seeds: how many; default: those of the plan.
     """
     chosen = read_plan(plan)
     if seeds is not None:
         chosen = replace(chosen, seeds=tuple(range(seeds)))
-    named: dict[str, Any] = {
-        "data.root": data,
-        "data.images": images,
-        "data.annotations": annotations,
-        "data.val_images": val_images,
-        "data.val_annotations": val_annotations,
-        "extractor.tensor": tensor,
-        "train.epochs": epochs,
-        "train.device": device,
-    }
-    if extractor is not None:
-        named["extractor.path" if extractor.lower().endswith(ONNX) else "extractor.backbone"] = extractor
-    found = run(
-        chosen, out, {**chosen.shared, **{key: one for key, one in named.items() if one is not None}}, overrides
-    )
-    for line in report(chosen, found, out):
+    shared = {**chosen.shared, **{key: one for key, one in named.items() if one is not None}}
+    for line in report(chosen, run(chosen, out, shared, overrides), out):
         print(line)
 
 

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from kaname.data.formats.files import read_json, write_json
 from kaname.data.roi_statistics import CLASSES, class_weights, measure, summary
 from kaname.errors import InputError
-from kaname.pipeline.flags import OUT_NAMES
-from kaname.recipes.roimask.config import WEIGHTS, DataSettings, RoimaskConfig
+from kaname.recipes.roimask.config import WEIGHTS, RoimaskConfig
 
 FILE = "data_analyze.json"
 
 Weights = tuple[float, ...]
 
 
-def analyze(
-    *,
-    annotations: Annotated[Path | None, Parameter(help="COCO file; default: the documented training file.")] = None,
-    out: Annotated[Path, Parameter(name=OUT_NAMES, help="The file to write.")] = Path(FILE),
-    category: Annotated[str, Parameter(help="Name or number of what is masked.")] = "1",
-    data: Annotated[Path, Parameter(help="Folder of the documented files.")] = Path("data"),
-    subset: Annotated[str, Parameter(help="Which of them: full, 500 or 100.")] = "full",
-) -> None:
+def analyze(path: Path, out: Path = Path(FILE), category: str = "1") -> None:
     """Count the pixels of background, target and others in all boxes; write them, and class weights for training."""
-    if subset not in ("full", "500", "100"):
-        raise InputError(f"--subset is full, 500 or 100, got {subset!r}")
-    path = annotations or DataSettings(root=data, subset=subset).annotations_of("train")  # type: ignore[arg-type]
     statistics = measure(path, category)
     write_json(out, statistics)
     for line in summary(statistics):

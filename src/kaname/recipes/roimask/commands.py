@@ -105,6 +105,11 @@ def numbers(name: str, text: str) -> list[Any]:
     return values
 
 
+def extractor_key(name: str) -> dict[str, str]:
+    """The key of the configuration that ``--extractor`` is: a file, or a backbone."""
+    return {"extractor.path" if name.lower().endswith(ONNX) else "extractor.backbone": name}
+
+
 def train(
     *overrides: Annotated[str, Parameter(help="key=value of the configuration; see --print-config.")],
     data: Data = None,
@@ -142,8 +147,7 @@ def train(
         "classes": classes,
         "data.picture_images": picture_images,
     }
-    if extractor is not None:
-        extra["extractor.path" if extractor.lower().endswith(ONNX) else "extractor.backbone"] = extractor
+    extra |= {} if extractor is None else extractor_key(extractor)
     if flags.backbone is not None or flags.pretrained is not None:
         raise InputError("roimask has no backbone of its own", remedy="name the extractor with --extractor")
     config = resolve(RoimaskConfig, flags, overrides, extra)

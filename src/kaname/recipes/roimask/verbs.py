@@ -1,5 +1,4 @@
-"""The verbs of ``kaname roimask`` besides ``train``, ``analyze`` and ``ablate``. Each imports what it needs when it
-runs: help answers at once."""
+"""The verbs of ``kaname roimask`` besides ``train``. Each imports what it needs when it runs: help answers at once."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from kaname.pipeline.flags import (
     split_sources,
 )
 from kaname.recipes.roimask import RECIPE
-from kaname.recipes.roimask.commands import Category, Data, Subset
+from kaname.recipes.roimask.commands import Category, Data, ExtractorFile, Subset, extractor_key
 
 Threshold = Annotated[float | None, Parameter(help="On the target's probability; default: the likeliest class.")]
 Rescore = Annotated[bool | None, Parameter(help="Compare p1 / (p1 + p2) with the threshold, and score by it.")]
@@ -91,6 +90,55 @@ class MaskBoxFlags:
         file = Path(boxes[0]) if boxes is not None and len(boxes) == 1 and "," not in boxes[0] else None
         named = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return BoxFlags(boxes=file, **named), [] if file is not None else list(boxes or [])
+
+
+def analyze(
+    *,
+    annotations: Annotated[Path | None, Parameter(help="COCO file; default: the documented training file.")] = None,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="The file to write.")] = Path("data_analyze.json"),
+    category: Annotated[str, Parameter(help="Name or number of what is masked.")] = "1",
+    data: Annotated[Path, Parameter(help="Folder of the documented files.")] = Path("data"),
+    subset: Annotated[Literal["full", "500", "100"], Parameter(help="Which of them.")] = "full",
+) -> None:
+    """Count the pixels of background, target and others in all boxes; write them, and class weights for training."""
+    from kaname.recipes.roimask.analyze import analyze as run
+    from kaname.recipes.roimask.config import DataSettings
+
+    run(annotations or DataSettings(root=data, subset=subset).annotations_of("train"), out, category)
+
+
+def ablate(
+    *overrides: Annotated[str, Parameter(help="key=value of the configuration, for every experiment.")],
+    plan: Annotated[str, Parameter(help="A YAML file, or default: the documented table.")] = "default",
+    data: Data = None,
+    images: Annotated[Path | None, Parameter(help="Folder of the training images.")] = None,
+    annotations: Annotated[Path | None, Parameter(help="COCO file of the training images.")] = None,
+    val_images: Annotated[Path | None, Parameter(help="Folder of the validation images.")] = None,
+    val_annotations: Annotated[Path | None, Parameter(help="COCO file of the validation images.")] = None,
+    extractor: ExtractorFile = None,
+    tensor: Annotated[str | None, Parameter(help="Name of the tensor inside the extractor.")] = None,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder of all runs and of the table.")] = Path("ablation"),
+    seeds: Annotated[int | None, Parameter(help="How many seeds; default 3.")] = None,
+    epochs: Annotated[int | None, Parameter(help="Of every run.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train and score every experiment with every seed; table.md and table.html, with paired differences.
+
+    Killed and started again it goes on: what is finished is not done again, what was begun is resumed.
+    """
+    from kaname.recipes.roimask.ablate import ablate as run
+
+    named: dict[str, Any] = {
+        "data.root": data,
+        "data.images": images,
+        "data.annotations": annotations,
+        "data.val_images": val_images,
+        "data.val_annotations": val_annotations,
+        "extractor.tensor": tensor,
+        "train.epochs": epochs,
+        "train.device": device,
+    }
+    run(plan, out, {**named, **({} if extractor is None else extractor_key(extractor))}, overrides, seeds=seeds)
 
 
 def sample(

@@ -1,0 +1,81 @@
+"""From a network's outputs to key points with visibilities, and files of them. No torch: an ONNX export predicts
+without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaname.codecs.heatmap import decode
+from kaname.data.formats.files import read_json
+from kaname.data.formats.skeleton import Skeleton
+from kaname.inference.card import grid_of
+from kaname.inference.model import Arrays, Decode, Request
+from kaname.pipeline import answers as files
+from kaname.recipes.kpnet import MAPS, STATES, VISIBILITY
+from kaname.recipes.kpnet.config import AnswerSettings
+from kaname.types import Answer, FloatArray, Points, Prediction
+
+
+def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
+    """How the outputs of a file's network become an answer: a row of each channel, with its visibility.
+
+    An object all of whose points are likeliest out of frame is not there. Of the others a point is out of frame where
+    that is more probable than ``absent``, else hidden or visible, whichever is likelier.
+    """
+    skeleton, grid = Skeleton.from_dict(card["skeleton"]), grid_of(card)
+
+    def answer(outputs: Arrays, request: Request) -> list[Answer]:
+        places, heights = decode(outputs[MAPS][0], grid, settings.method)
+        xy = request.back().points(places)
+        states = np.asarray(outputs[VISIBILITY][0], np.float64).reshape(-1, len(STATES))
+        visible = visibilities(states, skeleton, settings.absent)
+        visible[~np.isfinite(xy).all(axis=1)] = 0
+        xy[visible == 0] = np.nan
+        scores = np.clip(np.nan_to_num(heights), 0, 1)
+        rows = {name: number for number, name in enumerate(skeleton.channels)}
+        return [
+            Points(
+                {name: xy[row : row + 1] for name, row in rows.items()},
+                {name: scores[row : row + 1] for name, row in rows.items()},
+                request.size,
+                {name: visible[row : row + 1] for name, row in rows.items()},
+            )
+        ]
+
+    return answer
+
+
+def visibilities(states: FloatArray, skeleton: Skeleton, absent: float) -> np.ndarray:
+    """The visibility of each channel ``(C,)`` from the probabilities of its states ``(C, 3)``."""
+    visible = np.where(states[:, 0] > absent, 0, 1 + states[:, 1:].argmax(axis=1)).astype(np.int64)
+    likeliest = states.argmax(axis=1)
+    for slot in skeleton.slots:
+        if not likeliest[slot.start : slot.stop].any():
+            visible[slot.start : slot.stop] = 0
+    return visible
+
+
+def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of predictions says of its model: the skeleton."""
+    return {"skeleton": card["skeleton"]}
+
+
+def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
+    """A ``points.json``; returns how many rows it has."""
+    return files.write(path, predictions, about)
+
+
+def read(path: Path) -> list[Prediction]:
+    """The predictions of a file."""
+    return files.read(path, "kpnet")
+
+
+def made(path: Path) -> dict[str, Any]:
+    """What a file says of its making: ``model``, ``answers`` and ``skeleton``."""
+    content = read_json(path)
+    head = content if isinstance(content, dict) else {}
+    return {**files.made(path), "skeleton": head.get("skeleton")}

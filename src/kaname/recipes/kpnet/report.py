@@ -1,0 +1,159 @@
+"""What the pages and pictures of ``kpnet`` show. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from kaname.data.formats.files import make_folder
+from kaname.geometry.grid import PIXELS
+from kaname.geometry.image import read_image, write_image
+from kaname.inference.model import Model
+from kaname.metrics.calibration import Bin, calibration
+from kaname.pipeline.labelled import Result
+from kaname.recipes.kpnet import STATES
+from kaname.recipes.kpnet.evaluate import Compared
+from kaname.recipes.kpnet.labels import Picture
+from kaname.reporting import draw
+from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
+from kaname.reporting.page import Table
+from kaname.reporting.report import Headline
+from kaname.reporting.skeleton import skeleton_overlay
+from kaname.types import Image, Prediction
+
+SHOWN = 6  # pictures of the worst, and as many of the best
+DEBUG_SAMPLES = 16
+TRUE, PREDICTED, BETWEEN = (0, 214, 90), (240, 30, 30), (250, 220, 40)
+COLOURS = {"labelled": TRUE, "predicted": PREDICTED}
+HEADLINE = (
+    Headline("HOTA-KP", "all", "hota"),
+    Headline("Visible points found (PCK)", "all", "pck"),
+    Headline("Pixel error", "all", "pixel_error", "px"),
+    Headline("Visibility told", "all", "visibility"),
+)
+
+
+def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model | None) -> dict[str, Any]:
+    """The recipe's fields of the page of a scored set; best and worst frames go to ``folder/best`` and ``/worst``."""
+    settings = result.settings
+    compared, confusion = result.details
+    limit = settings["pck_px"]
+    shots = [
+        Shot(Path(one.picture.source).stem, one.picture.source, caption(one, limit), partial(drawn, one))
+        for one in ranked(compared, limit)
+    ]
+    shown = write_extremes(folder, worst_and_best(shots, SHOWN))
+    rows = [[f"truly {name}", *(str(int(one)) for one in row)] for name, row in zip(STATES, confusion, strict=True)]
+    return {
+        "subtitle": f"{settings['images']} frames of {len(settings['videos'])} videos",
+        "notes": [*warnings(settings, model), *shown.unreadable],
+        "metrics_note": f"pck: visible points found within {limit:g} px of the original frame; pixel_error: mean "
+        "distance of those that were predicted at all; visibility: labelled points whose visibility was told. HOTA-KP "
+        f"({settings['similarity']}, {settings['scale_px']:g} px) is the mean over classes and thresholds. Intervals: "
+        "95 % bootstrap over videos.",
+        "headline": HEADLINE,
+        "worst": shown.pictures["worst"],
+        "best": shown.pictures["best"],
+        "pictures_note": "Green is labelled, red was predicted, and a line joins the two.",
+        "sections": [Table(["", *STATES], rows, heading="Visibility, true and predicted")],
+        "calibration": bins(compared, limit),
+        "calibration_note": f"A visible point is right within {limit:g} px; errors are in pixels.",
+        "data": {"folder": settings["data"], "frames": settings["images"], "hash": settings["data_hash"]},
+        "missing": {"pictures": "no image could be read"} if shown.unreadable and not shown.pictures["worst"] else {},
+    }
+
+
+def ranked(compared: Sequence[Compared], limit: float) -> list[Compared]:
+    """The worst frame first: by its found points, then by its error."""
+
+    def worth(one: Compared) -> tuple[float, float]:
+        figures = one.figures(limit)
+        found, error = figures["pck"], figures["pixel_error"]
+        return (1.0 if found is None else found), -(0.0 if error is None else error)
+
+    return sorted(compared, key=worth)
+
+
+def caption(one: Compared, limit: float) -> str:
+    """A frame's name and what was found in it."""
+    figures = one.figures(limit)
+    found, error = figures["pck"], figures["pixel_error"]
+    share = "no visible point" if found is None else f"{found:.0%} found"
+    return f"{one.picture.source}: {share}{'' if error is None else f', error {error:.1f} px'}"
+
+
+def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
+    """What a reader must know before believing the figures."""
+    lines: list[str] = []
+    if model is not None and not model.card.get("pretrained"):
+        lines.append("The backbone started from random weights, without pretraining.")
+    if model is not None and (still := model.card.get("still_frames")):
+        lines.append(f"{still} training frames had no frame before them: no motion was shown there.")
+    if settings["predictions_off_the_grid"]:
+        lines.append(f"{settings['predictions_off_the_grid']} predicted objects lie off the labelled frames' grid.")
+    if len(settings["videos"]) < 5:
+        lines.append(f"{len(settings['videos'])} videos are too few for intervals.")
+    return lines
+
+
+def bins(compared: Sequence[Compared], limit: float) -> dict[str, list[Bin]]:
+    """Score against error of every visible point that was predicted."""
+    scores, errors = [np.zeros(0)], [np.zeros(0)]
+    for one in compared:
+        usable = one.seen & np.isfinite(one.errors)
+        scores.append(one.scores[usable])
+        errors.append(one.errors[usable])
+    return {"visible points": calibration(np.clip(np.concatenate(scores), 0, 1), np.concatenate(errors), limit)}
+
+
+def drawn(one: Compared) -> Image:
+    """A frame with its labelled and predicted points, and lines between them."""
+    return joined(read_image(one.picture.image), one.picture, one.predicted)
+
+
+def classes_overlay(image: Image, classes: np.ndarray, picture: Picture, predicted: np.ndarray, alpha: float) -> Image:
+    """A frame under the class of each of its pixels, in the skeleton's colours, with its points."""
+    own = [group.colour or draw.PALETTE[number % len(draw.PALETTE)]
+           for number, group in enumerate(picture.skeleton.groups.values())]  # fmt: skip
+    painted = np.array([(0, 0, 0), *own], np.float64)[classes]
+    share = np.where(classes > 0, alpha, 0.0)[..., None]
+    return joined(np.rint(image * (1 - share) + painted * share).astype(np.uint8), picture, predicted)
+
+
+def joined(image: Image, picture: Picture, predicted: np.ndarray) -> Image:
+    """An image with labelled points, predicted ones ``(C, 2)``, and lines between them."""
+    image = np.array(image, order="C")
+    true = np.where((picture.channels[1] > 0)[:, None], picture.channels[0], np.nan)
+    for start, end in zip(true, predicted, strict=True):
+        if np.isfinite([start, end]).all():
+            first, last = (tuple(np.rint(PIXELS.to_index(place)).astype(int).tolist()) for place in (start, end))
+            cv2.line(image, first, last, BETWEEN, 1, cv2.LINE_AA)
+    layers = {"labelled": true, "predicted": predicted}
+    kept = {name: xy[np.isfinite(xy).all(axis=1)] for name, xy in layers.items()}
+    return draw.points_overlay(image, kept, COLOURS)
+
+
+def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The labelled points of a frame."""
+    points, _ = picture.channels
+    return {"labelled": points[np.isfinite(points).all(axis=1)]}
+
+
+def layers(row: Prediction) -> dict[str, np.ndarray]:
+    """The predicted points of a frame."""
+    xy = np.concatenate(list(row.answer.xy.values()))  # type: ignore[union-attr]
+    return {"predicted": xy[np.isfinite(xy).all(axis=1)]}
+
+
+def debug(samples: Any, folder: Path) -> None:
+    """Augmented samples as the network sees them, with the points that count."""
+    make_folder(folder)
+    for index in range(min(DEBUG_SAMPLES, len(samples))):
+        row = samples.sample(index, 0)
+        write_image(folder / f"sample_{index:03d}.png", skeleton_overlay(row["images"], row["points"][None], None))
+    print(f"augmented samples in {folder}")

@@ -1,0 +1,111 @@
+"""The recipe by its contract, with motion, masks and frames that are compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from contracts.recipe import RecipeContract, Trained
+
+
+def changed(words: Sequence[object], flag: str, value: object) -> list[object]:
+    """Words with another value of a flag, at the end where it was not given; a bare flag is replaced itself."""
+    if flag not in words:
+        return [*words, flag, value]
+    place = list(words).index(flag) + (0 if str(value).startswith("--") else 1)
+    return [*words[:place], value, *words[place + 1 :]]
+
+
+class TestKpnet(RecipeContract):
+    name, processes = "kpnet", True
+    # The normalisation behind the first layer takes out what is constant, and of a still picture that is most of the
+    # difference's channel: its own rounding is 2e-6 of that layer's gradient. test_step.py has the losses in float64.
+    apart = 1e-5
+    sample = ("--count", 2, "--val-count", 1, "--length", 5, "--every", 2, "--size", "64,96")
+    train = (
+        *("--image-size", "48,90", "--resize-only", "--heatmap-size", 16, "--in-chans", 6, "--backbone", "small:8"),
+        *("model.width=8", "--device", "cpu", "--num-workers", 0, "--batch-size", 4, "--epochs", 2, "--lr", "1e-2"),
+        *("--ema", "0.9", "--seg-loss-weight", 0.15, "--hm-consist-weight", 0.05, "--coord-consist-weight", 0.05),
+        *("--aug-rotate-deg", 10),
+    )
+
+    @classmethod
+    def data_words(cls, data: Path) -> list[object]:
+        return ["--data-root", data]
+
+    @classmethod
+    def sources(cls, data: Path) -> list[object]:
+        return [data / "val" / "frames"]
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--in-chans", 3), ("in_chans = 6", "has 3")),
+            (("--flow-delta", 2), ("motion.delta = 1", "has 2")),
+            (("--flow-method", "dis"), ("motion.method = 'farneback'", "'dis'")),
+            (("--image-size", "64,96"), ("image_size = '48,90'", "'64,96'")),
+            (("--resize-only", "--no-resize-only"), ("resize_only = True", "False")),
+            (("--heatmap-size", 12), ("heatmap_size = '16,16'", "'12,12'")),
+        ],
+    )
+    def test_weights_of_another_input_are_refused(
+        self, trained: Trained, tmp_path: Path, words: tuple[str, object], said: tuple[str, str]
+    ) -> None:
+        """With a line that names both sides, for weights and for a further stage alike."""
+        for how in ("--init", "--resume"):
+            call = changed(self.training(trained, tmp_path / "run"), *words)
+            trained.kaname(*call, how, trained.last).refused(trained.last.name, *said)
+        assert not (tmp_path / "run").exists()
+
+    def test_a_model_with_motion_asks_for_the_frame_before(self, trained: Trained, tmp_path: Path) -> None:
+        """It says where it looked; nothing moves only where that is asked for."""
+        alone = tmp_path / "alone" / "other_frame_2.png"
+        alone.parent.mkdir()
+        alone.write_bytes((trained.data / "val" / "frames" / "val00" / "val00_frame_2.png").read_bytes())
+        words = ("predict", alone, "--checkpoint", trained.model, "--out", tmp_path / "out")
+        trained.kaname(*words).refused("frame 1 of other", "movie/other.mp4", "--missing-flow zero")
+        assert not (tmp_path / "out").exists()
+        trained.kaname(*words, "--missing-flow", "zero").done()
+        assert json.loads((tmp_path / "out" / "points.json").read_text())["images"]
+
+    def test_a_video_is_answered_frame_by_frame(self, trained: Trained, tmp_path: Path) -> None:
+        """Its first frame, which has none before it, too."""
+        words = ("predict", trained.data / "movie" / "val00.mp4", "--checkpoint", trained.model, "--out", tmp_path)
+        trained.kaname(*words).done()
+        rows = json.loads((tmp_path / "points.json").read_text())["images"]
+        assert [row["frame"] for row in rows] == list(range(5))
+
+    def test_a_further_stage(self, trained: Trained, tmp_path: Path) -> None:
+        """Stage 2 goes on without the segmentation, trains its own epochs, and says what is different."""
+        words = changed(changed(self.training(trained, tmp_path / "two"), "--seg-loss-weight", 0), "--epochs", 1)
+        said = trained.kaname(*words, "--resume", trained.last).done().out
+        assert "stage 2" in said and "loss.seg_weight" in said and "afresh" not in said
+        assert len((tmp_path / "two" / "log.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+    def test_an_export_may_have_the_segmentation(self, trained: Trained, exported: Path) -> None:
+        """Every output that a file has was compared; the motion comes in as it is."""
+        whole = trained.folder / "whole.onnx"
+        trained.kaname("export", "--checkpoint", trained.model, "--out", whole, "--with-segmentation").done()
+        cards = [self.card(trained, path) for path in (exported, whole)]
+        assert [set(card["heads"]) for card in cards] == [
+            {"heatmaps", "visibility"}, {"heatmaps", "visibility", "segmentation"},
+        ]  # fmt: skip
+        assert set(cards[0]["inputs"]) == {"images", "flow", "foreground"} and cards[0]["motion"]["delta"] == 1
+
+    def test_the_weights_are_chosen_by_hota(self, trained: Trained, tmp_path: Path) -> None:
+        """In the epochs that are scored; predictions and pictures are kept, also without that loss."""
+        words = changed(self.training(trained, tmp_path / "run"), "--seg-loss-weight", 0)
+        further = ("--val-hota", "--val-hota-interval", 0, "--dump-seg-val", "--dump-seg-limit", 2)
+        trained.kaname(*words, *further).done()
+        header, *rows = (tmp_path / "run" / "log.csv").read_text(encoding="utf-8").splitlines()
+        column = header.split(",").index("val_hota")
+        assert [bool(row.split(",")[column]) for row in rows] == [False, True]
+        assert [path.parent.name for path in sorted((tmp_path / "run").glob("hota/*/points.json"))] == ["epoch_2"]
+        shots = sorted(
+            path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").glob("seg_snap/*/*")
+        )
+        assert shots == [f"seg_snap/epoch_{epoch}/val00_frame_{frame}_overlay.jpg" for epoch in (1, 2)
+                         for frame in (0, 2)]  # fmt: skip
