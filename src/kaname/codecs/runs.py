@@ -108,7 +108,7 @@ class Runs:
         return found
 
     @cached_property
-    def _parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _parts(self) -> tuple[Int64[np.ndarray, "_parts"], Int64[np.ndarray, "_parts"]]:
         """The instances that have runs, and where those of each begin."""
         fresh = np.ones(len(self.owner), bool)
         np.not_equal(self.owner[1:], self.owner[:-1], out=fresh[1:])

@@ -187,7 +187,7 @@ class _Frames:
         if len(self.alike) and not (self.alike.min() >= 0 and self.alike.max() <= 1):  # NaN compares as False
             raise InputError("a similarity lies outside 0..1", remedy="see kaname.metrics.similarity")
 
-    def blocks(self) -> Iterable[tuple[_Place, np.ndarray, np.ndarray]]:
+    def blocks(self) -> Iterable[tuple[_Place, Int64[np.ndarray, "frames _n"], Int64[np.ndarray, "frames _m"]]]:
         """Frames of one shape, some at a time: where their pairs are, and their ids ``(F, n)`` and ``(F, m)``."""
         for (rows, columns), frames in self.shapes.items():
             step = max(1, BLOCK // (rows * columns))
@@ -219,7 +219,7 @@ class _Frames:
         apart = self.true.counts[known // self.found.number] + self.found.counts[known % self.found.number]
         return (together / (apart - together)).take(codes)
 
-    def matches(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def matches(self) -> tuple[Int64[np.ndarray, "pairs"], Int64[np.ndarray, "pairs"], Float64[np.ndarray, "pairs"]]:
         """The matched pairs of all frames: true id, predicted id, similarity."""
         scores = self.alignment() * self.alike
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []

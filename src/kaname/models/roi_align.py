@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
+from torchvision import ops  # before a graph is exported: the exporter knows its operators only then
 
 from kaname.codecs.roi_align import SAMPLING_RATIO
 from kaname.errors import InputError
@@ -33,8 +34,6 @@ def roi_align(
         size: ``(height, width)`` of the grid.
         sampling_ratio: places in a cell of the grid along each axis; 0: as many as the box needs.
     """
-    from torchvision import ops  # seconds of a start, which training on pooled features does without
-
     # ONNX knows 0 and no negative ratio.
     return ops.roi_align(features, rois.to(features.dtype), size, 1.0, max(sampling_ratio, 0), aligned=True)
 

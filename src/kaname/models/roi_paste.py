@@ -6,20 +6,19 @@ beyond the outermost ones, background outside the box.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from kaname.geometry.grid import HALF
 from kaname.geometry.view import View
 from kaname.models.preprocess import Preprocess
-from kaname.models.roi_align import padded
+from kaname.models.roi_align import Inputs, padded
 from kaname.models.roi_masks import MASKS, RoiMasks
 from kaname.types import Head, Input
 
 Places = Float[Tensor, "_pixels"]
+Images = UInt8[Tensor, "1 height width 3"]
 
 
 class Pasted(nn.Module):
@@ -37,7 +36,7 @@ class Pasted(nn.Module):
         self.inputs: dict[str, Input] = dict(network.inputs)
         self.heads = {MASKS: Head(network.heads[MASKS].channels, "none")}
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs) -> dict[str, Float[Tensor, "boxes _classes _height _width"]]:
         rois = inputs["rois"].float()
         cells = self.network({"features": inputs["features"], "rois": rois})[MASKS].softmax(dim=1)
         boxes = padded(rois, self.network.padding)[:, 1:]
@@ -65,7 +64,7 @@ class PastedOnImage(nn.Module):
         self.inputs = {**network.inputs, "images": Input((None, None, 3), "uint8", "image")}
         self.heads = {MASKS: Head(network.heads[MASKS].channels, "none")}
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs) -> dict[str, Float[Tensor, "boxes _classes _height _width"]]:
         rois, images = inputs["rois"].float(), inputs["images"]
         down, across = _centres(images.shape[1], rois), _centres(images.shape[2], rois)
         sides = torch.stack([across[-1] + HALF, down[-1] + HALF]).repeat(2)
@@ -77,7 +76,7 @@ class PastedOnImage(nn.Module):
         columns = self._shares(torch.stack([across, across * 0, across, across * 0], dim=1), images)[:, 0]
         return {MASKS: pasted(cells, boxes, rows, columns)}
 
-    def _shares(self, boxes: Float[Tensor, "n 4"], images: Tensor) -> Float[Tensor, "n 4"]:
+    def _shares(self, boxes: Float[Tensor, "n 4"], images: Images) -> Float[Tensor, "n 4"]:
         """Boxes in pixels of the image in shares of the extractor's input."""
         return self.preprocess.boxes(boxes, images) / self.size
 

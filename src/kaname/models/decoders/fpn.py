@@ -74,7 +74,7 @@ class Pyramid(nn.Module):
                 weights = torch.as_tensor(resample_weights(have, wanted), dtype=torch.float32)
                 self.register_buffer(name, weights, persistent=False)
 
-    def forward(self, features: Features) -> dict[str, Tensor]:
+    def forward(self, features: Features) -> dict[str, Float[Tensor, "batch *_axes"]]:
         """Maps ``(B, C_i, h_i, w_i)``, fine to coarse -> by name maps ``(B, C, h, w)`` or vectors ``(B, C)``."""
         features = features[self.first :]
         if len(self.laterals):
@@ -147,5 +147,7 @@ def _convolution(width: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), norm, nn.ReLU(inplace=True))
 
 
-def _grown(maps: Float[Tensor, "batch channels height width"], size: tuple[int, int]) -> Tensor:
+def _grown(
+    maps: Float[Tensor, "batch channels height width"], size: tuple[int, int]
+) -> Float[Tensor, "batch channels _h _w"]:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
