@@ -103,5 +103,5 @@ def _weights(shares: Float[Tensor, "boxes pixels"], count: int) -> Float[Tensor,
     return (1 - (index[:, :, None] - cells).abs()).clamp(min=0)
 
 
-def _centres(count: int, like: Tensor) -> Places:
+def _centres(count: int, like: Float[Tensor, "*_any"]) -> Places:
     return torch.arange(count, dtype=torch.float32, device=like.device) + HALF
