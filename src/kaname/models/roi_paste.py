@@ -18,7 +18,7 @@ from kaname.models.roi_masks import MASKS, RoiMasks
 from kaname.types import Head, Input
 
 Places = Float[Tensor, "_pixels"]
-Images = UInt8[Tensor, "1 height width 3"]
+Images = UInt8[Tensor, "_images _height _width 3"]
 
 
 class Pasted(nn.Module):
@@ -76,7 +76,7 @@ class PastedOnImage(nn.Module):
         columns = self._shares(torch.stack([across, across * 0, across, across * 0], dim=1), images)[:, 0]
         return {MASKS: pasted(cells, boxes, rows, columns)}
 
-    def _shares(self, boxes: Float[Tensor, "n 4"], images: Images) -> Float[Tensor, "n 4"]:
+    def _shares(self, boxes: Float[Tensor, "_n 4"], images: Images) -> Float[Tensor, "_n 4"]:
         """Boxes in pixels of the image in shares of the extractor's input."""
         return self.preprocess.boxes(boxes, images) / self.size
 
