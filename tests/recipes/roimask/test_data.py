@@ -136,9 +136,12 @@ def test_every_form_gives_the_same_numbers(folder: Path, form: str) -> None:
 
 
 def test_windows_keep_the_jitter_fresh(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other boxes in each epoch, and the extractor does not run again."""
-    _, rois = samples(crowds.config_of(folder, cache="windows"), augment=True)
+    """Other boxes in each epoch, none of which reaches beyond its window: the extractor does not run again."""
+    _, rois = samples(crowds.config_of(folder, cache="windows", data__jitter_iou=[0.5, 0.6]), augment=True)
     monkeypatch.setattr(type(rois.store.source), "features", None)
+    for epoch in range(20):
+        for index in range(len(rois)):
+            rois.sample(index, epoch)
     first, second = (rois.sample(0, epoch) for epoch in (0, 1))
     assert np.abs(first["pooled"] - second["pooled"]).max() > 1e-3
 

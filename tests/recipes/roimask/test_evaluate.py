@@ -62,7 +62,8 @@ def test_the_truth_scores_one(photos: list[Photo], tmp_path: Path) -> None:
         assert value(result, figure) == 1
     assert value(result, "leak") == 0 and value(result, "iou_image_mean") > 0.9
     assert result.settings["rois"] == sum(len(photo.candidates) for photo in photos)
-    assert value(result, "ap", "coco") is None or value(result, "ap", "coco") > 0.8
+    pytest.importorskip("faster_coco_eval", reason="needs faster-coco-eval")
+    assert value(result, "ap", "coco") > 0.8
 
 
 def test_known_errors_have_known_figures(photos: list[Photo], tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ import pytest
 import kaname
 from calling import Answer, call
 from kaname.codecs.mask_regions import regions
+from kaname.codecs.roi_mask import inside
 from kaname.data.formats import rle
 from kaname.data.video import VideoWriter, frames
+from kaname.geometry.affine import Affine
 from kaname.geometry.image import image_size, read_image, write_image
 from recipes.roimask import crowds
 
@@ -50,12 +52,11 @@ def test_everything_that_predict_writes(model: Path, image: Path, tmp_path: Path
         assert ((drawn > 0) == whole).all()
         cut = cv2.imread(str(out / "cutouts" / f"{image.stem}_{number}.png"), cv2.IMREAD_UNCHANGED)
         assert ((cut[..., 3] > 0) == region.inside).all()
-        filled = np.zeros((height, width), np.uint8)
-        for ring in outlines[number]["segmentation"]:
-            corners = np.array(ring).reshape(-1, 2)
-            assert (corners >= 0).all() and (corners <= [width, height]).all()
-            filled |= 1
-        assert bool(outlines[number]["segmentation"]) == whole.any()
+        rings, holes = (
+            inside([np.array(ring).reshape(-1, 2) for ring in outlines[number][key]], Affine.identity(), whole.shape)
+            for key in ("segmentation", "holes")
+        )
+        assert ((rings & ~holes) == whole).all() and whole.any()
     assert (out / "pictures" / f"{image.stem}.jpg").is_file() and entries[0]["kaname"]["recipe"] == "roimask"
 
 

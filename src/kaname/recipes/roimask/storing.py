@@ -81,10 +81,10 @@ class Reading:
     def margin(self) -> float:
         """By what share of a box's sides its window is wider on each side.
 
-        A box that moves by a share m of its side, or grows by m on each, has an IoU of at most (1 - m) / (1 + m).
+        A box that reaches a share r beyond one side has an IoU of at most 1 / (1 + r), where it only grows to there;
+        its side is then 1 + r = 1 / IoU long, and of that comes the padding.
         """
-        far = (1 - self.lowest_iou) / (1 + self.lowest_iou) * 2
-        return far + self.padding * (1 + 2 * far)
+        return 1 / self.lowest_iou - 1 + self.padding / self.lowest_iou
 
 
 class Store:
