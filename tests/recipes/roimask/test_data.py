@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from kaname.codecs import roi_mask
-from kaname.data.rois import seen_regions
+from kaname.data.rois import jittered, seen_regions
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.boxes import iou
+from kaname.geometry.boxes import iou, pad
 from kaname.geometry.image import read_image
 from kaname.recipes.roimask import step
 from kaname.recipes.roimask.config import RoimaskConfig
@@ -22,7 +22,7 @@ from kaname.recipes.roimask.data import Rois
 from kaname.recipes.roimask.features import OneMap, training_source
 from kaname.recipes.roimask.labels import IGNORE
 from kaname.recipes.roimask.model import build
-from kaname.recipes.roimask.storing import Store, keep
+from kaname.recipes.roimask.storing import Reading, Store, keep
 from recipes.roimask import crowds
 
 
@@ -236,3 +236,18 @@ def test_no_stored_features_are_stale(folder: Path, tmp_path: Path) -> None:
     keys |= {halved._view_key(seen), store._view_key(replace(seen, mirrored=True))}
     assert len(keys) == 1002 and store._view_key(seen) not in keys
     assert store._view_key(seen) == store._view_key(replace(seen, true=seen.true + 1)), "never by what is annotated"
+
+
+@pytest.mark.parametrize("lowest", [0.4, 0.7, 0.9])
+def test_a_margin_is_as_wide_as_a_box_can_reach(lowest: float) -> None:
+    """No jittered and padded box leaves the window; the farthest, which grows to one side alone, touches its edge."""
+    reading = Reading(0.1, (4, 4), 2, lowest, half=False)
+    size, true = (4000, 4000), np.array([1500.0, 1400, 1900, 2200])
+    window = pad(true, reading.margin)
+    random = np.random.default_rng(0)
+    for _ in range(1000):
+        box = pad(jittered(random, true, (lowest, 1.0), size), reading.padding)
+        assert (box[:2] >= window[:2] - 1e-6).all() and (box[2:] <= window[2:] + 1e-6).all()
+    farthest = true - [(1 / lowest - 1) * 400, 0, 0, 0]
+    assert float(iou(true[None], farthest[None])[0, 0]) == pytest.approx(lowest)
+    assert pad(farthest, reading.padding)[0] == pytest.approx(window[0])
