@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,10 @@ from kaname.samples.gauge import write
 def stopped(command: list[str], number: int, *, when: Callable[[], bool]) -> tuple[int, str]:
     """Exit code and stderr of a command whose whole process group got a signal."""
     process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # A shell starts jobs in the background deaf to SIGINT, and so would be what a test starts there.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads here)
+    )  # fmt: skip
     try:
         for _ in range(1200):
             if when() or process.poll() is not None:
@@ -29,7 +33,8 @@ def stopped(command: list[str], number: int, *, when: Callable[[], bool]) -> tup
         os.killpg(process.pid, number)
         _, error = process.communicate(timeout=60)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with its workers
     return process.returncode, error
 
 
