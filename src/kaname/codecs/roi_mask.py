@@ -16,6 +16,7 @@ array([[0, 0, 0, 0],
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -31,6 +32,7 @@ from kaname.geometry.grid import PIXELS, centres, whole_size
 Shape: TypeAlias = "Sequence[ArrayLike] | np.ndarray[Any, Any]"
 
 BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
+MOST_CELLS = 1 << 21  # that are filled in one go, all polygons together
 
 
 def targets(
@@ -59,9 +61,9 @@ def targets(
         raise InputError(f"no instance {target_index}: there are {len(polygons)}, counted from 0")
     into = Affine.crop(regions[target_index], (height, width))
     found = np.zeros((height, width), np.uint8)
-    for number, shape in enumerate(polygons):
-        if number != target_index and classes > NON_TARGET:
-            found[inside(shape, into, (height, width))] = NON_TARGET
+    if classes > NON_TARGET:
+        others = [shape for number, shape in enumerate(polygons) if number != target_index]
+        found[in_any(others, into, (height, width))] = NON_TARGET
     found[inside(polygons[target_index], into, (height, width))] = TARGET
     return found
 
@@ -74,33 +76,57 @@ def inside(shape: Shape, into: Affine, size: tuple[int, int]) -> Bool[np.ndarray
         into: from pixels of the image to cells of the grid.
         size: ``(height, width)`` in cells.
     """
-    if isinstance(shape, np.ndarray) and shape.ndim == 2:
-        return into.mask(shape != 0, size)
+    return in_any([shape], into, size)
+
+
+def in_any(shapes: Sequence[Shape], into: Affine, size: tuple[int, int]) -> Bool[np.ndarray, "{size[0]} {size[1]}"]:
+    """Which cells of a grid have their centre in at least one of several instances, as :func:`inside` says it."""
     filled = np.zeros(size, bool)
-    for polygon in shape:
-        filled |= _filled(into.points(polygon), size)
+    rings: list[ArrayLike] = []
+    for shape in shapes:
+        if isinstance(shape, np.ndarray) and shape.ndim == 2:
+            filled |= into.mask(shape != 0, size)
+        else:
+            rings.extend(shape)
+    corners = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in rings if len(ring)]  # pyright: ignore
+    together = max(1, MOST_CELLS // (size[0] * (size[1] + 1)))
+    for first in range(0, len(corners), together):
+        filled |= _filled(corners[first : first + together], into, size)
     return filled
 
 
-def _filled(corners: Float64[np.ndarray, "corners 2"], size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
-    """The cells whose centre lies in a polygon: inside and outside alternate where edges cross a row."""
+def _filled(
+    rings: Sequence[Float64[np.ndarray, "_ 2"]], into: Affine, size: tuple[int, int]
+) -> Bool[np.ndarray, "rows columns"]:
+    """The cells whose centre lies in one of the polygons: inside and outside alternate where its edges cross a row.
+
+    All polygons in one go: those of a crowd are many and small, and most of them lie beside the box.
+    """
+    height, width = size
+    lengths = np.array([len(ring) for ring in rings])
+    corners = into.points(np.concatenate(rings))
     if not np.isfinite(corners).all():
         raise InputError("a corner of a polygon is NaN or infinite")
-    height, width = size
-    low, high = corners.min(axis=0, initial=np.inf), corners.max(axis=0, initial=-np.inf)
-    if (low >= (width, height)).any() or (high <= 0).any():  # most others of a crowd lie beside the box
+    first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    low, high = np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)
+    near = ((low < (width, height)) & (high > 0)).all(axis=1)
+    if not near.any():
         return np.zeros(size, bool)
+    following = np.arange(1, len(corners) + 1)
+    following[first + lengths - 1] = first  # the last corner of a ring leads to its first
+    edges, ring = np.repeat(near, lengths), np.repeat(np.cumsum(near) - 1, lengths)
+    begin, end, ring = corners[edges], corners[following[edges]], ring[edges]
     rows, columns = centres(height), centres(width)
-    ends = np.roll(corners, -1, axis=0)
-    first, last = (np.searchsorted(rows, fold(corners[:, 1], ends[:, 1])) for fold in (np.minimum, np.maximum))
-    count = last - first  # rows whose centre each edge crosses; an edge owns its upper end and not its lower one
-    edge = np.repeat(np.arange(len(corners)), count)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count - first, count)
-    begin, step = corners[edge], (ends - corners)[edge]
-    column = np.searchsorted(columns, begin[:, 0] + step[:, 0] * (rows[row] - begin[:, 1]) / step[:, 1])
-    crossings = np.zeros((height, width + 1), np.int64)
-    np.add.at(crossings, (row, column), 1)
-    return (np.cumsum(crossings, axis=1)[:, :width] & 1).astype(bool)
+    upper, lower = (np.searchsorted(rows, fold(begin[:, 1], end[:, 1])) for fold in (np.minimum, np.maximum))
+    count = lower - upper  # rows whose centre each edge crosses; an edge owns its upper end and not its lower one
+    edge = np.repeat(np.arange(len(begin)), count)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count - upper, count)
+    start, step = begin[edge], (end - begin)[edge]
+    column = np.searchsorted(columns, start[:, 0] + step[:, 0] * (rows[row] - start[:, 1]) / step[:, 1])
+    shape = (int(near.sum()), height, width + 1)
+    crossings = np.bincount(np.ravel_multi_index((ring[edge], row, column), shape), minlength=math.prod(shape))
+    inner = (np.cumsum(crossings.reshape(shape), axis=2)[..., :width] & 1).astype(bool)
+    return np.logical_or.reduce(inner, axis=0)
 
 
 def paste(

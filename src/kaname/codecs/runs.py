@@ -33,6 +33,7 @@ Shape: TypeAlias = "Sequence[ArrayLike] | NDArray[np.int64]"
 
 FINER = 5  # steps of the outline in a pixel
 FEW = 4  # pairs of boxes that meet, which are counted faster than the union of all
+TOGETHER = 1 << 18  # runs of pairs that are compared in one go
 MIDDLE = 2  # the step of a column after which its middle is crossed
 
 
@@ -151,18 +152,42 @@ class Runs:
         high = np.column_stack([self.column[last - 1] + 1, np.maximum.reduceat(self.end, begin)])
         before = np.asarray((low[:, None] < high).all(axis=2), np.bool_)
         meeting = np.triu(before & np.transpose(before), 1)
-        pairs = np.argwhere(meeting).tolist()
+        pairs = np.argwhere(meeting)
         if len(pairs) > FEW and self.areas().sum() == self.union.areas()[0]:
             return []
-        first = self.column * self.size[0]
-        opened, closed = first + self.start, first + self.end
+        runs = np.cumsum((last - begin)[pairs[:, 1]])
+        turns = [*range(0, int(runs[-1]) if len(runs) else 0, TOGETHER)]
+        cuts: list[int] = [*np.searchsorted(runs, np.array(turns)).tolist(), len(pairs)]
         found: list[tuple[int, int, int]] = []
-        for one, other in pairs:
-            mine, theirs = slice(begin[one], last[one]), slice(begin[other], last[other])
-            pixels = _common(opened[mine], closed[mine], opened[theirs], closed[theirs])
-            if pixels:
-                found.append((int(present[one]), int(present[other]), pixels))
+        for start, stop in itertools.pairwise(cuts):
+            part = pairs[start:stop]
+            pixels = self._common(begin[part], last[part])
+            for row in np.flatnonzero(pixels).tolist():
+                one, other = part[row].tolist()
+                found.append((int(present[one]), int(present[other]), int(pixels[row])))
         return found
+
+    def _common(
+        self, begin: Int64[np.ndarray, "pairs 2"], end: Int64[np.ndarray, "pairs 2"]
+    ) -> Int64[np.ndarray, "pairs"]:
+        """How many pixels two instances share, for pairs of them whose runs are ``begin..end - 1``."""
+        beyond = self.size[0] * self.size[1] + 1
+        opened = self.column * self.size[0] + self.start
+        closed = opened + self.end - self.start
+        before = np.concatenate([[0], np.cumsum(closed - opened)])
+        counts = end[:, 1] - begin[:, 1]
+        pair = np.repeat(np.arange(len(begin)), counts)
+        run = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts - begin[:, 1], counts)
+        first, key = begin[pair, 0], self.owner * beyond + opened
+
+        def covered(place: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
+            """Pixels of all instances up to a place in the first of each pair."""
+            passed = np.searchsorted(key, self.owner[first] * beyond + place)
+            over = np.maximum(closed[np.maximum(passed - 1, 0)] - place, 0) * (passed > first)
+            return before[passed] - over
+
+        shared = covered(closed[run]) - covered(opened[run])
+        return _sums(pair, shared, len(begin))
 
     def mask(self, number: int) -> Bool[np.ndarray, "{self.size[0]} {self.size[1]}"]:
         """The mask of one instance."""
@@ -271,24 +296,6 @@ def _by_column(
     start = np.maximum(first[which] - top, 0)
     end = np.minimum(last[which] - top, height)
     return owner[which], columns, start, end
-
-
-def _common(
-    opened: Int64[np.ndarray, "n"],
-    closed: Int64[np.ndarray, "n"],
-    others_opened: Int64[np.ndarray, "m"],
-    others_closed: Int64[np.ndarray, "m"],
-) -> int:
-    """How many pixels two sorted lists of intervals share."""
-    lengths = np.concatenate([[0], np.cumsum(closed - opened)])
-
-    def covered(place: Int64[np.ndarray, "m"]) -> Int64[np.ndarray, "m"]:
-        """Pixels of the first list before a place."""
-        passed = np.searchsorted(opened, place)
-        over = np.maximum(closed[np.maximum(passed - 1, 0)] - place, 0) * (passed > 0)
-        return lengths[passed] - over
-
-    return int((covered(others_closed) - covered(others_opened)).sum())
 
 
 def _sums(owner: Int64[np.ndarray, "n"], values: Int64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "count"]:

@@ -23,7 +23,7 @@ from kaname.types import FloatArray, Size
 
 DIRECTIONS = 8  # that a jitter tries before it only shrinks
 FARTHEST = 4.0  # sides of a box that a jitter may move it
-HALVINGS = 40
+HALVINGS = 24  # of that distance: to a millionth of a side
 
 Corners: TypeAlias = tuple[float, float, float, float]
 

@@ -70,7 +70,7 @@ def _text(counts: list[int]) -> str:
 
 
 def _lengths(text: str) -> NDArray[np.int64]:
-    groups = np.array([ord(letter) for letter in text], np.int64) - FIRST
+    groups = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64) - FIRST
     wrong = np.flatnonzero((groups < 0) | (groups >= 2 * MORE))
     if len(wrong):
         raise ValueError(f"{text[wrong[0]]!r} does not belong in a run length")

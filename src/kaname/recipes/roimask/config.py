@@ -275,7 +275,7 @@ class RoimaskConfig:
     Attributes:
         classes: 3: background, target, non-target; 2: background and target alone.
         cache: the form in which features are kept: ``maps`` whole, ``windows`` around the boxes, ``views``
-            (``train.cache_views`` of them, already pooled), ``none``; ``auto``: the first of them that fits.
+            (``train.cache_views`` of them, already pooled), ``none``; ``auto``: what is smallest and fits.
         cache_half: keep 16 bits; default: where the network computes in 16 bits too.
     """
 

@@ -185,6 +185,8 @@ class Rois:
             return "none"
         if self.augment and config.augment.needs_extractor:
             return "none"
+        if self.on_box and config.cache == "auto" and not self.augment:
+            return "views"  # of each box there is one
         if self.augment and config.train.cache_views and self.on_box:
             return "views"
         if not self.on_box or config.cache == "maps":
@@ -200,7 +202,7 @@ class Rois:
         mirrors = (False, True) if self.augment and self.config.augment.flip > 0 else (False,)
         for number, photo in enumerate(self.photos):
             for row in photo.candidates.tolist():
-                if form == "views":
+                if form == "views" and self.augment:
                     for view in range(self.config.train.cache_views):
                         yield self.view(photo, row, self._stored_view(number, row, view))
                     continue
