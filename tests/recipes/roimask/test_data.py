@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from kaname.recipes.roimask import step
 from kaname.recipes.roimask.config import RoimaskConfig
 from kaname.recipes.roimask.data import Rois
 from kaname.recipes.roimask.features import OneMap, training_source
-from kaname.recipes.roimask.labels import IGNORE
+from kaname.recipes.roimask.labels import IGNORE, read_set
 from kaname.recipes.roimask.model import build
 from kaname.recipes.roimask.storing import Reading, Store, keep
 from recipes.roimask import crowds
@@ -210,6 +211,25 @@ def test_no_target_is_an_error(folder: Path) -> None:
 
         training_sets(config)
     assert step.EPOCH_FILE.format(1, 640, 640, round(0.85123 * 10000)).endswith("epoch_0001_640x640_8512.pth")
+
+
+def test_a_box_beside_its_image_is_an_error(folder: Path, tmp_path: Path) -> None:
+    """``train`` names the annotation; one without area is only left out, which published files have."""
+    given = crowds.config_of(folder).data
+    content = json.loads(given.annotations_of("train").read_text())
+    chosen = content["annotations"][1]
+    path = tmp_path / "instances.json"
+    settings = replace(given, annotations=path)
+
+    chosen["bbox"][2] = 0
+    path.write_text(json.dumps(content))
+    assert sum(len(photo.sample.boxes) - len(photo.boxes) for photo in read_set(settings, "train")) == 1
+
+    chosen["bbox"] = [500, 10, 20, 30]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"500,10 to 520,40 lies outside its image") as error:
+        read_set(settings, "train")
+    assert str(chosen["id"]) in str(error.value.row)
 
 
 def test_no_stored_features_are_stale(folder: Path, tmp_path: Path) -> None:

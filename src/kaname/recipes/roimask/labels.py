@@ -123,6 +123,19 @@ def classes_in(
     return found
 
 
+def outside(photos: Sequence[Photo], path: Path) -> list[InputError]:
+    """The instances of a file whose box has an area, but none of it in the image."""
+    problems: list[InputError] = []
+    remedy = "correct its bbox (x, y, width, height in pixels of the image), or remove the annotation"
+    for photo in photos:
+        boxes, (height, width) = photo.sample.boxes, photo.size
+        for row in sorted({*large_enough(boxes, 1e-6).tolist()} - {*photo.rows.tolist()}):
+            x1, y1, x2, y2 = boxes[row].tolist()
+            reason = f"its box {x1:g},{y1:g} to {x2:g},{y2:g} lies outside its image of {width} x {height}"
+            problems.append(InputError(reason, path=path, row=f"annotation {photo.sample.ids[row]}", remedy=remedy))
+    return problems
+
+
 def read_set(data: DataSettings, part: str) -> list[Photo]:
     """The images of ``train`` or ``val`` that show a person.
 
@@ -136,7 +149,10 @@ def read_set(data: DataSettings, part: str) -> list[Photo]:
         raise InputError(f"no annotations of {part}", path=path, remedy=remedy)
     samples = coco.read(path, images=data.images_of(part), category=number)
     known = number if isinstance(number, int) else None
-    return [Photo(sample, data.min_target, data.crowd, known) for sample in samples if len(sample.boxes)]
+    photos = [Photo(sample, data.min_target, data.crowd, known) for sample in samples if len(sample.boxes)]
+    for problem in outside(photos, path):
+        raise problem
+    return photos
 
 
 def training_sets(config: RoimaskConfig) -> dict[str, list[Photo]]:

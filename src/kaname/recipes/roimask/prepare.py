@@ -13,7 +13,7 @@ from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
 from kaname.progress import Bar
 from kaname.recipes.roimask.config import DataSettings
-from kaname.recipes.roimask.labels import SETS, read_set
+from kaname.recipes.roimask.labels import SETS, Photo, outside, read_set
 from kaname.types import Sample
 
 
@@ -36,7 +36,9 @@ def check(data: DataSettings) -> None:
         problems += [one for one in found if isinstance(one, InputError)]
         problems += _unreadable(samples, part)
         problems += _without_mask(samples)
-        if len(samples) == len(found):
+        beyond = outside([Photo(one, data.min_target, data.crowd) for one in samples], path)
+        problems += beyond
+        if len(samples) == len(found) and not beyond:
             for line in holdings(data, part):
                 print(line)
     report_problems(problems)

@@ -154,10 +154,12 @@ def task_fields(config: RoimaskConfig, network: RoiMasks, samples: Rois, held_ou
         chosen.append((store, form, list(one.every_view(form))))
     keep(chosen, config.train.cache_budget * 1e9)
     listed = "" if weights is None else f" {', '.join(f'{weight:.4f}' for weight in weights)}"
+    flat = sum(len(photo.sample.boxes) - len(photo.boxes) for photo in samples.photos)
+    left_out = [f"{flat} instances have a box without area and are no targets"] if flat else []
     return {
         "summarise": figures_of(config.classes),
         "score": (score_of(config.classes), "max"),
         "files": files,
         "card": {"class_weights": None if weights is None else list(weights)},
-        "notes": [f"class weights {config.loss.class_weights}:{listed} {said}".rstrip()],
+        "notes": [f"class weights {config.loss.class_weights}:{listed} {said}".rstrip(), *left_out],
     }
