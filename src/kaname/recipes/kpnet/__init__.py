@@ -28,6 +28,7 @@ RECIPE = Recipe(
         "prepare": ("verbs:prepare", "Bring labels of other programs into the documented folders."),
         "check": ("verbs:check", "Read a data set and report every problem."),
         "flow": ("verbs:flow", "Compute the optical flow of all training frames beforehand."),
+        "masks": ("verbs:masks", "Make pseudo masks of whole videos from their labelled frames, by SAM 2."),
         "train": ("commands:train", "Train a key point detector."),
         "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
         "predict": ("verbs:predict", "Find the key points in images or a video, each frame on its own."),

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.config import from_dict, merged
+from kaname.errors import InputError
 from kaname.pipeline.flags import (
     CHECKPOINT_NAMES,
     OUT_NAMES,
@@ -95,6 +96,43 @@ def flow(
 
     flags = {**fed.keys(), "train.cache_budget": cache_budget}
     run(configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root"))
+
+
+def masks(
+    *,
+    video: Annotated[str | None, Parameter(help="The video's name.")] = None,
+    videos: Annotated[
+        str | None, Parameter(help="Several: a text file with a name a line, or names with commas.")
+    ] = None,
+    fps: Annotated[
+        float, Parameter(help="How many frames of a second get a mask, beside the labelled; 0: all.")
+    ] = 10.0,
+    config: Annotated[
+        str | None, Parameter(help="sam2.1_hiera_t, _s, _b+ or _l(.yaml), which the checkpoint has to be.")
+    ] = None,
+    checkpoint: Annotated[
+        str, Parameter(name=CHECKPOINT_NAMES, help="SAM 2.1: a hub name, a local folder, or Meta's .pt.")
+    ] = "facebook/sam2.1-hiera-base-plus",
+    device: Device = "auto",
+    data_root: Data = None,
+    skeleton: Bones = None,
+    video_root: Videos = None,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder of all videos' masks.")] = Path(
+        "artifacts/seg_pseudo6"
+    ),
+    jobs: Annotated[int, Parameter(help="Videos at once.")] = 1,
+    overwrite: Annotated[bool, Parameter(help="Replace masks made otherwise.", negative=())] = False,
+) -> None:
+    """Make masks of whole videos from their labelled frames, by SAM 2: OUT/VIDEO/VIDEO_frame_ID.png, values 0..6."""
+    from kaname.recipes.kpnet import masks as making
+    from kaname.recipes.kpnet.sources import names_in
+
+    if (video is None) == (videos is None):
+        raise InputError("name a video with --video, or several with --videos", remedy="--videos LIST")
+    given = {"root": data_root, "skeleton": skeleton, "video_root": video_root}
+    data = from_dict(DataSettings, {name: value for name, value in given.items() if value is not None})
+    how = making.How(data, checkpoint, config, fps, device, out, overwrite)
+    making.make([video] if video is not None else names_in(str(videos)), how, processes=jobs)
 
 
 def evaluate(
