@@ -30,6 +30,7 @@ RECIPE = Recipe(
         "flow": ("verbs:flow", "Compute the optical flow of all training frames beforehand."),
         "train": ("commands:train", "Train a key point detector."),
         "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "infer": ("verbs:infer", "Find and follow the key points of many videos, as MOT-KP text."),
         "predict": ("verbs:predict", "Find the key points in images or a video, each frame on its own."),
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
         "draw": ("verbs:draw", "Draw labels or predictions on their frames."),
