@@ -18,7 +18,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -44,11 +44,13 @@ class Record:
         path: of the record, beside its results.
         inputs: what the results depend on, by role; files count by their content, wherever they are.
         settings: whatever else they depend on; plain values.
+        perhaps: roles of which only the stored record knows whether the results depend on them.
     """
 
     path: Path
     inputs: Mapping[str, Content]
     settings: Mapping[str, Any]
+    perhaps: Container[str] = ()
 
     def finished(self, *, overwrite: bool = False) -> dict[str, Any] | None:
         """The stored record where its results are finished; None where they are still to be made.
@@ -113,10 +115,12 @@ class Record:
         said: list[str] = []
         for role in dict.fromkeys([*stored["inputs"], *self.inputs]):
             known, content = stored["inputs"].get(role), self.inputs.get(role)
+            if known is None and role in self.perhaps:
+                continue
             if known is None or content is None or not same(content, known):
                 said.append(f"another {role}" + (f" ({known['name']})" if known else ""))
         own = json.loads(json.dumps(dict(self.settings)))
-        for key in dict.fromkeys([*stored["settings"], *own]):
+        for key in dict.fromkeys([*own, *stored["settings"]]):
             if stored["settings"].get(key) != own.get(key):
                 said.append(f"{key} {_shown(stored['settings'].get(key))}, not {_shown(own.get(key))}")
         return "; ".join(said)

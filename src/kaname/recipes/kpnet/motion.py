@@ -94,10 +94,12 @@ def feed_of(card: Mapping[str, Any], settings: AnswerSettings, path: Path) -> Fe
     The other frame comes from the video of the frame, from one that its name states, or from an image beside it.
     """
     del path
-    return _Feed(card, settings) if card.get("motion") else images_and_boxes
+    return MotionFeed(card, settings) if card.get("motion") else images_and_boxes
 
 
-class _Feed:
+class MotionFeed:
+    """Feeds a network of six channels: an image, and the motion from the frame before it to this one."""
+
     def __init__(self, card: Mapping[str, Any], settings: AnswerSettings) -> None:
         self.view: View = view_of(card)
         self.flow = FlowSettings(**card["motion"])
@@ -117,6 +119,12 @@ class _Feed:
         pair = still(image) if other is None else _turned(pair_of(image, other[0], self.flow.method), other[1])
         further = {name: value[None].astype(np.float32) for name, value in fed(pair).items()}
         return {"images": request.image[None], **further}
+
+    def remember(self, frame: Frame) -> None:
+        """Keep a frame of a video that the next one is compared with, so that it is not decoded once more."""
+        assert frame.path is not None
+        if (frame.path, frame.index) not in self.last:
+            self.last[frame.path, frame.index] = self._placed(frame.image)
 
     def _other(self, frame: Frame) -> tuple[Image, bool] | None:
         """The frame to compare with on the canvas, and whether it comes after."""

@@ -24,11 +24,16 @@ from kaname.pipeline.flags import (
     split_sources,
 )
 from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
-from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Videos
+from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Size, Videos
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
 
 Absent = Annotated[float | None, Parameter(help="A point is out of frame where that is more probable than this.")]
 Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is found; default 10.")]
+
+Named = Annotated[str | None, Parameter(name="--videos", help="A file with a video a line, or names with commas.")]
+Every = Annotated[int | None, Parameter(help="Take each N-th frame of a video.")]
+Jobs = Annotated[int, Parameter(help="Videos at once, each in a process of its own; GPUs in turn.")]
+Overwrite = Annotated[bool, Parameter(help="Replace what another checkpoint or other settings have made.", negative=())]
 
 
 def sample(
@@ -172,6 +177,48 @@ def evaluate(
         words=words,
         device=device,
     )
+
+
+def infer(
+    *,
+    data_root: Data = None,
+    checkpoint: Checkpoint,
+    out: OutFolder,
+    video_root: Videos = None,
+    named: Named = None,
+    tracker: Annotated[
+        Literal["none", "klt", "cotracker"], Parameter(help="Between detections; none detects in every frame.")
+    ] = "none",
+    k: Annotated[int, Parameter(name="--k", help="Detect in every K-th frame that is asked for.")] = 10,
+    grid_size: Annotated[int, Parameter(help="CoTracker: support points along each side.")] = 0,
+    vis_th: Annotated[float, Parameter(help="A followed point that is less probable is hidden.")] = 0.5,
+    every: Every = None,
+    third: Annotated[
+        Literal["visibility", "confidence"], Parameter(help="The third value of a point in the files.")
+    ] = "visibility",
+    write_absent: Annotated[bool, Parameter(help="Write objects that are out of frame too.", negative=())] = False,
+    absent: Absent = None,
+    missing_flow: Missing = None,
+    image_size: Size = None,
+    heatmap_size: Annotated[str | None, Parameter(help="As in training; the file knows it.")] = None,
+    in_chans: Annotated[int | None, Parameter(help="As in training; the file knows it.")] = None,
+    cotracker: Annotated[Path | None, Parameter(help="Folder of a checkout of CoTracker with its weights.")] = None,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+) -> None:
+    """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
+    is skipped; what was stopped goes on."""
+    from kaname.recipes.kpnet.infer import How, Stated
+    from kaname.recipes.kpnet.infer import infer as run
+    from kaname.recipes.kpnet.sources import names_in, videos_of
+
+    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, absent, missing_flow)
+    data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
+    sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
+    stated = Stated(in_chans, image_size, heatmap_size)
+    run(sources, checkpoint, out, how, stated=stated, processes=jobs, overwrite=overwrite, device=device,
+        cotracker=cotracker, videos=data.videos)  # fmt: skip
 
 
 def predict(
