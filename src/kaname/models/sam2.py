@@ -8,6 +8,7 @@ reads of them is known (`Sam2Propagator.held`), and the rest is removed after ea
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -201,14 +202,15 @@ def _held(session: Any) -> tuple[int, int]:
 
 
 def require_installed() -> None:
-    """Raise an `InputError` where transformers is missing or too old for SAM 2."""
+    """Raise an `InputError` where transformers is missing or too old for SAM 2; torch is not imported for that."""
     try:
-        from transformers import Sam2VideoModel, Sam2VideoProcessor  # noqa: F401
-    except ModuleNotFoundError as error:
-        name = (error.name or "transformers").split(".")[0]
-        raise InputError(f"SAM 2 needs {name}, which is not installed", remedy=INSTALL) from error
-    except ImportError as error:
-        raise InputError("this transformers has no SAM 2 for video", remedy=f"{INSTALL} --upgrade") from error
+        found = importlib.util.find_spec("transformers.models.sam2_video")
+    except (ImportError, ValueError) as error:
+        raise InputError("SAM 2 needs transformers, which is not installed", remedy=INSTALL) from error
+    if found is None:
+        raise InputError("this transformers has no SAM 2 for video", remedy=f"{INSTALL} --upgrade")
+    if importlib.util.find_spec("torch") is None:
+        raise InputError("SAM 2 needs torch, which is not installed", remedy=INSTALL)
 
 
 def config_of(size: str) -> Any:

@@ -232,6 +232,8 @@ def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
 
 def _placed(device: str, desk: Desk) -> tuple[str, bool]:
     """The device of this process (of several GPUs each takes the next), and whether it computes in bfloat16."""
+    if device == "cpu":
+        return device, False
     import torch
 
     from kaname.inference.device import choose_device
