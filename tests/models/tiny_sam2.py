@@ -48,6 +48,8 @@ def tiny_model(seed: int = 0) -> Any:
     with torch.no_grad():
         for value in model.parameters():
             value.add_(0.05 * torch.randn(value.shape))
+        matrix = model.shared_image_embedding.positional_embedding  # one matrix, which transformers holds twice
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(matrix)
         head = model.mask_decoder.pred_obj_score_head.proj_out
         head.bias.fill_(10.0)
     return model

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -202,15 +203,13 @@ def _held(session: Any) -> tuple[int, int]:
 
 
 def require_installed() -> None:
-    """Raise an `InputError` where transformers is missing or too old for SAM 2; torch is not imported for that."""
-    try:
-        found = importlib.util.find_spec("transformers.models.sam2_video")
-    except (ImportError, ValueError) as error:
-        raise InputError("SAM 2 needs transformers, which is not installed", remedy=INSTALL) from error
-    if found is None:
+    """Raise an `InputError` where SAM 2 cannot run; neither torch nor transformers is imported for that."""
+    for name in ("torch", "transformers"):
+        found = importlib.util.find_spec(name)
+        if found is None:
+            raise InputError(f"SAM 2 needs {name}, which is not installed", remedy=INSTALL)
+    if not (Path(str(found.origin)).parent / "models" / "sam2_video").is_dir():  # type: ignore[union-attr]
         raise InputError("this transformers has no SAM 2 for video", remedy=f"{INSTALL} --upgrade")
-    if importlib.util.find_spec("torch") is None:
-        raise InputError("SAM 2 needs torch, which is not installed", remedy=INSTALL)
 
 
 def config_of(size: str) -> Any:

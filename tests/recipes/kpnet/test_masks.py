@@ -25,7 +25,8 @@ from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings
 from kaname.recipes.kpnet.labels import skeleton_of
 from kaname.recipes.kpnet.masks import How, make
-from recipes.kpnet.filmed import Box, Film, Seer, same
+from models.tiny_sam2 import save_tiny
+from recipes.kpnet.filmed import NUMBERS, Box, Film, Seer, same
 
 TESTS = Path(__file__).resolve().parents[2]
 FILM = Film("A36O", 60)
@@ -376,3 +377,21 @@ def test_every_flag_of_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["A36O"] and processes == 1 and asked.fps == 10 and asked.device == "cuda:0"
     assert asked.config == "configs/sam2.1/sam2.1_hiera_b+.yaml" and asked.out == Path("artifacts/seg_pseudo6")
     assert asked.data == DataSettings() and asked.checkpoint == "sam2/checkpoints/sam2.1_hiera_base_plus.pt"
+
+
+def test_a_small_sam_2_from_end_to_end(data: Path, tmp_path: Path) -> None:
+    """Random weights in a local folder: every frame has a mask of the frame's size, the labelled ones what is known."""
+    folder = save_tiny(tmp_path / "tiny")
+    words = ["--data-root", data, "--out-dir", tmp_path / "masks", "--ckpt", folder, "--device", "cpu"]
+    with pytest.raises(SystemExit) as ended:
+        main(["kpnet", "masks", "--video", "A36O", "--fps", "5", *map(str, words)])
+    assert ended.value.code == 0
+    found = pictures(tmp_path / "masks")
+    assert list(found) == sorted({*range(0, 60, 6), *LABELLED})
+    for number, classes in found.items():
+        assert classes.shape == (64, 96) and classes.max() <= 6
+        if number in LABELLED:
+            assert (classes[FILM.boxes[3].mask(number)] == NUMBERS["needle"]).all()
+    record = record_of(tmp_path / "masks")
+    assert record["complete"] and record["settings"] == {"fps": 5.0, "precision": "fp32", "classes": list(NUMBERS)}
+    assert record["inputs"]["checkpoint"]["files"] == 2
