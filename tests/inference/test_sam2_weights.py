@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from kaname.errors import InputError
-from kaname.inference import sam2_weights
 from kaname.inference.sam2_weights import Weights, check, expected, find, load, names_in_file
 from kaname.models import sam2
+from kaname.models.backbones import hub
 from kaname.models.sam2 import Prompt
 from models.tiny_sam2 import save_tiny, tiny_config, tiny_model
 
@@ -146,7 +146,7 @@ def test_nothing_is_fetched_without_a_word(monkeypatch: pytest.MonkeyPatch, tmp_
     import huggingface_hub
 
     said: list[str] = []
-    monkeypatch.setattr(sam2_weights.hub, "ensure_reachable", lambda name: None)
+    monkeypatch.setattr(hub, "ensure_reachable", lambda name: None)
 
     def fetch(name: str, **_: Any) -> str:
         assert said == ["downloading facebook/sam2.1-hiera-base-plus (about 323 MB; licence: Apache-2.0) once into the "

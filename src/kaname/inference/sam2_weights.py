@@ -7,14 +7,13 @@ one, has one more, or has one of another shape is refused, and so is a file of a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError
 from kaname.models import sam2
-from kaname.models.backbones import hub
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +27,7 @@ HUB = {
 OTHERWISE = "give a local folder that save_pretrained wrote, or Meta's own .pt"
 WHOLE = "download the file again, whole"
 FILES = ("config.json", "*processor*config.json", "model*.safetensors*")
+Notice = Callable[[str], None]
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _WIDTH = "image_encoder.trunk.patch_embed.proj.weight"
 _BLOCK = re.compile(r"image_encoder\.trunk\.blocks\.(\d+)\.norm1\.weight")
@@ -106,14 +106,14 @@ class Weights:
         return sorted({file for pattern in FILES for file in self.path.glob(pattern)})
 
 
-def find(source: str, config: str | None = None, *, notice: Any = hub.to_stderr) -> Weights:
+def find(source: str, config: str | None = None, *, notice: Notice | None = None) -> Weights:
     """Where the weights of a checkpoint are; one of the hub is downloaded as far as it is missing.
 
     Args:
         source: a ``.pt`` of Meta's, a local folder, or a name of the hub.
         config: chooses the size by its file name, such as ``configs/sam2.1/sam2.1_hiera_b+.yaml``; that file need not
             exist. Default: the size of the checkpoint.
-        notice: takes one line before a download.
+        notice: takes one line before a download; by default it is printed on stderr.
 
     Raises:
         InputError: nothing there, an unknown configuration, a folder without weights, transformers missing, or a
@@ -253,6 +253,8 @@ def _recognised(given: Mapping[str, torch.Tensor], weights: Weights) -> str:
 def _folder_config(weights: Weights) -> Any:
     from transformers import Sam2VideoConfig
 
+    from kaname.models.backbones import hub
+
     try:
         config = Sam2VideoConfig.from_pretrained(weights.path, local_files_only=True)
         known = sam2.size_of(config)
@@ -267,6 +269,8 @@ def _folder_config(weights: Weights) -> Any:
 def _from_folder(weights: Weights) -> tuple[Any, Any]:
     import torch
     from transformers import Sam2VideoModel, Sam2VideoProcessor
+
+    from kaname.models.backbones import hub
 
     config = _folder_config(weights)
     try:
@@ -287,9 +291,11 @@ def _from_folder(weights: Weights) -> tuple[Any, Any]:
     return model, processor
 
 
-def _downloaded(name: str, megabytes: float | None, notice: Any) -> Path:
+def _downloaded(name: str, megabytes: float | None, notice: Notice | None) -> Path:
     """The local folder of a hub model; nothing is fetched before its name, size and licence were told."""
     from huggingface_hub import snapshot_download
+
+    from kaname.models.backbones import hub  # here, because it imports torch, which weights on this disk wait for
 
     cached = hub.is_cached(name)
     try:
@@ -298,7 +304,7 @@ def _downloaded(name: str, megabytes: float | None, notice: Any) -> Path:
     except InputError as error:
         raise InputError(error.reason, remedy=OTHERWISE) from error
     if not cached:
-        notice(hub.download_line(name, megabytes, hub.APACHE if name in HUB else hub.MODEL_CARD))
+        (notice or hub.to_stderr)(hub.download_line(name, megabytes, hub.APACHE if name in HUB else hub.MODEL_CARD))
     try:
         return Path(snapshot_download(name, allow_patterns=list(FILES), local_files_only=cached))
     except Exception as error:  # the hub has many classes; all of them mean: not downloaded

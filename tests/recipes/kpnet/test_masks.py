@@ -275,9 +275,7 @@ def test_memory_stays_flat_over_thousands_of_frames(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(sam2_weights, "check", lambda weights: None)
     make(["A36O"], how(tmp_path, tmp_path, fps=0.0))
     assert [back for back, _ in seer.seen] == [False, True, False] and len(rss) > 6000 - 20
-    forwards = rss[200:3000]
-    assert max(forwards) - forwards[0] < 50e6
-    assert max(rss[3300:]) - rss[3300] < 50e6
+    assert max(rss[200:]) - rss[200] < 50e6
 
 
 def failures(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:

@@ -105,7 +105,7 @@ def mask_video(desk: Desk, name: str, how: How) -> dict[str, Any]:
         stored = record.finished(overwrite=how.overwrite)
         if stored is not None and stored["complete"]:
             return stored
-        with VideoReader(video, threads=False) as reader, located(video):
+        with VideoReader(video) as reader, located(video):
             work = _Video(name, how, record, reader, known)
             return work.make(desk, stored, lambda: _propagator(how.checkpoint, how.config, device, half))
 

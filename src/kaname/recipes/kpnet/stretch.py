@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kaname.models.sam2 import Prompt, Propagator
 
 KEPT = 128 << 20  # bytes of frames that are decoded at once where they are needed backwards
+MANY = 32  # and so many frames at most
 
 Known = Mapping[Key, "Prompt"]
 
@@ -173,5 +174,5 @@ class _Frames:
         if place not in self.kept:
             first = max(0, place - self.step + 1) if self.backwards else place
             self.kept = {at: self.reader.read(self.numbers[at]).image for at in range(first, place + 1)}
-            self.step = max(1, KEPT // self.kept[place].nbytes)
+            self.step = max(1, min(MANY, KEPT // self.kept[place].nbytes))
         return self.kept[place] if not self.backwards else self.kept.pop(place)
