@@ -18,11 +18,12 @@ from kaname import config as configuration
 from kaname.errors import InputError, located, require
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.jobs import run as run_jobs
-from kaname.pipeline.records import Record, claim
+from kaname.pipeline.records import Record, claim, tidy
 from kaname.pipeline.stretches import Stretches, left_of
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.config import KpnetConfig, sides_of
 from kaname.recipes.kpnet.sources import Source, Stream
+from kaname.tracking.cotracker import LICENCE
 
 PREDICTED = "_pred"
 TRACKERS = ("none", "klt", "cotracker")
@@ -126,16 +127,20 @@ def infer(
         InputError: a result of another checkpoint or with other settings is there.
     """
     require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
-    pending = [one for one in sources
-               if _record(one, checkpoint, out, how).finished(overwrite=overwrite) is None]  # fmt: skip
+    records = {one.name: _record(one, checkpoint, out, how) for one in sources}
+    pending = [one for one in sources if records[one.name].finished(overwrite=overwrite) is None]
     if len(pending) < len(sources):
+        tidy([records[name] for name in records.keys() - {one.name for one in pending}])
         print(f"{len(sources) - len(pending)} of {len(sources)} videos are finished already; {out}")
     if not pending:
         return
     changes = {"absent": how.absent, "missing_flow": how.missing_flow, "video_root": videos}
-    (stated or Stated()).check(_card(checkpoint, device, changes, alone=processes == 1), checkpoint)
+    # Here as well where other processes work: what is wrong with it is said once, before anything begins.
+    model = _model(checkpoint, device if processes == 1 else "cpu", Desk(0, lambda _: None), changes)
+    (stated or Stated()).check(model.card, checkpoint)
     if how.tracker == "cotracker":
-        _prepare_cotracker(cotracker, alone=processes == 1)
+        print(LICENCE)
+        _cotracker(cotracker, _device(model))
     given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
              "cotracker": cotracker, "changes": changes}  # fmt: skip
     jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
@@ -224,19 +229,8 @@ def _model(checkpoint: Path, device: str, desk: Desk, changes: Mapping[str, Any]
     return _opened(checkpoint, device, tuple(sorted(changes.items())))
 
 
-def _card(checkpoint: Path, device: str, changes: Mapping[str, Any], *, alone: bool) -> Mapping[str, Any]:
-    """What a file says of itself; a process that works alone opens the model, and keeps it."""
-    return _model(checkpoint, device if alone else "cpu", Desk(0, lambda _: None), changes).card
-
-
-def _prepare_cotracker(source: Path | None, *, alone: bool) -> None:
-    """The licence is shown once; what has to be fetched is fetched once."""
-    from kaname.tracking import cotracker
-
-    if alone:
-        print(cotracker.LICENCE)
-    else:
-        cotracker.load(source)
+def _device(model: Any) -> str:
+    return str(getattr(model.runner, "device", "cpu"))
 
 
 @functools.lru_cache(maxsize=1)
@@ -255,5 +249,5 @@ def _follow(how: How, model: Any, checkout: Path | None) -> Callable[..., Iterat
         return klt
     from kaname.tracking.cotracker import cotracker
 
-    device = str(getattr(model.runner, "device", "cpu"))
+    device = _device(model)
     return cotracker(_cotracker(checkout, device), grid_size=how.grid_size, device=device)
