@@ -113,7 +113,7 @@ def test_absent_objects_have_no_row_unless_asked_for(
         visible[slots["scissors", 1]] = 0
         if frame.index != 6:  # type: ignore[attr-defined]
             visible[slots["needle", 2]] = 0
-        walk.places = xy
+        walk.seen = walking.Seen(frame, None, xy)  # type: ignore[arg-type]
         return Found(np.where((visible > 0)[:, None], xy, np.nan), visible, np.full(count, 0.5))
 
     monkeypatch.setattr(walking.Walk, "_detect", detect)
@@ -211,8 +211,9 @@ def test_frames_in_are_frames_out(made: Path, tmp_path: Path, kind: str) -> None
 
     def detect(walk: walking.Walk, frame: object) -> Found:
         seen.append(round((float(frame.image.mean()) - 40) / 4))  # type: ignore[attr-defined]
-        walk.places = np.ones((27, 2))
-        return Found(walk.places, np.full(27, 2), np.ones(27))
+        found = np.ones((27, 2)), np.full(27, 2), np.ones(27)
+        walk.seen = walking.Seen(frame, None, found[0])  # type: ignore[arg-type]
+        return Found(*found)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walking.Walk, "_detect", detect)

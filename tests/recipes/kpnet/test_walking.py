@@ -55,8 +55,9 @@ def knowing(patch: pytest.MonkeyPatch, answers: Callable[[int], tuple[np.ndarray
     def detect(walk: walking.Walk, frame: Frame) -> Found:
         seen.append(frame.index)
         xy, visible = answers(frame.index)
-        walk.places = np.nan_to_num(xy)
-        return Found(np.where((visible > 0)[:, None], xy, np.nan), visible, np.where(visible > 0, 0.9, 0.0))
+        scores = np.where(visible > 0, 0.9, 0.0)
+        walk.seen = walking.Seen(frame, None, np.nan_to_num(xy))  # type: ignore[arg-type]
+        return Found(np.where((visible > 0)[:, None], xy, np.nan), visible, scores)
 
     patch.setattr(walking.Walk, "_detect", detect)
     return seen

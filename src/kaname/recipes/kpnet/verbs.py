@@ -171,11 +171,13 @@ def infer(
 ) -> None:
     """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
     is skipped; what was stopped goes on."""
-    from kaname.recipes.kpnet.infer import How, Stated
+    from kaname.recipes.kpnet.choices import How, Stated
     from kaname.recipes.kpnet.infer import infer as run
     from kaname.recipes.kpnet.sources import names_in, videos_of
 
-    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, absent, missing_flow)
+    given = {"absent": absent, "missing_flow": missing_flow}
+    answers = {name: value for name, value in given.items() if value is not None}
+    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers)
     data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
     sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
     stated = Stated(in_chans, image_size, heatmap_size)
@@ -187,19 +189,26 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
     out: OutFolder,
+    every: Every = None,
     video_root: Videos = None,
     missing_flow: Missing = None,
     absent: Absent = None,
+    overlay: Annotated[
+        bool, Parameter(help="Also draw the key points into a video of each video.", negative=())
+    ] = False,
     pictures: Annotated[bool, Parameter(help="Also draw the key points on each image.")] = True,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Find key points, each frame on its own: points.json (original pixels) and a picture of each image."""
-    from kaname.pipeline.predict import predict_images
+    """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
+    and of the images of one; of images points.json and pictures too."""
+    from kaname.recipes.kpnet.predict import predict as run
 
     paths, words = split_sources(sources)
-    given = {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}
-    changes = merged(words, given, "answers")
-    predict_images(RECIPE, paths, checkpoint, out, changes=changes, pictures=pictures, deep=True, device=device)
+    answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
+    run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
+        overwrite=overwrite, device=device)  # fmt: skip
 
 
 def export(
