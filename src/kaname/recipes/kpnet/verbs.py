@@ -31,7 +31,9 @@ Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is 
 
 Named = Annotated[str | None, Parameter(name="--videos", help="A file with a video a line, or names with commas.")]
 Every = Annotated[int | None, Parameter(help="Take each N-th frame of a video.")]
-Jobs = Annotated[int, Parameter(help="Videos at once, each in a process of its own; GPUs in turn.")]
+Jobs = Annotated[
+    int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")
+]
 Overwrite = Annotated[bool, Parameter(help="Replace what another checkpoint or other settings have made.", negative=())]
 
 
@@ -93,13 +95,17 @@ def check(
 def flow(
     *,
     fed: InputFlags = InputFlags(),  # noqa: B008
+    named: Named = None,
+    jobs: Jobs = 1,
     cache_budget: Annotated[float | None, Parameter(help="Gigabytes that may be kept.")] = None,
 ) -> None:
     """Compute the optical flow of all labelled frames and keep it, so that training reads it at once."""
     from kaname.recipes.kpnet.prepare import flow as run
+    from kaname.recipes.kpnet.sources import names_in
 
     flags = {**fed.keys(), "train.cache_budget": cache_budget}
-    run(configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root"))
+    config = configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root")
+    run(config, None if named is None else names_in(named), jobs)
 
 
 def evaluate(
