@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 from kaname import __version__
 from kaname.errors import InputError
 from kaname.files import content_hash, sweep, write_text
-from kaname.training.lock import locked
+from kaname.training.lock import Held, locked
 
 FORMAT = "kaname-record"
 VERSION = 1
@@ -147,6 +147,17 @@ def claim(record: Record) -> Iterator[bool]:
         if alone:
             sweep(folder, stem)
         yield alone
+
+
+def tidy(finished: Sequence[Record]) -> None:
+    """Remove what processes that were killed in their last step have left beside finished results."""
+    left = [path for folder in {record.path.parent for record in finished} for path in folder.glob(".*")]
+    for record in finished if left else ():
+        begin = str(record.path.with_name(f".{record.path.stem}."))
+        if own := [path for path in left if str(path).startswith(begin)]:
+            with contextlib.suppress(Held), claim(record):
+                for path in own:
+                    path.unlink(missing_ok=True)
 
 
 def mark(content: Content) -> dict[str, Any]:

@@ -26,12 +26,17 @@ def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
     An object all of whose points are likeliest out of frame is not there. Of the others a point is out of frame where
     that is more probable than ``absent``, else hidden or visible, whichever is likelier.
     """
-    channels = Channels(card, settings)
-    rows = {name: number for number, name in enumerate(channels.skeleton.channels)}
+    skeleton, grid = Skeleton.from_dict(card["skeleton"]), grid_of(card)
 
     def answer(outputs: Arrays, request: Request) -> list[Answer]:
-        xy, visible, scores = channels(outputs, request)
+        places, heights = decode(outputs[MAPS][0], grid, settings.method)
+        xy = request.back().points(places)
+        states = np.asarray(outputs[VISIBILITY][0], np.float64).reshape(-1, len(STATES))
+        visible = visibilities(states, skeleton, settings.absent)
+        visible[~np.isfinite(xy).all(axis=1)] = 0
         xy[visible == 0] = np.nan
+        scores = np.clip(np.nan_to_num(heights), 0, 1)
+        rows = {name: number for number, name in enumerate(skeleton.channels)}
         return [
             Points(
                 {name: xy[row : row + 1] for name, row in rows.items()},
@@ -42,22 +47,6 @@ def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
         ]
 
     return answer
-
-
-class Channels:
-    """From the outputs of a file's network to places ``(C, 2)`` in the frame's pixels, visibilities and scores
-    ``(C,)``; a point that is out of frame has the likeliest place that it could have."""
-
-    def __init__(self, card: Mapping[str, Any], settings: AnswerSettings) -> None:
-        self.skeleton, self.grid, self.settings = Skeleton.from_dict(card["skeleton"]), grid_of(card), settings
-
-    def __call__(self, outputs: Arrays, request: Request) -> tuple[FloatArray, np.ndarray, FloatArray]:
-        places, heights = decode(outputs[MAPS][0], self.grid, self.settings.method)
-        xy = request.back().points(places)
-        states = np.asarray(outputs[VISIBILITY][0], np.float64).reshape(-1, len(STATES))
-        visible = visibilities(states, self.skeleton, self.settings.absent)
-        visible[~np.isfinite(xy).all(axis=1)] = 0
-        return xy, visible, np.clip(np.nan_to_num(heights), 0, 1)
 
 
 def visibilities(states: FloatArray, skeleton: Skeleton, absent: float) -> np.ndarray:

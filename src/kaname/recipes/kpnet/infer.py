@@ -10,94 +10,21 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from kaname import config as configuration
 from kaname.errors import InputError, located, require
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.jobs import run as run_jobs
-from kaname.pipeline.records import Record, claim
+from kaname.pipeline.records import Record, claim, tidy
 from kaname.pipeline.stretches import Stretches, left_of
 from kaname.recipes.kpnet import RECIPE
-from kaname.recipes.kpnet.config import KpnetConfig, sides_of
+from kaname.recipes.kpnet.choices import How, Stated
 from kaname.recipes.kpnet.sources import Source, Stream
+from kaname.tracking.cotracker import LICENCE
 
 PREDICTED = "_pred"
-TRACKERS = ("none", "klt", "cotracker")
 JOB = "kaname.recipes.kpnet.infer:predict_video"
-
-
-@dataclass(frozen=True)
-class How:
-    """How videos are predicted: what a record keeps.
-
-    Attributes:
-        tracker: what walks between detections; ``none`` detects in every frame.
-        k: detect in every K-th frame that is asked for; without a tracker how many frames are a stretch.
-        grid_size: of CoTracker: support points along each side.
-        vis_th: a point is hidden where the tracker holds it for less probable.
-        every: each so-manieth frame of a video; None: those with an image, else all.
-        third: what the third value of a triple is.
-        write_absent: whether objects that are not there have rows too.
-        absent, missing_flow: settings of the answers; None: as stored in the checkpoint.
-        overlay: whether a video with the key points drawn on it is made too.
-    """
-
-    tracker: Literal["none", "klt", "cotracker"] = "none"
-    k: int = 10
-    grid_size: int = 0
-    vis_th: float = 0.5
-    every: int | None = None
-    third: Literal["visibility", "confidence"] = "visibility"
-    write_absent: bool = False
-    absent: float | None = None
-    missing_flow: Literal["error", "zero"] | None = None
-    overlay: bool = False
-
-    def __post_init__(self) -> None:
-        require(self.tracker in TRACKERS, f"--tracker is {self.tracker!r}", f"use one of {', '.join(TRACKERS)}")
-        require(self.k >= 1, f"--k must be at least 1, got {self.k}", "1 detects in every frame, 10 is usual")
-        require(0 <= self.vis_th <= 1, f"--vis-th must lie in 0..1, got {self.vis_th}", "0.5 is usual")
-        require(self.grid_size >= 0, f"--grid-size must not be negative, got {self.grid_size}", "0 adds no points")
-        require(self.every is None or self.every >= 1, f"--every must be at least 1, got {self.every}",
-                "1 takes every frame")  # fmt: skip
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the result depends on: without a tracker its settings do not count."""
-        unused = {"none": ("k", "grid_size", "vis_th"), "klt": ("grid_size",)}.get(self.tracker, ())
-        return {name: None if name in unused else value for name, value in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What a caller says of the model, which the file knows; None: not said."""
-
-    in_chans: int | None = None
-    image_size: str | None = None
-    heatmap_size: str | None = None
-
-    def check(self, card: Mapping[str, Any], checkpoint: Path) -> None:
-        """Sizes that differ are refused; channels that differ are a warning, as in the original.
-
-        Raises:
-            InputError: naming both sides.
-        """
-        config = configuration.from_dict(KpnetConfig, card["config"], source=str(checkpoint))
-        known = {
-            "--image-size": (self.image_size, config.image_size),
-            "--heatmap-size": (self.heatmap_size, config.cells),
-        }
-        for flag, (given, stored) in known.items():
-            own = stored if isinstance(stored, tuple) else sides_of(stored, flag)
-            if given is not None and sides_of(given, flag) != own:
-                reason = f"{flag} is {given}, but the model was trained with {own[0]},{own[1]}"
-                raise InputError(reason, path=checkpoint, remedy=f"leave {flag} out: the file knows it")
-        if self.in_chans not in (None, config.in_chans):
-            said = f"--in-chans is {self.in_chans}, but the model has {config.in_chans}, which counts"
-            warnings.warn(f"{checkpoint}: {said}", stacklevel=2)
 
 
 def infer(
@@ -126,16 +53,20 @@ def infer(
         InputError: a result of another checkpoint or with other settings is there.
     """
     require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
-    pending = [one for one in sources
-               if _record(one, checkpoint, out, how).finished(overwrite=overwrite) is None]  # fmt: skip
+    records = {one.name: record_of(one, checkpoint, out, how) for one in sources}
+    pending = [one for one in sources if records[one.name].finished(overwrite=overwrite) is None]
     if len(pending) < len(sources):
+        tidy([records[name] for name in records.keys() - {one.name for one in pending}])
         print(f"{len(sources) - len(pending)} of {len(sources)} videos are finished already; {out}")
     if not pending:
         return
-    changes = {"absent": how.absent, "missing_flow": how.missing_flow, "video_root": videos}
-    (stated or Stated()).check(_card(checkpoint, device, changes, alone=processes == 1), checkpoint)
+    changes = {**how.answers, "video_root": videos}
+    # Here as well where other processes work: what is wrong with it is said once, before anything begins.
+    model = open_here(checkpoint, device if processes == 1 else "cpu", changes)
+    (stated or Stated()).check(model.card, checkpoint)
     if how.tracker == "cotracker":
-        _prepare_cotracker(cotracker, alone=processes == 1)
+        print(LICENCE)
+        _cotracker(cotracker, _device(model))
     given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
              "cotracker": cotracker, "changes": changes}  # fmt: skip
     jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
@@ -154,7 +85,7 @@ def predict_video(
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """One video; returns its record."""
-    whole = _record(source, checkpoint, out, how)
+    whole = record_of(source, checkpoint, out, how)
     with claim(whole):
         if (stored := whole.finished(overwrite=overwrite)) is not None:
             return stored
@@ -196,7 +127,7 @@ def _predicted(
         stream.close()
 
 
-def _record(source: Source, checkpoint: Path, out: Path, how: How) -> Record:
+def record_of(source: Source, checkpoint: Path, out: Path, how: How) -> Record:
     """The record that a video may have; only the model knows whether its file or its images count."""
     inputs = {"checkpoint": checkpoint, **source.contents}
     return Record(out / f"{source.name}{PREDICTED}.json", inputs, how.settings, perhaps=("video", "frames"))
@@ -214,6 +145,11 @@ def _opened(checkpoint: Path, device: str, changes: tuple[tuple[str, Any], ...])
     return open_model(RECIPE, checkpoint, runtime=device, changes=dict(changes))
 
 
+def open_here(checkpoint: Path, device: str, changes: Mapping[str, Any]) -> Any:
+    """The model, which this process keeps."""
+    return _model(checkpoint, device, Desk(0, lambda _: None), changes)
+
+
 def _model(checkpoint: Path, device: str, desk: Desk, changes: Mapping[str, Any]) -> Any:
     """The model of this process; of several GPUs each process takes the next."""
     if device in ("auto", "cuda") and checkpoint.suffix.lower() != ".onnx":
@@ -224,19 +160,8 @@ def _model(checkpoint: Path, device: str, desk: Desk, changes: Mapping[str, Any]
     return _opened(checkpoint, device, tuple(sorted(changes.items())))
 
 
-def _card(checkpoint: Path, device: str, changes: Mapping[str, Any], *, alone: bool) -> Mapping[str, Any]:
-    """What a file says of itself; a process that works alone opens the model, and keeps it."""
-    return _model(checkpoint, device if alone else "cpu", Desk(0, lambda _: None), changes).card
-
-
-def _prepare_cotracker(source: Path | None, *, alone: bool) -> None:
-    """The licence is shown once; what has to be fetched is fetched once."""
-    from kaname.tracking import cotracker
-
-    if alone:
-        print(cotracker.LICENCE)
-    else:
-        cotracker.load(source)
+def _device(model: Any) -> str:
+    return str(getattr(model.runner, "device", "cpu"))
 
 
 @functools.lru_cache(maxsize=1)
@@ -255,5 +180,5 @@ def _follow(how: How, model: Any, checkout: Path | None) -> Callable[..., Iterat
         return klt
     from kaname.tracking.cotracker import cotracker
 
-    device = str(getattr(model.runner, "device", "cpu"))
+    device = _device(model)
     return cotracker(_cotracker(checkout, device), grid_size=how.grid_size, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from kaname.reporting.skeleton import skeleton_overlay
 from kaname.types import FloatArray
 
 OVERLAY = "_overlay.mp4"
+NOTHING: tuple[float, list[Row]] = (math.inf, [])  # behind the last frame
 
 
 def draw_video(predictions: Path, stream: Stream, skeleton: Skeleton) -> Path:
@@ -26,12 +28,12 @@ def draw_video(predictions: Path, stream: Stream, skeleton: Skeleton) -> Path:
     target = predictions.with_name(f"{stream.source.name}{OVERLAY}")
     objects = _by_frame(predictions, skeleton)
     with VideoWriter(target) as writer:
-        number, rows = next(objects, (-1, []))
+        number, rows = next(objects, NOTHING)
         for frame, _ in stream.frames(stream.numbers[0], between=False):
-            own = rows if number == frame.index else []
-            writer.write(skeleton_overlay(frame.image, instances(own, skeleton), skeleton), frame.seconds)
-            if number == frame.index:
-                number, rows = next(objects, (-1, []))
+            while number < frame.index:
+                number, rows = next(objects, NOTHING)
+            own = instances(rows if number == frame.index else [], skeleton)
+            writer.write(skeleton_overlay(frame.image, own, skeleton), frame.seconds)
     return target
 
 

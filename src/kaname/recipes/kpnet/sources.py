@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kaname.data.formats.files import read_text
-from kaname.data.formats.mot_kp_files import FOREIGN, frame_images
+from kaname.data.formats.landmarks import images_below
+from kaname.data.formats.mot_kp_files import FOREIGN, frame_images, frame_of
+from kaname.data.formats.tracknet_table import order
 from kaname.data.seeking import VideoReader
-from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, frame_count
+from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, frame_count, is_video
 from kaname.errors import InputError, require
 from kaname.geometry.image import image_size, read_image
 from kaname.types import Frame, Size
@@ -75,6 +77,54 @@ def videos_of(frames: Path, videos: Path, names: Sequence[str] | None) -> list[S
             raise InputError(reason, remedy="check the name, --video-root and --data-root")
         found.append(Source(name, file, dict(sorted(images.get(name, {}).items()))))
     return found
+
+
+def sources_in(paths: Sequence[Path]) -> tuple[list[Source], list[Source]]:
+    """The videos and the images among paths; folders are read with their sub-folders, hidden ones are left out.
+
+    An image belongs to the video that its name states (``VIDEO_frame_ID.png``), else in a folder to that folder, in the
+    order of its images' numbers, and alone to none but itself.
+
+    Raises:
+        InputError: something that is not there, is neither, or has the name of something else.
+    """
+    videos: dict[str, Source] = {}
+    images: dict[str, dict[int, Path]] = {}
+    for path in {path.absolute(): path for path in paths}.values():
+        if path.is_dir():
+            _sort_in(path, images)
+        elif not path.is_file():
+            raise InputError("there is no such file", path=path, remedy="check the path")
+        elif not is_video(path):
+            _add(images, *(frame_of(path.stem) or (path.stem, 0)), path)
+        elif path.stem in videos:
+            reason = f"another video is called {path.stem} too: {videos[path.stem].video}"
+            raise InputError(reason, path=path, remedy="predict them into two folders")
+        else:
+            videos[path.stem] = Source(path.stem, path)
+    if both := sorted(videos.keys() & images.keys()):
+        reason = f"a video and images are both called {both[0]}"
+        raise InputError(reason, path=videos[both[0]].video, remedy="predict them into two folders")
+    require(bool(videos or images), "nothing to predict", "name images, folders or videos after the verb")
+    return list(videos.values()), [Source(name, None, dict(sorted(own.items()))) for name, own in images.items()]
+
+
+def _sort_in(folder: Path, images: dict[str, dict[int, Path]]) -> None:
+    names = images_below(folder)
+    if not names:
+        raise InputError("no image in this folder", path=folder, remedy="give a folder of images")
+    counts: Counter[Path] = Counter()
+    for path in sorted((folder / name for name in names), key=lambda path: (path.parent, order(path.name))):
+        named = frame_of(path.stem)
+        _add(images, *(named or (path.parent.absolute().name, counts[path.parent])), path)
+        counts[path.parent] += named is None
+
+
+def _add(images: dict[str, dict[int, Path]], video: str, number: int, path: Path) -> None:
+    other = images.setdefault(video, {}).setdefault(number, path)
+    if other.absolute() != path.absolute():
+        reason = f"frame {number} of {video} is {other} too"
+        raise InputError(reason, path=path, remedy="predict them into two folders")
 
 
 def names_in(text: str) -> list[str]:

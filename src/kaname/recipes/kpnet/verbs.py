@@ -32,7 +32,9 @@ Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is 
 
 Named = Annotated[str | None, Parameter(name="--videos", help="A file with a video a line, or names with commas.")]
 Every = Annotated[int | None, Parameter(help="Take each N-th frame of a video.")]
-Jobs = Annotated[int, Parameter(help="Videos at once, each in a process of its own; GPUs in turn.")]
+Jobs = Annotated[
+    int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")
+]
 Overwrite = Annotated[bool, Parameter(help="Replace what another checkpoint or other settings have made.", negative=())]
 
 
@@ -94,13 +96,17 @@ def check(
 def flow(
     *,
     fed: InputFlags = InputFlags(),  # noqa: B008
+    named: Named = None,
+    jobs: Jobs = 1,
     cache_budget: Annotated[float | None, Parameter(help="Gigabytes that may be kept.")] = None,
 ) -> None:
     """Compute the optical flow of all labelled frames and keep it, so that training reads it at once."""
     from kaname.recipes.kpnet.prepare import flow as run
+    from kaname.recipes.kpnet.sources import names_in
 
     flags = {**fed.keys(), "train.cache_budget": cache_budget}
-    run(configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root"))
+    config = configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root")
+    run(config, None if named is None else names_in(named), jobs)
 
 
 def masks(
@@ -209,11 +215,13 @@ def infer(
 ) -> None:
     """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
     is skipped; what was stopped goes on."""
-    from kaname.recipes.kpnet.infer import How, Stated
+    from kaname.recipes.kpnet.choices import How, Stated
     from kaname.recipes.kpnet.infer import infer as run
     from kaname.recipes.kpnet.sources import names_in, videos_of
 
-    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, absent, missing_flow)
+    given = {"absent": absent, "missing_flow": missing_flow}
+    answers = {name: value for name, value in given.items() if value is not None}
+    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers)
     data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
     sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
     stated = Stated(in_chans, image_size, heatmap_size)
@@ -225,19 +233,26 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
     out: OutFolder,
+    every: Every = None,
     video_root: Videos = None,
     missing_flow: Missing = None,
     absent: Absent = None,
+    overlay: Annotated[
+        bool, Parameter(help="Also draw the key points into a video of each video.", negative=())
+    ] = False,
     pictures: Annotated[bool, Parameter(help="Also draw the key points on each image.")] = True,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Find key points, each frame on its own: points.json (original pixels) and a picture of each image."""
-    from kaname.pipeline.predict import predict_images
+    """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
+    and of the images of one; of images points.json and pictures too."""
+    from kaname.recipes.kpnet.predict import predict as run
 
     paths, words = split_sources(sources)
-    given = {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}
-    changes = merged(words, given, "answers")
-    predict_images(RECIPE, paths, checkpoint, out, changes=changes, pictures=pictures, deep=True, device=device)
+    answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
+    run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
+        overwrite=overwrite, device=device)  # fmt: skip
 
 
 def export(
