@@ -162,5 +162,8 @@ def test_the_hub_is_out_of_reach() -> None:
     """The suite has no network."""
     with pytest.raises(InputError, match=r"not in the local cache.*give a local folder"):
         find("facebook/sam2.1-hiera-tiny")
+    for config, size in ((None, "base-plus"), ("sam2.1_hiera_l.yaml", "large")):
+        with pytest.raises(InputError, match=f"facebook/sam2.1-hiera-{size} is not in the local cache"):
+            find(None, config)
     with pytest.raises(InputError, match="the checkpoint does not exist"):
         find("sam2/checkpoints/sam2.1_hiera_tiny.pt")

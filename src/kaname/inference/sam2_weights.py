@@ -24,6 +24,7 @@ HUB = {
     "facebook/sam2.1-hiera-base-plus": ("sam2.1_hiera_b+", 323),
     "facebook/sam2.1-hiera-large": ("sam2.1_hiera_l", 898),
 }  # name: size, megabytes
+USUAL = "sam2.1_hiera_b+"
 OTHERWISE = "give a local folder that save_pretrained wrote, or Meta's own .pt"
 WHOLE = "download the file again, whole"
 FILES = ("config.json", "*processor*config.json", "model*.safetensors*")
@@ -106,11 +107,12 @@ class Weights:
         return sorted({file for pattern in FILES for file in self.path.glob(pattern)})
 
 
-def find(source: str, config: str | None = None, *, notice: Notice | None = None) -> Weights:
+def find(source: str | None, config: str | None = None, *, notice: Notice | None = None) -> Weights:
     """Where the weights of a checkpoint are; one of the hub is downloaded as far as it is missing.
 
     Args:
-        source: a ``.pt`` of Meta's, a local folder, or a name of the hub.
+        source: a ``.pt`` of Meta's, a local folder, or a name of the hub; None: that of the configuration's size, else
+            base-plus.
         config: chooses the size by its file name, such as ``configs/sam2.1/sam2.1_hiera_b+.yaml``; that file need not
             exist. Default: the size of the checkpoint.
         notice: takes one line before a download; by default it is printed on stderr.
@@ -120,6 +122,8 @@ def find(source: str, config: str | None = None, *, notice: Notice | None = None
             download that fails.
     """
     size = None if config is None else size_named(config)
+    if source is None:
+        source = next(name for name, (own, _) in HUB.items() if own == (size or USUAL))
     path = Path(source).expanduser()
     sam2.require_installed()
     if path.is_file():

@@ -42,8 +42,7 @@ class How:
 
     Attributes:
         data: labels, masks and videos.
-        checkpoint: of SAM 2: a name of the hub, a folder, or Meta's file.
-        config: name of Meta's configuration, which chooses the size; None: that of the checkpoint.
+        checkpoint, config: as `kaname.inference.sam2_weights.find` takes them.
         fps: how many frames of a second get a mask; 0: all.
         device: of the network.
         out: the folder of all videos' masks.
@@ -51,7 +50,7 @@ class How:
     """
 
     data: DataSettings
-    checkpoint: str
+    checkpoint: str | None
     config: str | None
     fps: float
     device: str
@@ -245,7 +244,7 @@ def _placed(device: str, desk: Desk) -> tuple[str, bool]:
 
 
 @functools.lru_cache(maxsize=1)
-def _propagator(checkpoint: str, config: str | None, device: str, half: bool) -> Any:
+def _propagator(checkpoint: str | None, config: str | None, device: str, half: bool) -> Any:
     from kaname.inference import sam2_weights
 
     return sam2_weights.load(sam2_weights.find(checkpoint, config), device, half=half)

@@ -111,19 +111,17 @@ def flow(
 
 def masks(
     *,
-    video: Annotated[str | None, Parameter(help="The video's name.")] = None,
-    videos: Annotated[
-        str | None, Parameter(help="Several: a text file with a name a line, or names with commas.")
-    ] = None,
-    fps: Annotated[
-        float, Parameter(help="How many frames of a second get a mask, beside the labelled; 0: all.")
-    ] = 10.0,
-    config: Annotated[
-        str | None, Parameter(help="sam2.1_hiera_t, _s, _b+ or _l(.yaml), which the checkpoint has to be.")
-    ] = None,
+    video: Annotated[str | None, Parameter(help="One video, by its name.")] = None,
+    named: Named = None,
+    fps: Annotated[float, Parameter(help="So many frames of a second, and the labelled ones; 0: all.")] = 10.0,
+    config: Annotated[str | None, Parameter(help="What --ckpt has to be: sam2.1_hiera_t, _s, _b+ or _l.")] = None,
     checkpoint: Annotated[
-        str, Parameter(name=CHECKPOINT_NAMES, help="SAM 2.1: a hub name, a local folder, or Meta's .pt.")
-    ] = "facebook/sam2.1-hiera-base-plus",
+        str | None,
+        Parameter(
+            name=CHECKPOINT_NAMES,
+            help="SAM 2.1: a hub name, a local folder, or Meta's .pt; default: from the hub, of --config, else _b+.",
+        ),
+    ] = None,
     device: Device = "auto",
     data_root: Data = None,
     skeleton: Bones = None,
@@ -131,19 +129,19 @@ def masks(
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder of all videos' masks.")] = Path(
         "artifacts/seg_pseudo6"
     ),
-    jobs: Annotated[int, Parameter(help="Videos at once.")] = 1,
-    overwrite: Annotated[bool, Parameter(help="Replace masks made otherwise.", negative=())] = False,
+    jobs: Jobs = 1,
+    overwrite: Annotated[bool, Parameter(help="Replace masks that were made otherwise.", negative=())] = False,
 ) -> None:
     """Make masks of whole videos from their labelled frames, by SAM 2: OUT/VIDEO/VIDEO_frame_ID.png, values 0..6."""
     from kaname.recipes.kpnet import masks as making
     from kaname.recipes.kpnet.sources import names_in
 
-    if (video is None) == (videos is None):
-        raise InputError("name a video with --video, or several with --videos", remedy="--videos LIST")
+    if (video is None) == (named is None):
+        raise InputError("name a video with --video, or several with --videos", remedy="--videos A36O,E66F")
     given = {"root": data_root, "skeleton": skeleton, "video_root": video_root}
     data = from_dict(DataSettings, {name: value for name, value in given.items() if value is not None})
     how = making.How(data, checkpoint, config, fps, device, out, overwrite)
-    making.make([video] if video is not None else names_in(str(videos)), how, processes=jobs)
+    making.make([video] if video is not None else names_in(str(named)), how, processes=jobs)
 
 
 def evaluate(
