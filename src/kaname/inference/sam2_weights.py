@@ -275,12 +275,14 @@ def _from_folder(weights: Weights) -> tuple[Any, Any]:
     from transformers import Sam2VideoModel, Sam2VideoProcessor
 
     from kaname.models.backbones import hub
+    from kaname.models.backbones.vit import quiet
 
     config = _folder_config(weights)
     try:
-        loaded: Any = Sam2VideoModel.from_pretrained(
-            weights.path, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
+        with quiet():
+            loaded: Any = Sam2VideoModel.from_pretrained(
+                weights.path, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
         model, report = loaded
         own = any(weights.path.glob("*processor*config.json"))
         processor = Sam2VideoProcessor.from_pretrained(weights.path) if own else sam2.processor_of(config)

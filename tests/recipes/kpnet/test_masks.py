@@ -154,6 +154,7 @@ def test_what_is_done_is_not_done_again(
     before, calls = contents(tmp_path / "masks"), len(seer.seen)
     make(["A36O"], how(data, tmp_path))
     assert len(seer.seen) == calls and contents(tmp_path / "masks") == before
+    assert "A36O: 23 masks, finished before" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         make(["A36O"], how(data, tmp_path, fps=5.0))
     assert "made with fps 10.0, not 5.0" in capsys.readouterr().err
@@ -278,6 +279,28 @@ def test_memory_stays_flat_over_thousands_of_frames(tmp_path: Path, monkeypatch:
     assert max(rss[200:]) - rss[200] < 50e6
 
 
+def test_other_labels_are_other_masks(tmp_path: Path, seer: Seer, capsys: pytest.CaptureFixture[str]) -> None:
+    FILM.write(tmp_path, LABELLED, MASKED)
+    make(["A36O"], how(tmp_path, tmp_path))
+    before = contents(tmp_path / "masks")
+    (tmp_path / "train" / "masks" / "A36O_frame_20_left_hand_mask.png").unlink()
+    with pytest.raises(SystemExit):
+        make(["A36O"], how(tmp_path, tmp_path))
+    assert "A36O_masks.json: made with another labels (mot)" in capsys.readouterr().err
+    assert contents(tmp_path / "masks") == before
+    make(["A36O"], how(tmp_path, tmp_path, overwrite=True))
+    assert ("left_hand", 0) in seer.told[-2][20] and seer.told[-2][20]["left_hand", 0].mask is None
+
+
+def test_a_device_that_is_not_there(data: Path, tmp_path: Path, seer: Seer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, however many videos."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no CUDA device is visible"):
+        make(["A36O", "B"], how(data, tmp_path, device="cuda:0"))
+
+
 def failures(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
     with pytest.raises(SystemExit) as ended:
         main(["kpnet", "masks", *map(str, words)])
@@ -338,7 +361,9 @@ def test_a_value_that_is_no_class(data: Path, tmp_path: Path, seer: Seer) -> Non
     [
         ([], "name a video with --video, or several with --videos"),
         (["--video", "A36O", "--videos", "A36O"], "name a video"),
-        (["--video", "A36O", "--fps", "-1"], "--fps must not be negative"),
+        (["--video", "A36O", "--fps", "-1"], "--fps must lie in 0..1000, got -1.0; 0 takes all"),
+        (["--video", "A36O", "--fps", "nan"], "--fps must lie in 0..1000"),
+        (["--video", "A36O", "--jobs", "0"], "--jobs must be at least 1"),
         (["--video", "A36O", "--config", "sam2.1_hiera_x.yaml"], "no configuration of SAM 2.1"),
         (["--video", "A36O", "--ckpt", "nowhere.pt"], "the checkpoint does not exist"),
     ],

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import functools
 import io
-import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from kaname.recipes.kpnet.prompts import Annotated, annotated
 from kaname.recipes.kpnet.stretch import Painter, Stretch, stretches
 
 JOB = "kaname.recipes.kpnet.masks:mask_video"
+FASTEST = 1000  # frames of a second
 OTHER_FOLDER = "choose another --out-dir, or replace them with --overwrite"
 
 
@@ -58,7 +58,7 @@ class How:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        require(math.isfinite(self.fps) and self.fps >= 0, f"--fps must not be negative, got {self.fps}", "0: all")
+        require(0 <= self.fps <= FASTEST, f"--fps must lie in 0..{FASTEST}, got {self.fps}", "0 takes all frames")
 
 
 def make(names: Sequence[str], how: How, *, processes: int = 1) -> None:
@@ -68,13 +68,14 @@ def make(names: Sequence[str], how: How, *, processes: int = 1) -> None:
         processes: videos at once.
 
     Raises:
-        InputError: an unusable checkpoint.
+        InputError: an unusable checkpoint, or a device that is not there.
     """
     from kaname.inference import sam2_weights
 
     require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
     weights = sam2_weights.find(how.checkpoint, how.config)
     sam2_weights.check(weights)
+    _placed(how.device, Desk(0, lambda count: None))
     jobs = [Job(name, {"name": name, "how": how}, _about(name, how)) for name in names]
     run_jobs(JOB, jobs, processes=processes, title="masks", ended=_line).report()
 
@@ -103,7 +104,7 @@ def mask_video(desk: Desk, name: str, how: How) -> dict[str, Any]:
     with claim(record):
         stored = record.finished(overwrite=how.overwrite)
         if stored is not None and stored["complete"]:
-            return stored
+            return {**stored, "before": True}
         with VideoReader(video) as reader, located(video):
             work = _Video(name, how, record, reader, known)
             return work.make(desk, stored, lambda: _propagator(how.checkpoint, how.config, device, half))
@@ -226,7 +227,8 @@ def _about(name: str, how: How) -> int:
 
 
 def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
-    return f"{job.name}: {record['frames']} masks, {len(record['stretches'])} stretches, {seconds:.0f} s"
+    how = "finished before" if record.get("before") else f"{len(record['stretches'])} stretches, {seconds:.0f} s"
+    return f"{job.name}: {record['frames']} masks, {how}"
 
 
 def _placed(device: str, desk: Desk) -> tuple[str, bool]:
