@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -361,4 +364,45 @@ def test_a_kill_costs_one_stretch(made: Path, tmp_path: Path) -> None:
         )
         infer(made, out, *words).done()
     assert detected and detected == list(range(detected[0], tiny.LENGTH, 4)) and detected[0] > 0
+    assert snapshot(out) == snapshot(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_many_kills_at_random(made: Path, tmp_path: Path) -> None:
+    """Of a worker or of the whole command, at any moment: the same bytes in the end, nothing partial, and a finished
+    video is not made again."""
+    movies, source = tmp_path / "movie", made / "data" / "movie"
+    movies.mkdir()
+    for number in range(12):
+        shutil.copy(source / f"val0{number % 3}.mp4", movies / f"v{number:02d}.mp4")
+    words = [
+        *(sys.executable, "-m", "kaname", "kpnet", "infer", "--data-root", made / "data", "--video-root", movies),
+        *("--videos", ",".join(path.stem for path in sorted(movies.iterdir())), "--ckpt", made / "six.pt"),
+        *("--device", "cpu", "--tracker", "klt", "--k", "3"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(out: Path, processes: int) -> subprocess.Popen[bytes]:
+        call_ = [*map(str, words), "--out-dir", str(out), "--jobs", str(processes)]
+        return subprocess.Popen(call_, env=environment, stdout=subprocess.DEVNULL)
+
+    assert start(tmp_path / "whole", 1).wait(120) == 0
+    out, random_, finished, kills = tmp_path / "killed", random.Random(1), dict[str, int](), 0
+    while kills < 30:
+        command = start(out, 2)
+        time.sleep(random_.uniform(3.0, 9.0))
+        listed = ["ps", "-o", "pid=,args=", "--ppid", str(command.pid)]
+        found = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.splitlines()
+        workers = [int(line.split()[0]) for line in found if "spawn_main" in line]
+        for worker in workers if random_.random() < 0.5 else []:
+            os.kill(worker, signal.SIGKILL)
+            kills += 1
+            time.sleep(random_.uniform(0, 2.0))
+            break
+        command.kill()
+        command.wait()
+        kills += 1
+        for path in out.glob("*.json") if out.is_dir() else ():
+            assert finished.setdefault(path.name, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
+    assert start(out, 2).wait(120) == 0
     assert snapshot(out) == snapshot(tmp_path / "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from calling import Answer, call
 from kaname.data.formats.mot_kp_rows import read_rows
 from kaname.data.formats.skeleton import find
+from kaname.data.video import VideoWriter
 from kaname.recipes.kpnet import walking
 from kaname.recipes.kpnet.labels import pictures
 from kaname.samples.kpnet import sample_of, scene, write
@@ -210,3 +212,26 @@ def test_cotracker_by_a_local_stand_in(made: Path, tmp_path: Path, monkeypatch: 
                 true = start[SLOTS[row.group, 1]] + detected / 2 + (row.frame - detected) * np.array([2.0, -1.0])
                 np.testing.assert_allclose(row.points, true, atol=2e-3)
             assert set(row.third) == {2 if row.frame == detected else seen}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tracker", ["none", "klt"])
+def test_memory_stays_flat(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str) -> None:
+    """Over 10,000 frames, of which the last 8,000 may cost 50 MB."""
+    with VideoWriter(tmp_path / "long.mp4", quality=30) as writer:
+        noise = np.random.default_rng(0).integers(0, 256, (64, 2 * 96, 3), dtype=np.uint8)
+        for number in range(10_000):
+            writer.write(noise[:, number % 96 : number % 96 + 96], number / 25)
+    used: list[int] = []
+    original = walking.Walk._detect
+
+    def detect(walk: walking.Walk, frame: Frame) -> Found:
+        if frame.index % 500 == 0:
+            used.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
+        return original(walk, frame)
+
+    monkeypatch.setattr(walking.Walk, "_detect", detect)
+    words = ("--video-root", tmp_path, "--videos", "long", "--tracker", tracker)
+    said = infer(made, tmp_path / "out", *words).done().out
+    print(said, [round((value - used[4]) / 1e6, 1) for value in used], "MB")
+    assert "long: 10000 frames" in said and used[-1] - used[4] < 50e6
