@@ -36,7 +36,7 @@ def locked(
     folder: Path,
     *,
     name: str = NAME,
-    reason: str = "another run trains into this folder",
+    reason: str = "another command works in this folder",
     remedy: str = "wait until it ends, or choose another --out-dir",
 ) -> Iterator[bool]:
     """Lock ``folder`` (which is made) against all other processes that ask for the same ``name`` in it.
@@ -70,7 +70,7 @@ def locked(
 
 @contextlib.contextmanager
 def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]) -> Iterator[None]:
-    """Lock ``folder`` in the ``first`` process of a run; where that fails, all of them raise the same error.
+    """Lock ``folder`` in the ``first`` process of a training run; where that fails, all of them raise the same error.
 
     ``of_first`` gives every process the first one's value.
     """
@@ -78,7 +78,7 @@ def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]
         refused: InputError | None = None
         if first:
             try:
-                held.enter_context(locked(folder))
+                held.enter_context(locked(folder, reason="another run trains into this folder"))
             except InputError as error:
                 refused = error
         refused = of_first(refused)

@@ -237,6 +237,29 @@ def test_a_kill_costs_one_stretch(data: Path, tmp_path: Path, seer: Seer) -> Non
     assert contents(killed) == contents(tmp_path / "masks")
 
 
+def test_cut_off_between_the_names_and_the_record(
+    data: Path, tmp_path: Path, seer: Seer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures have their names already, and no record knows of them: they are made again, to the same bytes."""
+    make(["A36O"], how(data, tmp_path))
+    write = masks._Video._write
+
+    def broken(self: Any, done: Any, *, complete: bool) -> Any:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return write(self, done, complete=complete)
+
+    cut = how(data, tmp_path, out=tmp_path / "cut")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(masks._Video, "_write", broken)
+        make(["A36O"], cut)
+    assert record_of(cut.out)["stretches"] == [[None, 5], [5, 20]] and max(pictures(cut.out)) == 39
+    calls = len(seer.seen)
+    make(["A36O"], cut)
+    assert [numbers[0] for _, numbers in seer.seen[calls:]] == [20, 41]
+    assert contents(cut.out) == contents(tmp_path / "masks")
+
+
 def test_two_commands_share_a_list(tmp_path: Path) -> None:
     """Each waits until both are at work; every video is made once, and both end when all are done."""
     names = ("A", "B", "C", "D")
