@@ -130,6 +130,17 @@ def test_a_local_folder(tmp_path: Path) -> None:
         find(str(folder))
 
 
+def test_a_folder_with_a_processor_of_its_own(tmp_path: Path) -> None:
+    """As the hub's folders have it: it prepares pictures, whatever ours would do."""
+    folder = save_tiny(tmp_path / "tiny")
+    own = sam2.processor_of(tiny_config())
+    own.image_processor.image_mean = [0.25, 0.25, 0.25]
+    own.save_pretrained(folder)
+    weights = find(str(folder))
+    assert len(weights.files) > 2
+    assert load(weights).processor.image_processor.image_mean == [0.25, 0.25, 0.25]
+
+
 def test_a_folder_that_lacks_a_tensor(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

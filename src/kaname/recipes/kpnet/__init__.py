@@ -47,8 +47,7 @@ RECIPE = Recipe(
         telling="labels:telling",
     ),
     data="data.root",
-    paths=("data.video_root", "data.pseudo_root"),
-    late=("pck_px", "similarity", "scale_px"),
+    paths=("data.video_root", "data.pseudo_root"), late=("pck_px", "similarity", "scale_px"),
     fixed=(
         "image_size", "heatmap_size", "resize_only", "in_chans", "motion", "model.backbone", "model.width",
         "model.normalize",

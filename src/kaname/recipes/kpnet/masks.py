@@ -152,6 +152,7 @@ class _Video:
             path = last.files[0] if last.files else None
             raise InputError(reason, path=path, remedy="give the video that was labelled")
         self.numbers = wanted(reader.index, how.fps, [one.number for one in known])
+        self.stretches = stretches(self.numbers, known)
 
     def make(self, desk: Desk, stored: Mapping[str, Any] | None, load: Any) -> dict[str, Any]:
         """What is not there yet."""
@@ -160,7 +161,7 @@ class _Video:
         done = [] if stored is None else list(stored["stretches"])
         desk.tell(sum(_length(span, len(self.reader)) for span in done))
         size = self.reader.read(self.known[0].number).image.shape[:2]
-        for stretch in stretches(self.numbers, self.known):
+        for stretch in self.stretches:
             if stretch.span in done:
                 continue
             self._stretch(stretch, size, load())
@@ -193,7 +194,7 @@ class _Video:
             shutil.rmtree(half, ignore_errors=True)
 
     def _write(self, done: Sequence[Any], *, complete: bool) -> dict[str, Any]:
-        spans = [stretch for stretch in stretches(self.numbers, self.known) if stretch.span in done]
+        spans = [stretch for stretch in self.stretches if stretch.span in done]
         names = [f"{self.name}_frame_{number}.png" for stretch in spans for number in stretch.own]
         results = [self.folder / name for name in names] + ([self._times] if complete else [])
         return self.record.write(results, video=self.name, frames=len(names), stretches=list(done), complete=complete)

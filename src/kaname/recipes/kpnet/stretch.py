@@ -7,6 +7,7 @@ that is not labelled at an end has not been there.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -58,12 +59,11 @@ class Stretch:
 
 def stretches(numbers: Sequence[int], labelled: Sequence[Annotated]) -> list[Stretch]:
     """Cut the wanted frames of a video, which are rising and have the labelled ones among them, at these."""
-    ends = [None, *labelled, None]
     found = []
-    for begin, end in pairwise(ends):
-        low = -1 if begin is None else begin.number
-        inside = [number for number in numbers if number >= low and (end is None or number <= end.number)]
-        stretch = Stretch(inside, begin, end)
+    for begin, end in pairwise([None, *labelled, None]):
+        first = 0 if begin is None else bisect_left(numbers, begin.number)
+        last = len(numbers) if end is None else bisect_right(numbers, end.number)
+        stretch = Stretch(numbers[first:last], begin, end)
         if stretch.own:
             found.append(stretch)
     return found
