@@ -138,7 +138,7 @@ def test_a_folder_with_a_processor_of_its_own(tmp_path: Path) -> None:
     own.save_pretrained(folder)
     weights = find(str(folder))
     assert len(weights.files) > 2
-    assert load(weights).processor.image_processor.image_mean == [0.25, 0.25, 0.25]
+    assert list(load(weights).processor.image_processor.image_mean) == [0.25, 0.25, 0.25]
 
 
 def test_a_folder_that_lacks_a_tensor(tmp_path: Path) -> None:
