@@ -78,6 +78,12 @@ def test_a_video_with_every_nth_frame_and_its_overlay(made: Path, tmp_path: Path
     predict(made, tmp_path, movie).refused("every 3, not none")
 
 
+def test_a_list_of_videos(made: Path, tmp_path: Path) -> None:
+    movies = made / "data" / "movie"
+    predict(made, tmp_path, movies / "val02.mp4", "--videos", "val00,val01", "--video-root", movies, "--jobs", 2).done()
+    assert len(list(tmp_path.glob("*_pred.txt"))) == 3
+
+
 def test_loose_images(made: Path, tmp_path: Path) -> None:
     """An image alone has a file of its own; a folder of numbered images is one video."""
     source = made / "data" / "val" / "frames" / "val00"
@@ -105,6 +111,8 @@ def test_loose_images(made: Path, tmp_path: Path) -> None:
         ((), "nothing to predict"),
         (("photo.png", "text.mp4", "--jobs", 0), "--jobs must be at least 1"),
         (("photo.png", "absent=2"), "absent must lie in 0..1, got 2"),
+        (("--videos", "val00"), "give --video-root"),
+        (("--videos", "val00,val07", "--video-root", "other"), "no video 'val07': there is no other/val07.mp4"),
         (("val00.mp4", "other/val00.mp4"), "another video is called val00 too"),
         (("val00.mp4", "val00.png"), "a video and images are both called val00"),
         (("a_frame_3.png", "other/a_frame_3.png"), "frame 3 of a is"),

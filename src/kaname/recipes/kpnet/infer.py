@@ -8,6 +8,7 @@ detection to the next is what a process that is killed loses at most.
 from __future__ import annotations
 
 import functools
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,14 +85,15 @@ def predict_video(
     cotracker: Path | None,
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """One video; returns its record."""
+    """One video; returns its record, and the seconds that it took besides loading the model."""
     whole = record_of(source, checkpoint, out, how)
     with claim(whole):
         if (stored := whole.finished(overwrite=overwrite)) is not None:
             return stored
-        model = _model(checkpoint, device, desk, changes)
+        model, began = _model(checkpoint, device, desk, changes), time.monotonic()
         with located(source.place):
-            return _predicted(desk, source, whole, how, overwrite=overwrite, model=model, cotracker=cotracker)
+            made = _predicted(desk, source, whole, how, overwrite=overwrite, model=model, cotracker=cotracker)
+        return {**made, "seconds": time.monotonic() - began}
 
 
 def _predicted(
@@ -135,7 +137,9 @@ def record_of(source: Source, checkpoint: Path, out: Path, how: How) -> Record:
 
 def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
     frames = record["frames"]
-    return f"{job.name}: {frames} frames, {record['rows']} rows, {frames / max(seconds, 1e-3):.1f} frames/s"
+    took = max(record.get("seconds", 0.0), 1e-3)
+    rate = f"{frames / took:.1f} frames/s" if "seconds" in record else "by another command"
+    return f"{job.name}: {frames} frames, {record['rows']} rows, {rate}"
 
 
 @functools.lru_cache(maxsize=1)

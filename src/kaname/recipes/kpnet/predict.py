@@ -18,7 +18,7 @@ from kaname.progress import Bar
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How
 from kaname.recipes.kpnet.infer import infer, open_here, record_of
-from kaname.recipes.kpnet.sources import Source, Stream, sources_in
+from kaname.recipes.kpnet.sources import Source, Stream, sources_in, videos_of
 from kaname.recipes.kpnet.walking import Seen, Walk
 from kaname.reporting.overlay import overlay
 from kaname.types import Prediction
@@ -36,6 +36,7 @@ def predict(
     processes: int = 1,
     overwrite: bool = False,
     device: str = "auto",
+    names: Sequence[str] | None = None,
 ) -> None:
     """Predict images and videos; exit code 2 where a video failed.
 
@@ -46,15 +47,17 @@ def predict(
         pictures: draw each image.
         processes: videos at once.
         overwrite: replace what was made by another checkpoint or with other settings.
+        names: further videos, in the folder ``video_root``.
     """
     require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
-    videos, images = sources_in(paths)
+    root = None if answers.get("video_root") is None else Path(answers["video_root"])
+    require(names is None or root is not None, "--videos names videos, and nobody says where", "give --video-root")
+    further = [] if names is None or root is None else videos_of(None, root, names)
+    videos, images = sources_in(paths, further)
     for given, flag in ((every is not None, "--every"), (overlay, "--overlay"), (processes != 1, "--jobs")):
         require(bool(videos) or not given, f"{flag} is for videos, and none is given", f"leave {flag} out")
-    root = answers.get("video_root")
     own = {name: value for name, value in answers.items() if name != "video_root"}
     how = How(every=every, overlay=overlay, answers=own)
-    root = None if root is None else Path(root)
     for one in videos:  # what is refused is refused before the work
         record_of(one, checkpoint, out, how).finished(overwrite=overwrite)
     if images:

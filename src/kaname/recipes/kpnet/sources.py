@@ -51,11 +51,11 @@ class Source:
         return -(-(len(self.images) if self.video is None else frame_count(self.video)) // (every or 1))
 
 
-def videos_of(frames: Path, videos: Path, names: Sequence[str] | None) -> list[Source]:
+def videos_of(frames: Path | None, videos: Path, names: Sequence[str] | None) -> list[Source]:
     """The videos of a data set.
 
     Args:
-        frames: folder of ``VIDEO_frame_ID.png``, in it or in folders of it.
+        frames: folder of ``VIDEO_frame_ID.png``, in it or in folders of it; None: there are videos alone.
         videos: folder of ``VIDEO.mp4``.
         names: which; None: those that have frames.
 
@@ -63,7 +63,7 @@ def videos_of(frames: Path, videos: Path, names: Sequence[str] | None) -> list[S
         InputError: there are none, or one that is asked for is neither here nor there.
     """
     images: dict[str, dict[int, Path]] = {}
-    for (video, number), path in (frame_images(frames) if frames.is_dir() else {}).items():
+    for (video, number), path in (frame_images(frames) if frames is not None and frames.is_dir() else {}).items():
         if not video.startswith(FOREIGN):
             images.setdefault(video, {})[number] = path
     if names is None and not images:
@@ -73,22 +73,26 @@ def videos_of(frames: Path, videos: Path, names: Sequence[str] | None) -> list[S
     for name in sorted(images) if names is None else names:
         file = next((path for path in (videos / f"{name}{end}" for end in VIDEO_ENDINGS) if path.is_file()), None)
         if file is None and name not in images:
-            reason = f"no video {name!r}: neither {videos / name}.mp4 nor frames in {frames}"
+            reason = f"no video {name!r}: " + (f"neither {videos / name}.mp4 nor frames in {frames}" if frames else
+                                               f"there is no {videos / name}.mp4")  # fmt: skip
             raise InputError(reason, remedy="check the name, --video-root and --data-root")
         found.append(Source(name, file, dict(sorted(images.get(name, {}).items()))))
     return found
 
 
-def sources_in(paths: Sequence[Path]) -> tuple[list[Source], list[Source]]:
+def sources_in(paths: Sequence[Path], further: Sequence[Source] = ()) -> tuple[list[Source], list[Source]]:
     """The videos and the images among paths; folders are read with their sub-folders, hidden ones are left out.
 
     An image belongs to the video that its name states (``VIDEO_frame_ID.png``), else in a folder to that folder, in the
     order of its images' numbers, and alone to none but itself.
 
+    Args:
+        further: videos that are given in another way.
+
     Raises:
         InputError: something that is not there, is neither, or has the name of something else.
     """
-    videos: dict[str, Source] = {}
+    videos = {one.name: one for one in further}
     images: dict[str, dict[int, Path]] = {}
     for path in {path.absolute(): path for path in paths}.values():
         if path.is_dir():

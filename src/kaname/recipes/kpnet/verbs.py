@@ -231,6 +231,7 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
     out: OutFolder,
+    named: Named = None,
     every: Every = None,
     video_root: Videos = None,
     missing_flow: Missing = None,
@@ -246,11 +247,12 @@ def predict(
     """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
     and of the images of one; of images points.json and pictures too."""
     from kaname.recipes.kpnet.predict import predict as run
+    from kaname.recipes.kpnet.sources import names_in
 
     paths, words = split_sources(sources)
     answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
     run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
-        overwrite=overwrite, device=device)  # fmt: skip
+        overwrite=overwrite, device=device, names=None if named is None else names_in(named))  # fmt: skip
 
 
 def export(
