@@ -12,6 +12,7 @@ writes folders, hands a path to libraries that open files themselves, or finds a
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import re
@@ -140,12 +141,15 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, stem: str = "") -> None:
     """Remove what killed processes left half-written directly in ``folder``; what another living process writes stays.
 
     Call it before this process writes there: files with its own number count as left behind.
+
+    Args:
+        stem: only files of this name, whatever their ending; for folders that several machines write into.
     """
-    for item in folder.glob(".*.partial*"):
+    for item in folder.glob(f".{glob.escape(stem)}.*.partial*" if stem else ".*.partial*"):
         if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[1] or 0)):
             _remove(item)
 

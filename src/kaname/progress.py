@@ -63,3 +63,10 @@ class Bar:
             self._said = now
             left = (now - self.started) / self.done * (self.total - self.done)
             print(f"{self.title}: {self.done}/{self.total}, about {left:.0f} s left {note}".rstrip(), flush=True)
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif self.speak:
+            print(line, flush=True)

@@ -12,7 +12,7 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.training import lock
-from kaname.training.lock import NAME, locked
+from kaname.training.lock import NAME, Held, locked
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
 from training.tiny_task import make_settings, make_task, run
@@ -63,7 +63,7 @@ def test_two_processes(tmp_path: Path) -> None:
     process, child = hold(tmp_path / "run")
     try:
         assert take(tmp_path / "run") == (
-            f"{tmp_path / 'run'}: another run trains into this folder (process {process.pid}); "
+            f"{tmp_path / 'run'}: another command works in this folder (process {process.pid}); "
             "wait until it ends, or choose another --out-dir"
         )
         settings = make_settings(epochs=1)
@@ -91,7 +91,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         assert (tmp_path / NAME).is_file()
         assert take(tmp_path) == "held"
         process_again, child_again = hold(tmp_path)
-        assert take(tmp_path).startswith(f"{tmp_path}: another run")
+        assert take(tmp_path).startswith(f"{tmp_path}: another command")
         os.kill(child_again, signal.SIGKILL)
         process_again.kill()
         process_again.communicate()
@@ -105,7 +105,7 @@ def test_a_run_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr("kaname.training.run_folder.introduction", lambda *_: seen.append(take(tmp_path)) or [])
     run(tmp_path, settings)
-    assert "another run" in seen[0] and f"process {os.getpid()}" in seen[0]
+    assert "another command" in seen[0] and f"process {os.getpid()}" in seen[0]
     assert take(tmp_path) == "held" and not (tmp_path / NAME).exists()
 
     def broken(*_: object) -> None:
@@ -130,14 +130,14 @@ def test_the_other_processes_of_a_run_raise_what_the_first_raises(tmp_path: Path
     ):
         pass
     with lock.locked_by_first(tmp_path / "a", first=True, of_first=lambda refused: refused):
-        assert "another run" in take(tmp_path / "a")
+        assert "another command" in take(tmp_path / "a")
 
 
 def test_one_process_may_hold_a_folder_twice(tmp_path: Path) -> None:
     with locked(tmp_path):
         with locked(tmp_path):
             pass
-        assert "another run" in take(tmp_path)
+        assert "another command" in take(tmp_path)
     assert take(tmp_path) == "held"
 
 
@@ -154,3 +154,26 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be written"), locked(folder):
             pass
+
+
+def test_a_name_has_a_lock_of_its_own(tmp_path: Path) -> None:
+    """Several commands share the work in a folder: what one holds, another is told of in its own words."""
+    with locked(tmp_path, name=".A36O.lock"):
+        with locked(tmp_path, name=".E66F.lock"):
+            assert sorted(item.name for item in tmp_path.iterdir()) == [".A36O.lock", ".E66F.lock"]
+        assert take(tmp_path) == "held", "the folder itself is free"
+        again = TAKER.replace("Path(sys.argv[1])", "Path(sys.argv[1]), name='.A36O.lock', reason='busy', remedy='wait'")
+        done = subprocess.run([sys.executable, "-c", again, str(tmp_path)], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == f"{tmp_path}: busy (process {os.getpid()}); wait"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_held_lock_is_told_from_other_faults(tmp_path: Path) -> None:
+    process, child = hold(tmp_path)
+    try:
+        with pytest.raises(Held, match="another page"), locked(tmp_path, reason="another page"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.communicate()

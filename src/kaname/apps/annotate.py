@@ -168,16 +168,14 @@ def is_local(host: str) -> bool:
 def alone(output_dir: Path) -> Iterator[None]:
     """Hold the folder of annotations against other pages."""
     from kaname.apps.annotation.project import JOURNALS
-    from kaname.training.lock import locked
+    from kaname.training.lock import Held, locked
 
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked(output_dir / JOURNALS))
-        except InputError as error:
-            if "another run" not in error.reason:
-                raise
-            reason = error.reason.replace("another run trains into", "another page annotates")
-            raise InputError(reason, path=output_dir, remedy="use that one, or choose another --output-dir") from error
+            held.enter_context(locked(output_dir / JOURNALS, reason="another page annotates this folder"))
+        except Held as error:
+            remedy = "use that one, or choose another --output-dir"
+            raise InputError(error.reason, path=output_dir, remedy=remedy) from error
         yield
 
 

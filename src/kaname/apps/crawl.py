@@ -111,14 +111,14 @@ def at_least(flags: dict[str, float], least: float) -> None:
 def alone(folder: Path) -> Iterator[None]:
     """One crawl at a time into a folder."""
     from kaname.apps.harvest import HIDDEN
-    from kaname.training.lock import locked
+    from kaname.training.lock import Held, locked
 
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked(folder / HIDDEN))
-        except InputError as error:
-            reason = error.reason.replace("another run trains into this folder", "another crawl fills this folder")
-            raise InputError(reason, path=folder, remedy="wait for its end, or choose another --output-dir") from error
+            held.enter_context(locked(folder / HIDDEN, reason="another crawl fills this folder"))
+        except Held as error:
+            remedy = "wait for its end, or choose another --output-dir"
+            raise InputError(error.reason, path=folder, remedy=remedy) from error
         yield
 
 

@@ -58,7 +58,7 @@ def predict_images(
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, files)
-    names = _row_names(files)
+    names = row_names(files)
     sheets = picture_names(names)
     further = None if each is None else each(answer_settings(recipe, model.card["config"], changes))
 
@@ -234,7 +234,7 @@ def _expand(sources: Sequence[Path], *, deep: bool = False) -> Iterator[Path]:
             raise InputError("there is no such file", path=source, remedy="check the path")
 
 
-def _row_names(files: list[Path]) -> list[str]:
+def row_names(files: Sequence[Path]) -> list[str]:
     """Base names where they are unique, else the paths as given."""
     names = [path.name for path in files]
     return names if len(set(names)) == len(names) else [path.as_posix() for path in files]

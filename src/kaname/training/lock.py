@@ -1,8 +1,8 @@
-"""One training run at a time in a folder, by a lock that dies with the process that holds it.
+"""One process at a time on a folder or on one piece of work in it, by a lock that dies with the process that holds it.
 
-The lock is a POSIX record lock on ``<folder>/.lock``. It belongs to the process: forked or spawned loader processes
-do not inherit it, and the system takes it away however the process ends, so that a killed run resumes at once. The
-file itself means nothing and may be left behind.
+The lock is a POSIX record lock on ``<folder>/.lock``, or on another name in there. It belongs to the process: forked or
+spawned loader processes do not inherit it, and the system takes it away however the process ends, so that a killed run
+resumes at once. The file itself means nothing and may be left behind.
 
 The library filelock is not used: it leaves its file behind in every run's folder, cannot say which process holds the
 folder, and where a file system has no locks it falls back to a file that outlives a killed process.
@@ -22,27 +22,42 @@ from kaname.files import writing
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-# Runs of this process by folder: its descriptor and how many hold it. Closing any descriptor of the file would release
-# the lock, so a folder has one.
+# Locks of this process by file: its descriptor and how many hold it. Closing any descriptor of the file would release
+# the lock, so a file has one.
 _held: dict[Path, list[int]] = {}
 
 
+class Held(InputError):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[bool]:
-    """Lock ``folder`` (which is made) against the training runs of all other processes.
+def locked(
+    folder: Path,
+    *,
+    name: str = NAME,
+    reason: str = "another command works in this folder",
+    remedy: str = "wait until it ends, or choose another --out-dir",
+) -> Iterator[bool]:
+    """Lock ``folder`` (which is made) against all other processes that ask for the same ``name`` in it.
 
     Yields whether there is a lock: False where the platform or the file system has none. A folder that was made for
     this and is still empty at the end is removed.
 
+    Args:
+        name: of the file that is locked.
+        reason, remedy: what is said where another process holds it.
+
     Raises:
-        InputError: a run of another process holds the folder, or it cannot be written to.
+        Held: another process holds the lock.
+        InputError: the folder cannot be written to.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    place = folder.resolve()
+    place = folder.resolve() / name
     try:
-        taken = _take(place, folder)
+        taken = _take(place, folder, reason, remedy)
         try:
             yield taken
         finally:
@@ -55,7 +70,7 @@ def locked(folder: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]) -> Iterator[None]:
-    """Lock ``folder`` in the ``first`` process of a run; where that fails, all of them raise the same error.
+    """Lock ``folder`` in the ``first`` process of a training run; where that fails, all of them raise the same error.
 
     ``of_first`` gives every process the first one's value.
     """
@@ -63,7 +78,7 @@ def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]
         refused: InputError | None = None
         if first:
             try:
-                held.enter_context(locked(folder))
+                held.enter_context(locked(folder, reason="another run trains into this folder"))
             except InputError as error:
                 refused = error
         refused = of_first(refused)
@@ -72,7 +87,7 @@ def locked_by_first(folder: Path, *, first: bool, of_first: Callable[[Any], Any]
         yield
 
 
-def _take(place: Path, folder: Path) -> bool:
+def _take(place: Path, folder: Path, reason: str, remedy: str) -> bool:
     fcntl = _fcntl()
     if fcntl is None:
         return False
@@ -81,7 +96,7 @@ def _take(place: Path, folder: Path) -> bool:
         return True
     while True:
         with writing(folder):
-            handle = os.open(place / NAME, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+            handle = os.open(place, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -90,9 +105,8 @@ def _take(place: Path, folder: Path) -> bool:
             if error.errno in NO_LOCKS:
                 return False
             whose = f" (process {other})" if other else ""
-            reason = f"another run trains into this folder{whose}"
-            raise InputError(reason, path=folder, remedy="wait until it ends, or choose another --out-dir") from error
-        if _is_at(handle, place / NAME):
+            raise Held(f"{reason}{whose}", path=folder, remedy=remedy) from error
+        if _is_at(handle, place):
             break
         os.close(handle)  # its holder removed the file between our opening and our locking it
     os.ftruncate(handle, 0)
@@ -108,9 +122,9 @@ def _release(place: Path) -> None:
     if _held[place][1]:
         return
     handle = _held.pop(place)[0]
-    # First the name, then the lock: a file without a name cannot be mistaken for the folder's.
+    # First the name, then the lock: a file without a name cannot be mistaken for the lock's.
     with contextlib.suppress(OSError):
-        (place / NAME).unlink()
+        place.unlink()
     os.close(handle)
 
 

@@ -185,7 +185,7 @@ def _snapshot(name: str, *, weights: bool) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers says a lot while it loads; what matters is checked and raised here."""
     from transformers.utils import logging
 
@@ -240,7 +240,7 @@ def _plain(config: Any) -> dict[str, Any]:
 def _fresh(config: Any) -> nn.Module:
     from transformers import AutoModel
 
-    with _quiet():
+    with quiet():
         return AutoModel.from_config(config, dtype=torch.float32, **LAYOUTS[config.model_type].build).eval()
 
 
@@ -250,7 +250,7 @@ def _loaded(config: Any, folder: str) -> nn.Module:
 
     arguments = dict(LAYOUTS[config.model_type].build)
     try:
-        with _quiet():
+        with quiet():
             model, report = AutoModel.from_pretrained(
                 folder,
                 config=config,

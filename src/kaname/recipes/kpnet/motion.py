@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +94,12 @@ def feed_of(card: Mapping[str, Any], settings: AnswerSettings, path: Path) -> Fe
     The other frame comes from the video of the frame, from one that its name states, or from an image beside it.
     """
     del path
-    return _Feed(card, settings) if card.get("motion") else images_and_boxes
+    return MotionFeed(card, settings) if card.get("motion") else images_and_boxes
 
 
-class _Feed:
+class MotionFeed:
+    """Feeds a network of six channels: an image, and the motion from the frame before it to this one."""
+
     def __init__(self, card: Mapping[str, Any], settings: AnswerSettings) -> None:
         self.view: View = view_of(card)
         self.flow = FlowSettings(**card["motion"])
@@ -108,15 +110,14 @@ class _Feed:
 
     def __call__(self, request: Request) -> Arrays:
         frame = request.frames[-1]
-        image = self._placed(frame.image)
+        image = self.placed(frame.image)
         other = self._other(frame)
         if frame.path is not None:
             self.last[frame.path, frame.index] = image
             for key in list(self.last)[: -(self.flow.delta + KEPT)]:
                 del self.last[key]
         pair = still(image) if other is None else _turned(pair_of(image, other[0], self.flow.method), other[1])
-        further = {name: value[None].astype(np.float32) for name, value in fed(pair).items()}
-        return {"images": request.image[None], **further}
+        return {"images": request.image[None]} | {name: one[None].astype(np.float32) for name, one in fed(pair).items()}
 
     def _other(self, frame: Frame) -> tuple[Image, bool] | None:
         """The frame to compare with on the canvas, and whether it comes after."""
@@ -133,7 +134,7 @@ class _Feed:
             return kept, after
         if self.missing == "zero" and not source.has(other):
             return None
-        return self._placed(source.read(other)), after
+        return self.placed(source.read(other)), after
 
     def _source(self, path: Path, index: int) -> tuple[FrameSource, int]:
         if is_video(path):
@@ -146,14 +147,12 @@ class _Feed:
         images = neighbours(path, video, [one for one in near if one >= 0])
         return FrameSource(video, video=self.videos / f"{video}.mp4", images=images), number
 
-    def _placed(self, image: Image) -> Image:
-        size = (image.shape[0], image.shape[1])
-        return self.view.into(size).image(image, self.view.input_size)  # type: ignore[return-value]
+    def placed(self, image: Image) -> Image:
+        """An image on the canvas."""
+        return self.view.into(image.shape[:2]).image(image, self.view.input_size)  # type: ignore[return-value]
 
 
 def _turned(pair: Pair, after: bool) -> Pair:
-    from dataclasses import replace
-
     return replace(pair, turned=after)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kaname.data.formats import mot_kp
@@ -11,11 +11,14 @@ from kaname.data.seeking import VideoReader
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
+from kaname.pipeline.jobs import Desk, Job, run
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
 from kaname.recipes.kpnet.labels import SETS, Picture, images_by_video, read_set, skeleton_of
 from kaname.recipes.kpnet.motion import motion_of
+
+FLOW_JOB = "kaname.recipes.kpnet.prepare:flow_of_video"
 
 
 def check(data: DataSettings) -> None:
@@ -102,21 +105,50 @@ def holdings(data: DataSettings, part: str, pictures: list[Picture]) -> list[str
     ]
 
 
-def flow(config: KpnetConfig) -> None:
-    """Compute and keep the motion of all labelled frames, and of the frames before them."""
+def flow(config: KpnetConfig, videos: Sequence[str] | None = None, processes: int = 1) -> None:
+    """Compute and keep the motion of all labelled frames, and of the frames before them; exit code 2 where a video
+    failed.
+
+    Args:
+        videos: only of these.
+        processes: videos at once.
+
+    Raises:
+        InputError: a video that no set has.
+    """
+    jobs: list[Job] = []
     for part in SETS:
-        if not (config.data.root / part).is_dir():
-            continue
-        pictures = read_set(config.data, part)
-        motion = motion_of(config, images_by_video(config.data, part))
-        done = 0
-        with Bar(f"flow of {part}", len(pictures)) as bar:
-            for picture in pictures:
-                if not motion.pair(picture.video, picture.number).still:
-                    motion.before(picture.video, picture.number)
-                    done += 1
-                bar.advance()
-        print(f"{part}: flow of {done} frames kept, {len(pictures) - done} without a frame before")
+        numbers: dict[str, list[int]] = {}
+        for picture in read_set(config.data, part) if (config.data.root / part).is_dir() else ():
+            numbers.setdefault(picture.video, []).append(picture.number)
+        images = images_by_video(config.data, part) if numbers else {}
+        for video, own in numbers.items():
+            given = {"config": config, "part": part, "images": {video: images[video]}, "numbers": own}
+            jobs.append(Job(video, given, len(own)))
+    if missing := sorted(set(videos or ()) - {job.name for job in jobs}):
+        reason = f"no labelled frame of the video {missing[0]!r}"
+        raise InputError(reason, path=config.data.root, remedy="check the name in --videos")
+    chosen = [job for job in jobs if videos is None or job.name in videos]
+    ended = run(FLOW_JOB, chosen, processes=processes, title="flow", ended=lambda job, *_: f"{job.name}: flow is kept")
+    for part in dict.fromkeys(job.arguments["part"] for job in chosen):
+        kept = [count for one, *count in ended.results.values() if one == part]
+        done, still = (sum(counts) for counts in zip(*kept, strict=True)) if kept else (0, 0)
+        print(f"{part}: flow of {done} frames kept, {still} without a frame before")
+    ended.report()
+
+
+def flow_of_video(
+    desk: Desk, config: KpnetConfig, part: str, images: Mapping[str, Mapping[int, Path]], numbers: Sequence[int]
+) -> tuple[str, int, int]:
+    """The job of a video: its set, how many frames have motion now, and how many have no frame before them."""
+    motion, (video,) = motion_of(config, images), images
+    done = 0
+    for number in numbers:
+        if not motion.pair(video, number).still:
+            motion.before(video, number)
+            done += 1
+        desk.tell(1)
+    return part, done, len(numbers) - done
 
 
 def sample(out: Path, **how: object) -> None:

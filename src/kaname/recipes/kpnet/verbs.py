@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.config import from_dict, merged
+from kaname.errors import InputError
 from kaname.pipeline.flags import (
     CHECKPOINT_NAMES,
     OUT_NAMES,
@@ -23,11 +24,18 @@ from kaname.pipeline.flags import (
     split_sources,
 )
 from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
-from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Videos
+from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Size, Videos
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
 
 Absent = Annotated[float | None, Parameter(help="A point is out of frame where that is more probable than this.")]
 Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is found; default 10.")]
+
+Named = Annotated[str | None, Parameter(name="--videos", help="A file with a video a line, or names with commas.")]
+Every = Annotated[int | None, Parameter(help="Take each N-th frame of a video.")]
+Jobs = Annotated[
+    int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")
+]
+Overwrite = Annotated[bool, Parameter(help="Replace what another checkpoint or other settings have made.", negative=())]
 
 
 def sample(
@@ -88,13 +96,52 @@ def check(
 def flow(
     *,
     fed: InputFlags = InputFlags(),  # noqa: B008
+    named: Named = None,
+    jobs: Jobs = 1,
     cache_budget: Annotated[float | None, Parameter(help="Gigabytes that may be kept.")] = None,
 ) -> None:
     """Compute the optical flow of all labelled frames and keep it, so that training reads it at once."""
     from kaname.recipes.kpnet.prepare import flow as run
+    from kaname.recipes.kpnet.sources import names_in
 
     flags = {**fed.keys(), "train.cache_budget": cache_budget}
-    run(configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root"))
+    config = configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root")
+    run(config, None if named is None else names_in(named), jobs)
+
+
+def masks(
+    *,
+    video: Annotated[str | None, Parameter(help="One video, by its name.")] = None,
+    named: Named = None,
+    fps: Annotated[float, Parameter(help="So many frames of a second, and the labelled ones; 0: all.")] = 10.0,
+    config: Annotated[str | None, Parameter(help="What --ckpt has to be: sam2.1_hiera_t, _s, _b+ or _l.")] = None,
+    checkpoint: Annotated[
+        str | None,
+        Parameter(
+            name=CHECKPOINT_NAMES,
+            help="SAM 2.1: a hub name, a local folder, or Meta's .pt; default: from the hub, of --config, else _b+.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    data_root: Data = None,
+    skeleton: Bones = None,
+    video_root: Videos = None,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder of all videos' masks.")] = Path(
+        "artifacts/seg_pseudo6"
+    ),
+    jobs: Jobs = 1,
+    overwrite: Annotated[bool, Parameter(help="Replace masks that were made otherwise.", negative=())] = False,
+) -> None:
+    """Make masks of whole videos from their labelled frames, by SAM 2: OUT/VIDEO/VIDEO_frame_ID.png, values 0..6."""
+    from kaname.recipes.kpnet import masks as making
+    from kaname.recipes.kpnet.sources import names_in
+
+    if (video is None) == (named is None):
+        raise InputError("name a video with --video, or several with --videos", remedy="--videos A36O,E66F")
+    given = {"root": data_root, "skeleton": skeleton, "video_root": video_root}
+    data = from_dict(DataSettings, {name: value for name, value in given.items() if value is not None})
+    how = making.How(data, checkpoint, config, fps, device, out, overwrite)
+    making.make([video] if video is not None else names_in(str(named)), how, processes=jobs)
 
 
 def evaluate(
@@ -136,23 +183,76 @@ def evaluate(
     )
 
 
+def infer(
+    *,
+    data_root: Data = None,
+    checkpoint: Checkpoint,
+    out: OutFolder,
+    video_root: Videos = None,
+    named: Named = None,
+    tracker: Annotated[
+        Literal["none", "klt", "cotracker"], Parameter(help="Between detections; none detects in every frame.")
+    ] = "none",
+    k: Annotated[int, Parameter(name="--k", help="Detect in every K-th frame that is asked for.")] = 10,
+    grid_size: Annotated[int, Parameter(help="CoTracker: support points along each side.")] = 0,
+    vis_th: Annotated[float, Parameter(help="A followed point that is less probable is hidden.")] = 0.5,
+    every: Every = None,
+    third: Annotated[
+        Literal["visibility", "confidence"], Parameter(help="The third value of a point in the files.")
+    ] = "visibility",
+    write_absent: Annotated[bool, Parameter(help="Write objects that are out of frame too.", negative=())] = False,
+    absent: Absent = None,
+    missing_flow: Missing = None,
+    image_size: Size = None,
+    heatmap_size: Annotated[str | None, Parameter(help="As in training; the file knows it.")] = None,
+    in_chans: Annotated[int | None, Parameter(help="As in training; the file knows it.")] = None,
+    cotracker: Annotated[Path | None, Parameter(help="Folder of a checkout of CoTracker with its weights.")] = None,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+) -> None:
+    """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
+    is skipped; what was stopped goes on."""
+    from kaname.recipes.kpnet.choices import How, Stated
+    from kaname.recipes.kpnet.infer import infer as run
+    from kaname.recipes.kpnet.sources import names_in, videos_of
+
+    given = {"absent": absent, "missing_flow": missing_flow}
+    answers = {name: value for name, value in given.items() if value is not None}
+    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers)
+    data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
+    sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
+    stated = Stated(in_chans, image_size, heatmap_size)
+    run(sources, checkpoint, out, how, stated=stated, processes=jobs, overwrite=overwrite, device=device,
+        cotracker=cotracker, videos=data.videos)  # fmt: skip
+
+
 def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
     out: OutFolder,
+    named: Named = None,
+    every: Every = None,
     video_root: Videos = None,
     missing_flow: Missing = None,
     absent: Absent = None,
+    overlay: Annotated[
+        bool, Parameter(help="Also draw the key points into a video of each video.", negative=())
+    ] = False,
     pictures: Annotated[bool, Parameter(help="Also draw the key points on each image.")] = True,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Find key points, each frame on its own: points.json (original pixels) and a picture of each image."""
-    from kaname.pipeline.predict import predict_images
+    """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
+    and of the images of one; of images points.json and pictures too."""
+    from kaname.recipes.kpnet.predict import predict as run
+    from kaname.recipes.kpnet.sources import names_in
 
     paths, words = split_sources(sources)
-    given = {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}
-    changes = merged(words, given, "answers")
-    predict_images(RECIPE, paths, checkpoint, out, changes=changes, pictures=pictures, deep=True, device=device)
+    answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
+    run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
+        overwrite=overwrite, device=device, names=None if named is None else names_in(named))  # fmt: skip
 
 
 def export(

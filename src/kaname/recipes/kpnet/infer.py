@@ -1,0 +1,188 @@
+"""``infer``: key points of whole videos as MOT-KP text, each video with a record of what made it. No torch here.
+
+A video is a job (`kaname.pipeline.jobs`): ``VIDEO_pred.txt``, whole or not there, and then ``VIDEO_pred.json``. Between
+detections, every K-th of the frames that are asked for, a point tracker walks through the video. A stretch from one
+detection to the next is what a process that is killed loses at most.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kaname.errors import InputError, located, require
+from kaname.pipeline.jobs import Desk, Job
+from kaname.pipeline.jobs import run as run_jobs
+from kaname.pipeline.records import Record, claim, tidy
+from kaname.pipeline.stretches import Stretches, left_of
+from kaname.recipes.kpnet import RECIPE
+from kaname.recipes.kpnet.choices import How, Stated
+from kaname.recipes.kpnet.sources import Source, Stream
+from kaname.tracking.cotracker import LICENCE
+
+PREDICTED = "_pred"
+JOB = "kaname.recipes.kpnet.infer:predict_video"
+
+
+def infer(
+    sources: Sequence[Source],
+    checkpoint: Path,
+    out: Path,
+    how: How,
+    *,
+    stated: Stated | None = None,
+    processes: int = 1,
+    overwrite: bool = False,
+    device: str = "auto",
+    cotracker: Path | None = None,
+    videos: Path | None = None,
+) -> None:
+    """Predict videos that are not finished yet, and say what became of each; exit code 2 where one failed.
+
+    Args:
+        stated: of the model, checked against its file.
+        processes: videos at once.
+        overwrite: replace what was made by another checkpoint or with other settings.
+        cotracker: a local checkout of CoTracker.
+        videos: folder of the videos, for the frame before an image.
+
+    Raises:
+        InputError: a result of another checkpoint or with other settings is there.
+    """
+    require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
+    records = {one.name: record_of(one, checkpoint, out, how) for one in sources}
+    pending = [one for one in sources if records[one.name].finished(overwrite=overwrite) is None]
+    if len(pending) < len(sources):
+        tidy([records[name] for name in records.keys() - {one.name for one in pending}])
+        print(f"{len(sources) - len(pending)} of {len(sources)} videos are finished already; {out}")
+    if not pending:
+        return
+    changes = {**how.answers, "video_root": videos}
+    # Here as well where other processes work: what is wrong with it is said once, before anything begins.
+    model = open_here(checkpoint, device if processes == 1 else "cpu", changes)
+    (stated or Stated()).check(model.card, checkpoint)
+    if how.tracker == "cotracker":
+        print(LICENCE)
+        _cotracker(cotracker, _device(model))
+    given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
+             "cotracker": cotracker, "changes": changes}  # fmt: skip
+    jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
+    run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line).report()
+
+
+def predict_video(
+    desk: Desk,
+    source: Source,
+    checkpoint: Path,
+    out: Path,
+    how: How,
+    overwrite: bool,
+    device: str,
+    cotracker: Path | None,
+    changes: Mapping[str, Any],
+) -> dict[str, Any]:
+    """One video; returns its record, and the seconds that it took besides loading the model."""
+    whole = record_of(source, checkpoint, out, how)
+    with claim(whole):
+        if (stored := whole.finished(overwrite=overwrite)) is not None:
+            return stored
+        model, began = _model(checkpoint, device, desk, changes), time.monotonic()
+        with located(source.place):
+            made = _predicted(desk, source, whole, how, overwrite=overwrite, model=model, cotracker=cotracker)
+        return {**made, "seconds": time.monotonic() - began}
+
+
+def _predicted(
+    desk: Desk, source: Source, whole: Record, how: How, *, overwrite: bool, model: Any, cotracker: Path | None
+) -> dict[str, Any]:
+    from kaname.recipes.kpnet.walking import Walk
+
+    bridging = how.tracker != "none"
+    stream = Stream(source, how.every, moving=bridging or bool(model.card.get("motion")))
+    try:
+        inputs = {"checkpoint": whole.inputs["checkpoint"], **stream.inputs}
+        record = Record(whole.path, inputs, whole.settings)
+        target = whole.path.with_suffix(".txt")
+        if not (left_of(target) or whole.path.exists() or overwrite) and target.exists():
+            raise InputError("a file without a record of how it was made", path=target,
+                             remedy="move it away, or replace it with --overwrite")  # fmt: skip
+        if bridging and stream.reader is None and stream.apart > 1:
+            warnings.warn(f"{source.name}: no video, so the bridge goes {stream.apart} frames at a time", stacklevel=2)
+        with Stretches(target, record.key) as stretches:
+            record.clear()
+            walk = Walk(model, stream, how, _follow(how, model, cotracker))
+            walk.write(stretches, desk.tell)
+            stretches.publish()
+            results = [target]
+            if how.overlay:
+                from kaname.recipes.kpnet.overlays import draw_video
+
+                results.append(draw_video(target, stream, walk.skeleton))
+            written = record.write(results, frames=len(stream.numbers), rows=stretches.lines)
+            stretches.discard()
+        return written
+    finally:
+        stream.close()
+
+
+def record_of(source: Source, checkpoint: Path, out: Path, how: How) -> Record:
+    """The record that a video may have; only the model knows whether its file or its images count."""
+    inputs = {"checkpoint": checkpoint, **source.contents}
+    return Record(out / f"{source.name}{PREDICTED}.json", inputs, how.settings, perhaps=("video", "frames"))
+
+
+def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
+    frames = record["frames"]
+    took = max(record.get("seconds", 0.0), 1e-3)
+    rate = f"{frames / took:.1f} frames/s" if "seconds" in record else "by another command"
+    return f"{job.name}: {frames} frames, {record['rows']} rows, {rate}"
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(checkpoint: Path, device: str, changes: tuple[tuple[str, Any], ...]) -> Any:
+    from kaname.pipeline.model import open_model
+
+    return open_model(RECIPE, checkpoint, runtime=device, changes=dict(changes))
+
+
+def open_here(checkpoint: Path, device: str, changes: Mapping[str, Any]) -> Any:
+    """The model, which this process keeps."""
+    return _model(checkpoint, device, Desk(0, lambda _: None), changes)
+
+
+def _model(checkpoint: Path, device: str, desk: Desk, changes: Mapping[str, Any]) -> Any:
+    """The model of this process; of several GPUs each process takes the next."""
+    if device in ("auto", "cuda") and checkpoint.suffix.lower() != ".onnx":
+        import torch
+
+        if torch.cuda.is_available() and torch.cuda.device_count() > 1:
+            device = f"cuda:{desk.number % torch.cuda.device_count()}"
+    return _opened(checkpoint, device, tuple(sorted(changes.items())))
+
+
+def _device(model: Any) -> str:
+    return str(getattr(model.runner, "device", "cpu"))
+
+
+@functools.lru_cache(maxsize=1)
+def _cotracker(source: Path | None, device: str) -> Any:
+    from kaname.tracking import cotracker
+
+    return cotracker.load(source, device=device, notice=lambda _: None)
+
+
+def _follow(how: How, model: Any, checkout: Path | None) -> Callable[..., Iterator[Any]] | None:
+    if how.tracker == "none":
+        return None
+    if how.tracker == "klt":
+        from kaname.tracking.klt import klt
+
+        return klt
+    from kaname.tracking.cotracker import cotracker
+
+    device = _device(model)
+    return cotracker(_cotracker(checkout, device), grid_size=how.grid_size, device=device)

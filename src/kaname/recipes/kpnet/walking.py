@@ -1,0 +1,115 @@
+"""A video from its first frame to its last: detect, follow, write rows, stretch after stretch. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from kaname.codecs.heatmap import decode
+from kaname.data.formats.skeleton import Skeleton
+from kaname.errors import InputError
+from kaname.inference.card import grid_of
+from kaname.inference.model import Model
+from kaname.pipeline.model import answer_settings
+from kaname.pipeline.stretches import Stretches
+from kaname.recipes.kpnet import MAPS, RECIPE
+from kaname.recipes.kpnet.choices import How
+from kaname.recipes.kpnet.motion import MotionFeed
+from kaname.recipes.kpnet.rows import Rows, Writing
+from kaname.recipes.kpnet.sources import Stream
+from kaname.tracking.bridge import Bridged, Follow, Found, bridged
+from kaname.types import FloatArray, Frame, Points
+
+
+class Seen(NamedTuple):
+    """A detection: its frame, its answer, and the likeliest place of each point ``(C, 2)``, also out of frame."""
+
+    frame: Frame
+    answer: Points
+    places: FloatArray
+
+
+class Walk:
+    """One pass through a video.
+
+    Args:
+        follow: the point tracker between detections; None: detect in every frame.
+    """
+
+    def __init__(self, model: Model, stream: Stream, how: How, follow: Follow | None) -> None:
+        self.model, self.stream, self.how, self.follow = model, stream, how, follow
+        self.skeleton, self.grid = Skeleton.from_dict(model.card["skeleton"]), grid_of(model.card)
+        self.method = answer_settings(RECIPE, model.card["config"], how.answers).method
+        self.feed = model.feed if isinstance(model.feed, MotionFeed) else None
+        self.before: Frame | None = None
+        self.seen: Seen | None = None
+
+    def rows(self) -> Rows:
+        """What makes rows of this video's frames."""
+        return Rows(self.skeleton, self.stream.size, Writing(self.how.third, self.how.write_absent))
+
+    def steps(self, done: int = 0) -> Iterator[Bridged]:
+        """The points of all frames that are asked for, but for the first ``done``.
+
+        Raises:
+            InputError: a frame cannot be read, or more or fewer come than are asked for.
+        """
+        numbers = self.stream.numbers
+        if done < len(numbers):
+            frames = self._frames(numbers[done])
+            how = {"k": self.how.k, "threshold": self.how.vis_th, "wanted": set(numbers)}
+            for step in bridged(frames, self._detect, self.follow, **how):
+                if done >= len(numbers) or step.frame != numbers[done]:
+                    raise InputError(f"frame {step.frame} came out of its order", remedy="encode the video again")
+                yield step
+                done += 1
+        if done != len(numbers):
+            reason = f"{done} frames came of {len(numbers)} that are asked for"
+            raise InputError(reason, remedy="encode the video again")
+
+    def write(self, stretches: Stretches, tell: Callable[[int], None]) -> None:
+        """Write the rows of all frames that are asked for, from where an earlier attempt stopped.
+
+        Raises:
+            InputError: as `steps`.
+        """
+        rows, done = self.rows(), 0
+        if stretches.state is not None:
+            done = int(stretches.state["frames"])
+            rows.restore(stretches.state["objects"])
+            tell(done)
+        began = done
+        for step in self.steps(done):
+            if step.detected and done > began and done % self.how.k == 0:
+                stretches.mark({"frames": done, "objects": rows.state()})
+            for line in rows.of(step, self.seen.places if step.detected and self.seen else None):
+                stretches.add(line)
+            done += 1
+            tell(1)
+        stretches.mark({"frames": done, "objects": rows.state()})
+
+    def _frames(self, first: int) -> Iterator[Frame]:
+        delta = self.feed.flow.delta if self.feed is not None else 0
+        for frame, before in self.stream.frames(first, between=self.follow is not None, delta=delta):
+            self.before = before
+            yield frame
+
+    def _detect(self, frame: Frame) -> Found:
+        """What the network finds in one frame."""
+        if self.feed is not None and self.before is not None and self.before.path is not None:
+            key = self.before.path, self.before.index
+            if key not in self.feed.last:  # it would be decoded once more
+                self.feed.last[key] = self.feed.placed(self.before.image)
+        request = self.model.request([frame])
+        outputs = self.model.outputs(request)
+        (answer,) = self.model.decode(outputs, request)
+        xy, visible, scores = (
+            np.array([values[name][0] for name in self.skeleton.channels])
+            for values in (answer.xy, answer.visible, answer.scores)
+        )
+        known = (visible > 0)[:, None]
+        likeliest = xy if known.all() else request.back().points(decode(outputs[MAPS][0], self.grid, self.method)[0])
+        self.seen = Seen(frame, answer, np.where(known, xy, likeliest))
+        return Found(xy, visible, scores)
