@@ -145,6 +145,9 @@ def _code_of(error: Exception, show_traceback: bool) -> int:
     """Print the line for an error that no command handled; return its exit code."""
     if getattr(error, "code", None) in (130, 143):
         return fail(str(error), int(error.code), False)  # type: ignore[attr-defined]
+    absent = importlib.import_module("kaname.extras").missing(error)
+    if absent is not None:
+        return fail(str(absent), 2, show_traceback)
     # Before OSError: some of those say that memory or open files ran out.
     known = importlib.import_module("kaname.training.faults").explain(error)
     if known is not None:

@@ -37,8 +37,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """The self-description of a checkpoint or an export."""
     if path.suffix.lower() == ".onnx":
         return importlib.import_module("kaname.inference.onnx_runner").read_card(path)
-    checkpoint = importlib.import_module("kaname.inference.checkpoint")
-    return dict(checkpoint.load(path).card)
+    return importlib.import_module("kaname.inference.checkpoint_card").read(path).card
 
 
 def known_recipe(card: dict[str, Any], path: Path) -> str:

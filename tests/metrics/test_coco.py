@@ -111,4 +111,4 @@ def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     with pytest.raises(InputError, match="faster-coco-eval") as caught:
         mask_ap(*scene(0))
-    assert "kaname[coco]" in str(caught.value.remedy)
+    assert "faster-coco-eval>=" in str(caught.value.remedy)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.errors import InputError
+from kaname.extras import require
 from kaname.pipeline.flags import CHECKPOINT_NAMES, OUT_NAMES
 
 if TYPE_CHECKING:
@@ -101,11 +102,8 @@ def needs_gradio() -> None:
     """Refuse where Gradio is missing or too old."""
     import importlib.metadata
 
-    remedy = "pip install 'kaname[annotate]'"
-    try:
-        version = importlib.metadata.version("gradio")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise InputError("annotate needs Gradio, which is not installed", remedy=remedy) from error
+    require("gradio", "annotate")
+    version = importlib.metadata.version("gradio")
     if int(version.split(".")[0]) < 5:
         raise InputError(
             f"annotate needs Gradio 5 or 6, found {version}", remedy='pip install "gradio>=5.0.0" --upgrade'

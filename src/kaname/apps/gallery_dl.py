@@ -307,7 +307,7 @@ def find_program() -> str:
     """
     found = shutil.which(PROGRAM) or shutil.which(PROGRAM, path=os.path.dirname(sys.executable))
     if found is None:
-        raise InputError("gallery-dl is not installed", remedy=f"pip install 'gallery-dl>={OLDEST}' (kaname[crawl])")
+        raise InputError("gallery-dl is not installed", remedy=f"pip install 'gallery-dl>={OLDEST}'")
     return found
 
 

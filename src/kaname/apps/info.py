@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from kaname.inference import checkpoint_card
+
 
 def info(
     file: Annotated[Path, Parameter(help="A checkpoint or an ONNX export.")],
@@ -70,19 +72,13 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if file.suffix.lower() == ".onnx":
         card = importlib.import_module("kaname.inference.onnx_runner").read_card(file)
         return card, {"kind": "ONNX export", "megabytes": round(file.stat().st_size / 1e6, 1)}
-    checkpoint = importlib.import_module("kaname.inference.checkpoint").load(file)
-    return dict(checkpoint.card), {
+    outline = checkpoint_card.read(file)
+    return outline.card, {
         "kind": "checkpoint",
         "megabytes": round(file.stat().st_size / 1e6, 1),
-        "parameters": f"{_parameters(checkpoint.model):,}",
-        "resumable": "yes" if checkpoint.training is not None else "no (weights only)",
+        "parameters": f"{checkpoint_card.parameters(outline.shapes):,}",
+        "resumable": "yes" if outline.resumable else "no (weights only)",
     }
-
-
-def _parameters(weights: Mapping[str, Any]) -> int:
-    """How many numbers can be trained: all but the normalization's and the running statistics of its layers."""
-    kept = ("mean", "std", "running_mean", "running_var", "num_batches_tracked")
-    return sum(value.numel() for name, value in weights.items() if name.rsplit(".", 1)[-1] not in kept)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -7,7 +7,6 @@ channels, versions, ...), ``model`` (tensors; the card may call it and them othe
 
 from __future__ import annotations
 
-import pickletools
 import struct
 import sys
 import warnings
@@ -23,6 +22,7 @@ import torch
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.inference import card as cards
+from kaname.inference import checkpoint_card
 from kaname.inference.card import Weights, weights_of
 
 
@@ -128,16 +128,14 @@ def read(path: Path, *, remedy: str) -> Any:
     Raises:
         InputError: missing, damaged, or holding pickled objects.
     """
-    if not path.is_file():
-        reason = "a checkpoint is a file, not a folder" if path.is_dir() else "the checkpoint does not exist"
-        raise InputError(reason, path=path, remedy="check the path")
+    checkpoint_card.refuse_absent(path)
     _refuse_damage(path, remedy)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for damaged and foreign files
-        raise InputError(_unreadable(path), path=path, remedy=remedy) from error
+        raise InputError(checkpoint_card.unreadable(path), path=path, remedy=remedy) from error
 
 
 def _refuse_damage(path: Path, remedy: str) -> None:
@@ -211,17 +209,3 @@ def newest(folder: Path, names: tuple[str, ...], recipe: str, notice: Callable[[
         remedy = "remove it to start afresh, or take the weights of another file with --init"
         raise InputError(damaged.reason, path=damaged.path, remedy=remedy) from damaged
     return None
-
-
-def _unreadable(path: Path) -> str:
-    """Why torch refused a file: with objects in it the file is whole and still not for us."""
-    objects = zipfile.is_zipfile(path)
-    if not objects:
-        try:
-            with path.open("rb") as file:
-                objects = sum(1 for _ in pickletools.genops(file)) > 0  # every instruction up to the last
-        except (ValueError, OSError):
-            objects = False
-    if objects:
-        return "holds pickled objects, which can run code and are not loaded"
-    return "not a readable checkpoint (damaged, truncated or of another program)"

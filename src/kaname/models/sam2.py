@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from kaname.errors import InputError
+from kaname.extras import require
 from kaname.geometry.grid import PIXELS
 from kaname.types import Image
 
 if TYPE_CHECKING:
     import torch
 
-INSTALL = "pip install 'kaname[train]'"
 # What the sizes of SAM 2.1 differ in, by the name of Meta's configuration file.
 SIZES: dict[str, dict[str, Any]] = {
     "sam2.1_hiera_t": {
@@ -205,11 +205,10 @@ def _held(session: Any) -> tuple[int, int]:
 def require_installed() -> None:
     """Raise an `InputError` where SAM 2 cannot run; neither torch nor transformers is imported for that."""
     for name in ("torch", "transformers"):
-        found = importlib.util.find_spec(name)
-        if found is None:
-            raise InputError(f"SAM 2 needs {name}, which is not installed", remedy=INSTALL)
-    if not (Path(str(found.origin)).parent / "models" / "sam2_video").is_dir():  # type: ignore[union-attr]
-        raise InputError("this transformers has no SAM 2 for video", remedy=f"{INSTALL} --upgrade")
+        require(name, "SAM 2")
+    found = importlib.util.find_spec("transformers")
+    if found is not None and not (Path(str(found.origin)).parent / "models" / "sam2_video").is_dir():
+        raise InputError("this transformers has no SAM 2 for video", remedy="pip install --upgrade transformers")
 
 
 def config_of(size: str) -> Any:

@@ -49,9 +49,9 @@ def export(
     if checkpoint.suffix.lower() == ".onnx":
         reason = "an ONNX file cannot be exported again"
         raise InputError(reason, path=checkpoint, remedy="give the checkpoint it came from")
-    from kaname.inference.export import export as write
-
     model = open_model(recipe, checkpoint, runtime="cpu")
+    from kaname.inference.export import export as write  # after what can be refused without torch
+
     if heads is not None:
         model = with_heads(model, heads)
     windows = own_windows(recipe, model, count) if source is None else windows_of(model, source, count)

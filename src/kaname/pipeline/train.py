@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
+from kaname.extras import require
+from kaname.pipeline.labelled import Sets
 from kaname.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -25,19 +27,21 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
         validate: score every set afterwards, with pictures, instead of some samples for the page.
         debug: first write some samples as the network sees them.
     """
-    from kaname.pipeline.pages import Pages
-    from kaname.training.journal import weights_and_biases
-    from kaname.training.loop import Run
-    from kaname.training.run_folder import write_parameters
-
     # A run may be repeated from anywhere, so its data must not depend on the working folder.
     for key in (recipe.data, *recipe.paths):
         config = configuration.absolute(config, key)
     settings = getattr(config, recipe.loop)
-    if settings.logger == "wandb":  # refused before anything is read
-        weights_and_biases()
+    # What can be refused is refused before torch is imported, which takes seconds.
+    require("torch", "training")
+    if settings.logger == "wandb":
+        require("wandb", "--logger wandb")
+    sets = recipe.read_sets(config)
+    from kaname.pipeline.pages import Pages
+    from kaname.training.loop import Run
+    from kaname.training.run_folder import write_parameters
+
     pages = Pages(recipe, config, options, validate=validate)
-    task = build_task(recipe, config, options)
+    task = build_task(recipe, config, options, sets)
     work = Run(task, settings, options)
     first = work.runtime.is_first and not options.dry_run
     if first and not work.start.finished:
@@ -50,11 +54,11 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
     return progress
 
 
-def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
-    """Everything the loop needs for a configuration; a dry run stores no features.
+def build_task(recipe: Recipe, config: Any, options: RunOptions, sets: Sets) -> Task:
+    """Everything the loop needs for a configuration and its sets; a dry run stores no features.
 
     Raises:
-        InputError: the data set is unusable, or the network cannot be built.
+        InputError: the network cannot be built.
     """
     from kaname.pipeline.model import card_of
     from kaname.training.features import with_cached_features
@@ -62,7 +66,7 @@ def build_task(recipe: Recipe, config: Any, options: RunOptions) -> Task:
     from kaname.training.runtime import seed_weights
     from kaname.training.task import Task
 
-    sets, settings = recipe.read_sets(config), getattr(config, recipe.loop)
+    settings = getattr(config, recipe.loop)
     seed_weights(settings.seed)
     started = recipe.weights and configuration.value_at(config, recipe.weights)  # from a file that may be gone
     network = recipe.build(config, card=card_to_go_on(options, recipe.best_name, recipe.name) if started else None)

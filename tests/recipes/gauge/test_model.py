@@ -184,7 +184,7 @@ def test_the_loss_is_bce_on_soft_targets() -> None:
 
 def test_a_task_holds_the_data_and_the_card(small_data: Path, tmp_path: Path) -> None:
     config = GaugeConfig(data=small_data, size=64, model=ModelSettings(backbone="small:8"))
-    made = build_task(RECIPE, config, RunOptions(tmp_path))
+    made = build_task(RECIPE, config, RunOptions(tmp_path), RECIPE.read_sets(config))
     assert isinstance(made.train, Dials) and len(made.train) == 2 and made.val is not None and len(made.val) == 1
     assert made.best_name == "model.pt" and made.config["data"] == small_data.as_posix()
     checkpoint.save(tmp_path / "x.pt", card={**made.card, "recipe": "gauge", "config": made.config},

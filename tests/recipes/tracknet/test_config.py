@@ -200,7 +200,7 @@ def test_logger_wandb_without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "wandb", None)
-    call("train", "--logger", "wandb").refused("wandb is not installed", "kaname[wandb]")
+    call("train", "--logger", "wandb").refused("needs wandb, which is not installed", "pip install")
     assert not list(Path().iterdir())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from kaname.errors import InputError
+from kaname.extras import require
 from kaname.models.backbones.backbone import Backbone
 
 # Queries and values, by the names that transformers and timm give them; timm keeps query, key and value in one layer.
@@ -25,10 +26,9 @@ def add_lora(backbone: Backbone, *, rank: int, alpha: float) -> None:
     """
     if rank < 1:
         raise InputError(f"the rank of LoRA must be at least 1, got {rank}")
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ModuleNotFoundError as error:
-        raise InputError("LoRA needs peft, which is not installed", remedy="pip install 'kaname[lora]'") from error
+    require("peft", "LoRA")
+    from peft import LoraConfig, inject_adapter_in_model
+
     names = sorted(
         {
             name.rsplit(".", 1)[-1]
