@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError, located, require
-from kaname.pipeline.jobs import Desk, Job
+from kaname.pipeline.jobs import Cluster, Desk, Job
 from kaname.pipeline.jobs import run as run_jobs
 from kaname.pipeline.records import Record, claim, tidy
 from kaname.pipeline.stretches import Stretches, left_of
@@ -40,6 +40,7 @@ def infer(
     device: str = "auto",
     cotracker: Path | None = None,
     videos: Path | None = None,
+    ray: str | None = None,
 ) -> None:
     """Predict videos that are not finished yet, and say what became of each; exit code 2 where one failed.
 
@@ -49,6 +50,7 @@ def infer(
         overwrite: replace what was made by another checkpoint or with other settings.
         cotracker: a local checkout of CoTracker.
         videos: folder of the videos, for the frame before an image.
+        ray: address of machines that work together; they say how many videos at once.
 
     Raises:
         InputError: a result of another checkpoint or with other settings is there.
@@ -61,17 +63,21 @@ def infer(
         print(f"{len(sources) - len(pending)} of {len(sources)} videos are finished already; {out}")
     if not pending:
         return
-    changes = {**how.answers, "video_root": videos}
+    changes = {**how.answers, "video_root": videos and videos.absolute()}
     # Here as well where other processes work: what is wrong with it is said once, before anything begins.
-    model = open_here(checkpoint, device if processes == 1 else "cpu", changes)
+    model = open_here(checkpoint, device if processes == 1 and ray is None else "cpu", changes)
     (stated or Stated()).check(model.card, checkpoint)
     if how.tracker == "cotracker":
         print(LICENCE)
         _cotracker(cotracker, _device(model))
+    cluster = None
+    if ray is not None:  # whose processes begin in other folders
+        checkpoint, out, pending = checkpoint.absolute(), out.absolute(), [one.absolute() for one in pending]
+        cotracker, cluster = cotracker and cotracker.absolute(), Cluster(ray, out, [checkpoint])
     given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
              "cotracker": cotracker, "changes": changes}  # fmt: skip
     jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
-    run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line).report()
+    run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line, cluster=cluster).report()
 
 
 def predict_video(
