@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import platform
 import secrets
 import signal
@@ -29,7 +30,7 @@ from kaname.training.lock import Held
 LOOK = 2.0  # seconds between two looks at which machines there are
 PATIENCE = 60.0  # seconds without any usable machine
 ANSWER = 10.0  # seconds in which an address must answer
-INSTALL = "--ray needs Ray, which is not installed"
+INSTALL, REMEDY = "--ray needs Ray, which is not installed", "pip install 'kaname[ray]', or use --jobs on one machine"
 
 
 @dataclass
@@ -150,6 +151,17 @@ class _Spread:
         self.machines[node["NodeID"]] = _Machine(name, node["NodeID"], with_gpus, list(range(_slots(node))))
 
 
+def check(address: str) -> None:
+    """Find out before the work, and at once, whether Ray is installed and something listens at an address.
+
+    Raises:
+        InputError: it is not, or nothing does.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(INSTALL, remedy=REMEDY)
+    _knock(address)
+
+
 def facts(token: Path, files: Sequence[Path]) -> dict[str, Any]:
     """What a machine sees and has."""
     contents: dict[str, str | None] = {}
@@ -206,7 +218,7 @@ def _connected(address: str) -> Any:
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
-        raise InputError(INSTALL, remedy="pip install 'kaname[ray]', or use --jobs on one machine") from error
+        raise InputError(INSTALL, remedy=REMEDY) from error
     _knock(address)
     remedy = "start it with `ray start --head`, and give HOST:PORT, auto or local"
     try:

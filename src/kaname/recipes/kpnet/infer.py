@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError, located, require
+from kaname.pipeline.cluster import check as check_cluster
 from kaname.pipeline.jobs import Cluster, Desk, Job
 from kaname.pipeline.jobs import run as run_jobs
 from kaname.pipeline.records import Record, claim, tidy
@@ -63,6 +64,8 @@ def infer(
         print(f"{len(sources) - len(pending)} of {len(sources)} videos are finished already; {out}")
     if not pending:
         return
+    if ray is not None:
+        check_cluster(ray)
     changes = {**how.answers, "video_root": videos and videos.absolute()}
     # Here as well where other processes work: what is wrong with it is said once, before anything begins.
     model = open_here(checkpoint, device if processes == 1 and ray is None else "cpu", changes)
