@@ -33,7 +33,7 @@ from kaname.training.lock import Held
 
 ATTEMPTS = 3  # of a job whose process is killed
 PAUSE = 0.2  # seconds between two looks at what another command holds
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 @dataclass(frozen=True)
