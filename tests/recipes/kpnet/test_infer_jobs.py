@@ -16,6 +16,7 @@ import pytest
 
 from calling import snapshot
 from contracts.kills import at_call, die
+from kaname.recipes.kpnet import walking
 from recipes.kpnet import tiny
 from recipes.kpnet.tiny import infer
 
@@ -56,8 +57,6 @@ def test_a_kill_costs_one_stretch(made: Path, tmp_path: Path) -> None:
         ("after", record, "write", 1), ("before", stretches, "add", 50),
     ):  # fmt: skip
         assert killed(act, owner, name, number, made, out, *words) == -signal.SIGKILL, (owner, name)
-    from kaname.recipes.kpnet import walking
-
     detected: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         original = walking.Walk._detect
@@ -67,6 +66,17 @@ def test_a_kill_costs_one_stretch(made: Path, tmp_path: Path) -> None:
         infer(made, out, *words).done()
     assert detected and detected == list(range(detected[0], tiny.LENGTH, 4)) and detected[0] > 0
     assert snapshot(out) == snapshot(tmp_path / "whole")
+
+
+def test_a_video_that_changes_while_it_is_read(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No record says that what came of it is whole."""
+    movie = tmp_path / "movie" / "v.mp4"
+    movie.parent.mkdir()
+    shutil.copy(made / "data" / "movie" / "val00.mp4", movie)
+    monkeypatch.setattr(walking.Walk, "_detect", walking.Walk._detect)  # so that it is put back
+    at_call(walking.Walk, "_detect", 3, lambda: shutil.copy(made / "data" / "movie" / "val01.mp4", movie))
+    infer(made, tmp_path / "out", "--video-root", movie.parent, "--videos", "v").refused("v.mp4", "was changed")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
