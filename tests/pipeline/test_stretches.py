@@ -74,3 +74,23 @@ def test_nothing_is_left_of_an_attempt_without_a_stretch(tmp_path: Path) -> None
     with Stretches(target, "k") as stretches:
         stretches.add("1\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_lock_what_others_write_stays(tmp_path: Path) -> None:
+    """One thought dead that is not goes on in its own file, and both come to the same bytes."""
+    target = tmp_path / "a_pred.txt"
+    make(target, stop=15)
+    with Stretches(target, "k") as one:
+        for number in range(one.state["next"], 20):  # type: ignore[index]
+            one.add(LINES[number])
+        with Stretches(target, "k", alone=False) as other:
+            assert other.state == {"next": 10} and len(left_of(target)) == 2
+            for number in range(10, 30):
+                other.add(LINES[number])
+            other.publish()
+            other.discard()
+        for number in range(20, 30):
+            one.add(LINES[number])
+        one.publish()
+        one.discard()
+    assert target.read_text() == "".join(LINES) and not left_of(target)

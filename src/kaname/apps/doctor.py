@@ -16,7 +16,7 @@ PARTS = (
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
-    ("faster-coco-eval", "mask AP"),
+    ("faster-coco-eval", "mask AP"), ("ray", "many machines"),
 )  # fmt: skip
 EXTRAS = {
     "peft": "lora",
@@ -24,11 +24,13 @@ EXTRAS = {
     "gallery-dl": "crawl",
     "gradio": "annotate",
     "faster-coco-eval": "coco",
+    "ray": "ray",
 }  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
     ("YOLOv9 wholebody weights", "GPL-3"), ("YuNet", "Apache-2.0"), ("FastestDet", "BSD-3"),
     ("timm weights", "each model's own; see its model card"), ("gallery-dl", "GPL-2; started as a program of its own"),
+    ("CoTracker3", "CC-BY-NC 4.0: not for commercial use"),
 )  # fmt: skip
 
 

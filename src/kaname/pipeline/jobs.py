@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError
@@ -32,7 +33,7 @@ from kaname.training.lock import Held
 
 ATTEMPTS = 3  # of a job whose process is killed
 PAUSE = 0.2  # seconds between two looks at what another command holds
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,21 @@ class Desk:
     tell: Callable[[int], None]
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """Machines that work together by Ray (`kaname.pipeline.cluster`).
+
+    Attributes:
+        address: ``auto``, ``HOST:PORT``, ``ray://HOST:PORT`` or ``local``.
+        folder: that all machines must see.
+        files: that must be the same on all machines.
+    """
+
+    address: str
+    folder: Path
+    files: Sequence[Path] = ()
+
+
 @dataclass
 class Ended:
     """What became of jobs, by their name: results, and errors of those that failed."""
@@ -83,6 +99,7 @@ def run(
     title: str = "",
     unit: str = "frames",
     ended: Callable[[Job, Any, float], str] | None = None,
+    cluster: Cluster | None = None,
 ) -> Ended:
     """Do all jobs.
 
@@ -92,19 +109,24 @@ def run(
         title: before the progress bar, which counts the units of all jobs.
         unit: of ``size`` and of what a job tells.
         ended: ``(job, result, seconds) -> line`` that is printed when a job has ended well.
+        cluster: machines that do them; then they say how many at once.
 
     Raises:
         InputError: fewer than one process.
     """
     if processes < 1:
         raise InputError(f"--jobs must be at least 1, got {processes}", remedy="1 does one after the other")
-    board = _Board(title, jobs, unit, ended)
-    with board.bar, _here(function, board) if processes == 1 else _apart(function, board, min(processes, len(jobs))):
+    board = Board(title, jobs, unit, ended)
+    if cluster is not None:
+        how = importlib.import_module("kaname.pipeline.cluster").spread(function, board, cluster)
+    else:
+        how = _here(function, board) if processes == 1 else _apart(function, board, min(processes, len(jobs)))
+    with board.bar, how:
         pass
     return board.outcome
 
 
-class _Board:
+class Board:
     """What is still to be done, what has been, and what is said of it."""
 
     def __init__(
@@ -187,8 +209,8 @@ def fault_of(error: BaseException, name: str) -> InputError:
 
 
 @contextlib.contextmanager
-def _here(function: str, board: _Board) -> Iterator[None]:
-    called = _named(function)
+def _here(function: str, board: Board) -> Iterator[None]:
+    called = named(function)
     while board.waiting:
         job = board.next()
         if job is None:
@@ -214,7 +236,7 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _apart(function: str, board: _Board, count: int) -> Iterator[None]:
+def _apart(function: str, board: Board, count: int) -> Iterator[None]:
     workers: list[_Worker | None] = [None] * count
     try:
         while board.waiting or any(worker is not None and worker.job is not None for worker in workers):
@@ -244,7 +266,7 @@ def _given(worker: _Worker, job: Job) -> _Worker:
     return worker
 
 
-def _heard(worker: _Worker, board: _Board) -> bool:
+def _heard(worker: _Worker, board: Board) -> bool:
     """Take one message; False where the process is no more."""
     job = worker.job
     assert job is not None
@@ -313,7 +335,7 @@ def _work(function: str, number: int, pipe: connection.Connection) -> None:
         except EOFError:
             return
         try:
-            say("done", _named(function)(Desk(number, lambda told: say("told", told)), **arguments))
+            say("done", named(function)(Desk(number, lambda told: say("told", told)), **arguments))
         except Held as error:
             say("held", error.reason)
         except Exception as error:
@@ -327,6 +349,7 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _named(function: str) -> Callable[..., Any]:
+def named(function: str) -> Callable[..., Any]:
+    """The function that a text names."""
     module, _, name = function.partition(":")
     return getattr(importlib.import_module(module), name)

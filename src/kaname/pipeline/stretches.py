@@ -30,14 +30,15 @@ class Stretches:
     Args:
         target: the result.
         key: of all that the lines depend on; what another key has left is removed.
+        alone: whether no other attempt can be at work; otherwise what others have left stays.
 
     Attributes:
         state: what the last `mark` was told; None where nothing was made yet.
         lines: how many there are.
     """
 
-    def __init__(self, target: Path, key: str) -> None:
-        self.target, self.key = target, key
+    def __init__(self, target: Path, key: str, *, alone: bool = True) -> None:
+        self.target, self.key, self.alone = target, key, alone
         self.state: Mapping[str, Any] | None = None
         self.lines = 0
         self.path = target.with_name(f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{ENDING}")
@@ -52,7 +53,7 @@ class Stretches:
         found = [(whole[1], path) for path in left if path != self.path and (whole := _whole(path, self.key))]
         if found:
             self._copy(max(found)[1])
-        for path in left:
+        for path in left if self.alone else ():
             if path != self.path:
                 path.unlink(missing_ok=True)
         return self

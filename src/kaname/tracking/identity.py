@@ -17,6 +17,7 @@ from kaname.errors import InputError, require
 from kaname.types import FloatArray
 
 FAR = 1e9  # pixels; no picture is that large
+GATE = 0.1  # of the frame's width, beyond which an object is usually not taken for one that was last seen there
 
 
 class Identity:

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from calling import Answer, call, snapshot
+from calling import snapshot
 from contracts.commands import without_torch
-from contracts.kills import at_call, die
 from kaname.data.formats import mot_kp
 from kaname.data.formats.mot_kp_rows import read_rows
 from kaname.data.formats.skeleton import find
 from kaname.data.seeking import VideoReader
 from kaname.data.video import VideoWriter
 from recipes.kpnet import tiny
+from recipes.kpnet.tiny import infer
 
 SKELETON = find("oss25")
 COLUMNS = {number: 7 + 3 * (6 if number < 2 else 3) for number in range(6)}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set, and detectors of three and of six channels."""
-    folder = tmp_path_factory.mktemp("infer")
-    tiny.data(folder / "data")
-    tiny.detector(folder / "rgb.pt")
-    tiny.detector(folder / "six.pt", "in_chans=6")
-    return folder
-
-
-def infer(made: Path, out: Path, *words: object, model: str = "rgb.pt") -> Answer:
-    given = ("--data-root", made / "data", "--ckpt", made / model, "--out-dir", out, "--device", "cpu")
-    return call("kpnet", "infer", *given, *words)
 
 
 def cells(path: Path) -> list[list[str]]:
@@ -313,96 +293,3 @@ def test_a_truncated_video_does_not_stop_the_others(made: Path, tmp_path: Path) 
         assert sorted(path.name for path in out.iterdir()) == sorted(
             f"{video}_pred.{ending}" for video in ("val00", "val02") for ending in ("txt", "json")
         )
-
-
-# ---- several at once, and kills
-
-
-@pytest.mark.parametrize("words", [(), ("--tracker", "klt", "--k", 2)])
-def test_two_processes_write_what_one_does(made: Path, tmp_path: Path, words: tuple[object, ...]) -> None:
-    for processes in (1, 2):
-        infer(made, tmp_path / str(processes), *words, "--jobs", processes, model="six.pt").done()
-    assert snapshot(tmp_path / "1") == snapshot(tmp_path / "2")
-
-
-def killed(act: str, owner: str, name: str, number: int, *words: object) -> int:
-    """``infer`` in a forked process that ends before or after the ``number``-th call of a method; its code."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    try:
-        module, _, attribute = owner.partition(":")
-        at_call(getattr(importlib.import_module(module), attribute), name, number, die, after=act == "after")
-        os._exit(infer(*words).code)  # type: ignore[arg-type]
-    finally:
-        os._exit(99)
-
-
-def test_a_kill_costs_one_stretch(made: Path, tmp_path: Path) -> None:
-    """In a frame, in the writing of a result, between result and record, after the record: the same bytes in the end,
-    nothing partial, and of a finished video nothing again."""
-    import torch
-
-    torch.set_num_threads(1)
-    words = ("--videos", "val00,val01", "--every", 1, "--tracker", "klt", "--k", 4)
-    infer(made, tmp_path / "whole", *words).done()
-    out = tmp_path / "killed"
-    walk, record = "kaname.recipes.kpnet.walking:Walk", "kaname.pipeline.records:Record"
-    stretches = "kaname.pipeline.stretches:Stretches"
-    for act, owner, name, number in (
-        ("before", walk, "_detect", 4), ("before", stretches, "publish", 1), ("before", record, "write", 1),
-        ("after", record, "write", 1), ("before", stretches, "add", 50),
-    ):  # fmt: skip
-        assert killed(act, owner, name, number, made, out, *words) == -signal.SIGKILL, (owner, name)
-    from kaname.recipes.kpnet import walking
-
-    detected: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        original = walking.Walk._detect
-        patch.setattr(
-            walking.Walk, "_detect", lambda self, frame: detected.append(frame.index) or original(self, frame)
-        )
-        infer(made, out, *words).done()
-    assert detected and detected == list(range(detected[0], tiny.LENGTH, 4)) and detected[0] > 0
-    assert snapshot(out) == snapshot(tmp_path / "whole")
-
-
-@pytest.mark.slow
-def test_many_kills_at_random(made: Path, tmp_path: Path) -> None:
-    """Of a worker or of the whole command, at any moment: the same bytes in the end, nothing partial, and a finished
-    video is not made again."""
-    movies, source = tmp_path / "movie", made / "data" / "movie"
-    movies.mkdir()
-    for number in range(12):
-        shutil.copy(source / f"val0{number % 3}.mp4", movies / f"v{number:02d}.mp4")
-    words = [
-        *(sys.executable, "-m", "kaname", "kpnet", "infer", "--data-root", made / "data", "--video-root", movies),
-        *("--videos", ",".join(path.stem for path in sorted(movies.iterdir())), "--ckpt", made / "six.pt"),
-        *("--device", "cpu", "--tracker", "klt", "--k", "3"),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def start(out: Path, processes: int) -> subprocess.Popen[bytes]:
-        call_ = [*map(str, words), "--out-dir", str(out), "--jobs", str(processes)]
-        return subprocess.Popen(call_, env=environment, stdout=subprocess.DEVNULL)
-
-    assert start(tmp_path / "whole", 1).wait(120) == 0
-    out, random_, finished, kills = tmp_path / "killed", random.Random(1), dict[str, int](), 0
-    while kills < 30:
-        command = start(out, 2)
-        time.sleep(random_.uniform(3.0, 9.0))
-        listed = ["ps", "-o", "pid=,args=", "--ppid", str(command.pid)]
-        found = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.splitlines()
-        workers = [int(line.split()[0]) for line in found if "spawn_main" in line]
-        for worker in workers if random_.random() < 0.5 else []:
-            os.kill(worker, signal.SIGKILL)
-            kills += 1
-            time.sleep(random_.uniform(0, 2.0))
-            break
-        command.kill()
-        command.wait()
-        kills += 1
-        for path in out.glob("*.json") if out.is_dir() else ():
-            assert finished.setdefault(path.name, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
-    assert start(out, 2).wait(120) == 0
-    assert snapshot(out) == snapshot(tmp_path / "whole")

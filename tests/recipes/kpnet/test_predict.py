@@ -13,17 +13,8 @@ from calling import Answer, call, snapshot
 from kaname.data.formats.mot_kp_rows import read_rows
 from kaname.data.formats.skeleton import find
 from kaname.data.video import frames
-from recipes.kpnet import tiny
 
 SKELETON = find("oss25")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("predict")
-    tiny.data(folder / "data")
-    tiny.detector(folder / "rgb.pt")
-    return folder
 
 
 def predict(made: Path, out: Path, *words: object) -> Answer:

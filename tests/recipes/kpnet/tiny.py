@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from calling import Answer, call
 from kaname.recipes.kpnet import RECIPE, VISIBILITY
 from kaname.samples.kpnet import write
 
@@ -39,3 +40,9 @@ def detector(path: Path, *words: str) -> Path:
 def data(folder: Path) -> Path:
     """Three validation videos with some of their frames as images, and the videos themselves."""
     return write(folder, count=1, val_count=len(VIDEOS), length=LENGTH, every=EVERY, size=SIZE, seed=2)
+
+
+def infer(made: Path, out: Path, *words: object, model: str = "rgb.pt") -> Answer:
+    """``kaname kpnet infer`` on the CPU."""
+    given = ("--data-root", made / "data", "--ckpt", made / model, "--out-dir", out, "--device", "cpu")
+    return call("kpnet", "infer", *given, *words)

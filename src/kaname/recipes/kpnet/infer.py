@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError, located, require
-from kaname.pipeline.jobs import Desk, Job
+from kaname.pipeline.cluster import check as check_cluster
+from kaname.pipeline.jobs import Cluster, Desk, Job
 from kaname.pipeline.jobs import run as run_jobs
 from kaname.pipeline.records import Record, claim, tidy
 from kaname.pipeline.stretches import Stretches, left_of
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How, Stated
 from kaname.recipes.kpnet.sources import Source, Stream
+from kaname.recipes.kpnet.walking import Walk
 from kaname.tracking.cotracker import LICENCE
 
 PREDICTED = "_pred"
@@ -40,6 +42,7 @@ def infer(
     device: str = "auto",
     cotracker: Path | None = None,
     videos: Path | None = None,
+    ray: str | None = None,
 ) -> None:
     """Predict videos that are not finished yet, and say what became of each; exit code 2 where one failed.
 
@@ -49,6 +52,7 @@ def infer(
         overwrite: replace what was made by another checkpoint or with other settings.
         cotracker: a local checkout of CoTracker.
         videos: folder of the videos, for the frame before an image.
+        ray: address of machines that work together; they say how many videos at once.
 
     Raises:
         InputError: a result of another checkpoint or with other settings is there.
@@ -61,17 +65,23 @@ def infer(
         print(f"{len(sources) - len(pending)} of {len(sources)} videos are finished already; {out}")
     if not pending:
         return
-    changes = {**how.answers, "video_root": videos}
+    if ray is not None:
+        check_cluster(ray)
+    changes = {**how.answers, "video_root": videos and videos.absolute()}
     # Here as well where other processes work: what is wrong with it is said once, before anything begins.
-    model = open_here(checkpoint, device if processes == 1 else "cpu", changes)
+    model = open_here(checkpoint, device if processes == 1 and ray is None else "cpu", changes)
     (stated or Stated()).check(model.card, checkpoint)
     if how.tracker == "cotracker":
         print(LICENCE)
         _cotracker(cotracker, _device(model))
+    cluster = None
+    if ray is not None:  # whose processes begin in other folders
+        checkpoint, out, pending = checkpoint.absolute(), out.absolute(), [one.absolute() for one in pending]
+        cotracker, cluster = cotracker and cotracker.absolute(), Cluster(ray, out, [checkpoint])
     given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
              "cotracker": cotracker, "changes": changes}  # fmt: skip
     jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
-    run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line).report()
+    run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line, cluster=cluster).report()
 
 
 def predict_video(
@@ -87,46 +97,49 @@ def predict_video(
 ) -> dict[str, Any]:
     """One video; returns its record, and the seconds that it took besides loading the model."""
     whole = record_of(source, checkpoint, out, how)
-    with claim(whole):
+    with claim(whole) as alone:
         if (stored := whole.finished(overwrite=overwrite)) is not None:
             return stored
         model, began = _model(checkpoint, device, desk, changes), time.monotonic()
         with located(source.place):
-            made = _predicted(desk, source, whole, how, overwrite=overwrite, model=model, cotracker=cotracker)
+            walk = _walk(source, how, model, cotracker)
+            try:
+                made = _predicted(desk, walk, whole, overwrite=overwrite, alone=alone)
+            finally:
+                walk.stream.close()
         return {**made, "seconds": time.monotonic() - began}
 
 
-def _predicted(
-    desk: Desk, source: Source, whole: Record, how: How, *, overwrite: bool, model: Any, cotracker: Path | None
-) -> dict[str, Any]:
-    from kaname.recipes.kpnet.walking import Walk
+def _predicted(desk: Desk, walk: Walk, whole: Record, *, overwrite: bool, alone: bool) -> dict[str, Any]:
+    record = Record(whole.path, {"checkpoint": whole.inputs["checkpoint"], **walk.stream.inputs}, whole.settings)
+    target, key = whole.path.with_suffix(".txt"), record.key
+    if not (left_of(target) or whole.path.exists() or overwrite) and target.exists():
+        reason = "a file without a record of how it was made"
+        raise InputError(reason, path=target, remedy="move it away, or replace it with --overwrite")
+    with Stretches(target, key, alone=alone) as stretches:
+        record.clear()
+        walk.write(stretches, desk.tell)
+        if record.key != key:
+            stretches.discard()
+            raise InputError("a file was changed while it was read", remedy="start again when it is whole")
+        stretches.publish()
+        results = [target]
+        if walk.how.overlay:
+            from kaname.recipes.kpnet.overlays import draw_video
 
+            results.append(draw_video(target, walk.stream, walk.skeleton))
+        written = record.write(results, frames=len(walk.stream.numbers), rows=stretches.lines)
+        stretches.discard()
+    return written
+
+
+def _walk(source: Source, how: How, model: Any, cotracker: Path | None) -> Walk:
+    """A source with its frames and what walks through them."""
     bridging = how.tracker != "none"
     stream = Stream(source, how.every, moving=bridging or bool(model.card.get("motion")))
-    try:
-        inputs = {"checkpoint": whole.inputs["checkpoint"], **stream.inputs}
-        record = Record(whole.path, inputs, whole.settings)
-        target = whole.path.with_suffix(".txt")
-        if not (left_of(target) or whole.path.exists() or overwrite) and target.exists():
-            raise InputError("a file without a record of how it was made", path=target,
-                             remedy="move it away, or replace it with --overwrite")  # fmt: skip
-        if bridging and stream.reader is None and stream.apart > 1:
-            warnings.warn(f"{source.name}: no video, so the bridge goes {stream.apart} frames at a time", stacklevel=2)
-        with Stretches(target, record.key) as stretches:
-            record.clear()
-            walk = Walk(model, stream, how, _follow(how, model, cotracker))
-            walk.write(stretches, desk.tell)
-            stretches.publish()
-            results = [target]
-            if how.overlay:
-                from kaname.recipes.kpnet.overlays import draw_video
-
-                results.append(draw_video(target, stream, walk.skeleton))
-            written = record.write(results, frames=len(stream.numbers), rows=stretches.lines)
-            stretches.discard()
-        return written
-    finally:
-        stream.close()
+    if bridging and stream.reader is None and stream.apart > 1:
+        warnings.warn(f"{source.name}: no video, so the bridge goes {stream.apart} frames at a time", stacklevel=2)
+    return Walk(model, stream, how, _follow(how, model, cotracker))
 
 
 def record_of(source: Source, checkpoint: Path, out: Path, how: How) -> Record:

@@ -37,6 +37,7 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
     names: Sequence[str] | None = None,
+    ray: str | None = None,
 ) -> None:
     """Predict images and videos; exit code 2 where a video failed.
 
@@ -48,13 +49,15 @@ def predict(
         processes: videos at once.
         overwrite: replace what was made by another checkpoint or with other settings.
         names: further videos, in the folder ``video_root``.
+        ray: address of machines that work together.
     """
     require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
     root = None if answers.get("video_root") is None else Path(answers["video_root"])
     require(names is None or root is not None, "--videos names videos, and nobody says where", "give --video-root")
     further = [] if names is None or root is None else videos_of(None, root, names)
     videos, images = sources_in(paths, further)
-    for given, flag in ((every is not None, "--every"), (overlay, "--overlay"), (processes != 1, "--jobs")):
+    asked = {"--every": every is not None, "--overlay": overlay, "--jobs": processes != 1, "--ray": ray is not None}
+    for flag, given in asked.items():
         require(bool(videos) or not given, f"{flag} is for videos, and none is given", f"leave {flag} out")
     own = {name: value for name, value in answers.items() if name != "video_root"}
     how = How(every=every, overlay=overlay, answers=own)
@@ -66,7 +69,8 @@ def predict(
             images, checkpoint, out, alone, videos=root, pictures=pictures, overwrite=overwrite, device=device
         )
     if videos:
-        infer(videos, checkpoint, out, how, processes=processes, overwrite=overwrite, device=device, videos=root)
+        infer(videos, checkpoint, out, how, processes=processes, overwrite=overwrite, device=device, videos=root,
+              ray=ray)  # fmt: skip
 
 
 def predict_images(

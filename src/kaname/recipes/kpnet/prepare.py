@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from kaname.data.cache import default_folder
 from kaname.data.formats import mot_kp
 from kaname.data.seeking import VideoReader
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
-from kaname.pipeline.jobs import Desk, Job, run
+from kaname.pipeline.jobs import Cluster, Desk, Job, run
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
@@ -105,13 +106,14 @@ def holdings(data: DataSettings, part: str, pictures: list[Picture]) -> list[str
     ]
 
 
-def flow(config: KpnetConfig, videos: Sequence[str] | None = None, processes: int = 1) -> None:
+def flow(config: KpnetConfig, videos: Sequence[str] | None = None, processes: int = 1, ray: str | None = None) -> None:
     """Compute and keep the motion of all labelled frames, and of the frames before them; exit code 2 where a video
     failed.
 
     Args:
         videos: only of these.
         processes: videos at once.
+        ray: address of machines that work together, with one cache (``KANAME_CACHE``) for all.
 
     Raises:
         InputError: a video that no set has.
@@ -129,7 +131,11 @@ def flow(config: KpnetConfig, videos: Sequence[str] | None = None, processes: in
         reason = f"no labelled frame of the video {missing[0]!r}"
         raise InputError(reason, path=config.data.root, remedy="check the name in --videos")
     chosen = [job for job in jobs if videos is None or job.name in videos]
-    ended = run(FLOW_JOB, chosen, processes=processes, title="flow", ended=lambda job, *_: f"{job.name}: flow is kept")
+    cluster = None if ray is None else Cluster(ray, default_folder())
+    said = "{}: flow is kept".format
+    ended = run(
+        FLOW_JOB, chosen, processes=processes, title="flow", ended=lambda job, *_: said(job.name), cluster=cluster
+    )
     for part in dict.fromkeys(job.arguments["part"] for job in chosen):
         kept = [count for one, *count in ended.results.values() if one == part]
         done, still = (sum(counts) for counts in zip(*kept, strict=True)) if kept else (0, 0)

@@ -10,9 +10,8 @@ import numpy as np
 
 from kaname.data.formats.mot_kp_rows import Row, row_text
 from kaname.data.formats.skeleton import Skeleton, Slot
-from kaname.recipes.kpnet.evaluate import GATE
 from kaname.tracking.bridge import Bridged
-from kaname.tracking.identity import Identity
+from kaname.tracking.identity import GATE, Identity
 from kaname.types import FloatArray, Size
 
 DIGITS = 3  # of a coordinate: a thousandth of a pixel

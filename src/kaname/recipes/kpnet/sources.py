@@ -44,6 +44,11 @@ class Source:
         video = {} if self.video is None else {"video": self.video}
         return video | ({"frames": list(self.images.values())} if self.images else {})
 
+    def absolute(self) -> Source:
+        """The same for a process that was started elsewhere."""
+        images = {number: path.absolute() for number, path in self.images.items()}
+        return Source(self.name, self.video and self.video.absolute(), images)
+
     def about(self, every: int | None) -> int:
         """About how many frames are asked for, from headers alone."""
         if every is None and self.images:

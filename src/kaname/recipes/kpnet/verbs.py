@@ -35,6 +35,9 @@ Every = Annotated[int | None, Parameter(help="Take each N-th frame of a video.")
 Jobs = Annotated[
     int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")
 ]
+RayAddress = Annotated[
+    str | None, Parameter(name="--ray", help="Do videos on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, local.")
+]
 Overwrite = Annotated[bool, Parameter(help="Replace what another checkpoint or other settings have made.", negative=())]
 
 
@@ -98,6 +101,7 @@ def flow(
     fed: InputFlags = InputFlags(),  # noqa: B008
     named: Named = None,
     jobs: Jobs = 1,
+    ray: RayAddress = None,
     cache_budget: Annotated[float | None, Parameter(help="Gigabytes that may be kept.")] = None,
 ) -> None:
     """Compute the optical flow of all labelled frames and keep it, so that training reads it at once."""
@@ -106,7 +110,7 @@ def flow(
 
     flags = {**fed.keys(), "train.cache_budget": cache_budget}
     config = configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root")
-    run(config, None if named is None else names_in(named), jobs)
+    run(config, None if named is None else names_in(named), jobs, ray)
 
 
 def masks(
@@ -208,6 +212,7 @@ def infer(
     in_chans: Annotated[int | None, Parameter(help="As in training; the file knows it.")] = None,
     cotracker: Annotated[Path | None, Parameter(help="Folder of a checkout of CoTracker with its weights.")] = None,
     jobs: Jobs = 1,
+    ray: RayAddress = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
@@ -224,7 +229,7 @@ def infer(
     sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
     stated = Stated(in_chans, image_size, heatmap_size)
     run(sources, checkpoint, out, how, stated=stated, processes=jobs, overwrite=overwrite, device=device,
-        cotracker=cotracker, videos=data.videos)  # fmt: skip
+        cotracker=cotracker, videos=data.videos, ray=ray)  # fmt: skip
 
 
 def predict(
@@ -241,6 +246,7 @@ def predict(
     ] = False,
     pictures: Annotated[bool, Parameter(help="Also draw the key points on each image.")] = True,
     jobs: Jobs = 1,
+    ray: RayAddress = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
@@ -252,7 +258,8 @@ def predict(
     paths, words = split_sources(sources)
     answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
     run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
-        overwrite=overwrite, device=device, names=None if named is None else names_in(named))  # fmt: skip
+        overwrite=overwrite, device=device, names=None if named is None else names_in(named),
+        ray=ray)  # fmt: skip
 
 
 def export(
