@@ -50,15 +50,20 @@ class Scored:
 
     Attributes:
         counts: of each class.
-        frames: how many the grid has.
+        grid: the frames that were scored.
         left_out: predicted objects in frames off the grid.
         truth_left_out: true ones there.
     """
 
     counts: Mapping[str, Counts]
-    frames: int
+    grid: range
     left_out: int = 0
     truth_left_out: int = 0
+
+    @property
+    def frames(self) -> int:
+        """How many frames the grid has."""
+        return len(self.grid)
 
 
 def frame_grid(frames: Iterable[int], *, length: int | None = None, step: int | None = None) -> range:
@@ -90,6 +95,7 @@ def sequence(
     truth: Mapping[str, Objects],
     predicted: Mapping[str, Objects],
     *,
+    frames: Iterable[int] | None = None,
     length: int | None = None,
     step: int | None = None,
     scale_px: float = 10.0,
@@ -103,13 +109,15 @@ def sequence(
     Args:
         truth: by class, also those that are absent.
         predicted: by class; a missing one is absent.
+        frames: that are labelled, also those without any object; None: those of the true objects.
         length, step: of `frame_grid`.
         scale_px, kind: of `kaname.metrics.similarity.keypoint_similarity`.
 
     Raises:
         InputError: what `frame_grid`, `keypoint_similarity` and `kaname.metrics.hota.hota` raise.
     """
-    grid = frame_grid((int(frame) for one in truth.values() for frame in one.frames), length=length, step=step)
+    known = (int(frame) for one in truth.values() for frame in one.frames) if frames is None else frames
+    grid = frame_grid(known, length=length, step=step)
     sums: dict[str, Counts] = {}
     left = [0, 0]  # true and predicted objects off the grid
     for name, objects in truth.items():
@@ -125,7 +133,7 @@ def sequence(
                     rows[frame].append(row)
             sides.append(rows)
         sums[name] = _class_counts(objects, others, sides[0], sides[1], scale_px, kind)
-    return Scored(sums, len(grid), left_out=left[1], truth_left_out=left[0])
+    return Scored(sums, grid, left_out=left[1], truth_left_out=left[0])
 
 
 def score(sequences: Iterable[Scored]) -> dict[str, Any]:

@@ -29,10 +29,10 @@ RECIPE = Recipe(
         "check": ("verbs:check", "Read a data set and report every problem."),
         "flow": ("verbs:flow", "Compute the optical flow of all training frames beforehand."),
         "train": ("commands:train", "Train a key point detector."),
-        "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "evaluate": ("judging:evaluate", "Score a model, predictions or trackers: HOTA-KP, PCK, visibility."),
         "predict": ("verbs:predict", "Find the key points in images or a video, each frame on its own."),
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
-        "draw": ("verbs:draw", "Draw labels or predictions on their frames."),
+        "draw": ("judging:draw", "Draw labels or predictions on their frames."),
     },
     **usual_parts(
         __name__,
@@ -51,5 +51,6 @@ RECIPE = Recipe(
         "image_size", "heatmap_size", "resize_only", "in_chans", "motion", "model.backbone", "model.width",
         "model.normalize",
     ),
+    predictions=("points.json", "hota.json"),
     unit="image",
 )  # fmt: skip

@@ -25,11 +25,12 @@ from kaname.recipes.kpnet import RECIPE, SEGMENTATION
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of, write
-from kaname.recipes.kpnet.evaluate import align, hota_of, hota_sums
+from kaname.recipes.kpnet.evaluate import align, rules_of, videos_of
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
 from kaname.recipes.kpnet.report import classes_overlay
 from kaname.recipes.kpnet.step import summarise
+from kaname.recipes.kpnet.videos import by_alpha
 from kaname.types import Frame, Points, Prediction, Size
 
 Classes = NDArray[np.uint8]
@@ -71,8 +72,9 @@ class Judge:
     def figures(self, model: torch.nn.Module, epoch: int) -> dict[str, float]:
         """HOTA-KP of the validation set, each frame on its own."""
         rows = Rows(self.answer(model, epoch), Path("validation"))
-        sums, _ = hota_sums(align(self.held_out.pictures, rows, self.skeleton), self.config.answers)
-        return {SCORE: hota_of(np.array(list(sums.values())), list(self.skeleton.groups)) if sums else 0.0}
+        sums = videos_of(align(self.held_out.pictures, rows, self.skeleton), rules_of(self.config.answers))
+        whole = sum((one.hota for one in sums.values()), np.zeros(()))
+        return {SCORE: float(by_alpha(whole.ravel(), "HOTA").mean())}
 
     def pictures(self, model: torch.nn.Module, epoch: int, folder: Path) -> None:
         """``hota/epoch_N/points.json`` of an epoch that was scored, ``seg_snap/epoch_N/FRAME_overlay.jpg``."""

@@ -52,10 +52,7 @@ def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model
     return {
         "subtitle": f"{settings['images']} frames of {len(settings['videos'])} videos",
         "notes": [*warnings(settings, model), *shown.unreadable],
-        "metrics_note": f"pck: visible points found within {limit:g} px of the original frame; pixel_error: mean "
-        "distance of those that were predicted at all; visibility: labelled points whose visibility was told. HOTA-KP "
-        f"({settings['similarity']}, {settings['scale_px']:g} px) is the mean over classes and thresholds. Intervals: "
-        "95 % bootstrap over videos.",
+        "metrics_note": metrics_note(settings),
         "headline": HEADLINE,
         "worst": shown.pictures["worst"],
         "best": shown.pictures["best"],
@@ -66,6 +63,17 @@ def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model
         "data": {"folder": settings["data"], "frames": settings["images"], "hash": settings["data_hash"]},
         "missing": {"pictures": "no image could be read"} if shown.unreadable and not shown.pictures["worst"] else {},
     }
+
+
+def metrics_note(settings: Mapping[str, Any]) -> str:
+    """How to read the figures."""
+    return (
+        f"pck: visible points found within {settings['pck_px']:g} px of the original frame; pixel_error: mean distance "
+        "of those that were predicted at all; visibility: labelled points whose visibility was told; jitter: mean "
+        "change of a point's error from one frame to the next, in pixels; identity_switches: how often an object's id "
+        f"changed. HOTA-KP ({settings['similarity']}, {settings['scale_px']:g} px) is the mean over classes and "
+        "thresholds. Intervals: 95 % bootstrap over videos."
+    )
 
 
 def ranked(compared: Sequence[Compared], limit: float) -> list[Compared]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.config import from_dict, merged
 from kaname.pipeline.flags import (
-    CHECKPOINT_NAMES,
     OUT_NAMES,
     Checkpoint,
     Device,
-    Limit,
     OutFolder,
     ParityCount,
     ParityImages,
-    Results,
     Weights,
     split_sources,
 )
@@ -97,45 +94,6 @@ def flow(
     run(configuration.absolute(configuration.load(KpnetConfig, flags=flags), "data.root"))
 
 
-def evaluate(
-    *,
-    checkpoint: Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A .pt or .onnx file.")] = None,
-    predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
-    data_root: Data = None,
-    skeleton: Bones = None,
-    video_root: Videos = None,
-    missing_flow: Missing = None,
-    split: Annotated[str | None, Parameter(help="A set (train, val) or all; default: val.")] = None,
-    out: Results = None,
-    pck_px: Pixels = None,
-    similarity: Annotated[Literal["gaussian", "linear"] | None, Parameter(help="Of HOTA-KP.")] = None,
-    scale_px: Annotated[float | None, Parameter(help="Its scale in pixels; default 10.")] = None,
-    absent: Absent = None,
-    device: Device = "auto",
-) -> None:
-    """Score a model or a file of predictions: HOTA-KP, PCK, visibility; metrics.json, report.html and a table."""
-    from kaname.pipeline.evaluate import evaluate as run
-    from kaname.recipes.kpnet import labels
-
-    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
-    changes = {"pck_px": pck_px, "similarity": similarity, "scale_px": scale_px, "absent": absent}
-    moving = {"video_root": video_root, "missing_flow": missing_flow}
-    if data_root is not None and video_root is None and predictions is None:
-        moving["video_root"] = data_root / "movie"
-    run(
-        RECIPE,
-        labels.labelled(None, {"data": {}}, words) if predictions is not None else None,
-        checkpoint=checkpoint,
-        predictions=predictions,
-        out=out,
-        split=split,
-        changes={**changes, **moving},
-        words=words,
-        device=device,
-    )
-
-
 def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint,
@@ -168,24 +126,3 @@ def export(
     from kaname.pipeline.export import export as run
 
     run(RECIPE, checkpoint, out, images, count, heads=None if with_segmentation else (MAPS, VISIBILITY))
-
-
-def draw(
-    *,
-    out: OutFolder,
-    data_root: Data = None,
-    skeleton: Bones = None,
-    predictions: Annotated[
-        Path | None, Parameter(help="points.json; its images lie in --images, or beside it.")
-    ] = None,
-    images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
-    limit: Limit = 0,
-) -> None:
-    """Draw labels (with --data-root), predictions (with --predictions), or both, on their frames."""
-    from kaname.pipeline.draw import draw as run
-    from kaname.recipes.kpnet import labels
-
-    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
-    own = data_root is not None or predictions is None
-    run(RECIPE, labels.labelled(None, {"data": {}}, words) if own else None, predictions, images, out, limit)
