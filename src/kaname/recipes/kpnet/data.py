@@ -115,7 +115,8 @@ class Frames:
         places = into.points(points)
         inside = ((places >= 0) & (places <= canvas[::-1])).all(axis=1)  # NaN is not
         there = (visible > 0) & inside
-        visible = np.where((visible > 0) & ~inside, 0, visible)
+        outside = np.isfinite(places).all(axis=1) & ~inside  # a point hidden somewhere stays hidden
+        visible = np.where((visible > 0) & outside, 0, visible)
         places = np.where(there[:, None], places, np.nan)
         heatmaps = encode(places, there, config.cells, config.grid, config.loss.sigma)
         corners = into.inverse().points([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])

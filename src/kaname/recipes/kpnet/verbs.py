@@ -47,7 +47,7 @@ def sample(
 
 def prepare(
     *,
-    labels: Annotated[Path, Parameter(help="MOT-KP text, or DeepLabCut's CSV of labelled frames.")],
+    labels: Annotated[Path, Parameter(help="MOT-KP text, DeepLabCut's CSV, or JSON of surgical tools' points.")],
     out: OutFolder,
     video: Annotated[Path | None, Parameter(help="The video that was labelled.")] = None,
     images: Annotated[Path | None, Parameter(help="Folder of the labelled images.")] = None,
@@ -56,16 +56,17 @@ def prepare(
     train: Annotated[str | None, Parameter(help="A:B, frames of the video (of a CSV: rows) to train on.")] = None,
     val: Annotated[str | None, Parameter(help="A:B, those to be scored on.")] = None,
     nan: Annotated[
-        Literal["ignore", "absent"], Parameter(help="An empty cell: nothing is known, or it is out of frame.")
+        Literal["ignore", "hidden", "absent"],
+        Parameter(help="A point without a label: nothing is known, it is hidden somewhere, or out of frame."),
     ] = "ignore",
 ) -> None:
-    """Bring a video with MOT-KP text, or DeepLabCut's CSV with images, into the documented folders."""
+    """Bring a video with MOT-KP text, or DeepLabCut's CSV or surgical tools' JSON with images, into the documented
+    folders."""
     from kaname.recipes.kpnet.layout import prepare as run
 
     given = {"train": train, "val": val}
     ranges = {name: text for name, text in given.items() if text is not None}
-    absent = nan == "absent"
-    run(labels, out, video=video, images=images, skeleton=skeleton, every=every, ranges=ranges, absent=absent)
+    run(labels, out, video=video, images=images, skeleton=skeleton, every=every, ranges=ranges, nan=nan)
 
 
 def check(
