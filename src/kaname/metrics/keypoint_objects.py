@@ -47,7 +47,7 @@ def measures(
         instances: how many of the class there can be at once.
     """
     sums = np.zeros(len(COLUMNS))
-    sides = _by_frame(truth, grid), _by_frame(predicted, grid)
+    sides = rows_by_frame(truth, grid), rows_by_frame(predicted, grid)
     former: dict[Hashable, tuple[int, Float64[np.ndarray, "points 2"]]] = {}
     known: dict[Hashable, Hashable] = {}
     confusion = np.zeros((STATES, STATES))
@@ -55,7 +55,7 @@ def measures(
     for frame in sorted({*sides[0], *sides[1]}):
         rows = [row for row in sides[0].get(frame, []) if (truth.visible[row] != OUT_OF_FRAME).any()]
         others = sides[1].get(frame, [])
-        pairs, apart = _pairs(truth, predicted, rows, others)
+        pairs, apart = pairs_of(truth, predicted, rows, others)
         confusion[OUT_OF_FRAME, OUT_OF_FRAME] += count * max(0, instances - max(len(rows), len(others)))
         for row in rows:
             states, partner = truth.visible[row], pairs.get(row)
@@ -89,7 +89,8 @@ def measures(
     return sums
 
 
-def _by_frame(objects: Objects, grid: Container[int]) -> dict[int, list[int]]:
+def rows_by_frame(objects: Objects, grid: Container[int]) -> dict[int, list[int]]:
+    """Which rows of objects are in each frame of a grid."""
     rows: dict[int, list[int]] = defaultdict(list)
     for row, frame in enumerate(objects.frames.tolist()):
         if frame in grid:
@@ -97,10 +98,15 @@ def _by_frame(objects: Objects, grid: Container[int]) -> dict[int, list[int]]:
     return rows
 
 
-def _pairs(
+def pairs_of(
     truth: Objects, predicted: Objects, rows: list[int], others: list[int]
 ) -> tuple[dict[int, int], dict[int, float]]:
-    """The partner of true objects, and their mean distance over the visible points."""
+    """The partners of some true objects among some predicted ones, and their mean distance over the visible points.
+
+    Args:
+        truth, predicted: objects.
+        rows, others: which of them, those of one frame.
+    """
     if not rows or not others:
         return {}, {}
     apart = np.linalg.norm(truth.points[rows][:, None] - predicted.points[others][None], axis=3)

@@ -215,7 +215,7 @@ class _FileReader:
             for place, name in enumerate(self.skeleton.groups[group].points):
                 xy = np.array([row.points[place] for row in objects])
                 third = np.array([row.third[place] for row in objects])
-                placeless: np.ndarray = np.isnan(xy).any(axis=1)
+                placeless = np.asarray(np.isnan(xy).any(axis=1), np.bool_)
                 there = (third > 0) & ~placeless
                 points[name] = np.where(there[:, None], xy, np.nan)
                 visible[name] = np.where(there, 2 if self.found.confidences else third, 0).astype(np.int64)

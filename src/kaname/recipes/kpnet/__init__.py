@@ -32,6 +32,8 @@ RECIPE = Recipe(
         "evaluate": ("judging:evaluate", "Score a model, predictions or trackers: HOTA-KP, PCK, visibility."),
         "predict": ("verbs:predict", "Find the key points in images or a video, each frame on its own."),
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
+        "visualize": ("judging:visualize", "Draw truth and predictions of a video, and the lines between."),
+        "suggest": ("judging:suggest", "Choose the frames to label next."),
         "draw": ("judging:draw", "Draw labels or predictions on their frames."),
     },
     **usual_parts(

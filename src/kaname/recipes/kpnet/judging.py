@@ -37,6 +37,9 @@ Names = Annotated[
     ),
 ]
 Chosen = Annotated[str | None, Parameter(help="Only these: names with commas, or a text file with one a line.")]
+Video = Annotated[str, Parameter(help="The video's name.")]
+Pred = Annotated[Path, Parameter(name=["--pred", "--predictions"], help="Its predictions, usually VIDEO_pred.txt.")]
+DEFAULT_ROOT = Path("data")
 Absent = Annotated[float | None, Parameter(help="A point is out of frame where that is more probable than this.")]
 Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is found; default 10.")]
 
@@ -188,6 +191,50 @@ def step_of(text: str) -> int | None:
     if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
         raise InputError(f"--frame-step is {text!r}", remedy="write auto, or a number of at least 1")
     return int(text)
+
+
+def visualize(
+    *,
+    video: Video,
+    pred: Pred,
+    out: OutFolder,
+    data_root: Data = None,
+    gt_folder: Truth = None,
+    limit: Annotated[int, Parameter(help="At most this many frames; 0 draws all.")] = 12,
+    order: Annotated[Literal["first", "worst"], Parameter(help="Frames as they come, or the worst first.")] = "first",
+    seg_root: Annotated[Path | None, Parameter(help="Folder of masks VIDEO/VIDEO_frame_ID.png to lay over.")] = None,
+    video_root: Videos = None,
+    skeleton: Bones = None,
+) -> None:
+    """Draw truth and predictions of a video on its frames: VIDEO_frame_ID_overlay.jpg.
+
+    Green is labelled, red predicted; a line joins matched points, with their distance in pixels; missed points have a
+    ring, false ones a cross.
+    """
+    from kaname.recipes.kpnet.pictures import visualize as run
+
+    how = {"limit": limit, "order": order, "seg_root": seg_root, "video_root": video_root, "skeleton": skeleton}
+    run(data_root or DEFAULT_ROOT, video, pred, out, gt_folder=gt_folder, **how)  # type: ignore[arg-type]
+
+
+def suggest(
+    *,
+    video: Video,
+    pred: Pred,
+    out: OutFolder,
+    data_root: Data = None,
+    count: Annotated[int, Parameter(help="How many frames.")] = 50,
+    beside: Annotated[
+        Path | None, Parameter(help="Other predictions of the video, such as the detector's beside a bridge's.")
+    ] = None,
+    video_root: Videos = None,
+    skeleton: Bones = None,
+) -> None:
+    """Choose the frames to label next, by jumps, doubt and disagreement, spread over time: images and suggest.csv."""
+    from kaname.recipes.kpnet.pictures import suggest as run
+
+    how = {"count": count, "beside": beside, "video_root": video_root, "skeleton": skeleton}
+    run(data_root or DEFAULT_ROOT, video, pred, out, **how)  # type: ignore[arg-type]
 
 
 def draw(

@@ -32,7 +32,7 @@ from kaname.types import Image, Sample
 QUALITY = 12  # of a video that is written anew
 EVERYTHING = ":"
 COMPARED = 4  # labelled images that are looked up in the video
-ALIKE = 12.0  # grey levels by which a frame may differ from its image after compression
+ALIKE = 8.0  # grey levels by which a frame may differ from its image after compression
 
 
 @dataclass(frozen=True)

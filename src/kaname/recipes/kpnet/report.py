@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from kaname.data.formats.files import make_folder
+from kaname.data.formats.skeleton import Skeleton
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import Model
@@ -22,13 +23,13 @@ from kaname.recipes.kpnet.labels import Picture
 from kaname.reporting import draw
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
 from kaname.reporting.page import Table
+from kaname.reporting.pairs import BETWEEN, PREDICTED, TRUE
 from kaname.reporting.report import Headline
 from kaname.reporting.skeleton import skeleton_overlay
 from kaname.types import Image, Prediction
 
 SHOWN = 6  # pictures of the worst, and as many of the best
 DEBUG_SAMPLES = 16
-TRUE, PREDICTED, BETWEEN = (0, 214, 90), (240, 30, 30), (250, 220, 40)
 COLOURS = {"labelled": TRUE, "predicted": PREDICTED}
 HEADLINE = (
     Headline("HOTA-KP", "all", "hota"),
@@ -126,11 +127,16 @@ def drawn(one: Compared) -> Image:
 
 def classes_overlay(image: Image, classes: np.ndarray, picture: Picture, predicted: np.ndarray, alpha: float) -> Image:
     """A frame under the class of each of its pixels, in the skeleton's colours, with its points."""
+    return joined(painted(image, classes, picture.skeleton, alpha), picture, predicted)
+
+
+def painted(image: Image, classes: np.ndarray, skeleton: Skeleton, alpha: float) -> Image:
+    """A frame under the class of each of its pixels, in the skeleton's colours."""
     own = [group.colour or draw.PALETTE[number % len(draw.PALETTE)]
-           for number, group in enumerate(picture.skeleton.groups.values())]  # fmt: skip
-    painted = np.array([(0, 0, 0), *own], np.float64)[classes]
+           for number, group in enumerate(skeleton.groups.values())]  # fmt: skip
+    colours = np.array([(0, 0, 0), *own], np.float64)[classes]
     share = np.where(classes > 0, alpha, 0.0)[..., None]
-    return joined(np.rint(image * (1 - share) + painted * share).astype(np.uint8), picture, predicted)
+    return np.rint(image * (1 - share) + colours * share).astype(np.uint8)
 
 
 def joined(image: Image, picture: Picture, predicted: np.ndarray) -> Image:
