@@ -22,9 +22,9 @@ from kaname.cli import main as kaname
 from kaname.files import write_text
 from kaname.metrics.intervals import ratio, summary
 from kaname.pipeline.matching import Rows
+from kaname.recipes.kpnet.aligned import Compared, align
 from kaname.recipes.kpnet.config import DataSettings
 from kaname.recipes.kpnet.decode import read
-from kaname.recipes.kpnet.evaluate import Compared, align
 from kaname.recipes.kpnet.labels import read_set
 from kaname.reporting.results import figure_cell
 

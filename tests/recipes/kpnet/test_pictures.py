@@ -12,8 +12,8 @@ from kaname.cli import main
 from kaname.data.video import VideoWriter
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
-from kaname.recipes.kpnet.judging import suggest, visualize
-from kaname.recipes.kpnet.pictures import spread
+from kaname.recipes.kpnet.judging import draw, suggest, visualize
+from kaname.recipes.kpnet.suggestions import spread
 from kaname.reporting.pairs import BETWEEN, FALSE, MISSED, PREDICTED, TRUE
 
 SKELETON = "name: pairs\nclasses:\n  tool: {id: 0, points: [left, right], colour: '#0000ff'}\n"
@@ -113,6 +113,17 @@ def test_refusals(data: Path, tmp_path: Path, change: dict, said: str) -> None:
     how = {"video": "A", "data_root": data, "limit": 0, **change}
     with pytest.raises(InputError, match=said):
         visualize(pred=predictions(tmp_path, row(0, (50, 150))), out=tmp_path / "out", **how)
+
+
+def test_draw_of_a_folder_of_text(data: Path, tmp_path: Path) -> None:
+    """Labels green, predictions red, on the frames that have an image."""
+    folder = tmp_path / "trackers"
+    folder.mkdir()
+    (folder / "A_pred.txt").write_text("".join(row(frame, (80, 150)) for frame in range(40)))
+    draw(out=tmp_path / "out", data_root=data, predictions=folder)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"A_frame_0.jpg", "A_frame_10.jpg"}
+    image = read_image(tmp_path / "out" / "A_frame_10.jpg")
+    assert near(image, (50, 60), TRUE) and near(image, (80, 60), PREDICTED)
 
 
 def suggested(data: Path, tmp_path: Path, text: str, **how: object) -> list[dict[str, str]]:

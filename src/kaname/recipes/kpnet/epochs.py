@@ -22,15 +22,14 @@ from kaname.inference.torch_runner import activated
 from kaname.models.network import Network
 from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet import RECIPE, SEGMENTATION
+from kaname.recipes.kpnet.aligned import align, by_alpha, rules_of, videos_of
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of, write
-from kaname.recipes.kpnet.evaluate import align, rules_of, videos_of
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
 from kaname.recipes.kpnet.report import classes_overlay
 from kaname.recipes.kpnet.step import summarise
-from kaname.recipes.kpnet.videos import by_alpha
 from kaname.types import Frame, Points, Prediction, Size
 
 Classes = NDArray[np.uint8]

@@ -12,86 +12,36 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaname.config import from_dict, nearest
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
-from kaname.metrics.hota_kp import Objects
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.kpnet import STATES
+from kaname.recipes.kpnet.aligned import VISIBLE, Rules, VideoSums, align, rules_of, skeleton_of_file, videos_of
 from kaname.recipes.kpnet.config import AnswerSettings
-from kaname.recipes.kpnet.decode import made, read
+from kaname.recipes.kpnet.decode import read
 from kaname.recipes.kpnet.labels import Picture, labelled
 from kaname.recipes.kpnet.videos import (
     HOTA,
     LOWER,
     SUMS_FILE,
-    Rules,
-    VideoSums,
     groups_of,
     read_sums,
     statistic_of,
     sums_content,
-    sums_of,
 )
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
-from kaname.tracking.identity import Identity
-from kaname.types import FloatArray, Points
 
-VISIBLE = 2
-GATE = 0.1  # of the frame's width, beyond which an object is not taken for one that was last seen there
 SHOWN = ("pck", "pixel_error", "visibility", "hota", "det_a", "ass_a", "jitter", "identity_switches")
 JUDGED = ("hota", "det_a", "ass_a", "pck", "pixel_error", "visibility", "jitter", "identity_switches")
 COMPARED = ("pck_px", "similarity", "scale_px", "skeleton")
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A labelled frame beside its prediction, by channel.
-
-    Attributes:
-        picture: the labelled frame.
-        predicted: ``(C, 2)`` pixels, NaN where out of frame.
-        told: ``(C,)`` predicted visibilities.
-        scores: ``(C,)``.
-    """
-
-    picture: Picture
-    predicted: FloatArray
-    told: NDArray[np.int64]
-    scores: FloatArray
-
-    @property
-    def seen(self) -> NDArray[np.bool_]:
-        """``(C,)``: the true points that are visible."""
-        return self.picture.channels[1] == VISIBLE
-
-    @property
-    def errors(self) -> FloatArray:
-        """``(C,)`` pixels; NaN where either side has no place."""
-        return np.linalg.norm(self.predicted - self.picture.channels[0], axis=1)
-
-    def figures(self, limit: float, chosen: Any = True) -> dict[str, float | None]:
-        """``pck``, ``pixel_error`` and ``visibility`` over the ``chosen`` channels; None where nothing counts."""
-        seen, known = self.seen & chosen, (self.picture.channels[1] >= 0) & chosen
-        errors = self.errors
-        placed = seen & np.isfinite(errors)
-        with np.errstate(invalid="ignore"):
-            found = seen & (errors <= limit)
-        right = known & (self.told == self.picture.channels[1])
-        return {
-            "pck": float(found.sum() / seen.sum()) if seen.any() else None,
-            "pixel_error": float(errors[placed].mean()) if placed.any() else None,
-            "visibility": float(right.sum() / known.sum()) if known.any() else None,
-        }
 
 
 def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how: Mapping[str, Any]) -> Result:
@@ -141,11 +91,6 @@ def chosen_videos(pictures: Sequence[Picture], videos: Sequence[str] | None, pat
     return chosen
 
 
-def rules_of(settings: AnswerSettings, **changes: Any) -> Rules:
-    """How the settings score videos."""
-    return Rules(settings.pck_px, settings.similarity, settings.scale_px, **changes)
-
-
 def facts_of(sums: Mapping[str, VideoSums], skeleton: Skeleton, rules: Rules) -> dict[str, Any]:
     """How figures were made, for ``metrics.json``."""
     return {
@@ -161,92 +106,6 @@ def facts_of(sums: Mapping[str, VideoSums], skeleton: Skeleton, rules: Rules) ->
         "predictions_off_the_grid": sum(one.left_out for one in sums.values()),
         "truth_off_the_grid": sum(one.truth_left_out for one in sums.values()),
     }
-
-
-def skeleton_of_file(path: Path) -> Skeleton | None:
-    """The skeleton that a file of predictions states."""
-    stated = made(path)["skeleton"]
-    return Skeleton.from_dict(stated) if stated else None
-
-
-def align(pictures: Sequence[Picture], rows: Rows, skeleton: Skeleton) -> list[Compared]:
-    """Every labelled frame beside its prediction.
-
-    Raises:
-        InputError: predictions for another skeleton.
-    """
-    found: list[Compared] = []
-    for picture in pictures:
-        if picture.skeleton.channels != skeleton.channels:
-            reason = f"predicted for the skeleton {skeleton.name!r}, labelled for {picture.skeleton.name!r}"
-            raise InputError(reason, path=rows.source, remedy="give --skeleton of the labels")
-        answer = rows.of(picture).answer
-        assert isinstance(answer, Points)
-        names = skeleton.channels
-        if lost := [name for name in names if name not in answer.xy or len(answer.xy[name]) != 1]:
-            reason = f"no place for {lost[0]!r}"
-            raise InputError(reason, path=rows.source, row=picture.source, remedy="predict again")
-        xy = np.array([answer.xy[name][0] for name in names])
-        told = np.array([answer.visible[name][0] if name in answer.visible else VISIBLE for name in names], np.int64)
-        scores = np.array([answer.scores[name][0] for name in names])
-        found.append(Compared(picture, xy, np.where(np.isnan(xy).any(axis=1), 0, told), scores))
-    return found
-
-
-def videos_of(compared: Sequence[Compared], rules: Rules) -> dict[str, VideoSums]:
-    """What each video adds to the figures; one without any labelled object adds what is wrongly predicted there."""
-    videos: dict[str, list[Compared]] = {}
-    for one in compared:
-        videos.setdefault(one.picture.video, []).append(one)
-    sums: dict[str, VideoSums] = {}
-    for video, frames in videos.items():
-        ordered = sorted(frames, key=lambda frame: frame.picture.number)
-        sides, numbers = (true_objects(ordered), predicted_objects(ordered)), [one.picture.number for one in ordered]
-        sums[video] = sums_of(*sides, ordered[0].picture.skeleton, rules, numbers)
-    return sums
-
-
-def true_objects(frames: Sequence[Compared]) -> dict[str, Objects]:
-    """The labelled objects of a video by class."""
-    return {
-        name: _objects(
-            [
-                (frame.picture.number, thing.id, thing.points, thing.visible)
-                for frame in frames
-                for thing in frame.picture.things
-                if thing.group == name
-            ],
-            len(group.points),
-        )
-        for name, group in frames[0].picture.skeleton.groups.items()
-    }
-
-
-def predicted_objects(frames: Sequence[Compared]) -> dict[str, Objects]:
-    """The predicted objects of a video by class: the slots of which a point is in the frame."""
-    skeleton = frames[0].picture.skeleton
-    rows: dict[str, list[tuple[int, int, FloatArray, Any]]] = {name: [] for name in skeleton.groups}
-    width = frames[0].picture.size[1]
-    identities = {name: Identity(range(group.instances), gate=GATE * width) for name, group in skeleton.groups.items()}
-    for frame in frames:
-        there: dict[str, list[tuple[FloatArray, Any]]] = {name: [] for name in skeleton.groups}
-        for slot in skeleton.slots:
-            told = frame.told[slot.start : slot.stop]
-            if told.any():
-                there[slot.group].append((frame.predicted[slot.start : slot.stop], told))
-        for name, own in there.items():
-            ids = identities[name].assign([points for points, _ in own])
-            rows[name] += [(frame.picture.number, one, *pair) for one, pair in zip(ids, own, strict=True)]
-    return {name: _objects(own, len(skeleton.groups[name].points)) for name, own in rows.items()}
-
-
-def _objects(rows: Sequence[tuple[int, Any, FloatArray, Any]], count: int) -> Objects:
-    return Objects(
-        np.array([row[0] for row in rows], np.int64),
-        [row[1] for row in rows],
-        np.array([row[2] for row in rows], np.float64).reshape(len(rows), count, 2),
-        np.array([row[3] for row in rows], np.int64).reshape(len(rows), count),
-    )
 
 
 def table_of(groups: Mapping[str, Any]) -> list[list[str]]:

@@ -87,34 +87,45 @@ def evaluate(
         truth = gt_folder or _labels(data_root, split)
         _trackers(truth, folder, trackers_to_eval or [], out, names, length, step, skeleton, scored)
         return
+    if data_root is not None and video_root is None and predictions is None:
+        video_root = data_root / "movie"
+    changes = {**scored, "absent": absent, "video_root": video_root, "missing_flow": missing_flow}
+    how = {"videos": names, "length": length, "step": step}
+    _model_or_points(checkpoint, predictions, data_root, skeleton, split, out, changes, how, device)
+
+
+def _model_or_points(
+    checkpoint: Path | None,
+    predictions: Path | None,
+    data_root: Path | None,
+    skeleton: str | None,
+    split: str | None,
+    out: Path | None,
+    changes: dict[str, Any],
+    how: dict[str, Any],
+    device: str,
+) -> None:
     from kaname.pipeline.evaluate import evaluate as run
     from kaname.recipes.kpnet import labels
 
-    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
-    moving = {"video_root": video_root, "missing_flow": missing_flow}
-    if data_root is not None and video_root is None and predictions is None:
-        moving["video_root"] = data_root / "movie"
+    words = _words(data_root, skeleton)
     file = predictions / "points.json" if predictions is not None and predictions.is_dir() else predictions
+    labelled = labels.labelled(None, {"data": {}}, words) if file is not None else None
     results = run(
-        RECIPE,
-        labels.labelled(None, {"data": {}}, words) if file is not None else None,
-        checkpoint=checkpoint,
-        predictions=file,
-        out=out,
-        split=split,
-        changes={**scored, "absent": absent, **moving},
-        how={"videos": names, "length": length, "step": step},
-        words=words,
-        device=device,
-    )
-    if out is not None:
+        RECIPE, labelled, checkpoint=checkpoint, predictions=file, out=out, split=split, changes=changes, how=how,
+        words=words, device=device,
+    )  # fmt: skip
+    source = checkpoint or predictions
+    if out is not None and source is not None:
         from kaname.recipes.kpnet.trackers import write_csv
 
-        source = checkpoint or predictions
-        assert source is not None
-        last = "val" if "val" in results else list(results)[-1]
-        print(write_csv(out, {source.stem: results[last]}))
+        print(write_csv(out, {source.stem: results["val" if "val" in results else list(results)[-1]]}))
+
+
+def _words(data_root: Path | None, skeleton: str | None) -> list[str]:
+    """Where the labels are, as words of the configuration."""
+    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
+    return [f"{name}={value}" for name, value in named.items() if value is not None]
 
 
 def _trackers(
@@ -129,8 +140,8 @@ def _trackers(
     scored: dict[str, Any],
 ) -> None:
     from kaname.config import from_dict
+    from kaname.recipes.kpnet.aligned import rules_of
     from kaname.recipes.kpnet.config import AnswerSettings
-    from kaname.recipes.kpnet.evaluate import rules_of
     from kaname.recipes.kpnet.trackers import evaluate_trackers, label_of, predicted_files, tracker_folders
     from kaname.reporting.results import results_folder
 
@@ -231,7 +242,7 @@ def suggest(
     skeleton: Bones = None,
 ) -> None:
     """Choose the frames to label next, by jumps, doubt and disagreement, spread over time: images and suggest.csv."""
-    from kaname.recipes.kpnet.pictures import suggest as run
+    from kaname.recipes.kpnet.suggestions import suggest as run
 
     how = {"count": count, "beside": beside, "video_root": video_root, "skeleton": skeleton}
     run(data_root or DEFAULT_ROOT, video, pred, out, **how)  # type: ignore[arg-type]
@@ -243,16 +254,24 @@ def draw(
     data_root: Data = None,
     skeleton: Bones = None,
     predictions: Annotated[
-        Path | None, Parameter(help="points.json; its images lie in --images, or beside it.")
+        Path | None,
+        Parameter(help="points.json (its images lie in --images, or beside it), VIDEO_pred.txt or a folder of those."),
     ] = None,
     images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
     limit: Limit = 0,
 ) -> None:
     """Draw labels (with --data-root), predictions (with --predictions), or both, on their frames."""
+    if _texts(predictions):
+        from kaname.recipes.kpnet.pictures import draw_texts
+
+        assert predictions is not None
+        draw_texts(predictions, data_root or DEFAULT_ROOT, out, limit=limit, skeleton=skeleton)
+        return
     from kaname.pipeline.draw import draw as run
     from kaname.recipes.kpnet import labels
 
-    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
+    if predictions is not None and predictions.is_dir():
+        predictions = predictions / "points.json"
+    words = _words(data_root, skeleton)
     own = data_root is not None or predictions is None
     run(RECIPE, labels.labelled(None, {"data": {}}, words) if own else None, predictions, images, out, limit)

@@ -18,7 +18,7 @@ from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
 from kaname.pipeline.labelled import Result
 from kaname.recipes.kpnet import STATES
-from kaname.recipes.kpnet.evaluate import Compared
+from kaname.recipes.kpnet.aligned import Compared
 from kaname.recipes.kpnet.labels import Picture
 from kaname.reporting import draw
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes

@@ -29,9 +29,10 @@ from kaname.metrics.intervals import LEAST
 from kaname.pipeline.labelled import Result
 from kaname.progress import Bar
 from kaname.recipes.kpnet import STATES
+from kaname.recipes.kpnet.aligned import Rules, VideoSums, sums_of
 from kaname.recipes.kpnet.evaluate import compare, facts_of, table_of
 from kaname.recipes.kpnet.report import HEADLINE, metrics_note
-from kaname.recipes.kpnet.videos import SUMS_FILE, Rules, VideoSums, groups_of, sums_content, sums_of
+from kaname.recipes.kpnet.videos import SUMS_FILE, groups_of, sums_content
 from kaname.reporting.compare import Scored, comparison, table
 from kaname.reporting.page import Table
 from kaname.reporting.report import Report, command_line, data_hash, write_report

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ import numpy as np
 from kaname.data.formats.files import read_json
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
-from kaname.metrics import hota_kp
 from kaname.metrics.hota import ALPHAS, COUNTS, figures
-from kaname.metrics.hota_kp import Objects
 from kaname.metrics.intervals import OfSums, ratio, summary
-from kaname.metrics.keypoint_objects import COLUMNS, STATES, TOLD, measures
+from kaname.metrics.keypoint_objects import COLUMNS, STATES, TOLD
+from kaname.recipes.kpnet.aligned import VideoSums, by_alpha
 from kaname.types import FloatArray
 
 SUMS_FILE = "hota.json"
@@ -34,82 +31,6 @@ REASONS = {
     "visibility": "predictions do not say what is visible",
     "jitter": "no point was found in two frames that follow each other",
 }
-# Mean distance, in scales of the similarity, at which it is one half.
-HALF = {"gaussian": math.sqrt(2 * math.log(2)), "linear": 0.5}
-Sums = FloatArray
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How videos are scored.
-
-    Attributes:
-        pck_px: pixels within which a point is found.
-        similarity, scale_px: of HOTA-KP.
-        length: the last frame; None: the truth's.
-        step: frames between two that are scored; None: as the truth has them.
-        told: whether the predictions state visibilities.
-    """
-
-    pck_px: float = 10.0
-    similarity: str = "gaussian"
-    scale_px: float = 10.0
-    length: int | None = None
-    step: int | None = None
-    told: bool = True
-
-
-@dataclass(frozen=True)
-class VideoSums:
-    """A video's part of the figures.
-
-    Attributes:
-        hota: ``(classes, 7, 19)`` counts of HOTA.
-        points: ``(classes, 17)`` sums of `kaname.metrics.keypoint_objects.COLUMNS`.
-        frames: scored.
-        left_out: predicted objects off the grid of frames.
-        truth_left_out: true ones.
-    """
-
-    hota: Sums
-    points: Sums
-    frames: int
-    left_out: int = 0
-    truth_left_out: int = 0
-
-
-def sums_of(
-    truth: Mapping[str, Objects],
-    predicted: Mapping[str, Objects],
-    skeleton: Skeleton,
-    rules: Rules,
-    frames: Iterable[int] | None = None,
-) -> VideoSums:
-    """What a video adds; ``frames`` are the labelled ones, where the truth does not say which have no object.
-
-    Raises:
-        InputError: the truth has no frame, or the rules do not fit it.
-    """
-    how = {"length": rules.length, "step": rules.step, "scale_px": rules.scale_px, "kind": rules.similarity}
-    found = hota_kp.sequence(truth, predicted, frames=frames, **how)
-    reach = HALF[rules.similarity] * rules.scale_px
-    points = np.stack(
-        [
-            measures(
-                truth[name],
-                predicted.get(name, hota_kp.NOTHING),
-                found.grid,
-                limit=rules.pck_px,
-                reach=reach,
-                instances=group.instances,
-            )
-            for name, group in skeleton.groups.items()
-        ]
-    )
-    if not rules.told:
-        points[:, [COLUMNS.index(name) for name in TOLD]] = 0
-    hota = np.stack([found.counts[name] for name in skeleton.groups])
-    return VideoSums(hota, points, found.frames, found.left_out, found.truth_left_out)
 
 
 def groups_of(videos: Mapping[str, VideoSums], skeleton: Skeleton) -> dict[str, dict[str, Any]]:
@@ -150,12 +71,6 @@ def statistic_of(figure: str) -> OfSums:
         return ratio(_weights(*right), _weights(*TOLD))
     column = np.array(_weights("switches"))
     return OfSums(lambda sums: sums @ column)
-
-
-def by_alpha(sums: FloatArray, key: str) -> FloatArray:
-    """A part of HOTA at each alpha ``(..., 19)``, the mean over classes, from their counts ``(..., classes * 133)``."""
-    counts = sums.reshape(*sums.shape[:-1], -1, len(COUNTS), len(ALPHAS))
-    return figures(counts)[key].mean(axis=-2)
 
 
 def confusion_of(sums: FloatArray) -> FloatArray:
