@@ -128,8 +128,9 @@ def _head_of_masks(content: Any) -> Mapping[str, Any]:
 
 
 def _file_names() -> dict[str, Sequence[str]]:
-    """For each recipe the files that hold its predictions."""
-    return {name: recipe_of(name).predictions for name in RECIPES}
+    """For each recipe the files that hold its predictions, or what was made of them."""
+    recipes = {name: recipe_of(name) for name in RECIPES}
+    return {name: (*recipe.predictions, *recipe.scored) for name, recipe in recipes.items()}
 
 
 def _listed() -> str:

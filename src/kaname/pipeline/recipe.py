@@ -78,6 +78,7 @@ class Recipe:
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
         best_name: file name of the best weights.
         predictions: file names of its predictions, that of ``evaluate`` first.
+        scored: file names of figures that ``kaname compare`` takes in the place of predictions.
         unit: what is predicted one by one, in a word.
     """
 
@@ -121,6 +122,7 @@ class Recipe:
     fixed: Sequence[str] = ()
     best_name: str = "best.pt"
     predictions: Sequence[str] = ("points.json",)
+    scored: Sequence[str] = ()
     unit: str = "image"
 
 

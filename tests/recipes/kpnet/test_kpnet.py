@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class TestKpnet(RecipeContract):
         *("--image-size", "48,90", "--resize-only", "--heatmap-size", 16, "--in-chans", 6, "--backbone", "small:8"),
         *("model.width=8", "--device", "cpu", "--num-workers", 0, "--batch-size", 4, "--epochs", 2, "--lr", "1e-2"),
         *("--ema", "0.9", "--seg-loss-weight", 0.15, "--hm-consist-weight", 0.05, "--coord-consist-weight", 0.05),
-        *("--aug-rotate-deg", 10),
+        *("--aug-rotate-deg", 10, "--video-frames", 1),
     )
 
     @classmethod
@@ -84,6 +85,29 @@ class TestKpnet(RecipeContract):
         said = trained.kaname(*words, "--resume", trained.last).done().out
         assert "stage 2" in said and "loss.seg_weight" in said and "afresh" not in said
         assert len((tmp_path / "two" / "log.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+    def test_a_killed_second_stage_ends_with_the_same_bytes(self, trained: Trained, tmp_path: Path) -> None:
+        """With frames that are compared and frames without labels; killed in a step and while it writes."""
+        words = changed(self.training(trained, tmp_path / "run"), "--seg-loss-weight", 0)
+        trained.kaname(*self.further(words, tmp_path / "whole"), "--resume", trained.last).done()
+        ends = [
+            trained.kaname(*words, "--resume", trained.last, act=("signal_in_step", 2, int(signal.SIGKILL))),
+            trained.kaname(*words, "--resume", act=("kill_while_saving", 2)),
+        ]
+        assert [end.code for end in ends] == [-signal.SIGKILL] * 2, ends
+        trained.kaname(*words, "--resume").done()
+        names = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.pt")]
+        assert len(names) >= 2
+        for name in names:
+            assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        one, other = ([line.rsplit(",", 1)[0] for line in (tmp_path / run / "log.csv").read_text().split()]
+                      for run in ("run", "whole"))  # fmt: skip
+        assert one == other and len(one) == 3  # a heading and its own two epochs
+
+    @staticmethod
+    def further(words: Sequence[object], out: Path) -> list[object]:
+        """The same call into another folder."""
+        return changed(words, "--out-dir", out)
 
     def test_an_export_may_have_the_segmentation(self, trained: Trained, exported: Path) -> None:
         """Every output that a file has was compared; the motion comes in as it is."""

@@ -124,10 +124,13 @@ def _walk(
     except InputError as error:
         yield error
         return
+    sizes: dict[str, dict[Size, Path]] = defaultdict(dict)  # of each video's images
     for file in files:
         of_video = {frame: image for (video, frame), image in known.items() if video == file.video}
         try:
-            yield from _FileReader(file, of_video, names, predictions, strict=images is not None).samples()
+            yield from _FileReader(file, of_video, names, predictions, strict=images is not None).samples(
+                sizes[file.video]
+            )
         except InputError as error:
             yield error
     if path.is_dir() and images is not None:
@@ -148,8 +151,8 @@ class _FileReader:
             predictions = True
         self.found: Rows = parse_rows(file.path, skeleton, predictions=predictions)
 
-    def samples(self) -> Iterator[Sample | InputError]:
-        """A sample for each frame, or what is wrong with the file."""
+    def samples(self, sizes: dict[Size, Path]) -> Iterator[Sample | InputError]:
+        """A sample for each frame, or what is wrong with the file; ``sizes`` are those of its video so far."""
         if not self.found.rows and not self.found.faults and self.file.frame is None:
             yield self._fault("the file is empty", None, "label the video, or remove the file")
             return
@@ -164,7 +167,6 @@ class _FileReader:
             frames[self.file.frame] = frames[self.file.frame]
         elif self.strict:
             frames.update({number: [] for number in self.images.keys() - frames.keys()})
-        sizes: dict[Size, Path] = {}
         for number in sorted(frames):
             yield from self._frame(number, frames[number], sizes)
 

@@ -53,6 +53,6 @@ RECIPE = Recipe(
         "image_size", "heatmap_size", "resize_only", "in_chans", "motion", "model.backbone", "model.width",
         "model.normalize",
     ),
-    predictions=("points.json", "hota.json"),
+    scored=("hota.json",),
     unit="image",
 )  # fmt: skip

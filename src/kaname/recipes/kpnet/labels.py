@@ -146,12 +146,17 @@ def training_sets(config: KpnetConfig) -> dict[str, list[Picture]]:
     chosen = {name: read_set(data, name) for name in SETS if name == "train" or (data.root / name).is_dir()}
     both = {picture.video for picture in chosen["train"]} & {picture.video for picture in chosen.get("val", ())}
     if both:
-        reason = f"the video {min(both)!r} is in train and in val: its figures would say how well it is remembered"
-        raise InputError(reason, path=data.root, remedy="remove it from one of them")
+        raise in_both(min(both), data)
     if config.loss.seg_weight > 0 and not any(picture.masks for picture in chosen["train"]):
         remedy = "give --pseudo6-root, put masks into train/masks, or set --seg-loss-weight 0"
         raise InputError("no frame has a mask, and --seg-loss-weight is not 0", path=data.root, remedy=remedy)
     return chosen
+
+
+def in_both(video: str, data: DataSettings) -> InputError:
+    """What is wrong with a video in both sets."""
+    reason = f"the video {video!r} is in train and in val: its figures would say how well it is remembered"
+    return InputError(reason, path=data.root, remedy="remove it from one of them")
 
 
 def read_set(data: DataSettings, part: str) -> list[Picture]:
