@@ -28,7 +28,7 @@ from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of, write
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
-from kaname.recipes.kpnet.report import classes_overlay
+from kaname.recipes.kpnet.overlays import classes_overlay
 from kaname.recipes.kpnet.step import summarise
 from kaname.types import Frame, Points, Prediction, Size
 

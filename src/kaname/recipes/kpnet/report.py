@@ -7,12 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from kaname.data.formats.files import make_folder
-from kaname.data.formats.skeleton import Skeleton
-from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
@@ -20,17 +17,15 @@ from kaname.pipeline.labelled import Result
 from kaname.recipes.kpnet import STATES
 from kaname.recipes.kpnet.aligned import Compared
 from kaname.recipes.kpnet.labels import Picture
-from kaname.reporting import draw
+from kaname.recipes.kpnet.overlays import joined
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
 from kaname.reporting.page import Table
-from kaname.reporting.pairs import BETWEEN, PREDICTED, TRUE
 from kaname.reporting.report import Headline
 from kaname.reporting.skeleton import skeleton_overlay
 from kaname.types import Image, Prediction
 
 SHOWN = 6  # pictures of the worst, and as many of the best
 DEBUG_SAMPLES = 16
-COLOURS = {"labelled": TRUE, "predicted": PREDICTED}
 HEADLINE = (
     Headline("HOTA-KP", "all", "hota"),
     Headline("Visible points found (PCK)", "all", "pck"),
@@ -123,33 +118,6 @@ def bins(compared: Sequence[Compared], limit: float) -> dict[str, list[Bin]]:
 def drawn(one: Compared) -> Image:
     """A frame with its labelled and predicted points, and lines between them."""
     return joined(read_image(one.picture.image), one.picture, one.predicted)
-
-
-def classes_overlay(image: Image, classes: np.ndarray, picture: Picture, predicted: np.ndarray, alpha: float) -> Image:
-    """A frame under the class of each of its pixels, in the skeleton's colours, with its points."""
-    return joined(painted(image, classes, picture.skeleton, alpha), picture, predicted)
-
-
-def painted(image: Image, classes: np.ndarray, skeleton: Skeleton, alpha: float) -> Image:
-    """A frame under the class of each of its pixels, in the skeleton's colours."""
-    own = [group.colour or draw.PALETTE[number % len(draw.PALETTE)]
-           for number, group in enumerate(skeleton.groups.values())]  # fmt: skip
-    colours = np.array([(0, 0, 0), *own], np.float64)[classes]
-    share = np.where(classes > 0, alpha, 0.0)[..., None]
-    return np.rint(image * (1 - share) + colours * share).astype(np.uint8)
-
-
-def joined(image: Image, picture: Picture, predicted: np.ndarray) -> Image:
-    """An image with labelled points, predicted ones ``(C, 2)``, and lines between them."""
-    image = np.array(image, order="C")
-    true = np.where((picture.channels[1] > 0)[:, None], picture.channels[0], np.nan)
-    for start, end in zip(true, predicted, strict=True):
-        if np.isfinite([start, end]).all():
-            first, last = (tuple(np.rint(PIXELS.to_index(place)).astype(int).tolist()) for place in (start, end))
-            cv2.line(image, first, last, BETWEEN, 1, cv2.LINE_AA)
-    layers = {"labelled": true, "predicted": predicted}
-    kept = {name: xy[np.isfinite(xy).all(axis=1)] for name, xy in layers.items()}
-    return draw.points_overlay(image, kept, COLOURS)
 
 
 def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
