@@ -137,6 +137,9 @@ def task_fields(config: KpnetConfig, network: Network, frames: Frames, held_out:
         if config.in_chans == WITH_MOTION and not any(moves(frames, one) for one in frames.pictures):
             reason = "the optical flow is zero in every training frame: the other frames are copies, or unreadable"
             raise InputError(reason, path=config.data.videos, remedy="check --video-root and --flow-delta")
+        begin = sum(one.number < config.motion.delta for one in frames.pictures if one not in still)
+        if begin:
+            notes.append(f"{begin} training frames begin their video: they are compared with the frame after them")
         if still:
             notes.append(f"{len(still)} of {len(frames)} training frames have no frame before: nothing moves there")
             fields["card"] = {"still_frames": len(still)}
