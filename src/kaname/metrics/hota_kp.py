@@ -21,7 +21,7 @@ from jaxtyping import Float64, Int64
 
 from kaname.errors import InputError
 from kaname.metrics.hota import ALPHAS, COUNTS, Counts, class_mean, counts, figures
-from kaname.metrics.similarity import keypoint_similarity
+from kaname.metrics.similarity import keypoint_similarity, paired_similarity
 
 
 @dataclass(frozen=True)
@@ -160,13 +160,22 @@ def _class_counts(
     """Frames without any object add nothing and are left out."""
     ids: tuple[list[Any], list[Any]] = ([], [])
     alike: list[np.ndarray] = []
+    # One on either side, as most frames have it: all of them at once.
+    single = [(own[0], rows[frame][0]) for frame, own in true_rows.items() if len(own) == len(rows.get(frame, ())) == 1]
+    left, right = [one for one, _ in single], [other for _, other in single]
+    known: dict[int, float] = {}
+    if single:
+        both = truth.points[left], predicted.points[right], truth.visible[left]
+        known = dict(zip(left, paired_similarity(*both, scale_px, kind).tolist(), strict=True))
     for frame in sorted({*true_rows, *rows}):
         true, found = true_rows.get(frame, []), rows.get(frame, [])
         ids[0].append([truth.ids[row] for row in true])
         ids[1].append([predicted.ids[row] for row in found])
-        if true and found:
-            both = truth.points[true], predicted.points[found], truth.visible[true]
-            alike.append(keypoint_similarity(*both, scale_px, kind))
+        if len(true) == len(found) == 1:
+            alike.append(np.array([[known[true[0]]]]))
+        elif true and found:
+            alike.append(keypoint_similarity(truth.points[true], predicted.points[found], truth.visible[true], scale_px,
+                                             kind))  # fmt: skip
         else:
             alike.append(np.zeros((len(true), len(found))))
     return counts(ids[0], ids[1], alike)

@@ -11,10 +11,10 @@ added, and drawn again for an interval.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from scipy.optimize import linear_sum_assignment
 
 from kaname.metrics.hota_kp import Objects
@@ -46,47 +46,112 @@ def measures(
         reach: pixels of mean distance up to which a partner is taken for the same object, where ids are followed.
         instances: how many of the class there can be at once.
     """
-    sums = np.zeros(len(COLUMNS))
     sides = rows_by_frame(truth, grid), rows_by_frame(predicted, grid)
-    former: dict[Hashable, tuple[int, Float64[np.ndarray, "points 2"]]] = {}
-    known: dict[Hashable, Hashable] = {}
-    confusion = np.zeros((STATES, STATES))
-    count = max(truth.points.shape[1], predicted.points.shape[1])
-    for frame in sorted({*sides[0], *sides[1]}):
-        rows = [row for row in sides[0].get(frame, []) if (truth.visible[row] != OUT_OF_FRAME).any()]
-        others = sides[1].get(frame, [])
-        pairs, apart = pairs_of(truth, predicted, rows, others)
-        confusion[OUT_OF_FRAME, OUT_OF_FRAME] += count * max(0, instances - max(len(rows), len(others)))
-        for row in rows:
-            states, partner = truth.visible[row], pairs.get(row)
-            called = np.zeros(count, np.int64) if partner is None else np.clip(predicted.visible[partner], 0, 2)
-            np.add.at(confusion, (states[states >= 0], called[states >= 0]), 1)
-            seen = states == VISIBLE
-            sums[0] += seen.sum()
-            if partner is None:
-                former.pop(truth.ids[row], None)
-                continue
-            errors = predicted.points[partner] - truth.points[row]
-            distances = np.linalg.norm(errors, axis=1)
-            placed = seen & np.isfinite(distances)
-            sums[1:4] += (placed & (distances <= limit)).sum(), placed.sum(), distances[placed].sum()
-            last, before = former.get(truth.ids[row], (None, errors))
-            former[truth.ids[row]] = frame, np.where(placed[:, None], errors, np.nan)
-            if last == frame - grid.step:
-                changes = np.linalg.norm(errors - before, axis=1)[placed]
-                sums[4:6] += np.isfinite(changes).sum(), np.nansum(changes)
-            if apart[row] <= reach:
-                track = known.get(truth.ids[row])
-                sums[6] += track is not None and track != predicted.ids[partner]
-                sums[7] += track is not None
-                known[truth.ids[row]] = predicted.ids[partner]
-        unknown = sum(bool((truth.visible[row] <= 0).all()) for row in rows)  # nobody knows where these objects are
-        for alone in sorted(set(others) - set(pairs.values()))[unknown:]:
-            np.add.at(confusion[OUT_OF_FRAME], np.clip(predicted.visible[alone], 0, 2), 1)
-    empty = len(grid) - len({*sides[0], *sides[1]})
-    confusion[OUT_OF_FRAME, OUT_OF_FRAME] += count * instances * empty
+    labelled = {frame: [row for row in rows if (truth.visible[row] != OUT_OF_FRAME).any()] for frame, rows in
+                sides[0].items()}  # fmt: skip
+    partners, near = _partners(truth, predicted, labelled, sides[1])
+    rows = np.array([row for own in labelled.values() for row in own], np.int64)
+    partner = np.array([partners.get(row, -1) for row in rows.tolist()], np.int64)
+    paired = partner >= 0
+    states = truth.visible[rows]
+    called, errors = np.zeros_like(states), np.zeros((int(paired.sum()), *truth.points.shape[1:]))
+    if paired.any():
+        called[paired] = np.clip(predicted.visible[partner[paired]], 0, 2)
+        errors = predicted.points[partner[paired]] - truth.points[rows[paired]]
+    seen = states == VISIBLE
+    distances = np.linalg.norm(errors, axis=2)
+    placed = seen[paired] & np.isfinite(distances)
+    frames, tracks = truth.frames[rows][paired], _numbered([truth.ids[row] for row in rows[paired].tolist()])
+    order = np.lexsort((frames, tracks))
+    sums = np.zeros(len(COLUMNS))
+    sums[0] = seen.sum()
+    sums[1:4] = (placed & (distances <= limit)).sum(), placed.sum(), distances[placed].sum()
+    sums[4:6] = _jitter(np.where(placed[:, :, None], errors, np.nan)[order], frames[order], tracks[order], grid.step)
+    reached = order[np.array([near.get(row, FAR) for row in rows[paired].tolist()])[order] <= reach]
+    called_ids = _numbered([predicted.ids[row] for row in partner[paired].tolist()])
+    followed = tracks[reached][1:] == tracks[reached][:-1]
+    sums[6] = (followed & (called_ids[reached][1:] != called_ids[reached][:-1])).sum()
+    sums[7] = followed.sum()
+    confusion = _counted(states, called) + _alone(predicted, labelled, sides[1], set(partners.values()), truth)
+    points = max(truth.points.shape[1], predicted.points.shape[1])
+    most = {frame: max(len(labelled.get(frame, ())), len(sides[1].get(frame, ()))) for frame in (*labelled, *sides[1])}
+    taken = sum(min(instances, count) for count in most.values())
+    confusion[OUT_OF_FRAME, OUT_OF_FRAME] += points * (instances * len(grid) - taken)
     sums[len(SUMS) :] = confusion.ravel()
     return sums
+
+
+def _partners(
+    truth: Objects, predicted: Objects, rows: Mapping[int, list[int]], others: Mapping[int, list[int]]
+) -> tuple[dict[int, int], dict[int, float]]:
+    """The partner of each true object, and their mean distance over the visible points."""
+    partners: dict[int, int] = {}
+    near: dict[int, float] = {}
+    single: list[tuple[int, int]] = []
+    for frame, own in rows.items():
+        found = others.get(frame, [])
+        if len(own) == len(found) == 1:
+            single.append((own[0], found[0]))
+            continue
+        pairs, apart = pairs_of(truth, predicted, own, found)
+        partners |= pairs
+        near |= apart
+    if single:  # one on either side in each frame: all at once
+        left, right = (np.array(side) for side in zip(*single, strict=True))
+        apart = np.linalg.norm(truth.points[left] - predicted.points[right], axis=2)[:, None]
+        cost = _mean(apart, (truth.visible[left] > 0)[:, None])[:, 0]
+        visible = _mean(apart, (truth.visible[left] == VISIBLE)[:, None])[:, 0]
+        for row, other, one, distance in zip(
+            left.tolist(), right.tolist(), cost.tolist(), visible.tolist(), strict=True
+        ):
+            if one < FAR:
+                partners[row], near[row] = other, distance
+    return partners, near
+
+
+def _jitter(
+    errors: Float64[np.ndarray, "objects points 2"],
+    frames: Int64[np.ndarray, "objects"],
+    tracks: Int64[np.ndarray, "objects"],
+    step: int,
+) -> tuple[float, float]:
+    """How many changes of errors there are between frames that follow each other, and the sum of their lengths; rows
+    are in the order of tracks and frames."""
+    following = (tracks[1:] == tracks[:-1]) & (np.diff(frames) == step)
+    lengths = np.linalg.norm((errors[1:] - errors[:-1])[following], axis=2)
+    return float(np.isfinite(lengths).sum()), float(np.nansum(lengths))
+
+
+def _numbered(ids: Sequence[Hashable]) -> Int64[np.ndarray, "_ids"]:
+    """A number for each different id."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(one, len(numbers)) for one in ids], np.int64)
+
+
+def _counted(
+    states: Int64[np.ndarray, "objects points"], called: Int64[np.ndarray, "objects points"]
+) -> Float64[np.ndarray, "3 3"]:
+    """The known points by their true and their told visibility."""
+    known = states >= 0
+    codes = states[known] * STATES + called[known]
+    return np.bincount(codes, minlength=STATES * STATES).reshape(STATES, STATES).astype(np.float64)
+
+
+def _alone(
+    predicted: Objects,
+    rows: Mapping[int, list[int]],
+    others: Mapping[int, list[int]],
+    taken: Container[int],
+    truth: Objects,
+) -> Float64[np.ndarray, "3 3"]:
+    """The points of predicted objects without a partner: truly they are out of frame, but where nobody knows."""
+    chosen: list[int] = []
+    for frame, found in others.items():
+        alone = [row for row in found if row not in taken]
+        unknown = sum(bool((truth.visible[row] <= 0).all()) for row in rows.get(frame, ())) if alone else 0
+        chosen += alone[unknown:]
+    called = np.clip(predicted.visible[chosen], 0, 2)
+    return _counted(np.zeros_like(called), called)
 
 
 def rows_by_frame(objects: Objects, grid: Container[int]) -> dict[int, list[int]]:

@@ -137,8 +137,9 @@ def _row(text: str, line: int, groups: Mapping[int | None, tuple[str, Group]]) -
         reason = f"{len(cells)} columns, but a row of {name} has {wanted} ({FIXED} and 3 for each of {count} points)"
         raise InputError(reason, remedy="correct the row, or give the --skeleton that fits the file")
     values = _numbers(cells[3:], first=4)[FIXED - 3 :].reshape(-1, 3)
-    placeless = (values == (*NOWHERE, HIDDEN)).all(axis=1, keepdims=True)
-    points = np.where(placeless, np.nan, PIXELS.from_index(values[:, :2]))
+    points = PIXELS.from_index(values[:, :2])
+    if (values[:, 2] == HIDDEN).any():
+        points[(values == (*NOWHERE, HIDDEN)).all(axis=1)] = np.nan
     return Row(line, frame, _track(cells[1]), name, points, values[:, 2])
 
 
@@ -188,9 +189,12 @@ def _number(cell: str) -> float:
         return float("nan")
 
 
-def _bad_visibilities(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
+def _bad_visibilities(rows: Sequence[Row], path: Path) -> Iterator[InputError]:
+    known = (UNLABELLED, *VISIBILITIES)
+    if not rows or np.isin(np.concatenate([row.third for row in rows]), known).all():
+        return
     for row in rows:
-        wrong = row.third[~np.isin(row.third, (UNLABELLED, *VISIBILITIES))]
+        wrong = row.third[~np.isin(row.third, known)]
         if len(wrong):
             remedy = "0 is out of frame, 1 hidden, 2 visible, -1 not labelled"
             yield InputError(f"the visibility {wrong[0]:g}", path=path, row=row.line, remedy=remedy)
