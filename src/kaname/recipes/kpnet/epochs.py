@@ -26,9 +26,9 @@ from kaname.recipes.kpnet.aligned import align, by_alpha, rules_of, videos_of
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of, write
+from kaname.recipes.kpnet.drawing import classes_overlay
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
-from kaname.recipes.kpnet.overlays import classes_overlay
 from kaname.recipes.kpnet.step import summarise
 from kaname.types import Frame, Points, Prediction, Size
 

@@ -21,8 +21,8 @@ from kaname.metrics.hota_kp import Objects
 from kaname.metrics.keypoint_objects import VISIBLE, pairs_of, rows_by_frame
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
+from kaname.recipes.kpnet.drawing import COLOURS, painted
 from kaname.recipes.kpnet.labels import SETS
-from kaname.recipes.kpnet.overlays import COLOURS, painted
 from kaname.recipes.kpnet.trackers import predicted_files, read_truth, skeleton_name
 from kaname.reporting.draw import points_overlay
 from kaname.reporting.pairs import pairs_overlay

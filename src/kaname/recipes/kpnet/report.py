@@ -16,8 +16,8 @@ from kaname.metrics.calibration import Bin, calibration
 from kaname.pipeline.labelled import Result
 from kaname.recipes.kpnet import STATES
 from kaname.recipes.kpnet.aligned import Compared
+from kaname.recipes.kpnet.drawing import joined
 from kaname.recipes.kpnet.labels import Picture
-from kaname.recipes.kpnet.overlays import joined
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
 from kaname.reporting.page import Table
 from kaname.reporting.report import Headline
