@@ -76,7 +76,7 @@ class Recipe:
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
         best_name: file name of the best weights.
         predictions: file names of its predictions, that of ``evaluate`` first.
-        scored: file names of figures that ``kaname compare`` takes in the place of predictions.
+        scored: further names of files that ``kaname compare`` takes; with ``*`` it takes the folder of them.
         unit: what is predicted one by one, in a word.
     """
 

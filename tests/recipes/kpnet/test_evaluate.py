@@ -11,9 +11,10 @@ import pytest
 
 from kaname.data.formats.files import write_json
 from kaname.errors import InputError
+from kaname.recipes.kpnet.comparing import compare
 from kaname.recipes.kpnet.config import AnswerSettings, DataSettings
 from kaname.recipes.kpnet.decode import write
-from kaname.recipes.kpnet.evaluate import compare, score
+from kaname.recipes.kpnet.evaluate import score
 from kaname.recipes.kpnet.labels import Picture, read_set
 from kaname.samples.kpnet import write as render
 from kaname.types import Points, Prediction

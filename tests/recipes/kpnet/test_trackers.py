@@ -136,6 +136,8 @@ def test_several_trackers(place: Path) -> None:
     compare(place / "out" / "near", place / "out" / "far", out=place)
     again = json.loads((place / "compare.json").read_text())
     assert again["all"]["hota"] == made["all"]["hota"] and again["settings"]["sample"] == "video"
+    compare(place / "trackers" / "near", place / "trackers" / "far", data=place / "gt", out=place)  # not scored yet
+    assert json.loads((place / "compare.json").read_text())["all"] == again["all"]
 
 
 def test_many_videos_have_a_p_value(place: Path) -> None:

@@ -42,6 +42,7 @@ RECIPE = Recipe(
         samples="data:Frames",
         task="epochs:task_fields",
         feed="motion:feed_of",
+        compare="comparing:compare",
         layers="report:layers",
         debug="report:debug",
         telling="labels:telling",
@@ -53,6 +54,6 @@ RECIPE = Recipe(
         "image_size", "heatmap_size", "resize_only", "in_chans", "motion", "model.backbone", "model.width",
         "model.normalize",
     ),
-    scored=("hota.json",),
+    scored=("hota.json", "*_pred.txt"),
     unit="image",
 )  # fmt: skip

@@ -17,31 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from kaname.config import from_dict, nearest
+from kaname.config import nearest
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.pipeline.labelled import Result
-from kaname.pipeline.matching import Rows, by_name
+from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet import STATES
 from kaname.recipes.kpnet.aligned import VISIBLE, Rules, VideoSums, align, rules_of, skeleton_of_file, videos_of
 from kaname.recipes.kpnet.config import AnswerSettings
 from kaname.recipes.kpnet.decode import read
-from kaname.recipes.kpnet.labels import Picture, labelled
+from kaname.recipes.kpnet.labels import Picture
 from kaname.recipes.kpnet.videos import (
-    HOTA,
-    LOWER,
     SUMS_FILE,
     groups_of,
-    read_sums,
-    statistic_of,
     sums_content,
 )
-from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
 
 SHOWN = ("pck", "pixel_error", "visibility", "hota", "det_a", "ass_a", "jitter", "identity_switches")
-JUDGED = ("hota", "det_a", "ass_a", "pck", "pixel_error", "visibility", "jitter", "identity_switches")
-COMPARED = ("pck_px", "similarity", "scale_px", "skeleton")
 
 
 def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how: Mapping[str, Any]) -> Result:
@@ -112,61 +105,3 @@ def table_of(groups: Mapping[str, Any]) -> list[list[str]]:
     """Rows for the screen."""
     rows = [[name, *(figure_cell(figures[one]) for one in SHOWN)] for name, figures in groups.items()]
     return [["class", *SHOWN], *rows]
-
-
-def compare(
-    predictions: Path, data: Path, *, split: str | None, cluster: str | None, options: Mapping[str, Any]
-) -> Scored:
-    """A ``points.json``, or the ``hota.json`` of an evaluation, video by video, for ``kaname compare``.
-
-    Args:
-        data: the data folder; not read where an evaluation was made already.
-        split: the one set to use; default: all of them.
-        cluster: ``none`` or ``video``, which say the same here: a sample is a video.
-        options: ``pck_px``, ``similarity``, ``scale_px`` and ``skeleton``, of a ``points.json`` alone.
-
-    Raises:
-        InputError: an unusable file, unknown options.
-    """
-    scored_already = predictions.name == SUMS_FILE
-    check_options(options, () if scored_already else COMPARED, cluster, ("none", "video"))
-    left_out: dict[str, str] = {}
-    if scored_already:
-        sums, names, settings = read_sums(predictions)
-        about = {name: settings.get(name) for name in (*COMPARED, "frame_step", "length")}
-    else:
-        sums, names, about, left_out = _compared_points(predictions, data, split, options)
-    return Scored(
-        values={video: _values(one, names) for video, one in sums.items()},
-        settings={"recipe": "kpnet", **about, "data": data.as_posix()},
-        statistics={figure: statistic_of(figure) for figure in JUDGED},
-        lower_is_better=LOWER,
-        left_out=left_out,
-        sample="video",
-    )
-
-
-def _compared_points(
-    predictions: Path, data: Path, split: str | None, options: Mapping[str, Any]
-) -> tuple[dict[str, VideoSums], list[str], dict[str, Any], dict[str, str]]:
-    """The sums of a ``points.json``, its classes, how it was scored, and what was left out."""
-    settings = from_dict(AnswerSettings, {name: value for name, value in options.items() if name != "skeleton"})
-    words = [f"skeleton={options['skeleton']}"] if "skeleton" in options else []
-    pictures = by_name(labelled(data, {"data": {}}, words), split)
-    rows = Rows(read(predictions), predictions)
-    chosen = [picture for name, picture in pictures.items() if name in rows.by_name]
-    if not chosen:
-        raise InputError("no predicted frame is labelled in this data", path=predictions, remedy="check --data")
-    skeleton = chosen[0].skeleton
-    sums = videos_of(align(chosen, rows, skeleton_of_file(predictions) or skeleton), rules_of(settings))
-    left_out = {name: "no labelled frame of this name" for name in sorted(set(rows.by_name) - set(pictures))}
-    about = {"pck_px": settings.pck_px, "similarity": settings.similarity, "scale_px": settings.scale_px}
-    return sums, list(skeleton.groups), {**about, "skeleton": skeleton.name}, left_out
-
-
-def _values(one: VideoSums, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """A video's rows by group and figure, as the statistics take them."""
-    groups = {"all": (one.hota.ravel(), one.points.sum(axis=0))}
-    groups |= {name: (hota.ravel(), points) for name, hota, points in zip(names, one.hota, one.points, strict=True)}
-    return {name: {figure: (hota if figure in HOTA else points).tolist() for figure in JUDGED}
-            for name, (hota, points) in groups.items()}  # fmt: skip

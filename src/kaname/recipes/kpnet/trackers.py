@@ -30,10 +30,10 @@ from kaname.pipeline.labelled import Result
 from kaname.progress import Bar
 from kaname.recipes.kpnet import STATES
 from kaname.recipes.kpnet.aligned import Rules, VideoSums, sums_of
-from kaname.recipes.kpnet.evaluate import compare, facts_of, table_of
+from kaname.recipes.kpnet.evaluate import facts_of, table_of
 from kaname.recipes.kpnet.report import HEADLINE, metrics_note
-from kaname.recipes.kpnet.videos import SUMS_FILE, groups_of, sums_content
-from kaname.reporting.compare import Scored, comparison, table
+from kaname.recipes.kpnet.videos import HOW, SUMS_FILE, groups_of, read_sums, scored, sums_content
+from kaname.reporting.compare import comparison, table
 from kaname.reporting.page import Table
 from kaname.reporting.report import Report, command_line, data_hash, write_report
 from kaname.reporting.results import print_table
@@ -184,6 +184,15 @@ def score_tracker(
     return sums, replace(rules, told=told), notes
 
 
+def compared_texts(
+    folder: Path, gt_folder: Path, rules: Rules, skeleton: str | None
+) -> tuple[dict[str, VideoSums], list[str]]:
+    """The sums of a folder of ``VIDEO_pred.txt`` by video, and the classes, for ``kaname compare``."""
+    bones = skeletons.find(skeleton_name(skeleton, gt_folder))
+    sums, _, _ = score_tracker(predicted_files(folder), read_truth(gt_folder, bones), bones, rules, folder)
+    return sums, list(bones.groups)
+
+
 def result_of(sums: Mapping[str, VideoSums], skeleton: Skeleton, rules: Rules, about: Mapping[str, Any]) -> Result:
     """The figures of a tracker."""
     groups = groups_of(sums, skeleton)
@@ -269,8 +278,9 @@ def _write_together(out: Path, results: Mapping[str, Result]) -> None:
     print("\nall classes")
     print_table(table_of(groups))
     for name in others:
-        pair = [_scored(out / one / SUMS_FILE, results[one]) for one in (first, name)]
-        content = comparison(*pair)
+        pair = [read_sums(out / one / SUMS_FILE) for one in (first, name)]
+        about = [{key: settings.get(key) for key in (*HOW, "data")} for _, _, settings in pair]
+        content = comparison(*(scored(*one[:2], how) for one, how in zip(pair, about, strict=True)))
         content["settings"] |= {"a": first, "b": name}
         write_json(out / name / "compare.json", json.loads(json.dumps(content, sort_keys=True)))
         rows = table({"all": content["all"], "settings": content["settings"]})
@@ -284,10 +294,6 @@ def _write_together(out: Path, results: Mapping[str, Result]) -> None:
 
 def _heading_and_rows(rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     return rows[0], rows[1:]
-
-
-def _scored(path: Path, result: Result) -> Scored:
-    return compare(path, Path(result.settings["data"]), split=None, cluster=None, options={})
 
 
 def tracker_page(name: str, result: Result, command: str) -> Report:

@@ -15,6 +15,7 @@ from kaname.metrics.hota import ALPHAS, COUNTS, figures
 from kaname.metrics.intervals import OfSums, ratio, summary
 from kaname.metrics.keypoint_objects import COLUMNS, STATES, TOLD
 from kaname.recipes.kpnet.aligned import VideoSums, by_alpha
+from kaname.reporting.compare import Scored
 from kaname.types import FloatArray
 
 SUMS_FILE = "hota.json"
@@ -24,6 +25,8 @@ HOTA = {
 }  # fmt: skip
 RATES = {"pck": ("found", "seen"), "pixel_error": ("error", "placed"), "jitter": ("jitter", "changes")}
 FIGURES = ("pck", "pixel_error", "visibility", "jitter", "identity_switches", *HOTA)
+JUDGED = ("hota", "det_a", "ass_a", "pck", "pixel_error", "visibility", "jitter", "identity_switches")
+HOW = ("pck_px", "similarity", "scale_px", "skeleton", "frame_step", "length")  # of an evaluation's settings
 LOWER = frozenset({"pixel_error", "jitter", "identity_switches"})
 REASONS = {
     "pck": "no visible point",
@@ -128,3 +131,29 @@ def read_sums(path: Path) -> tuple[dict[str, VideoSums], Sequence[str], Mapping[
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         remedy = "score the predictions again with `kaname kpnet evaluate`"
         raise InputError("not the sums of an evaluation", path=path, remedy=remedy) from error
+
+
+def scored(sums: Mapping[str, VideoSums], names: Sequence[str], about: Mapping[str, Any], **further: Any) -> Scored:
+    """The sums of videos as ``kaname compare`` takes them: a sample is a video.
+
+    Args:
+        names: of the classes.
+        about: how they were scored.
+        further: fields of the value.
+    """
+    return Scored(
+        values={video: _values(one, names) for video, one in sums.items()},
+        settings={"recipe": "kpnet", **about},
+        statistics={figure: statistic_of(figure) for figure in JUDGED},
+        lower_is_better=LOWER,
+        sample="video",
+        **further,
+    )
+
+
+def _values(one: VideoSums, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """A video's rows by group and figure, as the statistics take them."""
+    groups = {"all": (one.hota.ravel(), one.points.sum(axis=0))}
+    groups |= {name: (hota.ravel(), points) for name, hota, points in zip(names, one.hota, one.points, strict=True)}
+    return {name: {figure: (hota if figure in HOTA else points).tolist() for figure in JUDGED}
+            for name, (hota, points) in groups.items()}  # fmt: skip
