@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kaname.errors import InputError
-from kaname.metrics.similarity import keypoint_similarity
+from kaname.metrics.similarity import keypoint_similarity, paired_similarity
 
 
 def slow(truth: np.ndarray, predicted: np.ndarray, visible: np.ndarray, scale: float, kind: str) -> np.ndarray:
@@ -56,3 +56,14 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=reason):
             keypoint_similarity(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "linear"])
+def test_pairs_are_the_diagonal(kind: str) -> None:
+    """Hidden points, absent ones and places that are not there included."""
+    random = np.random.default_rng(0)
+    true, found = random.uniform(0, 30, (40, 3, 2)), random.uniform(0, 30, (40, 3, 2))
+    visible = random.integers(0, 3, (40, 3))
+    found[random.uniform(size=(40, 3)) < 0.1] = np.nan
+    whole = keypoint_similarity(true, found, visible, 20.0, kind)
+    np.testing.assert_array_equal(paired_similarity(true, found, visible, 20.0, kind), np.diag(whole))

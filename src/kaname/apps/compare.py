@@ -58,7 +58,7 @@ def compare(
     first, second = (score(path, labelled, split=split, cluster=cluster, options=changes) for path in files)
     content = comparison(first, second, resamples=resamples, flips=flips, seed=seed)
     content["settings"] |= {"a": files[0].as_posix(), "b": files[1].as_posix()}
-    target = (out or files[1].parent) / "compare.json"
+    target = (out or (files[1] if files[1].is_dir() else files[1].parent)) / "compare.json"
     write_json(target, json.loads(json.dumps(content, sort_keys=True)))
     print(f"A: {files[0]}\nB: {files[1]}\n{content['settings']['pairs']} paired {content['settings']['sample']}s\n")
     print_table(table(content))
@@ -93,11 +93,20 @@ def find_predictions(path: Path, split: str | None = None) -> Path:
 
 
 def _written_by_recipes(folder: Path) -> list[Path]:
-    """The file of predictions to prefer of each recipe, directly in a folder."""
+    """The file of predictions to prefer of each recipe, directly in a folder; the folder itself where a recipe writes
+    many."""
     there = [
         next((folder / file for file in files if (folder / file).is_file()), None) for files in _file_names().values()
     ]
-    return list(dict.fromkeys(file for file in there if file is not None))
+    found = list(dict.fromkeys(file for file in there if file is not None))
+    return found or ([folder] if _writers_of(folder) else [])
+
+
+def _writers_of(folder: Path) -> list[str]:
+    """The recipes that write files of such names as a folder holds."""
+    return [
+        name for name, files in _file_names().items() if any("*" in file and any(folder.glob(file)) for file in files)
+    ]
 
 
 def _recipe_named(path: Path) -> str:
@@ -107,6 +116,8 @@ def _recipe_named(path: Path) -> str:
     Raises:
         InputError: the file names no recipe that this version has.
     """
+    if path.is_dir():
+        return _writers_of(path)[0]
     beside = path.with_suffix(".json")
     content = _read(beside) if beside.is_file() else None
     head = content if isinstance(content, dict) else _head_of_masks(content)
@@ -128,8 +139,9 @@ def _head_of_masks(content: Any) -> Mapping[str, Any]:
 
 
 def _file_names() -> dict[str, Sequence[str]]:
-    """For each recipe the files that hold its predictions."""
-    return {name: recipe_of(name).predictions for name in RECIPES}
+    """For each recipe the files that hold its predictions, or what was made of them."""
+    recipes = {name: recipe_of(name) for name in RECIPES}
+    return {name: (*recipe.predictions, *recipe.scored) for name, recipe in recipes.items()}
 
 
 def _listed() -> str:
@@ -144,7 +156,7 @@ def _read(path: Path) -> Any:
 
 def _data_beside(predictions: Path) -> tuple[Path, Mapping[str, Any]]:
     """The data that an evaluation's ``metrics.json`` beside the predictions names, and options that tell its labels."""
-    metrics = predictions.with_name("metrics.json")
+    metrics = predictions / "metrics.json" if predictions.is_dir() else predictions.with_name("metrics.json")
     content = _read(metrics) if metrics.is_file() else None
     settings = content.get("settings") if isinstance(content, dict) else None
     named = settings.get("data") if isinstance(settings, dict) else None

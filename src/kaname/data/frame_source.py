@@ -62,8 +62,7 @@ class FrameSource:
         Raises:
             InputError: as `read`.
         """
-        path = self._image(number) if self.video is None else self.video
-        return _hashed(*_state(path))
+        return identity_of(self._image(number) if self.video is None else self.video)
 
     def _image(self, number: int) -> Path:
         if number not in self.images:
@@ -75,6 +74,15 @@ class FrameSource:
     def _place(self) -> Path | None:
         first = next(iter(self.images.values()), None)
         return self.looked if first is None else first.parent
+
+
+def identity_of(path: Path) -> str:
+    """A hash of a file's content, computed again only where the file has changed.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return _hashed(*_state(path))
 
 
 def _state(path: Path) -> tuple[Path, int, int]:

@@ -21,7 +21,7 @@ from jaxtyping import Float64, Int64
 
 from kaname.errors import InputError
 from kaname.metrics.hota import ALPHAS, COUNTS, Counts, class_mean, counts, figures
-from kaname.metrics.similarity import keypoint_similarity
+from kaname.metrics.similarity import keypoint_similarity, paired_similarity
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,20 @@ class Scored:
 
     Attributes:
         counts: of each class.
-        frames: how many the grid has.
+        grid: the frames that were scored.
         left_out: predicted objects in frames off the grid.
         truth_left_out: true ones there.
     """
 
     counts: Mapping[str, Counts]
-    frames: int
+    grid: range
     left_out: int = 0
     truth_left_out: int = 0
+
+    @property
+    def frames(self) -> int:
+        """How many frames the grid has."""
+        return len(self.grid)
 
 
 def frame_grid(frames: Iterable[int], *, length: int | None = None, step: int | None = None) -> range:
@@ -90,6 +95,7 @@ def sequence(
     truth: Mapping[str, Objects],
     predicted: Mapping[str, Objects],
     *,
+    frames: Iterable[int] | None = None,
     length: int | None = None,
     step: int | None = None,
     scale_px: float = 10.0,
@@ -103,13 +109,15 @@ def sequence(
     Args:
         truth: by class, also those that are absent.
         predicted: by class; a missing one is absent.
+        frames: that are labelled, also those without any object; None: those of the true objects.
         length, step: of `frame_grid`.
         scale_px, kind: of `kaname.metrics.similarity.keypoint_similarity`.
 
     Raises:
         InputError: what `frame_grid`, `keypoint_similarity` and `kaname.metrics.hota.hota` raise.
     """
-    grid = frame_grid((int(frame) for one in truth.values() for frame in one.frames), length=length, step=step)
+    known = (int(frame) for one in truth.values() for frame in one.frames) if frames is None else frames
+    grid = frame_grid(known, length=length, step=step)
     sums: dict[str, Counts] = {}
     left = [0, 0]  # true and predicted objects off the grid
     for name, objects in truth.items():
@@ -125,7 +133,7 @@ def sequence(
                     rows[frame].append(row)
             sides.append(rows)
         sums[name] = _class_counts(objects, others, sides[0], sides[1], scale_px, kind)
-    return Scored(sums, len(grid), left_out=left[1], truth_left_out=left[0])
+    return Scored(sums, grid, left_out=left[1], truth_left_out=left[0])
 
 
 def score(sequences: Iterable[Scored]) -> dict[str, Any]:
@@ -152,13 +160,22 @@ def _class_counts(
     """Frames without any object add nothing and are left out."""
     ids: tuple[list[Any], list[Any]] = ([], [])
     alike: list[np.ndarray] = []
+    # One on either side, as most frames have it: all of them at once.
+    single = [(own[0], rows[frame][0]) for frame, own in true_rows.items() if len(own) == len(rows.get(frame, ())) == 1]
+    left, right = [one for one, _ in single], [other for _, other in single]
+    known: dict[int, float] = {}
+    if single:
+        both = truth.points[left], predicted.points[right], truth.visible[left]
+        known = dict(zip(left, paired_similarity(*both, scale_px, kind).tolist(), strict=True))
     for frame in sorted({*true_rows, *rows}):
         true, found = true_rows.get(frame, []), rows.get(frame, [])
         ids[0].append([truth.ids[row] for row in true])
         ids[1].append([predicted.ids[row] for row in found])
-        if true and found:
-            both = truth.points[true], predicted.points[found], truth.visible[true]
-            alike.append(keypoint_similarity(*both, scale_px, kind))
+        if len(true) == len(found) == 1:
+            alike.append(np.array([[known[true[0]]]]))
+        elif true and found:
+            alike.append(keypoint_similarity(truth.points[true], predicted.points[found], truth.visible[true], scale_px,
+                                             kind))  # fmt: skip
         else:
             alike.append(np.zeros((len(true), len(found))))
     return counts(ids[0], ids[1], alike)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
@@ -51,20 +51,43 @@ def keypoint_similarity(
     if not fits or seen.shape != true.shape[:2]:
         reason = f"truth {true.shape}, predictions {found.shape} and visibility {seen.shape} do not fit"
         raise InputError(reason, remedy="they are (T, K, 2), (P, K, 2) and (T, K)")
-    counts = seen == VISIBLE
+    return _similarity(true[:, None], found[None], (seen == VISIBLE)[:, None], scale_px, kind)
+
+
+def paired_similarity(
+    truth: ArrayLike, predicted: ArrayLike, visible: ArrayLike, scale_px: float = 10.0, kind: str = "gaussian"
+) -> Float64[np.ndarray, "pairs"]:
+    """`keypoint_similarity` of each true object ``(N, K, 2)`` with the predicted one of its row ``(N, K, 2)``.
+
+    Raises:
+        InputError: as there.
+    """
+    if kind not in KINDS:
+        raise InputError(f"no similarity is called {kind!r}", remedy=f"known: {', '.join(KINDS)}")
+    true, found = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
+    return _similarity(true, found, np.asarray(visible) == VISIBLE, scale_px, kind)
+
+
+def _similarity(
+    true: Float64[np.ndarray, "*objects points 2"],
+    found: Float64[np.ndarray, "*others points 2"],
+    counts: Bool[np.ndarray, "*seen points"],
+    scale_px: float,
+    kind: str,
+) -> Float64[np.ndarray, "*pairs"]:
     if not np.isfinite(true[counts]).all():
         raise InputError("a visible true point has no coordinates", remedy="its visibility is 0")
-    true = np.where(counts[:, :, None], true, 0.0)
+    true = np.where(counts[..., None], true, 0.0)
     found = np.where(np.isfinite(found), found, np.inf)
     with np.errstate(invalid="ignore"):
-        apart = np.hypot(*np.moveaxis(true[:, None] - found[None], 3, 0))  # (T, P, K)
-    apart = np.where(counts[:, None], apart, 0.0)
-    number = counts.sum(axis=1)[:, None]
-    mean = np.where(number > 0, apart.sum(axis=2) / np.maximum(number, 1), np.inf)
+        apart = np.hypot(*np.moveaxis(true - found, -1, 0))
+    apart = np.where(counts, apart, 0.0)
+    number = counts.sum(axis=-1)
+    mean = np.where(number > 0, apart.sum(axis=-1) / np.maximum(number, 1), np.inf)
     return KINDS[kind](mean / scale_px)
 
 
-Distances = Float64[np.ndarray, "truths predictions"]
+Distances = Float64[np.ndarray, "*pairs"]
 
 
 def _gaussian(distance: Distances) -> Distances:

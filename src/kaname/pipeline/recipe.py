@@ -48,8 +48,7 @@ class Recipe:
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
         decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
             ``answers`` of the configuration.
-        feed: ``(card, settings, path) -> feed`` of a `kaname.inference.model.Model` from the file at ``path``, where a
-            network is fed something else than images and boxes.
+        feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
         write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
         read: ``(path) -> rows`` of such a file, with ``source`` and ``frame``.
         made: ``(path) -> about`` of such a file; empty where it does not say.
@@ -63,8 +62,7 @@ class Recipe:
         predicted: ``(settings) -> settings`` with which ``evaluate`` predicts.
         draw_outputs: ``(item, outputs, request, answer, settings, card, folder)``: pictures of one sample.
         debug: ``(samples, folder)``: some samples as the network sees them.
-        truth: ``(item, number, about)``: what is true of a frame, an answer or ``(N, 2)`` by the name of a layer to
-            draw; ``about`` is that of the predictions drawn beside it.
+        truth: ``(item, number, about)``: what is true of a frame, an answer or ``(N, 2)`` by layer to draw.
         layers: ``(row) -> dict``: what a row of a file of predictions says, the same way.
         compare: ``(path, data, split=, cluster=, options=) -> Scored``, for ``kaname compare``.
         demo: ``(folder) -> (sections, figures)``, for ``kaname demo``.
@@ -78,6 +76,7 @@ class Recipe:
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
         best_name: file name of the best weights.
         predictions: file names of its predictions, that of ``evaluate`` first.
+        scored: further names of files that ``kaname compare`` takes; with ``*`` it takes the folder of them.
         unit: what is predicted one by one, in a word.
     """
 
@@ -121,6 +120,7 @@ class Recipe:
     fixed: Sequence[str] = ()
     best_name: str = "best.pt"
     predictions: Sequence[str] = ("points.json",)
+    scored: Sequence[str] = ()
     unit: str = "image"
 
 

@@ -25,7 +25,7 @@ from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize, write_image
 from kaname.metrics.points import matched
 
-__all__ = ["Colour", "comparison", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay"]
+__all__ = ["Colour", "comparison", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay", "with_legend"]
 
 Colour = tuple[int, int, int]
 RGBImage = NDArray[np.uint8]
@@ -78,7 +78,7 @@ def points_overlay(
         _crosses(drawn, xy, chosen[name], radius)
     if legend and points:
         rows = [(f"{name}  {_count(xy)}", chosen[name]) for name, xy in points.items()]
-        drawn = _legend(drawn, rows)
+        drawn = with_legend(drawn, rows)
     return drawn
 
 
@@ -121,7 +121,7 @@ def comparison(
     if not legend:
         return drawn
     rows = [(f"found  {len(pairs)}", RIGHT), (f"missed  {len(missed)}", MISSED), (f"wrong  {len(lone)}", WRONG)]
-    return _legend(drawn, rows)
+    return with_legend(drawn, rows)
 
 
 def heatmap_overlay(
@@ -155,7 +155,7 @@ def heatmap_overlay(
         weight = np.clip(_fit(np.nan_to_num(heatmap, nan=0.0), base.shape[:2]), 0, 1)[..., None]
         drawn += weight * (np.asarray(chosen[name], np.float32) - drawn)
     result = np.rint(drawn).astype(np.uint8)
-    return _legend(result, [(name, chosen[name]) for name in names]) if legend and names else result
+    return with_legend(result, [(name, chosen[name]) for name in names]) if legend and names else result
 
 
 def heatmap_grid(
@@ -334,7 +334,7 @@ def _bar(
     return labels
 
 
-def _legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage:
+def with_legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage:
     """A dark box with a coloured square and a text for each row, in the top left corner; not where it would hide what
     is drawn, as in a very small picture."""
     height, width = image.shape[:2]

@@ -233,3 +233,15 @@ def test_real_files(shared_data: Path) -> None:
         assert ("scores" in found[0].meta) == name.startswith("tracker")
         absent = sum(int((one == 0).sum()) for sample in found for one in sample.visible.values())
         assert (absent > 0) == (count == 13)
+
+
+def test_a_point_that_is_hidden_somewhere(tmp_path: Path) -> None:
+    """-1, -1, 1: neither out of frame nor at a place; it is written as it was read."""
+    path = tmp_path / "A.txt"
+    path.write_text("3,1,2,-1,-1,-1,-1,10,11,2,-1,-1,1,-1,-1,-1\n")
+    (sample,) = mot_kp.read(path)
+    assert sample.visible["scissors.right"].tolist() == [0] and np.isnan(sample.points["scissors.right"]).all()
+    assert sample.meta["hidden"] == {"scissors.right": [True]}
+    assert sample.meta["unlabelled"] == {"scissors.joint": [True]}
+    mot_kp.write(tmp_path / "B.txt", [sample])
+    assert (tmp_path / "B.txt").read_text() == path.read_text()

@@ -67,3 +67,26 @@ def test_an_absent_point_has_no_place() -> None:
     found = answered(config, np.full((COUNT, 16, 16), 0.5, np.float32), states)
     name = Skeleton.from_dict(SKELETON.to_dict()).channels[3]
     assert np.isnan(found.xy[name]).all() and found.visible[name][0] == 0
+
+
+def test_a_point_that_is_likeliest_out_of_frame_is_out_of_frame() -> None:
+    """Also where its object is there, and no state is more probable than one half."""
+    states = np.tile([0.1, 0.2, 0.7], (COUNT, 1))
+    states[2] = [0.4, 0.3, 0.3]
+    assert visibilities(states, SKELETON, None)[:4].tolist() == [2, 2, 0, 2]
+
+
+@pytest.mark.parametrize(("place", "kept"), [((100.0, 3.0), True), ((100.0, -6.0), True), ((100.0, -40.0), False)])
+def test_a_place_beyond_the_border_is_out_of_frame(place: tuple[float, float], kept: bool) -> None:
+    """In the border that a letterbox adds; up to a cell of 20 px it was meant to be on the edge."""
+    config = load(KpnetConfig, overrides=["image_size=384"])
+    true = np.tile([300.0, 300.0], (COUNT, 1))
+    true[0] = place
+    maps = encode(config.view.into(SIZE).points(true), np.ones(COUNT), config.cells, config.grid, 2.0)
+    found = answered(config, maps, np.tile([0.1, 0.2, 0.7], (COUNT, 1)))
+    name = SKELETON.channels[0]
+    assert found.visible[name][0] == (2 if kept else 0)
+    if kept:
+        assert found.xy[name][0] == pytest.approx((place[0], max(place[1], 0.0)), abs=0.1)
+    else:
+        assert np.isnan(found.xy[name]).all()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kaname.data.formats.files import write_json
 from kaname.errors import InputError
+from kaname.recipes.kpnet.comparing import compare
 from kaname.recipes.kpnet.config import AnswerSettings, DataSettings
 from kaname.recipes.kpnet.decode import write
-from kaname.recipes.kpnet.evaluate import compare, score
+from kaname.recipes.kpnet.evaluate import score
 from kaname.recipes.kpnet.labels import Picture, read_set
 from kaname.samples.kpnet import write as render
 from kaname.types import Points, Prediction
@@ -99,7 +102,53 @@ def test_a_frame_without_a_prediction(tmp_path: Path, pictures: list[Picture]) -
 
 
 def test_compare_by_video(tmp_path: Path, data: Path, pictures: list[Picture]) -> None:
+    """A sample is a video; HOTA is made of its counts, so that it may be drawn again."""
+    path = predicted(tmp_path / "points.json", pictures, shift=8.0)
+    scored = compare(path, data, split="val", cluster=None, options={"pck_px": 9.0})
+    assert set(scored.values) == {"val00", "val01"} and scored.sample == "video"
+    rows = {
+        figure: np.array([one["left_hand"][figure] for one in scored.values.values()]) for figure in ("hota", "pck")
+    }
+    assert scored.statistics["hota"](rows["hota"]) == pytest.approx(14 / 19)
+    assert scored.statistics["pck"](rows["pck"]) == 1
+
+
+def test_two_evaluations_are_compared_as_their_points_are(tmp_path: Path, data: Path, pictures: list[Picture]) -> None:
+    """``hota.json`` of an evaluation says what its ``points.json`` says."""
+    path = predicted(tmp_path / "points.json", pictures, shift=8.0)
+    result = score(path, pictures, AnswerSettings(pck_px=9.0), {})
+    write_json(tmp_path / "hota.json", result.files["hota.json"])
+    one = compare(path, data, split="val", cluster=None, options={"pck_px": 9.0})
+    other = compare(tmp_path / "hota.json", data, split=None, cluster=None, options={})
+    assert one.values == other.values and one.settings["pck_px"] == other.settings["pck_px"] == 9.0
+
+
+def test_each_video_and_each_alpha_stand_in_the_metrics(tmp_path: Path, pictures: list[Picture]) -> None:
+    groups = score(predicted(tmp_path / "p.json", pictures, 8.0), pictures, AnswerSettings(), {}).groups
+    entry = groups["left_hand"]["hota"]
+    assert entry["videos"] == pytest.approx({"val00": 14 / 19, "val01": 14 / 19}) and entry["n"] == 2
+    assert entry["alphas"] == pytest.approx([1.0] * 14 + [0.0] * 5)
+    confusion = np.array(groups["all"]["visibility"]["confusion"])
+    assert confusion.trace() == confusion.sum() > 0
+
+
+def test_a_frame_without_objects_at_the_end_counts(tmp_path: Path, pictures: list[Picture]) -> None:
+    """What is predicted there is wrong, and is not left out as if nobody had looked."""
     path = predicted(tmp_path / "points.json", pictures)
-    scored = compare(path, data, split="val", cluster=None, options={"pck_px": 5.0})
-    assert set(scored.clusters.values()) == {"val00", "val01"} and len(scored.values) == len(pictures)
-    assert all(entry["all"]["pck"] in (1.0, None) for entry in scored.values.values())
+    last = [replace(one, things=()) if one.number == 6 else one for one in pictures]
+    result = score(path, last, AnswerSettings(), {})
+    assert result.settings["predictions_off_the_grid"] == 0
+    assert result.groups["left_hand"]["det_pr"]["value"] < 1 and result.groups["left_hand"]["det_re"]["value"] == 1
+
+
+def test_videos_are_chosen_by_name(tmp_path: Path, pictures: list[Picture]) -> None:
+    path = predicted(tmp_path / "points.json", pictures)
+    assert score(path, pictures, AnswerSettings(), {"videos": ["val01"]}).settings["videos"] == ["val01"]
+    with pytest.raises(InputError, match="'val02', which is not labelled"):
+        score(path, pictures, AnswerSettings(), {"videos": ["val02"]})
+
+
+def test_labels_without_a_visible_point(tmp_path: Path, pictures: list[Picture]) -> None:
+    path = predicted(tmp_path / "points.json", pictures)
+    with pytest.raises(InputError, match="no visible point"):
+        score(path, [replace(one, things=()) for one in pictures], AnswerSettings(), {})

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaname.data.cache import ArrayCache
 from kaname.data.formats.skeleton import find
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
@@ -67,6 +68,20 @@ def test_masks_lie_where_their_points_are(rendered: Path) -> None:
                 if seen == 2:
                     around = classes[max(0, int(y) - 1) : int(y) + 2, max(0, int(x) - 1) : int(x) + 2]
                     assert (around >= own).any(), (picture.source, number)
+
+
+def test_masks_are_put_together_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is what was read; a changed mask is read again."""
+    cache = ArrayCache(tmp_path / "cache", budget=10**8)
+    first = read_set(DataSettings(data), "train")[0]
+    read = first.masks.read(first.size)
+    assert read is not None and np.array_equal(first.masks.read(first.size, cache), read)
+    with monkeypatch.context() as patch:
+        patch.setattr("kaname.recipes.kpnet.classes.read_image", None)
+        assert np.array_equal(first.masks.read(first.size, cache), read)
+    last = max(first.masks.tools)
+    write_image(first.masks.tools[last][0], np.full(first.size, 255, np.uint8))
+    assert (first.masks.read(first.size, cache) == last).all()
 
 
 def test_a_point_that_is_not_labelled_is_not_out_of_frame(data: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from kaname.config import from_dict
 from kaname.data.formats import dlc, mot_kp
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
-from kaname.recipes.kpnet.config import DataSettings
+from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
+from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.labels import read_set
 from kaname.recipes.kpnet.layout import prepare
 from kaname.recipes.kpnet.prepare import check
@@ -56,9 +60,9 @@ def test_ranges_that_do_not_fit(filmed: tuple[Path, Path], tmp_path: Path, range
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("absent", "state"), [(False, -1), (True, 0)])
-def test_a_table_of_deeplabcut(tmp_path: Path, absent: bool, state: int) -> None:
-    """Its header becomes the skeleton; an empty cell is not labelled, or out of frame where that is said."""
+@pytest.mark.parametrize(("nan", "state"), [("ignore", -1), ("hidden", 1), ("absent", 0)])
+def test_a_table_of_deeplabcut(tmp_path: Path, nan: Any, state: int) -> None:
+    """Its header becomes the skeleton; an empty cell is not labelled, or hidden or out of frame where that is said."""
     images = tmp_path / "labeled-data" / "mouse"
     images.mkdir(parents=True)
     samples = []
@@ -68,10 +72,15 @@ def test_a_table_of_deeplabcut(tmp_path: Path, absent: bool, state: int) -> None
         tail = np.full((1, 2), np.nan) if number == 7 else np.array([[30.0, 20.0]])
         samples.append(Sample(image, {"nose": np.array([[10.5, 11.5]]), "tail": tail}))
     dlc.write(tmp_path / "table.csv", samples, root=tmp_path)
-    prepare(tmp_path / "table.csv", tmp_path / "out", ranges={"train": "0:2", "val": "2:"}, absent=absent)
+    prepare(tmp_path / "table.csv", tmp_path / "out", ranges={"train": "0:2", "val": "2:"}, nan=nan)
     train = read_set(DataSettings(tmp_path / "out"), "train")
     assert [one.number for one in train] == [3, 7] and train[0].skeleton.channels == ("animal.nose", "animal.tail")
-    assert train[1].channels[1].tolist() == [2, state]
+    assert train[1].channels[1].tolist() == [2, state] and np.isnan(train[1].channels[0][1]).all()
+    frames = Frames(
+        from_dict(KpnetConfig, {"data": {"root": tmp_path / "out"}, "image_size": 64}), train, augment=False
+    )
+    row = frames.sample(1, -1)
+    assert row["visible"].tolist() == [2, state] and row["there"].tolist() == [True, False]
     assert read_image(train[1].image)[0, 0, 0] == 7
 
 
@@ -88,3 +97,66 @@ def test_check_finds_what_does_not_belong_to_the_video(
     with pytest.raises(SystemExit):
         check(DataSettings(data))
     assert "frame 400 of a video of 12 frames" in capsys.readouterr().err
+
+
+def tools(path: Path, count: int) -> Path:
+    """Labels of every second of so many frames: a tip, and a head that is not labelled in frame 2."""
+    entries = []
+    for frame in range(count):
+        marks = [{"class": "Tip", "id": "tool1", "x": 20.0 + frame, "y": 9}] if frame % 2 == 0 else []
+        if marks and frame != 2:
+            marks.append({"class": "Head", "id": "tool1", "x": 40.0, "y": 30.5})
+        entries.append({"class": "image", "filename": f"/away/img_{frame + 1:04d}_raw.png", "annotations": marks})
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def test_surgical_tools_with_their_video(filmed: tuple[Path, Path], tmp_path: Path) -> None:
+    """Frames are numbered as the video has them; those that nobody labelled are not there."""
+    out = tmp_path / "out"
+    prepare(tools(tmp_path / "tool.json", 12), out, video=filmed[0], ranges={"train": ":7", "val": "8:"}, every=2)
+    train = read_set(DataSettings(out), "train")
+    assert [one.number for one in train] == [0, 2, 4, 6] and train[1].channels[1].tolist() == [2, -1]
+    assert train[1].channels[0][0].tolist() == [22.0, 9.0]  # the file's coordinates are continuous
+    check(DataSettings(out))
+
+
+def test_surgical_tools_with_their_images(tmp_path: Path) -> None:
+    images = tmp_path / "Raw"
+    images.mkdir()
+    for frame in range(0, 12, 2):
+        write_image(images / f"img_{frame + 1:04d}_raw.png", np.full((50, 60, 3), frame, np.uint8))
+    prepare(tools(tmp_path / "tool.json", 12), tmp_path / "out", images=images)
+    train = read_set(DataSettings(tmp_path / "out"), "train")
+    assert [one.number for one in train] == [0, 2, 4, 6, 8, 10] and read_image(train[2].image)[0, 0, 0] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "give --images DIR, or --video FILE"),
+        ({"video": True, "images": True}, "give one of them"),
+        ({"video": True, "count": 30}, "labels of a video of 30 frames, but val00.mp4 has 12"),
+        ({"video": True, "skeleton": "oss25"}, "leave it out"),
+        ({"video": True, "every": 0}, "--every must be at least 1"),
+    ],
+)
+def test_refusals_of_tools(filmed: tuple[Path, Path], tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    labels = tools(tmp_path / "tool.json", change.pop("count", 12))
+    given = {"video": filmed[0], "images": tmp_path}
+    how = {name: given.get(name, value) for name, value in change.items()}
+    with pytest.raises(InputError, match=said):
+        prepare(labels, tmp_path / "out", **how)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_video_whose_frames_are_not_the_labelled_images(filmed: tuple[Path, Path], tmp_path: Path) -> None:
+    """Motion would be that of other moments."""
+    images = []
+    for number in (0, 4):
+        image = tmp_path / f"img{number:03d}.png"
+        write_image(image, np.full((64, 96, 3), 250, np.uint8))
+        images.append(Sample(image, {"nose": np.array([[10.5, 11.5]])}))
+    dlc.write(tmp_path / "table.csv", images, root=tmp_path)
+    with pytest.raises(InputError, match=r"img000.png is not frame 0 of val00.mp4: they differ by \d+ grey levels"):
+        prepare(tmp_path / "table.csv", tmp_path / "out", video=filmed[0])

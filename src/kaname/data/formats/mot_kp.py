@@ -57,7 +57,8 @@ def read(
         A sample for each frame. ``points["CLASS.POINT"]`` has a row for each object of the class, in the file's order;
         ``ids`` and ``labels`` (the class) one entry for each object. ``visible`` 0 is out of frame, with NaN.
         ``meta["video"]``; ``meta["unlabelled"]`` says by name for each row whether the point is *not labelled*
-        (``visible`` 0 too); ``meta["scores"]`` has the confidences of predictions that state them, whose points then
+        (``visible`` 0 too), ``meta["hidden"]`` whether it is hidden at a place that nobody knows (the same);
+        ``meta["scores"]`` has the confidences of predictions that state them, whose points then
         are visible where that is more than 0.
 
     Raises:
@@ -123,10 +124,13 @@ def _walk(
     except InputError as error:
         yield error
         return
+    sizes: dict[str, dict[Size, Path]] = defaultdict(dict)  # of each video's images
     for file in files:
         of_video = {frame: image for (video, frame), image in known.items() if video == file.video}
         try:
-            yield from _FileReader(file, of_video, names, predictions, strict=images is not None).samples()
+            yield from _FileReader(file, of_video, names, predictions, strict=images is not None).samples(
+                sizes[file.video]
+            )
         except InputError as error:
             yield error
     if path.is_dir() and images is not None:
@@ -147,8 +151,8 @@ class _FileReader:
             predictions = True
         self.found: Rows = parse_rows(file.path, skeleton, predictions=predictions)
 
-    def samples(self) -> Iterator[Sample | InputError]:
-        """A sample for each frame, or what is wrong with the file."""
+    def samples(self, sizes: dict[Size, Path]) -> Iterator[Sample | InputError]:
+        """A sample for each frame, or what is wrong with the file; ``sizes`` are those of its video so far."""
         if not self.found.rows and not self.found.faults and self.file.frame is None:
             yield self._fault("the file is empty", None, "label the video, or remove the file")
             return
@@ -163,7 +167,6 @@ class _FileReader:
             frames[self.file.frame] = frames[self.file.frame]
         elif self.strict:
             frames.update({number: [] for number in self.images.keys() - frames.keys()})
-        sizes: dict[Size, Path] = {}
         for number in sorted(frames):
             yield from self._frame(number, frames[number], sizes)
 
@@ -207,20 +210,25 @@ class _FileReader:
         visible: dict[str, Any] = {}
         meta: dict[str, Any] = {"video": self.file.video}
         unlabelled: dict[str, list[bool]] = {}
+        hidden: dict[str, list[bool]] = {}
         scores: dict[str, Any] = {}
         for group in dict.fromkeys(row.group for row in rows):
             objects = [row for row in rows if row.group == group]
             for place, name in enumerate(self.skeleton.groups[group].points):
                 xy = np.array([row.points[place] for row in objects])
                 third = np.array([row.third[place] for row in objects])
-                there = third > 0
+                placeless = np.asarray(np.isnan(xy).any(axis=1), np.bool_)
+                there = (third > 0) & ~placeless
                 points[name] = np.where(there[:, None], xy, np.nan)
                 visible[name] = np.where(there, 2 if self.found.confidences else third, 0).astype(np.int64)
                 if self.found.confidences:
                     scores[name] = third
                 elif (third == UNLABELLED).any():
                     unlabelled[name] = (third == UNLABELLED).tolist()
-        meta |= ({"unlabelled": unlabelled} if unlabelled else {}) | ({"scores": scores} if scores else {})
+                if placeless.any():
+                    hidden[name] = placeless.tolist()
+        further = {"unlabelled": unlabelled, "hidden": hidden, "scores": scores}
+        meta |= {name: value for name, value in further.items() if value}
         return Sample(
             image=image,
             points=points,

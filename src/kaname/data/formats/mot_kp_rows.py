@@ -3,7 +3,8 @@
 ``frame, track id, class id, -1, -1, -1, -1, x0, y0, v0, x1, y1, v1, ...``: comma separated, no header, as many triples
 as the class has points, so that rows are ragged. Whole numbers may be written ``0.0``; coordinates are pixel indices.
 The third value of a triple is the visibility (0 out of frame, 1 hidden, 2 visible) or, in predictions, a confidence.
-Ours as well: -1, the point is *not labelled*, which is not the same as out of frame.
+Ours as well: -1, the point is *not labelled*, which is not the same as out of frame; and -1, -1, 1, a point that is
+hidden at a place that nobody knows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from kaname.types import FloatArray
 FIXED = 7  # columns before the points
 UNLABELLED = -1
 VISIBILITIES = (0, 1, 2)
+HIDDEN = 1
+NOWHERE = (-1, -1)  # the coordinates of a hidden point whose place nobody knows
 DIGITS = 9  # after the point of a written coordinate
 FAR = 1 << 53  # of a frame number: beyond it a number with a decimal point is no longer exact
 
@@ -38,7 +41,8 @@ class Row:
         frame: its number in the video.
         track: the object's id, a number where it is one.
         group: the name of its class in the skeleton.
-        points: ``(K, 2)`` continuous pixels as the file states them, also of points that are not there.
+        points: ``(K, 2)`` continuous pixels as the file states them, also of points that are not there; NaN for those
+            that are hidden somewhere.
         third: ``(K,)`` visibilities (-1 not labelled) or confidences.
     """
 
@@ -141,7 +145,10 @@ def _row(text: str, line: int, groups: Mapping[int | None, tuple[str, Group]]) -
         reason = f"{len(cells)} columns, but a row of {name} has {wanted} ({FIXED} and 3 for each of {count} points)"
         raise InputError(reason, remedy="correct the row, or give the --skeleton that fits the file")
     values = _numbers(cells[3:], first=4)[FIXED - 3 :].reshape(-1, 3)
-    return Row(line, frame, _track(cells[1]), name, PIXELS.from_index(values[:, :2]), values[:, 2])
+    points = PIXELS.from_index(values[:, :2])
+    if (values[:, 2] == HIDDEN).any():
+        points[(values == (*NOWHERE, HIDDEN)).all(axis=1)] = np.nan
+    return Row(line, frame, _track(cells[1]), name, points, values[:, 2])
 
 
 def _whole(text: str, what: str) -> int:
@@ -190,9 +197,12 @@ def _number(cell: str) -> float:
         return float("nan")
 
 
-def _bad_visibilities(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
+def _bad_visibilities(rows: Sequence[Row], path: Path) -> Iterator[InputError]:
+    known = (UNLABELLED, *VISIBILITIES)
+    if not rows or np.isin(np.concatenate([row.third for row in rows]), known).all():
+        return
     for row in rows:
-        wrong = row.third[~np.isin(row.third, (UNLABELLED, *VISIBILITIES))]
+        wrong = row.third[~np.isin(row.third, known)]
         if len(wrong):
             remedy = "0 is out of frame, 1 hidden, 2 visible, -1 not labelled"
             yield InputError(f"the visibility {wrong[0]:g}", path=path, row=row.line, remedy=remedy)
@@ -236,12 +246,15 @@ def objects_of(rows: Sequence[Row], skeleton: Skeleton) -> dict[str, Objects]:
 
 
 def row_text(row: Row, skeleton: Skeleton) -> str:
-    """A row as the file has it, with its line end; a point whose coordinates are NaN is written as zeros."""
+    """A row as the file has it, with its line end; a point whose coordinates are NaN is written as zeros, or as hidden
+    somewhere."""
     index = np.nan_to_num(PIXELS.to_index(row.points), nan=0.0)
     triples = np.column_stack([index, row.third])
     unlabelled = row.third == UNLABELLED
     triples[unlabelled] = UNLABELLED
-    triples[np.isnan(row.points).any(axis=1) & ~unlabelled] = 0
+    placeless = np.isnan(row.points).any(axis=1) & ~unlabelled
+    triples[placeless] = 0
+    triples[placeless & (row.third == HIDDEN)] = (*NOWHERE, HIDDEN)
     number = skeleton.groups[row.group].id
     head = [str(row.frame), str(row.track), str(number), *["-1"] * 4]
     return ",".join([*head, *(_written(value) for value in triples.ravel().tolist())]) + "\n"

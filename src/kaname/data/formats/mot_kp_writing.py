@@ -10,7 +10,7 @@ import numpy as np
 
 from kaname.data.formats.files import make_folder, visibility
 from kaname.data.formats.mot_kp_files import ENDING, frame_name, frame_of
-from kaname.data.formats.mot_kp_rows import UNLABELLED, Row, row_text
+from kaname.data.formats.mot_kp_rows import HIDDEN, UNLABELLED, Row, row_text
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.files import write_text
@@ -74,7 +74,7 @@ def _rows(sample: Sample, frame: int, skeleton: Skeleton, third: str) -> Iterato
             raise InputError(reason, path=sample.image, remedy="raise its instances in the skeleton")
     if len({(group, track) for group, _, track in objects}) < len(objects):
         raise InputError("an id twice in a frame", path=sample.image, remedy="give each object an id of its own")
-    unlabelled, scores = sample.meta.get("unlabelled", {}), sample.meta.get("scores", {})
+    unlabelled, hidden, scores = (sample.meta.get(name, {}) for name in ("unlabelled", "hidden", "scores"))
     for group, number, track in objects:
         if isinstance(track, str) and (set(track) & set(",\n\r") or not track.strip()):
             raise InputError(f"the id {track!r} cannot stand in a row", path=sample.image, remedy="rename it")
@@ -85,7 +85,9 @@ def _rows(sample: Sample, frame: int, skeleton: Skeleton, third: str) -> Iterato
             if name is None or (name in unlabelled and unlabelled[name][number]):
                 continue
             last[place] = visibility(sample, name)[number]
-            if last[place] > 0:
+            if name in hidden and hidden[name][number]:
+                last[place] = HIDDEN
+            elif last[place] > 0:
                 xy[place] = sample.points[name][number]
             if third == "confidence":
                 last[place] = scores[name][number] if name in scores else float(last[place] > 0)

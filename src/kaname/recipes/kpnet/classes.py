@@ -15,12 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.cache import ArrayCache, content_key
 from kaname.data.formats.mot_kp_files import frame_of
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.frame_source import identity_of
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.types import Size
 
+FORMAT = "classes 1"  # part of every key in a cache: changes when the arrays of an entry do
 SET = 128  # a value from which a tool's picture is set
 UNKNOWN = 255  # of a pixel whose class nobody knows
 _NAME = re.compile(r"(.+_frame_\d+)_([a-zA-Z_-]+?)(\d*)_mask", re.DOTALL)
@@ -45,12 +48,30 @@ class ClassMasks:
     def __bool__(self) -> bool:
         return self.pseudo is not None or bool(self.tools)
 
-    def read(self, size: Size) -> Classes | None:
+    def read(self, size: Size, cache: ArrayCache | None = None) -> Classes | None:
         """The class of each pixel, ``(height, width)``; later classes over earlier ones. None without masks.
+
+        Args:
+            size: of the frame.
+            cache: of pictures that were put together before: a frame may have seven.
 
         Raises:
             InputError: a mask of another size, or with a value that is no class.
         """
+        if cache is None or not self:
+            return self._read(size)
+        paths = [] if self.pseudo is None else [self.pseudo]
+        parts = [f"{number} {identity_of(path)}" for number in sorted(self.tools) for path in self.tools[number]]
+        key = content_key([FORMAT, f"{self.count} {size}", *(parts if not paths else map(identity_of, paths))])
+        stored = cache.get(key)
+        if stored is None:
+            classes = self._read(size)
+            assert classes is not None  # there are some
+            cache.put(key, {"classes": classes})
+            return classes
+        return np.array(stored["classes"])
+
+    def _read(self, size: Size) -> Classes | None:
         if self.pseudo is not None:
             classes = _plane(self.pseudo, size)
             if (wrong := classes[classes > self.count]).size:

@@ -161,7 +161,8 @@ class AnswerSettings:
 
     Attributes:
         method: how a peak is refined: ``dark``, ``soft-argmax`` or ``argmax``.
-        absent: a point is out of frame where that probability is above this; 1 gives every point a place.
+        absent: a point is out of frame where that probability is above this; default: where it is the likeliest state.
+            1 gives every point of a present object a place.
         video_root: where videos are now, for the channels of motion; default: where they were in training.
         missing_flow: as ``data.missing_flow``; default: as in training.
         pck_px: pixels of the original frame within which a point is found.
@@ -170,7 +171,7 @@ class AnswerSettings:
     """
 
     method: Literal["dark", "soft-argmax", "argmax"] = "dark"
-    absent: float = 0.5
+    absent: float | None = None
     video_root: Path | None = None
     missing_flow: Literal["error", "zero"] | None = None
     pck_px: float = 10.0
@@ -178,7 +179,8 @@ class AnswerSettings:
     scale_px: float = 10.0
 
     def __post_init__(self) -> None:
-        require_range(self, "absent", 0, 1)
+        if self.absent is not None:
+            require_range(self, "absent", 0, 1)
         require_range(self, "pck_px scale_px", 0, above=True)
 
 

@@ -17,7 +17,7 @@ from kaname.recipes.kpnet import FLOW, FOREGROUND
 from kaname.recipes.kpnet.classes import UNKNOWN
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig
 from kaname.recipes.kpnet.labels import Picture, between, images_by_video
-from kaname.recipes.kpnet.motion import Motion, fed, motion_of
+from kaname.recipes.kpnet.motion import Motion, cache_of, fed, motion_of
 from kaname.types import Image
 
 Arrays = dict[str, np.ndarray]
@@ -50,6 +50,7 @@ class Frames:
             self.pictures += between(self.pictures, config.data)
         self.compares = augment and config.loss.compares
         self.moving = config.in_chans == WITH_MOTION
+        self.kept = cache_of(config, "masks")
         self.motion: Motion | None = None
         if self.moving or self.compares or any(not one.labelled for one in self.pictures):
             images = images_by_video(config.data, part) if part else {}
@@ -115,7 +116,8 @@ class Frames:
         places = into.points(points)
         inside = ((places >= 0) & (places <= canvas[::-1])).all(axis=1)  # NaN is not
         there = (visible > 0) & inside
-        visible = np.where((visible > 0) & ~inside, 0, visible)
+        outside = np.isfinite(places).all(axis=1) & ~inside  # a point hidden somewhere stays hidden
+        visible = np.where((visible > 0) & outside, 0, visible)
         places = np.where(there[:, None], places, np.nan)
         heatmaps = encode(places, there, config.cells, config.grid, config.loss.sigma)
         corners = into.inverse().points([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -131,7 +133,7 @@ class Frames:
 
     def _classes(self, picture: Picture, into: Affine) -> np.ndarray:
         """The class of each cell; nobody knows it beyond the picture's border."""
-        whole = picture.masks.read(picture.size) if picture.masks else None
+        whole = picture.masks.read(picture.size, self.kept) if picture.masks else None
         if whole is None:
             return np.full(self.config.cells, UNKNOWN, np.uint8)
         return (Affine.resize(self.config.canvas, self.config.cells) @ into).mask(whole, self.config.cells, UNKNOWN)

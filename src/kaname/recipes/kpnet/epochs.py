@@ -22,13 +22,13 @@ from kaname.inference.torch_runner import activated
 from kaname.models.network import Network
 from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet import RECIPE, SEGMENTATION
+from kaname.recipes.kpnet.aligned import align, by_alpha, rules_of, videos_of
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of, write
-from kaname.recipes.kpnet.evaluate import align, hota_of, hota_sums
+from kaname.recipes.kpnet.drawing import classes_overlay
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
-from kaname.recipes.kpnet.report import classes_overlay
 from kaname.recipes.kpnet.step import summarise
 from kaname.types import Frame, Points, Prediction, Size
 
@@ -71,8 +71,9 @@ class Judge:
     def figures(self, model: torch.nn.Module, epoch: int) -> dict[str, float]:
         """HOTA-KP of the validation set, each frame on its own."""
         rows = Rows(self.answer(model, epoch), Path("validation"))
-        sums, _ = hota_sums(align(self.held_out.pictures, rows, self.skeleton), self.config.answers)
-        return {SCORE: hota_of(np.array(list(sums.values())), list(self.skeleton.groups)) if sums else 0.0}
+        sums = videos_of(align(self.held_out.pictures, rows, self.skeleton), rules_of(self.config.answers))
+        whole = sum((one.hota for one in sums.values()), np.zeros(()))
+        return {SCORE: float(by_alpha(whole.ravel(), "HOTA").mean())}
 
     def pictures(self, model: torch.nn.Module, epoch: int, folder: Path) -> None:
         """``hota/epoch_N/points.json`` of an epoch that was scored, ``seg_snap/epoch_N/FRAME_overlay.jpg``."""
@@ -136,6 +137,9 @@ def task_fields(config: KpnetConfig, network: Network, frames: Frames, held_out:
         if config.in_chans == WITH_MOTION and not any(moves(frames, one) for one in frames.pictures):
             reason = "the optical flow is zero in every training frame: the other frames are copies, or unreadable"
             raise InputError(reason, path=config.data.videos, remedy="check --video-root and --flow-delta")
+        begin = sum(one.number < config.motion.delta for one in frames.pictures if one not in still)
+        if begin:
+            notes.append(f"{begin} training frames begin their video: they are compared with the frame after them")
         if still:
             notes.append(f"{len(still)} of {len(frames)} training frames have no frame before: nothing moves there")
             fields["card"] = {"still_frames": len(still)}

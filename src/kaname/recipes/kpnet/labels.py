@@ -24,7 +24,7 @@ from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
 from kaname.types import FloatArray, Sample, Size
 
 SETS = ("train", "val")
-UNLABELLED = -1  # the visibility of a point about which nothing is known
+UNLABELLED, HIDDEN = -1, 1  # visibilities: nothing is known of a point; it is covered, perhaps nobody knows where
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Thing:
     Attributes:
         group: its class in the skeleton.
         id: its track.
-        points: ``(K, 2)`` pixels of the frame; NaN where there is nothing.
+        points: ``(K, 2)`` pixels of the frame; NaN where there is nothing, or hidden somewhere.
         visible: ``(K,)`` 0 out of frame, 1 hidden, 2 visible, -1 not labelled.
     """
 
@@ -119,6 +119,7 @@ def _by_id(thing: Thing) -> tuple[bool, Any]:
 
 def _by_place(thing: Thing) -> tuple[bool, float]:
     there = thing.points[thing.visible > 0, 0]
+    there = there[np.isfinite(there)]
     return not len(there), float(there.mean()) if len(there) else 0.0
 
 
@@ -145,12 +146,17 @@ def training_sets(config: KpnetConfig) -> dict[str, list[Picture]]:
     chosen = {name: read_set(data, name) for name in SETS if name == "train" or (data.root / name).is_dir()}
     both = {picture.video for picture in chosen["train"]} & {picture.video for picture in chosen.get("val", ())}
     if both:
-        reason = f"the video {min(both)!r} is in train and in val: its figures would say how well it is remembered"
-        raise InputError(reason, path=data.root, remedy="remove it from one of them")
+        raise in_both(min(both), data)
     if config.loss.seg_weight > 0 and not any(picture.masks for picture in chosen["train"]):
         remedy = "give --pseudo6-root, put masks into train/masks, or set --seg-loss-weight 0"
         raise InputError("no frame has a mask, and --seg-loss-weight is not 0", path=data.root, remedy=remedy)
     return chosen
+
+
+def in_both(video: str, data: DataSettings) -> InputError:
+    """What is wrong with a video in both sets."""
+    reason = f"the video {video!r} is in train and in val: its figures would say how well it is remembered"
+    return InputError(reason, path=data.root, remedy="remove it from one of them")
 
 
 def read_set(data: DataSettings, part: str) -> list[Picture]:
@@ -187,13 +193,18 @@ def pictures(
 
 def things_of(sample: Sample, skeleton: Skeleton) -> Iterator[Thing]:
     """The objects of a sample, in the order of its labels."""
-    unlabelled, seen = sample.meta.get("unlabelled", {}), dict.fromkeys(skeleton.groups, 0)
+    unlabelled, hidden = (sample.meta.get(name, {}) for name in ("unlabelled", "hidden"))
+    seen = dict.fromkeys(skeleton.groups, 0)
     for group, track in zip(sample.labels, sample.ids, strict=True):
         names, row = skeleton.groups[group].points, seen[group]
         seen[group] += 1
         points = np.array([sample.points[name][row] for name in names], np.float64)
-        visible = [UNLABELLED if unlabelled.get(name, {row: False})[row] else sample.visible[name][row]
-                   for name in names]  # fmt: skip
+        visible = [sample.visible[name][row] for name in names]
+        for place, name in enumerate(names):
+            if name in unlabelled and unlabelled[name][row]:
+                visible[place] = UNLABELLED
+            elif name in hidden and hidden[name][row]:
+                visible[place] = HIDDEN
         yield Thing(group, track, points, np.array(visible, np.int64))
 
 

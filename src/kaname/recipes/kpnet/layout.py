@@ -12,9 +12,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from kaname.data.formats import dlc, mot_kp
+import numpy as np
+
+from kaname.data.formats import dlc, mot_kp, sloth
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.mot_kp_files import frame_name
 from kaname.data.formats.skeleton import Skeleton
@@ -29,6 +31,8 @@ from kaname.types import Image, Sample
 
 QUALITY = 12  # of a video that is written anew
 EVERYTHING = ":"
+COMPARED = 4  # labelled images that are looked up in the video
+ALIKE = 8.0  # grey levels by which a frame may differ from its image after compression
 
 
 @dataclass(frozen=True)
@@ -57,27 +61,28 @@ def prepare(
     skeleton: str | None = None,
     every: int = 1,
     ranges: Mapping[str, str] | None = None,
-    absent: bool = False,
+    nan: Literal["ignore", "hidden", "absent"] = "ignore",
 ) -> None:
     """Write the data set ``out``.
 
     Args:
-        labels: MOT-KP text (with ``video``, or images beside it) or DeepLabCut's CSV (with ``images``).
+        labels: MOT-KP text (with ``video``, or images beside it), DeepLabCut's CSV (with ``images``), or the JSON of
+            surgical tools' points (with either).
         every: keep every so many frames of each range, from its first on.
         ranges: by set, ``A:B``, from A on and before B: frames of the video, or of a CSV rows; default: all train.
-        absent: a cell that is empty means out of frame, not that nothing is known.
+        nan: what a point without a label is: nothing is known of it, it is hidden somewhere, or out of frame.
 
     Raises:
         InputError: unusable labels, ranges that share frames or hold none, or ``out`` holds something already.
     """
     if every < 1:
         raise InputError(f"--every must be at least 1, got {every}", remedy="1 keeps all frames")
-    source = _csv(labels, images) if labels.suffix.lower() == ".csv" else _text(labels, video, images, skeleton)
+    source = _source(labels, video, images, skeleton)
     chosen = _chosen(source, ranges or {}, every, labels)
     shared = set.intersection(*({one.meta["video"] for one in part} for part in chosen.values()))
     with whole_folder(out) as place:
         for part, samples in chosen.items():
-            named = [_renamed(sample, part if sample.meta["video"] in shared and len(chosen) > 1 else "", absent=absent)
+            named = [_renamed(sample, part if sample.meta["video"] in shared and len(chosen) > 1 else "", nan)
                      for sample in samples]  # fmt: skip
             _write_set(Path(place), part, samples, named, source)
             if video is not None:
@@ -89,11 +94,60 @@ def prepare(
     print(f"data set in {out}")
 
 
-def _csv(labels: Path, images: Path | None) -> Source:
+def _source(labels: Path, video: Path | None, images: Path | None, skeleton: str | None) -> Source:
+    kind = labels.suffix.lower()
+    if video is not None and not video.is_file():
+        raise InputError("there is no such video", path=video, remedy="check --video")
+    if kind != ".csv" and video is not None and images is not None:
+        raise InputError("--video and --images: which has the frames?", path=labels, remedy="give one of them")
+    if kind in (".csv", ".json") and skeleton is not None:
+        reason = "--skeleton does not go with labels that name their points themselves"
+        raise InputError(reason, path=labels, remedy="leave it out: skeleton.yaml is written from the labels")
+    if kind == ".csv":
+        return _csv(labels, video, images)
+    return _json(labels, video, images) if kind == ".json" else _text(labels, video, images, skeleton)
+
+
+def _csv(labels: Path, video: Path | None, images: Path | None) -> Source:
     found = dlc.read(labels, images)
     samples = [sample if sample.frame is not None else replace(sample, frame=number)
                for number, sample in enumerate(found)]  # fmt: skip
+    if video is not None:
+        _refuse_other_frames(video, samples, labels)
     return Source(samples, dlc.skeleton_of(labels), ranked=True, read=lambda sample: read_image(sample.image))
+
+
+def _refuse_other_frames(video: Path, samples: Sequence[Sample], labels: Path) -> None:
+    """Refuse a video whose frames are not the labelled images: its motion would be that of other moments."""
+    with VideoReader(video) as reader:
+        for sample in samples[:: max(1, len(samples) // COMPARED)]:
+            number, reason = int(sample.frame or 0), ""
+            if number >= len(reader):
+                reason = f"it has {len(reader)} frames"
+            else:
+                image, frame = read_image(sample.image), reader.read(number).image
+                if image.shape != frame.shape:
+                    reason = f"its frames have {frame.shape[1]} x {frame.shape[0]} pixels"
+                elif (apart := float(np.abs(image.astype(np.int16) - frame).mean())) > ALIKE:
+                    reason = f"they differ by {apart:.0f} grey levels"
+            if reason:
+                reason = f"{sample.image.name} is not frame {number} of {video.name}: {reason}"
+                raise InputError(reason, path=labels, remedy="leave --video out, or give the one that was labelled")
+
+
+def _json(labels: Path, video: Path | None, images: Path | None) -> Source:
+    bones = sloth.skeleton_of(labels)
+    if video is None and images is None:
+        reason = "the labels name images that are not here"
+        raise InputError(reason, path=labels, remedy="give --images DIR, or --video FILE")
+    samples = sloth.read(labels, images)
+    if video is None:
+        return Source(samples, bones, ranked=False, read=lambda sample: read_image(sample.image))
+    reader, listed = VideoReader(video), sloth.count_of(labels)
+    if len(reader) != listed:
+        reason = f"labels of a video of {listed} frames, but {video.name} has {len(reader)}"
+        raise InputError(reason, path=labels, remedy="give the video that was labelled, or its --images")
+    return Source(samples, bones, ranked=False, read=lambda sample: reader.read(int(sample.frame or 0)).image)
 
 
 def _text(labels: Path, video: Path | None, images: Path | None, skeleton: str | None) -> Source:
@@ -136,12 +190,12 @@ def _bounds(text: str, part: str = "train") -> tuple[int, int | None]:
     return int(match[1] or 0), int(match[2]) if match[2] else None
 
 
-def _renamed(sample: Sample, part: str, *, absent: bool) -> Sample:
+def _renamed(sample: Sample, part: str, nan: str) -> Sample:
     """A sample under the name of its video in a set."""
     meta: dict[str, Any] = dict(sample.meta)
     meta["video"] = f"{meta['video']}-{part}" if part else str(meta["video"])
-    if absent:
-        meta.pop("unlabelled", None)
+    if nan != "ignore" and (unlabelled := meta.pop("unlabelled", None)) and nan == "hidden":
+        meta["hidden"] = unlabelled
     return replace(sample, image=Path(f"{frame_name(meta['video'], int(sample.frame or 0))}.png"), meta=meta)
 
 

@@ -72,8 +72,13 @@ class Motion:
 
 def motion_of(config: KpnetConfig, images: Mapping[str, Mapping[int, Path]], *, cached: bool = True) -> Motion:
     """The motion of a configuration's videos, kept on disk where its budget allows."""
-    budget = int(config.train.cache_budget * 1e9) if cached else 0
-    return Motion(config, images, ArrayCache(default_folder() / "flow", budget=budget) if budget else None)
+    return Motion(config, images, cache_of(config, "flow") if cached else None)
+
+
+def cache_of(config: KpnetConfig, name: str) -> ArrayCache | None:
+    """Where computed arrays of a kind are kept; None where nothing may be."""
+    budget = int(config.train.cache_budget * 1e9)
+    return ArrayCache(default_folder() / name, budget=budget) if budget else None
 
 
 def flow_settings(motion: MotionSettings) -> FlowSettings:

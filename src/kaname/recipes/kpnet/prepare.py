@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kaname.data.cache import default_folder
+from kaname.data.flow import partner
 from kaname.data.formats import mot_kp
+from kaname.data.frame_source import FrameSource
 from kaname.data.seeking import VideoReader
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
@@ -16,7 +18,7 @@ from kaname.pipeline.jobs import Cluster, Desk, Job, run
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
-from kaname.recipes.kpnet.labels import SETS, Picture, images_by_video, read_set, skeleton_of
+from kaname.recipes.kpnet.labels import SETS, Picture, images_by_video, in_both, read_set, skeleton_of
 from kaname.recipes.kpnet.motion import motion_of
 
 FLOW_JOB = "kaname.recipes.kpnet.prepare:flow_of_video"
@@ -40,10 +42,13 @@ def check(data: DataSettings) -> None:
             sets[part] = read_set(data, part)
             problems += list(_beside_videos(data, sets[part]))
     for video in sorted({one.video for one in sets.get("train", ())} & {one.video for one in sets.get("val", ())}):
-        problems.append(InputError(f"the video {video!r} is in train and in val", path=data.root))
+        problems.append(in_both(video, data))
     for part, pictures in sets.items():
         for line in holdings(data, part, pictures):
             print(line)
+        if not problems and (alone := without_neighbour(data, part, pictures)):
+            print(f"{part}: {len(alone)} frames have none before them, {alone[0]} the first: six channels need "
+                  "--video-root, or --missing-flow zero")  # fmt: skip
     report_problems(problems)
     print("no problems")
 
@@ -61,14 +66,26 @@ def problems_of(data: DataSettings, part: str) -> list[InputError]:
             except InputError as error:
                 found.append(error)
             bar.advance()
+    return found if found else list(_wrong_masks(data, part))
+
+
+def _wrong_masks(data: DataSettings, part: str) -> Iterator[InputError]:
+    """Masks of another size than their video, or with a value that is no class; also those between labelled frames."""
     try:
-        known = find_masks(folder / "masks", data.pseudo_root, skeleton)
-        for picture in [] if found else read_set(data, part):
-            if (picture.video, picture.number) in known:
-                known[picture.video, picture.number].read(picture.size)
+        pictures = read_set(data, part)
+        known = find_masks(data.root / part / "masks", data.pseudo_root, skeleton_of(data))
     except InputError as error:
-        found.append(error)
-    return found
+        yield error
+        return
+    sizes = {picture.video: picture.size for picture in pictures}
+    own = {frame: masks for frame, masks in known.items() if frame[0] in sizes}
+    with Bar(f"masks of {part}", len(own)) as bar:
+        for (video, _), masks in own.items():
+            try:
+                masks.read(sizes[video])
+            except InputError as error:
+                yield error
+            bar.advance()
 
 
 def _beside_videos(data: DataSettings, pictures: list[Picture]) -> Iterator[InputError]:
@@ -81,6 +98,7 @@ def _beside_videos(data: DataSettings, pictures: list[Picture]) -> Iterator[Inpu
         try:
             with VideoReader(path) as reader:
                 count, size = len(reader), reader.read(0).image.shape[:2]
+                reader.read(count - 1)  # of a file that was cut off the beginning is there
         except InputError as error:
             yield error
             continue
@@ -104,6 +122,20 @@ def holdings(data: DataSettings, part: str, pictures: list[Picture]) -> list[str
         f"{part}: {len(pictures)} frames of {len(videos)} videos ({filmed} with their video), {masks} with masks",
         f"{part}: {', '.join(f'{name} {count}' for name, count in things.items()) or 'no object'}",
     ]
+
+
+def without_neighbour(data: DataSettings, part: str, pictures: list[Picture], delta: int = 1) -> list[str]:
+    """The images of frames that have no other one to be compared with, neither in a video nor as an image."""
+    images = images_by_video(data, part)
+    sources = {
+        video: FrameSource(video, video=data.videos / f"{video}.mp4", images=own) for video, own in images.items()
+    }
+    found: list[str] = []
+    for picture in pictures:
+        source = sources[picture.video]
+        if not source.has(partner(picture.number, delta)[0]):
+            found.append(picture.image.name)
+    return found
 
 
 def flow(config: KpnetConfig, videos: Sequence[str] | None = None, processes: int = 1, ray: str | None = None) -> None:

@@ -7,19 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from kaname.data.formats.files import make_folder
-from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
 from kaname.pipeline.labelled import Result
 from kaname.recipes.kpnet import STATES
-from kaname.recipes.kpnet.evaluate import Compared
+from kaname.recipes.kpnet.aligned import Compared
+from kaname.recipes.kpnet.drawing import joined
 from kaname.recipes.kpnet.labels import Picture
-from kaname.reporting import draw
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
 from kaname.reporting.page import Table
 from kaname.reporting.report import Headline
@@ -28,8 +26,6 @@ from kaname.types import Image, Prediction
 
 SHOWN = 6  # pictures of the worst, and as many of the best
 DEBUG_SAMPLES = 16
-TRUE, PREDICTED, BETWEEN = (0, 214, 90), (240, 30, 30), (250, 220, 40)
-COLOURS = {"labelled": TRUE, "predicted": PREDICTED}
 HEADLINE = (
     Headline("HOTA-KP", "all", "hota"),
     Headline("Visible points found (PCK)", "all", "pck"),
@@ -52,10 +48,7 @@ def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model
     return {
         "subtitle": f"{settings['images']} frames of {len(settings['videos'])} videos",
         "notes": [*warnings(settings, model), *shown.unreadable],
-        "metrics_note": f"pck: visible points found within {limit:g} px of the original frame; pixel_error: mean "
-        "distance of those that were predicted at all; visibility: labelled points whose visibility was told. HOTA-KP "
-        f"({settings['similarity']}, {settings['scale_px']:g} px) is the mean over classes and thresholds. Intervals: "
-        "95 % bootstrap over videos.",
+        "metrics_note": metrics_note(settings),
         "headline": HEADLINE,
         "worst": shown.pictures["worst"],
         "best": shown.pictures["best"],
@@ -66,6 +59,17 @@ def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model
         "data": {"folder": settings["data"], "frames": settings["images"], "hash": settings["data_hash"]},
         "missing": {"pictures": "no image could be read"} if shown.unreadable and not shown.pictures["worst"] else {},
     }
+
+
+def metrics_note(settings: Mapping[str, Any]) -> str:
+    """How to read the figures."""
+    return (
+        f"pck: visible points found within {settings['pck_px']:g} px of the original frame; pixel_error: mean distance "
+        "of those that were predicted at all; visibility: labelled points whose visibility was told; jitter: mean "
+        "change of a point's error from one frame to the next, in pixels; identity_switches: how often an object's id "
+        f"changed. HOTA-KP ({settings['similarity']}, {settings['scale_px']:g} px) is the mean over classes and "
+        "thresholds. Intervals: 95 % bootstrap over videos."
+    )
 
 
 def ranked(compared: Sequence[Compared], limit: float) -> list[Compared]:
@@ -114,28 +118,6 @@ def bins(compared: Sequence[Compared], limit: float) -> dict[str, list[Bin]]:
 def drawn(one: Compared) -> Image:
     """A frame with its labelled and predicted points, and lines between them."""
     return joined(read_image(one.picture.image), one.picture, one.predicted)
-
-
-def classes_overlay(image: Image, classes: np.ndarray, picture: Picture, predicted: np.ndarray, alpha: float) -> Image:
-    """A frame under the class of each of its pixels, in the skeleton's colours, with its points."""
-    own = [group.colour or draw.PALETTE[number % len(draw.PALETTE)]
-           for number, group in enumerate(picture.skeleton.groups.values())]  # fmt: skip
-    painted = np.array([(0, 0, 0), *own], np.float64)[classes]
-    share = np.where(classes > 0, alpha, 0.0)[..., None]
-    return joined(np.rint(image * (1 - share) + painted * share).astype(np.uint8), picture, predicted)
-
-
-def joined(image: Image, picture: Picture, predicted: np.ndarray) -> Image:
-    """An image with labelled points, predicted ones ``(C, 2)``, and lines between them."""
-    image = np.array(image, order="C")
-    true = np.where((picture.channels[1] > 0)[:, None], picture.channels[0], np.nan)
-    for start, end in zip(true, predicted, strict=True):
-        if np.isfinite([start, end]).all():
-            first, last = (tuple(np.rint(PIXELS.to_index(place)).astype(int).tolist()) for place in (start, end))
-            cv2.line(image, first, last, BETWEEN, 1, cv2.LINE_AA)
-    layers = {"labelled": true, "predicted": predicted}
-    kept = {name: xy[np.isfinite(xy).all(axis=1)] for name, xy in layers.items()}
-    return draw.points_overlay(image, kept, COLOURS)
 
 
 def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,11 +15,9 @@ from kaname.pipeline.flags import (
     OUT_NAMES,
     Checkpoint,
     Device,
-    Limit,
     OutFolder,
     ParityCount,
     ParityImages,
-    Results,
     Weights,
     split_sources,
 )
@@ -61,7 +59,7 @@ def sample(
 
 def prepare(
     *,
-    labels: Annotated[Path, Parameter(help="MOT-KP text, or DeepLabCut's CSV of labelled frames.")],
+    labels: Annotated[Path, Parameter(help="MOT-KP text, DeepLabCut's CSV, or JSON of surgical tools' points.")],
     out: OutFolder,
     video: Annotated[Path | None, Parameter(help="The video that was labelled.")] = None,
     images: Annotated[Path | None, Parameter(help="Folder of the labelled images.")] = None,
@@ -70,16 +68,17 @@ def prepare(
     train: Annotated[str | None, Parameter(help="A:B, frames of the video (of a CSV: rows) to train on.")] = None,
     val: Annotated[str | None, Parameter(help="A:B, those to be scored on.")] = None,
     nan: Annotated[
-        Literal["ignore", "absent"], Parameter(help="An empty cell: nothing is known, or it is out of frame.")
+        Literal["ignore", "hidden", "absent"],
+        Parameter(help="A point without a label: nothing is known, it is hidden somewhere, or out of frame."),
     ] = "ignore",
 ) -> None:
-    """Bring a video with MOT-KP text, or DeepLabCut's CSV with images, into the documented folders."""
+    """Bring a video with MOT-KP text, or DeepLabCut's CSV or surgical tools' JSON with images, into the documented
+    folders."""
     from kaname.recipes.kpnet.layout import prepare as run
 
     given = {"train": train, "val": val}
     ranges = {name: text for name, text in given.items() if text is not None}
-    absent = nan == "absent"
-    run(labels, out, video=video, images=images, skeleton=skeleton, every=every, ranges=ranges, absent=absent)
+    run(labels, out, video=video, images=images, skeleton=skeleton, every=every, ranges=ranges, nan=nan)
 
 
 def check(
@@ -146,45 +145,6 @@ def masks(
     data = from_dict(DataSettings, {name: value for name, value in given.items() if value is not None})
     how = making.How(data, checkpoint, config, fps, device, out, overwrite)
     making.make([video] if video is not None else names_in(str(named)), how, processes=jobs)
-
-
-def evaluate(
-    *,
-    checkpoint: Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A .pt or .onnx file.")] = None,
-    predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
-    data_root: Data = None,
-    skeleton: Bones = None,
-    video_root: Videos = None,
-    missing_flow: Missing = None,
-    split: Annotated[str | None, Parameter(help="A set (train, val) or all; default: val.")] = None,
-    out: Results = None,
-    pck_px: Pixels = None,
-    similarity: Annotated[Literal["gaussian", "linear"] | None, Parameter(help="Of HOTA-KP.")] = None,
-    scale_px: Annotated[float | None, Parameter(help="Its scale in pixels; default 10.")] = None,
-    absent: Absent = None,
-    device: Device = "auto",
-) -> None:
-    """Score a model or a file of predictions: HOTA-KP, PCK, visibility; metrics.json, report.html and a table."""
-    from kaname.pipeline.evaluate import evaluate as run
-    from kaname.recipes.kpnet import labels
-
-    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
-    changes = {"pck_px": pck_px, "similarity": similarity, "scale_px": scale_px, "absent": absent}
-    moving = {"video_root": video_root, "missing_flow": missing_flow}
-    if data_root is not None and video_root is None and predictions is None:
-        moving["video_root"] = data_root / "movie"
-    run(
-        RECIPE,
-        labels.labelled(None, {"data": {}}, words) if predictions is not None else None,
-        checkpoint=checkpoint,
-        predictions=predictions,
-        out=out,
-        split=split,
-        changes={**changes, **moving},
-        words=words,
-        device=device,
-    )
 
 
 def infer(
@@ -275,24 +235,3 @@ def export(
     from kaname.pipeline.export import export as run
 
     run(RECIPE, checkpoint, out, images, count, heads=None if with_segmentation else (MAPS, VISIBILITY))
-
-
-def draw(
-    *,
-    out: OutFolder,
-    data_root: Data = None,
-    skeleton: Bones = None,
-    predictions: Annotated[
-        Path | None, Parameter(help="points.json; its images lie in --images, or beside it.")
-    ] = None,
-    images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
-    limit: Limit = 0,
-) -> None:
-    """Draw labels (with --data-root), predictions (with --predictions), or both, on their frames."""
-    from kaname.pipeline.draw import draw as run
-    from kaname.recipes.kpnet import labels
-
-    named: dict[str, Any] = {"root": data_root, "skeleton": skeleton}
-    words = [f"{name}={value}" for name, value in named.items() if value is not None]
-    own = data_root is not None or predictions is None
-    run(RECIPE, labels.labelled(None, {"data": {}}, words) if own else None, predictions, images, out, limit)
