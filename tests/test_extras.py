@@ -42,8 +42,8 @@ def test_only_optional_packages_are_explained() -> None:
     assert extras.missing(ModuleNotFoundError("x", name="kaname.nowhere")) is None
     assert extras.missing(ValueError("x")) is None
     with pytest.raises(InputError, match="this needs no-such-package, which is not installed"):
-        extras.require("no_such_package")
-    extras.require("numpy")
+        extras.require_package("no_such_package")
+    extras.require_package("numpy")
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ EXTRAS = {
 OTHERS = ("openvino",)  # that no extra installs
 
 
-def require(module: str, what: str = "this") -> None:
+def require_package(module: str, what: str = "this") -> None:
     """Refuse at once what needs a package that is not installed; nothing is imported.
 
     Args:

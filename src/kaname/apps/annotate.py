@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.pipeline.flags import CHECKPOINT_NAMES, OUT_NAMES
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def needs_gradio() -> None:
     """Refuse where Gradio is missing or too old."""
     import importlib.metadata
 
-    require("gradio", "annotate")
+    require_package("gradio", "annotate")
     version = importlib.metadata.version("gradio")
     if int(version.split(".")[0]) < 5:
         raise InputError(

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from kaname.config import nearest
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.files import write_text
 from kaname.pipeline.flags import OUT_NAMES
 from kaname.recipes import RECIPES, recipe_of
@@ -31,7 +31,7 @@ def demo(
     from kaname.pipeline.demo import run
     from kaname.reporting.page import write_page
 
-    require("torch", "the demo, which trains,")
+    require_package("torch", "the demo, which trains,")
     demos = {name: demo for name in RECIPES if (demo := recipe_of(name).demo) is not None}
     chosen = dict.fromkeys(recipes or demos)
     for name in chosen:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from kaname.data.formats.files import images_in
 from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import box_rows, pixel_boxes
 from kaname.geometry.image import read_image
@@ -336,7 +336,7 @@ def open_runner(
     """
     if path.suffix.lower() != ".onnx":
         checkpoint_card.read(path, recipe)  # refused before torch is imported, which takes seconds
-        require("torch", "a checkpoint")
+        require_package("torch", "a checkpoint")
         return load(path, device=runtime)
     if runtime not in ("auto", "cpu"):
         reason = f"an ONNX export chooses its device itself, got {runtime!r}"

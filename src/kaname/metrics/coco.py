@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 
 # In the evaluator's order: the mean over IoU 0.5..0.95, at 0.5, at 0.75, by area (up to 32 ** 2 pixels, up to 96 ** 2,
 # above), and the mean recall with at most 1, 10 and 100 masks an image.
@@ -30,7 +30,7 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
     Raises:
         InputError: faster-coco-eval is not installed, or a result is of an image that the truth does not know.
     """
-    require("faster_coco_eval", "mask AP")
+    require_package("faster_coco_eval", "mask AP")
     from faster_coco_eval import COCO, COCOeval_faster, mask
 
     numbers = {image["id"]: number for number, image in enumerate(truth["images"], 1)}  # it takes whole numbers alone

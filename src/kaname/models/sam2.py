@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.geometry.grid import PIXELS
 from kaname.types import Image
 
@@ -205,7 +205,7 @@ def _held(session: Any) -> tuple[int, int]:
 def require_installed() -> None:
     """Raise an `InputError` where SAM 2 cannot run; neither torch nor transformers is imported for that."""
     for name in ("torch", "transformers"):
-        require(name, "SAM 2")
+        require_package(name, "SAM 2")
     found = importlib.util.find_spec("transformers")
     if found is not None and not (Path(str(found.origin)).parent / "models" / "sam2_video").is_dir():
         raise InputError("this transformers has no SAM 2 for video", remedy="pip install --upgrade transformers")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.pipeline.labelled import Sets
 from kaname.pipeline.recipe import Recipe
 
@@ -32,9 +32,9 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
         config = configuration.absolute(config, key)
     settings = getattr(config, recipe.loop)
     # What can be refused is refused before torch is imported, which takes seconds.
-    require("torch", "training")
+    require_package("torch", "training")
     if settings.logger == "wandb":
-        require("wandb", "--logger wandb")
+        require_package("wandb", "--logger wandb")
     sets = recipe.read_sets(config)
     from kaname.pipeline.pages import Pages
     from kaname.training.loop import Run

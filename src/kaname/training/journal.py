@@ -12,7 +12,7 @@ from typing import Any
 
 from kaname.data.log import read_rows
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.files import whole_file, write_text, writing
 from kaname.training.update import means, sums_of
 from kaname.types import Batch, StepOutput
@@ -140,7 +140,7 @@ BOARDS: dict[str, Any] = {"tensorboard": _TensorBoard, "wandb": _WeightsAndBiase
 
 def weights_and_biases() -> Any:
     """The module ``wandb``, or an :class:`InputError` that says how to get it."""
-    require("wandb", "--logger wandb")
+    require_package("wandb", "--logger wandb")
     import wandb
 
     return wandb

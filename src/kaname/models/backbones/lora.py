@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from kaname.errors import InputError
-from kaname.extras import require
+from kaname.extras import require_package
 from kaname.models.backbones.backbone import Backbone
 
 # Queries and values, by the names that transformers and timm give them; timm keeps query, key and value in one layer.
@@ -26,7 +26,7 @@ def add_lora(backbone: Backbone, *, rank: int, alpha: float) -> None:
     """
     if rank < 1:
         raise InputError(f"the rank of LoRA must be at least 1, got {rank}")
-    require("peft", "LoRA")
+    require_package("peft", "LoRA")
     from peft import LoraConfig, inject_adapter_in_model
 
     names = sorted(
