@@ -11,7 +11,7 @@ import pytest
 from kaname.apps.compare import compare
 from kaname.cli import main
 from kaname.errors import InputError
-from kaname.recipes.kpnet.judging import evaluate, step_of, videos_named
+from kaname.recipes.kpnet.judging import evaluate, step_of
 
 SKELETON = """name: pairs
 classes:
@@ -235,7 +235,7 @@ def bad(place: Path, kind: str) -> dict[str, object]:
         ("length", r"--length 5 lies before the first frame, 29"),
         ("both", "predictions both here and in det"),
         ("nobody", "no predictions of the tracker 'det'"),
-        ("listed twice", "names 'A' twice"),
+        ("listed twice", "the video 'A' is in the list twice"),
         ("not there", "no labels of the video 'E66F'"),
         ("empty truth", r"B.txt: the file is empty"),
         ("step", "--frame-step is '0'"),
@@ -252,7 +252,5 @@ def test_bad_input(place: Path, kind: str, said: str) -> None:
     assert "\n" not in str(error.value) and not (place / "out").exists()
 
 
-def test_lists_and_steps(tmp_path: Path) -> None:
-    (tmp_path / "videos.txt").write_text("A36O\n\nE66F\n")
-    assert videos_named(str(tmp_path / "videos.txt")) == ["A36O", "E66F"] and videos_named(None) is None
+def test_steps() -> None:
     assert step_of("auto") is None and step_of("29") == 29

@@ -12,6 +12,7 @@ from kaname.errors import InputError
 from kaname.pipeline.flags import CHECKPOINT_NAMES, OUT_NAMES, Device, Limit, OutFolder
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.commands import Bones, Data, Missing, Videos
+from kaname.recipes.kpnet.sources import names_in
 
 Results = Annotated[
     Path | None,
@@ -74,7 +75,7 @@ def evaluate(
 
     Writes hota/mot_challenge_kp_results.csv, metrics.json, hota.json and report.html, and prints a table.
     """
-    names = videos_named(videos)
+    names = None if videos is None else names_in(videos)
     step = step_of(frame_step)
     scored = {"pck_px": pck_px, "similarity": similarity, "scale_px": scale_px}
     if gt_folder is not None or trackers_folder is not None or trackers_to_eval or _texts(predictions):
@@ -170,29 +171,6 @@ def _texts(predictions: Path | None) -> bool:
     if predictions.is_dir():
         return not (predictions / "points.json").is_file()
     return predictions.suffix.lower() == ".txt"
-
-
-def videos_named(text: str | None) -> list[str] | None:
-    """Names with commas, or a file with one a line; None for None.
-
-    Raises:
-        InputError: a name twice, or none at all.
-
-    >>> videos_named("A36O,E66F")
-    ['A36O', 'E66F']
-    """
-    if text is None:
-        return None
-    from kaname.data.formats.files import read_text
-
-    path = Path(text)
-    lines = read_text(path).splitlines() if path.is_file() else text.split(",")
-    names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise InputError(f"--videos names nothing: {text!r}", remedy="write names with commas, or a file of names")
-    if double := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise InputError(f"--videos names {double[0]!r} twice", remedy="name each video once")
-    return names
 
 
 def step_of(text: str) -> int | None:
