@@ -134,6 +134,7 @@ def test_lists_of_videos(made: Path, tmp_path: Path) -> None:
         (("--every", 0), ("--every must be at least 1, got 0",)),
         (("--grid-size", -1), ("--grid-size must not be negative",)),
         (("--jobs", 0), ("--jobs must be at least 1",)),
+        (("--jobs", 2, "--ray", "auto"), ("--jobs is for this machine, --ray for others",)),
         (("--videos", "val00,val09"), ("no video 'val09'", "movie/val09.mp4", "val/frames")),
         (("--videos", "val00,val01,val00"), ("'val00' is in the list twice",)),
         (("--videos", "no/list.txt"), ("no/list.txt", "no such list")),
