@@ -98,7 +98,10 @@ class _Spread:
             return
         if units:
             self.board.told(job, units)
-        {"done": self.board.done, "failed": self.board.failed, "held": self.board.held}[kind](job, content)
+        if kind == "done":
+            self.board.done(job, content, f", {machine.name}")
+        else:
+            {"failed": self.board.failed, "held": self.board.held}[kind](job, content)
 
     def _look(self) -> None:
         """Machines that are gone are forgotten, new ones asked whether they can be used."""

@@ -26,7 +26,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from kaname.errors import InputError
+from kaname.errors import InputError, require
 from kaname.pipeline.flags import report_problems
 from kaname.progress import Bar
 from kaname.training.lock import Held
@@ -112,10 +112,9 @@ def run(
         cluster: machines that do them; then they say how many at once.
 
     Raises:
-        InputError: fewer than one process.
+        InputError: fewer than one process, or several and other machines as well.
     """
-    if processes < 1:
-        raise InputError(f"--jobs must be at least 1, got {processes}", remedy="1 does one after the other")
+    check(processes, cluster is not None)
     board = Board(title, jobs, unit, ended)
     if cluster is not None:
         how = importlib.import_module("kaname.pipeline.cluster").spread(function, board, cluster)
@@ -124,6 +123,16 @@ def run(
     with board.bar, how:
         pass
     return board.outcome
+
+
+def check(processes: int, elsewhere: bool) -> None:
+    """As `run` does it, before anything is done.
+
+    Raises:
+        InputError: fewer than one process, or several and other machines as well.
+    """
+    require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one after the other")
+    require(processes == 1 or not elsewhere, "--jobs is for this machine, --ray for others", "give one of them")
 
 
 class Board:
@@ -161,12 +170,12 @@ class Board:
         self.counted[job.name] += fresh
         self.bar.advance(fresh, f"{rate:.1f} {self.unit}/s")
 
-    def done(self, job: Job, result: Any) -> None:
-        """A job has ended well."""
+    def done(self, job: Job, result: Any, where: str = "") -> None:
+        """A job has ended well, ``where`` is the end of its line."""
         self.outcome.results[job.name] = result
         self._close(job)
         if self.ended is not None:
-            self.bar.say(self.ended(job, result, time.monotonic() - self.started[job.name]))
+            self.bar.say(self.ended(job, result, time.monotonic() - self.started[job.name]) + where)
 
     def failed(self, job: Job, error: InputError) -> None:
         """A job cannot be done."""

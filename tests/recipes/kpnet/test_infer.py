@@ -134,6 +134,7 @@ def test_lists_of_videos(made: Path, tmp_path: Path) -> None:
         (("--every", 0), ("--every must be at least 1, got 0",)),
         (("--grid-size", -1), ("--grid-size must not be negative",)),
         (("--jobs", 0), ("--jobs must be at least 1",)),
+        (("--jobs", 2, "--ray", "auto"), ("--jobs is for this machine, --ray for others",)),
         (("--videos", "val00,val09"), ("no video 'val09'", "movie/val09.mp4", "val/frames")),
         (("--videos", "val00,val01,val00"), ("'val00' is in the list twice",)),
         (("--videos", "no/list.txt"), ("no/list.txt", "no such list")),
@@ -168,7 +169,7 @@ def test_every_nth_frame_of_a_video(made: Path, tmp_path: Path) -> None:
     assert "video" in json.loads((tmp_path / "val00_pred.json").read_text())["inputs"]
 
 
-@pytest.mark.parametrize("kind", ["B-frames", "variable rate"])
+@pytest.mark.parametrize("kind", ["B-frames", "variable rate", "rotated"])
 def test_frames_in_are_frames_out(made: Path, tmp_path: Path, kind: str) -> None:
     """Each frame shows its number, and the detector reads it."""
     import av
@@ -186,6 +187,8 @@ def test_frames_in_are_frames_out(made: Path, tmp_path: Path, kind: str) -> None
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=25, options={"crf": "0", "bf": "3", "g": "12"})
             stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+            if kind == "rotated":
+                stream.set_display_rotation(90)
             for number in range(count):
                 frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 40 + 4 * number, np.uint8), format="rgb24")
                 container.mux(stream.encode(frame))
@@ -193,6 +196,7 @@ def test_frames_in_are_frames_out(made: Path, tmp_path: Path, kind: str) -> None
     seen: list[int] = []
 
     def detect(walk: walking.Walk, frame: object) -> Found:
+        assert frame.image.shape[:2] == ((96, 64) if kind == "rotated" else (64, 96))  # type: ignore[attr-defined]
         seen.append(round((float(frame.image.mean()) - 40) / 4))  # type: ignore[attr-defined]
         found = np.ones((27, 2)), np.full(27, 2), np.ones(27)
         walk.seen = walking.Seen(frame, None, found[0])  # type: ignore[arg-type]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from calling import Answer, call
-from kaname.data.formats.mot_kp_rows import read_rows
+from kaname.data.formats.mot_kp_rows import objects_of, read_rows
 from kaname.data.formats.skeleton import find
 from kaname.data.video import VideoWriter
+from kaname.metrics.hota_kp import score, sequence
 from kaname.recipes.kpnet import walking
 from kaname.recipes.kpnet.labels import pictures
 from kaname.samples.kpnet import sample_of, scene, write
@@ -153,6 +154,22 @@ def test_ids_of_a_class_with_several_instances(made: Path, tmp_path: Path, monke
             sides["left" if row.points[0, 0] < 150 else "right"].add(row.track)
         assert sides == {"left": {5}, "right": {6}}
         assert sum(row.frame == 30 for row in rows) == 1
+
+
+def test_objects_that_are_absent_cost_hota(
+    made: Path, tmp_path: Path, truth: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second needle that is hardly ever there: its rows are false positives, and nothing else is different."""
+    knowing(monkeypatch, lambda number: truth[number])
+    labels = read_rows(made / "data" / "val" / "mot" / "val00.txt", SKELETON, predictions=False)
+    found: dict[str, float] = {}
+    for name, words in {"plain": (), "absent": ("--write-absent",)}.items():
+        infer(made, tmp_path / name, *words).done()
+        rows = read_rows(tmp_path / name / "val00_pred.txt", SKELETON, predictions=True)
+        scored = score([sequence(objects_of(labels, SKELETON), objects_of(rows, SKELETON))])
+        found[name] = float(scored["mean"]["HOTA"].mean())
+    print(f"HOTA-KP {found['plain']:.3f}; with the rows of absent objects {found['absent']:.3f}")
+    assert found["plain"] > found["absent"] + 0.02
 
 
 HUB = '''

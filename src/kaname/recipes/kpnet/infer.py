@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kaname.errors import InputError, located, require
+from kaname.errors import InputError, located
 from kaname.pipeline.cluster import check as check_cluster
 from kaname.pipeline.jobs import Cluster, Desk, Job
+from kaname.pipeline.jobs import check as check_jobs
 from kaname.pipeline.jobs import run as run_jobs
 from kaname.pipeline.records import Record, claim, tidy
 from kaname.pipeline.stretches import Stretches, left_of
@@ -57,7 +58,7 @@ def infer(
     Raises:
         InputError: a result of another checkpoint or with other settings is there.
     """
-    require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
+    check_jobs(processes, ray is not None)
     records = {one.name: record_of(one, checkpoint, out, how) for one in sources}
     pending = [one for one in sources if records[one.name].finished(overwrite=overwrite) is None]
     if len(pending) < len(sources):

@@ -11,6 +11,7 @@ from kaname.data.formats.files import make_folder
 from kaname.errors import located, require
 from kaname.files import whole_file
 from kaname.geometry.image import image_size, write_image
+from kaname.pipeline.jobs import check as check_jobs
 from kaname.pipeline.model import describe_model
 from kaname.pipeline.predict import about_model, picture_names, row_names
 from kaname.pipeline.records import claim
@@ -51,7 +52,7 @@ def predict(
         names: further videos, in the folder ``video_root``.
         ray: address of machines that work together.
     """
-    require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
+    check_jobs(processes, ray is not None)
     root = None if answers.get("video_root") is None else Path(answers["video_root"])
     require(names is None or root is not None, "--videos names videos, and nobody says where", "give --video-root")
     further = [] if names is None or root is None else videos_of(None, root, names)

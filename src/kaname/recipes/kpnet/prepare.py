@@ -15,6 +15,7 @@ from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
 from kaname.pipeline.jobs import Cluster, Desk, Job, run
+from kaname.pipeline.jobs import check as check_jobs
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
@@ -150,6 +151,7 @@ def flow(config: KpnetConfig, videos: Sequence[str] | None = None, processes: in
     Raises:
         InputError: a video that no set has.
     """
+    check_jobs(processes, ray is not None)
     jobs: list[Job] = []
     for part in SETS:
         numbers: dict[str, list[int]] = {}
