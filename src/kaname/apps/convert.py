@@ -189,6 +189,8 @@ def losses(samples: Sequence[Sample], target: str) -> list[str]:
     if target != "mot_kp":
         marked = sum(bool(sample.meta.get("unlabelled")) for sample in samples)
         rows.append((marked if target != "dlc" else 0, "images with marks of points not labelled"))
+        placeless = sum(sum(one) for sample in samples for one in sample.meta.get("hidden", {}).values())
+        rows.append((placeless, "points that are hidden somewhere"))
     if target in OBJECTS:
         rows.append((sum(len(sample.boxes) for sample in samples), "boxes"))
     if target == "dlc":

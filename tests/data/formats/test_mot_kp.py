@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from contracts.formats import FormatContract
-from kaname.apps.convert import convert
+from kaname.apps.convert import convert, losses
 from kaname.data.formats import mot_kp
 from kaname.data.formats.mot_kp_rows import read_rows
 from kaname.data.formats.skeleton import Group, Skeleton, find
@@ -245,3 +245,4 @@ def test_a_point_that_is_hidden_somewhere(tmp_path: Path) -> None:
     assert sample.meta["unlabelled"] == {"scissors.joint": [True]}
     mot_kp.write(tmp_path / "B.txt", [sample])
     assert (tmp_path / "B.txt").read_text() == path.read_text()
+    assert "1 points that are hidden somewhere" in losses([sample], "coco") and not losses([sample], "mot_kp")

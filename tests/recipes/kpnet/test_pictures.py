@@ -77,6 +77,14 @@ def test_a_false_object(data: Path, tmp_path: Path) -> None:
     assert not near(read_image(tmp_path / "out" / "A_frame_0_overlay.jpg"), (150, 60), FALSE)
 
 
+def test_a_point_that_is_said_to_be_out_of_frame_is_missed(data: Path, tmp_path: Path) -> None:
+    """Its coordinates mean nothing."""
+    text = row(0, (0, 150), (0, 2))
+    visualize(video="A", pred=predictions(tmp_path, text), out=tmp_path / "out", data_root=data, limit=1)
+    image = read_image(tmp_path / "out" / "A_frame_0_overlay.jpg")
+    assert near(image, (50, 60), MISSED) and not near(image, (35, 60), BETWEEN)
+
+
 def test_the_worst_first_and_the_documents_line(data: Path, tmp_path: Path) -> None:
     """Frame 20 was missed and is the worst; frame 10 is 40 px off."""
     text = row(0, (51, 151)) + row(10, (90, 190)) + row(30, (50, 150))

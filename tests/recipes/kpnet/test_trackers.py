@@ -126,7 +126,7 @@ def test_several_trackers(place: Path) -> None:
     """One table, one CSV, each beside the first; their folders are what ``kaname compare`` takes."""
     predict(place, name="near")
     predict(place, 8.0, name="far")
-    found = scored(place, "--TRACKERS_TO_EVAL", "near", "far")
+    found = scored(place, "--TRACKERS_TO_EVAL", "near,far")
     assert found["near"]["hota"]["value"] == pytest.approx(1) and found["far"]["pixel_error"]["value"] == 8
     assert [row[:2] for row in table(place)[1:]] == [
         [name, video] for name in ("near", "far") for video in ("A", "B", "COMBINED_SEQ")
@@ -151,6 +151,20 @@ def test_many_videos_have_a_p_value(place: Path) -> None:
     scored(place)
     entry = json.loads((place / "out" / "near" / "compare.json").read_text())["all"]["hota"]
     assert entry["difference"] > 0 and entry["p_value"] < 0.05 and entry["n"] == 8  # "far" comes first by name
+
+
+def test_any_ids(place: Path) -> None:
+    """Texts, gaps and large numbers; an id that changes is a switch, and costs association."""
+    tool = text([(frame, 1, 0, 0.0) for frame in (0, 29, 58)])
+    (place / "gt" / "A.txt").write_text(tool.replace(",1,0,-1", ",left grasper,0,-1"))
+    predict(place)
+    rows = [text([(frame, 10**15, 0, 0.0)]) for frame in (0, 29, 58)]
+    (place / "trackers" / "A_pred.txt").write_text("".join(rows))
+    assert scored(place, "--videos", "A")["tool"]["hota"]["value"] == pytest.approx(1)
+    (place / "trackers" / "A_pred.txt").write_text("".join(rows[:2]) + rows[2].replace(str(10**15), "x7"))
+    found = scored(place, "--videos", "A")["tool"]
+    assert found["identity_switches"]["value"] == 1 and found["det_a"]["value"] == pytest.approx(1)
+    assert found["ass_a"]["value"] == pytest.approx((2 * 2 / 3 + 1 / 3) / 3)
 
 
 def test_files_of_other_videos_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

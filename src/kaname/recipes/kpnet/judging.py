@@ -86,7 +86,8 @@ def evaluate(
         if folder is None:
             raise InputError("--gt-folder needs predictions", remedy="give --trackers-folder, or --predictions")
         truth = gt_folder or _labels(data_root, split)
-        _trackers(truth, folder, trackers_to_eval or [], out, names, length, step, skeleton, scored)
+        named = [name for word in trackers_to_eval or [] for name in word.split(",") if name]
+        _trackers(truth, folder, named, out, names, length, step, skeleton, scored)
         return
     if data_root is not None and video_root is None and predictions is None:
         video_root = data_root / "movie"

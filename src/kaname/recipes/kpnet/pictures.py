@@ -230,7 +230,7 @@ def shown_frame(number: int, truth: Mapping[str, Objects], predicted: Mapping[st
                 parts["missed"].append(xy[there])
                 continue
             place = others.points[pairs[row]]
-            both = there & np.isfinite(place).all(axis=1)
+            both = there & np.isfinite(place).all(axis=1) & (others.visible[pairs[row]] > 0)
             parts["true"].append(xy[both])
             parts["predicted"].append(place[both])
             parts["missed"].append(xy[there & ~both])

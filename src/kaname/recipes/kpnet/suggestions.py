@@ -141,7 +141,7 @@ def tracks_of(objects: Mapping[str, Objects], numbers: Sequence[int]) -> FloatAr
         for frame, track, points, visible in zip(one.frames.tolist(), one.ids, one.points, one.visible, strict=True):
             if frame in place:
                 start = columns[name, track]
-                found[place[frame], start : start + len(points)] = np.where((visible != 0)[:, None], points, np.nan)
+                found[place[frame], start : start + len(points)] = np.where((visible > 0)[:, None], points, np.nan)
     return found
 
 
