@@ -1,7 +1,7 @@
 """Seventeen points of a mouse in two views from 70 labelled photographs, found in 20 others, within a time budget.
 
     python benchmarks/kpnet_mouse.py --labels CollectedData.csv --images DIR --out runs/mouse
-        [--train 70 --seed 0 --minutes 15 --image-size 384 --backbone small --words key=value ...]
+        [--train 70 --seed 0 --minutes 15 --image-size 384 --backbone small --lr 3e-3 --words key=value ...]
 
 The rows of DeepLabCut's CSV are shuffled by ``numpy.random.default_rng(seed).permutation``; the first ``--train`` are
 trained on, the others scored by the last weights, so that they choose nothing. The labelled frames have no frame before
@@ -30,7 +30,7 @@ from kaname.reporting.results import figure_cell
 
 HEADER = 3  # rows of the CSV's header with one animal
 LIMITS = (10.0, 5.0)
-SMALL = ("--batch-size", 8, "--lr", "3e-3", "--schedule", "cosine", "--ema", "0.98")
+SMALL = ("--batch-size", 8, "--schedule", "cosine", "--ema", "0.98")
 LEARNT = ("train.warmup_epochs=2", "train.clip=1.0", "loss.sigma=1.5", "augment.scale=0.15", "augment.shift=0.05",
           "augment.brightness=0.2", "augment.contrast=0.2")  # fmt: skip
 
@@ -64,7 +64,7 @@ def trained(args: argparse.Namespace, data: Path, epochs: int, out: Path) -> flo
     start = time.perf_counter()
     run(
         *("kpnet", "train", *SMALL, *LEARNT, *args.words, "--data-root", data, "--image-size", args.image_size),
-        *("--backbone", args.backbone),
+        *("--backbone", args.backbone, "--lr", args.lr),
         *("--aug-rotate-deg", 10, "--epochs", epochs, "--out-dir", out),
     )
     return time.perf_counter() - start
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=0, help="0: as many as fit into --minutes")
     parser.add_argument("--image-size", default="384")
     parser.add_argument("--backbone", default="small", help="a name, or a local folder of pretrained weights")
+    parser.add_argument("--lr", default="3e-3")
     parser.add_argument("--words", nargs="*", default=[])
     args = parser.parse_args()
     data = prepared(args)
