@@ -29,7 +29,15 @@ from kaname.recipes.kpnet.labels import Picture, read_set
 from kaname.reporting.results import figure_cell
 
 SMALL = ("--backbone", "small", "--batch-size", 8, "--lr", "3e-3", "--schedule", "cosine", "--ema", "0.98")
-LEARNT = ("train.warmup_epochs=1", "train.clip=1.0", "loss.sigma=1.5", "augment.scale=0.1", "augment.shift=0.05")
+LEARNT = (
+    "train.warmup_epochs=1",
+    "train.clip=1.0",
+    "loss.sigma=1.0",
+    "loss.hm_pos_weight=10",
+    "loss.coord_weight=0",
+    "augment.scale=0.1",
+    "augment.shift=0.05",
+)
 
 
 def run(*words: object) -> None:
