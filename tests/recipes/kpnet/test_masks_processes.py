@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from kaname.recipes.kpnet import masks
 from kaname.recipes.kpnet.masks import make
+from models.tiny_sam2 import save_tiny
 from recipes.kpnet.filmed import Box, Film, Seer
 from recipes.kpnet.masking import (
     FILM,
@@ -156,3 +158,25 @@ def test_memory_stays_flat_over_thousands_of_frames(tmp_path: Path, monkeypatch:
     make(["A36O"], how(tmp_path, tmp_path, fps=0.0))
     assert [back for back, _ in seer.seen] == [False, True, False] and len(rss) > 6000 - 20
     assert max(rss[200:]) - rss[200] < 50e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("xargs") is None, reason="no xargs on this machine")
+def test_the_written_line_with_xargs(tmp_path: Path) -> None:
+    """Four commands at once, one a video, as the guide starts them; a small SAM 2 of random weights."""
+    names = ("A", "B", "C")
+    for name in names:
+        Film(name, 60).write(tmp_path / "data", LABELLED, MASKED)
+    (tmp_path / "all_videos.txt").write_text("".join(f"{name}\n" for name in names))
+    weights = save_tiny(tmp_path / "tiny")
+    line = (
+        "cat all_videos.txt | xargs -n1 -P4 -I{} bash -lc "
+        f"'{sys.executable} -m kaname kpnet masks --video {{}} --fps 10 --ckpt {weights} --device cpu'"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        line, shell=True, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    for name in names:
+        assert record_of(tmp_path / "artifacts" / "seg_pseudo6", name)["complete"]
