@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kaname.codecs.roi_align import axis_weights, cells_of, in_window, pool
+from kaname.codecs.roi_align import Window, axis_weights, cells_of, pool
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 
@@ -63,19 +63,27 @@ def test_from_a_window_as_from_the_map(ratio: int) -> None:
         smaller += window.size < features.size
         shift = random.uniform(-0.1, 0.1, 2) * (box[2:] - box[:2])
         moved = np.stack([box, box + np.tile(shift, 2)])  # within the margin
-        found = pool(window, in_window(moved, rows, columns, (19, 23)), (5, 4), sampling_ratio=ratio)
-        np.testing.assert_allclose(found, pool(features, moved, (5, 4), sampling_ratio=ratio), atol=1e-12)
+        for kind in (np.float16, np.float32, np.float64):
+            whole, part = features.astype(kind), window.astype(kind)
+            for boxes in (moved, moved.astype(np.float32)):
+                place = Window(rows.start, columns.start, (19, 23))
+                found = pool(part, boxes, (5, 4), sampling_ratio=ratio, window=place)
+                assert (found == pool(whole, boxes, (5, 4), sampling_ratio=ratio)).all(), "to the last bit"
     assert smaller > 60
 
 
 def test_a_window_refuses_what_it_does_not_hold() -> None:
     rows, columns = cells_of([4, 4, 8, 8], (19, 23))
     assert (rows, columns) == (slice(3, 9), slice(3, 9))
+    features = np.random.default_rng(0).normal(size=(1, 19, 23))
     with pytest.raises(InputError, match=r"reads cells 5\.\.10 of its map, the window holds 3\.\.8; keep windows with"):
-        in_window([6, 4, 10, 8], rows, columns, (19, 23))
-    # Where the map ends there is nothing to hold.
-    edge = cells_of([-9, 15, 3, 30], (19, 23))
-    assert in_window([-20, 16, 2, 40], *edge, (19, 23)).tolist() == [[-20, 2, 2, 26]]
+        pool(features[:, rows, columns], [[6, 4, 10, 8]], (4, 4), window=Window(3, 3, (19, 23)))
+    # Where the map ends there is nothing to hold, and beside it nothing to read.
+    rows, columns = cells_of([-9, 15, 3, 30], (19, 23))
+    edge = Window(rows.start, columns.start, (19, 23))
+    for box in ([-20, 16, 2, 40], [-9, 15, 3, 30], [-9, 15, -5, 30]):
+        found = pool(features[:, rows, columns], [box], (4, 4), window=edge)
+        assert (found == pool(features, [box], (4, 4))).all()
 
 
 def test_what_is_refused() -> None:

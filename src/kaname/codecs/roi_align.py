@@ -18,6 +18,9 @@ array([[[[2.5, 4.5]]]])
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Float64, Real
 from numpy.typing import ArrayLike
@@ -30,36 +33,71 @@ SAMPLING_RATIO = 2
 """Fixed, not adaptive: where a box's side is a multiple of the grid's, rounding alone decides the adaptive number."""
 
 
+@dataclass(frozen=True)
+class Window:
+    """A part of a map: its first row and column there, and the ``(rows, columns)`` of the whole map."""
+
+    top: int
+    left: int
+    size: tuple[int, int]
+
+    def cut(self, features: Real[np.ndarray, "channels _rows _columns"], rows: slice, columns: slice) -> Any:
+        """Some rows and columns of the map from the ``features`` of the window.
+
+        Raises:
+            InputError: it does not hold them.
+        """
+        parts: list[slice] = []
+        for first, held, wanted in zip((self.top, self.left), features.shape[1:], (rows, columns), strict=True):
+            if wanted.start < first or wanted.stop > first + held:
+                reason = (
+                    f"a box reads cells {wanted.start}..{wanted.stop - 1} of its map, the window holds "
+                    f"{first}..{first + held - 1}"
+                )
+                raise InputError(reason, remedy="keep windows with a larger margin, or move boxes less")
+            parts.append(slice(wanted.start - first, wanted.stop - first))
+        return features[:, parts[0], parts[1]]
+
+
 def pool(
     features: Real[np.ndarray, "channels rows columns"],
     boxes: ArrayLike,
     size: tuple[int, int],
     *,
     sampling_ratio: int = SAMPLING_RATIO,
+    window: Window | None = None,
 ) -> Float[np.ndarray, "boxes channels {size[0]} {size[1]}"]:
     """The map inside each box.
 
     Args:
-        features: one map; half precision is added up in float32.
+        features: one map, or a window of it; half precision is added up in float32.
         boxes: ``(N, 4)`` in cells of the map. Given as float32 the places are computed in float32, as torch does.
         size: ``(height, width)`` of the grid.
         sampling_ratio: places in a cell of the grid along each axis; 0: as many as a cell has cells of the map,
             rounded up, so that a box without extent answers 0.
+        window: which part of the map ``features`` are. Boxes stay in cells of the map, and the answer is that of the
+            whole map to the last bit.
 
     Raises:
-        InputError: a box that is not finite or ends before it begins, a negative ratio.
+        InputError: a box that is not finite or ends before it begins, a negative ratio, a box that reads cells which
+            the window does not hold.
     """
     height, width = whole_size(size, "the grid of a box")
     kind = np.float32 if np.asarray(boxes).dtype == np.float32 else np.float64
     corners = _corners(boxes)
     sums = np.promote_types(features.dtype, np.float32)
     pooled = np.empty((len(corners), len(features), height, width), sums)
+    held = window or Window(0, 0, (features.shape[1], features.shape[2]))
     for number, (x1, y1, x2, y2) in enumerate(corners):
-        down = axis_weights((kind(y1), kind(y2)), height, features.shape[1], sampling_ratio).astype(sums)
-        across = axis_weights((kind(x1), kind(x2)), width, features.shape[2], sampling_ratio).astype(sums)
+        down = axis_weights((kind(y1), kind(y2)), height, held.size[0], sampling_ratio).astype(sums)
+        across = axis_weights((kind(x1), kind(x2)), width, held.size[1], sampling_ratio).astype(sums)
         # Only the cells that count are read: those of a file on disk, or of a corner of a large map.
         rows, columns = _used(down), _used(across)
-        pooled[number] = down[:, rows] @ features[:, rows, columns].astype(sums, copy=False) @ across[:, columns].T
+        if rows is None or columns is None:  # it lies outside the map
+            pooled[number] = 0
+            continue
+        cells = held.cut(features, rows, columns).astype(sums, order="C", copy=False)
+        pooled[number] = down[:, rows] @ cells @ across[:, columns].T
     return pooled
 
 
@@ -105,33 +143,10 @@ def cells_of(box: ArrayLike, size: tuple[int, int]) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def in_window(boxes: ArrayLike, rows: slice, columns: slice, size: tuple[int, int]) -> Float64[np.ndarray, "boxes 4"]:
-    """Boxes ``(N, 4)`` in cells of a map as boxes in cells of its window: pooled from either they are the same.
-
-    Args:
-        rows, columns: of the window, as from :func:`cells_of`.
-        size: ``(rows, columns)`` of the whole map.
-
-    Raises:
-        InputError: a box that reads cells of the map which the window does not hold.
-    """
-    corners = _corners(boxes)
-    for box in corners:
-        needed = cells_of(box, size)
-        for held, part in zip((rows, columns), needed, strict=True):
-            if part.start < held.start or part.stop > held.stop:
-                reason = (
-                    f"the box {box.tolist()} reads cells {part.start}..{part.stop - 1} of its map, the window holds "
-                    f"{held.start}..{held.stop - 1}"
-                )
-                raise InputError(reason, remedy="keep windows with a larger margin, or move boxes less")
-    return corners - np.array([columns.start, rows.start, columns.start, rows.start], np.float64)
-
-
-def _used(weights: Float[np.ndarray, "count cells"]) -> slice:
+def _used(weights: Float[np.ndarray, "count cells"]) -> slice | None:
     """The cells of an axis that add anything."""
     used = np.flatnonzero(weights.any(axis=0))
-    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else None
 
 
 def _corners(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.roi_align import in_window, pool
+from kaname.codecs.roi_align import Window, pool
 from kaname.data.cache import ArrayCache
 from kaname.data.rois import region
 from kaname.errors import InputError
@@ -150,12 +150,11 @@ class Store:
         into = seen.into(self.source.view) if seen.mirrored else None
         (window,) = self.kept.windows(seen.image, seen.true[None], margin=self.reading.margin, into=into)
         (features,), ((top, left),) = window.maps, window.corners
-        rows, columns = slice(top, top + features.shape[1]), slice(left, left + features.shape[2])
+        part = Window(int(top), int(left), self.source.map_size)
         try:
-            placed = in_window(self._cells(self.normalised(seen))[None], rows, columns, self.source.map_size)
+            return self._pooled(features, self._cells(self.normalised(seen)), part)
         except InputError:
             return None
-        return self._pooled(features, placed[0].astype(np.float32))
 
     def _from(self, seen: Seen) -> CachedSource:
         whole = self.form == "maps" and seen.image in self.images
@@ -173,10 +172,10 @@ class Store:
         rows, columns = self.source.map_size
         return shares * np.array([columns, rows, columns, rows], np.float32)
 
-    def _pooled(self, features: NDArray[Any], box: NDArray[np.float32]) -> NDArray[Any]:
-        assert self.reading.roi_size is not None
-        grid = pool(features, box[None], self.reading.roi_size, sampling_ratio=self.reading.sampling_ratio)
-        return grid[0]
+    def _pooled(self, features: NDArray[Any], box: NDArray[np.float32], window: Window | None = None) -> NDArray[Any]:
+        size, ratio = self.reading.roi_size, self.reading.sampling_ratio
+        assert size is not None
+        return pool(features, box[None], size, sampling_ratio=ratio, window=window)[0]
 
     # ---- filling
 
