@@ -78,6 +78,21 @@ def test_threads_do_not_share_a_partial() -> None:
     assert found[0] != partial_name("a") and found[0].endswith(".partial")
 
 
+def test_a_writer_clears_what_its_killed_predecessors_left(tmp_path: Path) -> None:
+    """Those of the same name alone, and not what another living process is writing."""
+    long = "n" * 180 + ".json"
+    dead, living = 2**22 + 1, os.getppid()
+    for name in ("points.json", "other.json", long):
+        for process in (dead, living):
+            (tmp_path / partial_name(name).replace(str(os.getpid()), str(process))).touch()
+    (tmp_path / f".points.json.{dead}-77.partial.mp4").touch()
+    write_text(tmp_path / "points.json", "{}")
+    write_text(tmp_path / long, "{}")
+    left = [name for name in names(tmp_path) if name.endswith("partial") or "mp4" in name]
+    assert [name for name in left if str(dead) in name] == [f".other.json.{dead}.partial"]
+    assert len([name for name in left if str(living) in name]) == 3
+
+
 def test_sweep(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

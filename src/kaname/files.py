@@ -12,6 +12,7 @@ writes folders, hands a path to libraries that open files themselves, or finds a
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import hashlib
 import os
@@ -26,7 +27,7 @@ from kaname.errors import InputError
 
 REMEDY = "free space or choose another folder"
 LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
-_PARTIAL = re.compile(r"\..+?(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the first group is the process
+_PARTIAL = re.compile(r"\.(.+?)(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the name, and the process
 
 
 @contextlib.contextmanager
@@ -80,6 +81,8 @@ def whole_path(
             if durable:
                 _to_disk(partial, os.O_RDWR)
             os.replace(partial, path)
+        for left in _left_in(path.parent).pop(_repeated(path.name), ()):
+            _remove(left)
         if durable:
             with contextlib.suppress(OSError):  # not every system synchronises folders
                 _to_disk(path.parent, os.O_RDONLY)
@@ -150,17 +153,35 @@ def sweep(folder: Path, stem: str = "") -> None:
         stem: only files of this name, whatever their ending; for folders that several machines write into.
     """
     for item in folder.glob(f".{glob.escape(stem)}.*.partial*" if stem else ".*.partial*"):
-        if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[1] or 0)):
+        if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[2] or 0)):
             _remove(item)
 
 
 def partial_name(name: str) -> str:
     """What a file or folder of this name is called while this process writes it."""
-    if len(whole := os.fsencode(name)) > LONGEST:
-        digest = hashlib.blake2b(whole, digest_size=8).hexdigest()
-        name = f"{whole[: LONGEST - 17].decode(errors='ignore')}-{digest}"
     thread = "" if threading.current_thread() is threading.main_thread() else f"-{threading.get_ident()}"
-    return f".{name}.{os.getpid()}{thread}.partial"
+    return f".{_repeated(name)}.{os.getpid()}{thread}.partial"
+
+
+def _repeated(name: str) -> str:
+    """What of a name its partial's repeats."""
+    if len(whole := os.fsencode(name)) <= LONGEST:
+        return name
+    digest = hashlib.blake2b(whole, digest_size=8).hexdigest()
+    return f"{whole[: LONGEST - 17].decode(errors='ignore')}-{digest}"
+
+
+@functools.lru_cache(maxsize=256)
+def _left_in(folder: Path) -> dict[str, list[Path]]:
+    """What killed processes left half-written in a folder, by the name that it was for; looked at once in a process."""
+    found: dict[str, list[Path]] = {}
+    with contextlib.suppress(OSError):
+        for item in folder.glob(".*.partial*"):
+            match = _PARTIAL.fullmatch(item.name)
+            process = int(match[2] or 0) if match else os.getpid()
+            if match and process != os.getpid() and not _lives(process):
+                found.setdefault(match[1], []).append(item)
+    return found
 
 
 def _lives(process: int) -> bool:
