@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,12 @@ def test_a_network_is_built_again_from_its_card() -> None:
         for name, value in network(inputs()).items():
             assert torch.equal(value, again(inputs())[name])
     assert card["motion"] == {"method": "farneback", "delta": 1, "scale": 20.0} and card["view"]["canvas"] == [64, 96]
+
+
+def test_small_is_the_u_net_whatever_lies_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small").mkdir()
+    monkeypatch.chdir(tmp_path)
+    network = build(config_of("model.backbone=small", "in_chans=6"))
+    assert network.backbone.description["kind"] == "small"

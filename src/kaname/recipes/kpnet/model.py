@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -106,7 +105,7 @@ def describe(config: KpnetConfig, network: Network) -> dict[str, Any]:
 def _options(config: KpnetConfig) -> dict[str, Any]:
     """What a backbone is asked for: a map as fine as the heatmap, new channels that begin at nothing."""
     name = config.model.backbone
-    if name.partition(":")[0] == "small" and not Path(name).is_dir():
+    if name.partition(":")[0] == "small":
         finest = min(side / cells for side, cells in zip(config.canvas, config.cells, strict=True))
         return {"stride": next((stride for stride in FINEST if stride <= finest), FINEST[-1])}
     return {"new_channels": "zero"} if config.in_chans == WITH_MOTION else {}
