@@ -21,7 +21,7 @@ from kaname.data.formats.files import images_in
 from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.boxes import box_rows, pixel_boxes
+from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import read_image
 from kaname.geometry.view import View
 from kaname.inference.card import inputs_of, view_of
@@ -208,6 +208,7 @@ class Model:
             return request
         height, width = request.size
         rows = box_rows([[0, 0, width, height]] if boxes is None else boxes)
+        refuse_shares(rows, request.size)
         outside = (rows[:, :2] >= (width, height)).any(axis=1) | (rows[:, 2:] <= 0).any(axis=1)
         if outside.any():
             number = int(np.flatnonzero(outside)[0])

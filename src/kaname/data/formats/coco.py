@@ -7,7 +7,7 @@ centres of their pixels. ``problems`` lists everything that is wrong with a file
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,12 @@ from kaname.data.formats.files import (
     tails,
     write_json,
 )
+from kaname.data.formats.units import doubted, fault_of
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.types import FloatArray, Sample, Size
 
+TO_CORNERS = np.array([[1.0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]])  # rows of x, y, width, height
 _REMEDY = "export the data set again in COCO's format"
 
 
@@ -86,6 +88,8 @@ def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[st
     for entry in reader.images.values():
         if instances.get(entry["id"]) and _stated(entry) is None:
             raise reader.fault("image", entry["id"], "it has no width and height")
+    if wrong_unit := fault_of(_bare(reader.images.values(), instances), path, "index"):
+        raise wrong_unit
     return [(entry, instances.get(entry["id"], [])) for entry in reader.images.values()]
 
 
@@ -108,6 +112,12 @@ def walk(
     path: Path, images: str | PathLike[str] | None, category: str | int | None, only: Collection[Path] | None = None
 ) -> Iterator[Sample | InputError]:
     """Every image's sample, or what is wrong; no samples if any annotation is wrong. The arguments are ``read``'s."""
+    return doubted(_walk(path, images, category, only), path, "index")
+
+
+def _walk(
+    path: Path, images: str | PathLike[str] | None, category: str | int | None, only: Collection[Path] | None
+) -> Iterator[Sample | InputError]:
     try:
         data = read_json(path)
         folder = None if images is None else Folder(Path(images))
@@ -316,6 +326,14 @@ def _is_extent(entry: Mapping[str, Any]) -> bool:
     """Whether nobody drew the box."""
     attributes = entry.get("attributes")
     return isinstance(attributes, dict) and attributes.get(EXTENT) is True
+
+
+def _bare(images: Iterable[dict[str, Any]], instances: Mapping[Any, list[dict[str, Any]]]) -> list[Sample]:
+    """The boxes alone of each image."""
+    known = [(entry, [one["bbox"] for one in instances.get(entry["id"], [])]) for entry in images]
+    corners = [np.array(rows, dtype=np.float64).reshape(-1, 4) @ TO_CORNERS for _, rows in known]
+    pairs = zip(known, corners, strict=True)
+    return [Sample(Path(entry["file_name"]), boxes=boxes, size=_stated(entry)) for (entry, _), boxes in pairs]
 
 
 def _numbers(values: Any) -> bool:

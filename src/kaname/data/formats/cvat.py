@@ -18,6 +18,7 @@ import numpy as np
 from kaname.data.formats.cvat_reading import ImageReader, parse
 from kaname.data.formats.files import Folder, distinct_names, faults, image_size, labels_of_boxes, sound, visibility
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.types import FloatArray, Sample
@@ -69,7 +70,12 @@ def walk(
     skeleton: Skeleton | None = None,
 ) -> Iterator[Sample | InputError]:
     """Every image's sample or what is wrong with it; the arguments are ``read``'s."""
-    path = Path(path)
+    return doubted(_walk(Path(path), images, skeleton), Path(path), "continuous")
+
+
+def _walk(
+    path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None
+) -> Iterator[Sample | InputError]:
     try:
         root = parse(path)
         folder = None if images is None else Folder(Path(images))

@@ -31,6 +31,7 @@ from kaname.data.formats.files import (
     visibility,
 )
 from kaname.data.formats.skeleton import Group, Skeleton
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.grid import PIXELS
@@ -85,12 +86,12 @@ def read(path: str | PathLike[str], images: str | PathLike[str] | None = None) -
     Raises:
         InputError: the first of ``problems``.
     """
-    return sound(_walk(Path(path), images))
+    return sound(doubted(_walk(Path(path), images), Path(path), "index"))
 
 
 def problems(path: str | PathLike[str], images: str | PathLike[str] | None = None) -> list[InputError]:
     """Everything that is wrong with a file; takes the arguments of ``read``."""
-    return faults(_walk(Path(path), images))
+    return faults(doubted(_walk(Path(path), images), Path(path), "index"))
 
 
 def skeleton_of(path: str | PathLike[str], *, name: str = "") -> Skeleton:

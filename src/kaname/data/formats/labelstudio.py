@@ -30,6 +30,7 @@ from kaname.data.formats.files import (
     write_json,
 )
 from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample, Size
@@ -133,6 +134,16 @@ def walk(
     only: Collection[Path] | None = None,
 ) -> Iterator[Sample | InputError]:
     """Every task's sample or what is wrong with it; takes the arguments of ``read``."""
+    return doubted(_walk(path, images, names, annotator, only), path, "percent")
+
+
+def _walk(
+    path: Path,
+    images: str | PathLike[str] | None,
+    names: Mapping[str, str] | None,
+    annotator: int | str | None,
+    only: Collection[Path] | None,
+) -> Iterator[Sample | InputError]:
     try:
         tasks, folders = read_json(path), _folders(path, images)
         if not isinstance(tasks, list):

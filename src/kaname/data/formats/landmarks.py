@@ -37,6 +37,7 @@ from kaname.data.formats.landmarks_names import (
     read_folder,
 )
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.units import pixel_remedy
 from kaname.errors import InputError, located
 from kaname.geometry.grid import PIXELS
 from kaname.types import Sample
@@ -132,7 +133,17 @@ def walk(
 
     The arguments are ``read``'s; ``only``: take only the files of these names, which must be there.
     """
-    path = Path(path)
+    found = list(_walk(Path(path), images, skeleton, only))
+    places = [(one.annotation.points, one.annotation.size) for one in found if isinstance(one, Located)]
+    if remedy := pixel_remedy(places, whole=True):
+        reason = f"all landmarks lie in {remedy[0]}, and pixels are meant"
+        yield InputError(reason, path=path, remedy=remedy[1])
+    yield from found
+
+
+def _walk(
+    path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None, only: Collection[str] | None
+) -> Iterator[Located | InputError]:
     try:
         folder = None if images is None else ImageFolder(Path(images))
         found = read_folder(path) if path.is_dir() else {path.name: read_annotation(path)}

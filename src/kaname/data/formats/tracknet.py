@@ -24,6 +24,7 @@ import numpy as np
 from kaname.data.formats.files import IMAGE_ENDINGS, faults, image_size, sound
 from kaname.data.formats.tracknet_table import BALL, LABELS, VISIBLE, Row, Table, holes, order, read_table
 from kaname.data.formats.tracknet_writing import write_clips
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image
@@ -114,7 +115,7 @@ def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Ite
         samples = reader.samples()
         if check:
             reader.check_frames()
-        yield from reader.faults or samples
+        yield from reader.faults or doubted(samples, clip.labels, "index")
 
 
 def _clips(path: Path, images: Path | None) -> Iterator[Clip | InputError]:
