@@ -257,6 +257,9 @@ def _sample(cells: Sequence[str], header: Header, folder: Folder) -> Sample:
     if halved.any():
         part = header.columns[2 * int(np.flatnonzero(halved)[0])][1]
         raise InputError(f"{part!r} has only one of x and y", remedy="fill in both, or leave both blank")
+    if len(zeros := np.flatnonzero((values == 0).all(axis=1))):
+        part = header.columns[2 * int(zeros[0])][1]
+        raise InputError(f"{part!r} lies at (0, 0), which tools write where there is no point", remedy="leave it blank")
     xy, size = PIXELS.from_index(values), image_size(image)
     outside = np.flatnonzero(((xy < 0) | (xy > size[::-1])).any(axis=1))
     if len(outside):

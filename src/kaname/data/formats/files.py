@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import itertools
 import json
 import os
 import re
@@ -125,8 +127,8 @@ def distinct_names(images: Sequence[Path], path: Path, root: Path | None = None)
 class Folder:
     """The images below a folder, found by names as labels write them.
 
-    A name is looked for as it is, then (where that is unique) regardless of Unicode composition, and as upload tools
-    would have written the name of a file: spaces as ``_``, brackets and the like dropped.
+    A name is looked for as it is, then regardless of Unicode composition, and as upload tools would have written the
+    name of a file: spaces as ``_``, brackets and the like dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -134,9 +136,14 @@ class Folder:
             raise InputError("the folder of images does not exist", path=path, remedy="check the path")
         self.path = path
         self._written: dict[str, set[Path]] | None = None  # from how a name may be written to the files
+        self._folders: dict[Path, bool] = {}  # whether each exists
 
     def find(self, names: Iterable[str]) -> Path | None:
-        """The first of these names, each relative to the folder, that is a file; None if there is none."""
+        """The first of these names, each relative to the folder, that is a file; None if there is none.
+
+        Raises:
+            InputError: two files may be meant; both are named.
+        """
         tried = [name for name in names if name and ".." not in name.split("/")]
         for name in tried:
             if self._is_file(self.path / name):
@@ -150,6 +157,27 @@ class Folder:
             written_so = self._written.get(_composed(name.rsplit("/", 1)[-1]), set())
             if len(written_so) == 1:
                 return next(iter(written_so))
+            if written_so:
+                several = " or ".join(sorted(repr(path.name) for path in written_so))
+                raise InputError(f"{name!r} may be {several}", remedy="rename the one that is not meant")
+        return None
+
+    def elsewhere(self, source: str, found: Path) -> Path | None:
+        """The file that a path with folders names more exactly than the one that was found, where there is one: from
+        a folder above this one, and with other content (else it is a copy).
+
+        >>> Folder(Path(".")).elsewhere("a.jpg", Path("a.jpg")) is None
+        True
+        """
+        above = [place for place in (self.path.absolute(), *self.path.absolute().parents)]
+        for name in tails(source)[: -1 - depth(source, found) or None]:
+            for place in above if "/" in name else ():
+                folder = place / name.rpartition("/")[0]
+                if folder not in self._folders:
+                    self._folders[folder] = folder.is_dir()
+                other = place / name
+                if self._folders[folder] and self._is_file(other) and not _same_content(other, found):
+                    return other
         return None
 
     @staticmethod
@@ -158,6 +186,24 @@ class Folder:
             return path.is_file()
         except (OSError, ValueError):  # a name that is too long for the disk or holds a zero byte
             return False
+
+
+def alike(name: str, other: str) -> bool:
+    """Whether two names are one, as far as upload tools and file systems change names."""
+    return _composed(name) == _composed(other) or _uploaded(name) == _uploaded(other)
+
+
+def depth(source: str, image: Path) -> int:
+    """How many parts a path and that of a file have in common at their ends; 0 where even their names differ."""
+    pairs = zip(reversed(tails(source)[0].split("/") if tails(source) else ()), reversed(image.absolute().parts))
+    return sum(1 for _ in itertools.takewhile(lambda pair: alike(*pair), pairs))
+
+
+def _same_content(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other) or filecmp.cmp(path, other, shallow=False)
+    except OSError:
+        return True
 
 
 def _composed(name: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from kaname.data.formats.files import IMAGE_ENDINGS, Folder, is_number, tails
+from kaname.data.formats.files import Folder, is_number
+from kaname.data.formats.labelstudio_names import cut_from, file_names, local_name, looks_like_image, source_path
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import Sample, Size
@@ -21,7 +20,6 @@ EXPORT = "export the project from Label Studio as JSON"
 POINT, BOX = SHAPES = ("keypointlabels", "rectanglelabels")
 BARE = ("keypoint", "rectangle")  # shapes whose labels are results of their own
 HIDDEN = ("hidden", "occluded")  # choices of a key point's own (perRegion), in any case
-_PREFIX = re.compile(r"[0-9a-f]{8}-")  # what an upload puts before the file's name
 _ROUNDING = 1e-6  # percent by which rounding may overstep the edge
 
 
@@ -289,60 +287,6 @@ def _kind_of_result(result: Mapping[str, Any]) -> str | None:
             return BOX
         return None if {"radiusX", "points", "height"} & value.keys() else POINT
     return named
-
-
-def file_names(source: str) -> list[str]:
-    """The names that an image may have locally, the likeliest first, with ``/`` between folders.
-
-    An upload is kept as ``<8 hexadecimal digits>-<name>``; other tools put other prefixes before the first ``-``.
-
-    >>> file_names("/data/upload/1/222ae49e-my-dial.jpg")[:2]
-    ['my-dial.jpg', '222ae49e-my-dial.jpg']
-    >>> file_names("/data/local-files/?d=dials/a.jpg")
-    ['dials/a.jpg', 'a.jpg']
-    """
-    upload = "/upload/" in source
-    # As written first, then with %20 and the like decoded: either may be the true name.
-    paths = [name for raw in dict.fromkeys([_path_of(source), unquote(_path_of(source))]) for name in tails(raw)]
-    # Longer paths say more, but an upload's folders are the server's own.
-    paths.sort(key=lambda name: name.count("/") if upload else -name.count("/"))
-    names: list[str] = []
-    for name in paths:
-        folders, slash, base = name.rpartition("/")
-        short = base.partition("-")[2]
-        pair = [name, f"{folders}{slash}{short}"] if short else [name]
-        names += pair[::-1] if upload else pair
-    return list(dict.fromkeys(names))
-
-
-def local_name(source: str) -> str:
-    """The likeliest name of an image's file, where no folder can be looked into.
-
-    >>> local_name("222ae49e-my-dial.jpg"), local_name("my-dial.jpg")
-    ('my-dial.jpg', 'my-dial.jpg')
-    """
-    base = unquote(_path_of(source)).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    prefixed = "/upload/" in source or _PREFIX.match(base) is not None
-    return base.partition("-")[2] or base if prefixed else base
-
-
-def _path_of(source: str) -> str:
-    """The path of a file name or of an address: without scheme, host and query; of local files the ``d=`` part."""
-    source = source.strip()
-    if "/local-files/" in source and "?" in source:
-        given = parse_qs(source.partition("?")[2]).get("d")
-        if given:
-            return given[0]
-    if "://" in source:
-        return urlsplit(source).path
-    # A name may hold "?" or "#" itself; only what looks like a query after an image's ending is one.
-    query = re.search(r"(\.\w{2,5})\?[\w.~%-]+=", source)
-    return source[: query.end(1)] if query else source
-
-
-def looks_like_image(value: str) -> bool:
-    """Whether a text names an image file."""
-    return _path_of(value).lower().endswith(IMAGE_ENDINGS)
 
 
 def kind_of(value: object) -> str:

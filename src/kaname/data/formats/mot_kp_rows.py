@@ -106,6 +106,8 @@ def parse_rows(path: Path, skeleton: Skeleton, *, predictions: bool | None = Non
     confidences = _confidences(rows, predictions)
     if not confidences:
         faults += _bad_visibilities(rows, path)
+    if not predictions and not confidences:
+        faults += _placeholders(rows, skeleton, path)
     faults += _repeated(rows, path)
     if not predictions and not confidences:
         faults += _too_many(rows, skeleton, path)
@@ -196,6 +198,15 @@ def _bad_visibilities(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
         if len(wrong):
             remedy = "0 is out of frame, 1 hidden, 2 visible, -1 not labelled"
             yield InputError(f"the visibility {wrong[0]:g}", path=path, row=row.line, remedy=remedy)
+
+
+def _placeholders(rows: Iterable[Row], skeleton: Skeleton, path: Path) -> Iterator[InputError]:
+    for row in rows:
+        nowhere = (PIXELS.to_index(row.points) == 0).all(axis=1) & (row.third > 0)
+        for point in np.flatnonzero(nowhere).tolist():
+            name = skeleton.groups[row.group].points[point]
+            reason = f"{name} has visibility {row.third[point]:g} at (0, 0), which tools write where there is no point"
+            yield InputError(reason, path=path, row=row.line, remedy="set its visibility to 0, or give its place")
 
 
 def _repeated(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
