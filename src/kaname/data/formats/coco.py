@@ -28,6 +28,7 @@ from kaname.data.formats.files import (
     tails,
     write_json,
 )
+from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
 from kaname.data.formats.units import doubted, fault_of
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
@@ -127,15 +128,20 @@ def _walk(
         return
     instances, wrong = reader.instances()
     yield from wrong
-    wanted = None if only is None else {file.resolve() for file in only}
+    files = None if only is None else {file.resolve() for file in only}
+    named, unclear = _located(reader, folder)
+    others = {} if folder is None else rivals(named, folder)
     seen: dict[str, Any] = {}
-    for entry in reader.images.values():
-        name = entry["file_name"]
-        image = Path(name) if folder is None else folder.find(tails(name))
-        if wanted is not None and (image is None or image.resolve() not in wanted):
+    for number, entry in enumerate(reader.images.values()):
+        name, image, rival = entry["file_name"], named[number].image, others.get(number)
+        if not wanted(named[number], rival, files):
             continue
         if name in seen:
             yield reader.fault("image", entry["id"], f"{name!r} also belongs to image {seen[name]}", "keep one of them")
+        elif number in unclear:
+            yield reader.fault("image", entry["id"], unclear[number].reason, unclear[number].remedy)
+        elif rival is not None:
+            yield reader.fault("image", entry["id"], rival.reason, RIVAL)
         elif image is None:
             remedy = None if folder is None else f"it is not in {folder.path}"
             yield reader.fault("image", entry["id"], f"{name!r} is missing", remedy)
@@ -144,6 +150,20 @@ def _walk(
         elif not wrong:
             yield reader.sample(image, entry, instances.get(entry["id"], []))
         seen.setdefault(name, entry["id"])
+
+
+def _located(reader: _Reader, folder: Folder | None) -> tuple[list[Entry], dict[int, InputError]]:
+    """The images of a file with the files found for them, and by number those for which several may be meant."""
+    named: list[Entry] = []
+    unclear: dict[int, InputError] = {}
+    for number, entry in enumerate(reader.images.values()):
+        name, image = entry["file_name"], None
+        try:
+            image = Path(name) if folder is None else folder.find(tails(name))
+        except InputError as error:
+            unclear[number] = error
+        named.append(Entry(f"image {entry['id']}", name, image))
+    return named, unclear
 
 
 class _Reader:

@@ -73,6 +73,7 @@ class ImageReader:
 
     Attributes:
         name: as the file has it.
+        image: its file.
         faults: everything that is wrong with it.
     """
 
@@ -89,6 +90,7 @@ class ImageReader:
         self.name = element.get("name") or ""
         self.row = f"image {self.name or f'at position {position}'}"
         self.faults: list[InputError] = []
+        self.image = self._noted(self._image)
 
     def fault(self, reason: str, remedy: str = REMEDY) -> InputError:
         """An error about this image."""
@@ -96,7 +98,7 @@ class ImageReader:
 
     def sample(self) -> Sample | None:
         """The sample, to be trusted only without faults."""
-        image = self._noted(self._image)
+        image = self.image
         size = None if image is None else self._noted(self._size, image)
         faces: list[Instance] = []
         loose: dict[str, list[Placed]] = {}

@@ -169,8 +169,8 @@ class Folder:
         >>> Folder(Path(".")).elsewhere("a.jpg", Path("a.jpg")) is None
         True
         """
-        above = [place for place in (self.path.absolute(), *self.path.absolute().parents)]
-        for name in tails(source)[: -1 - depth(source, found) or None]:
+        above, names = (self.path.absolute(), *self.path.absolute().parents), tails(source)
+        for name in names[: len(names) - depth(source, found)]:
             for place in above if "/" in name else ():
                 folder = place / name.rpartition("/")[0]
                 if folder not in self._folders:
@@ -195,7 +195,9 @@ def alike(name: str, other: str) -> bool:
 
 def depth(source: str, image: Path) -> int:
     """How many parts a path and that of a file have in common at their ends; 0 where even their names differ."""
-    pairs = zip(reversed(tails(source)[0].split("/") if tails(source) else ()), reversed(image.absolute().parts))
+    pairs = zip(
+        reversed(tails(source)[0].split("/") if tails(source) else ()), reversed(image.absolute().parts), strict=False
+    )
     return sum(1 for _ in itertools.takewhile(lambda pair: alike(*pair), pairs))
 
 

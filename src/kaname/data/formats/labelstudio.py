@@ -29,7 +29,9 @@ from kaname.data.formats.files import (
     visibility,
     write_json,
 )
+from kaname.data.formats.labelstudio_names import source_path
 from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
+from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
 from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -83,19 +85,24 @@ def problems(
 
 
 def left_out(samples: Sequence[Sample]) -> list[str]:
-    """What an export holds besides the points and boxes that were read, by task id; a line for each kind.
+    """What an export holds besides the points and boxes that were read, by task id, a line for each kind; and images
+    that were found only by cutting their names short.
 
     >>> sample = Sample(Path("a.png"), meta={"task": 7, "cancelled": 1, "ignored": {"choices": 2}})
     >>> left_out([sample])
     ['cancelled annotations left out of task 7', "results of type 'choices' left out of task 7"]
     """
     kinds: dict[str, list[str]] = {}
+    cut = [(sample, sample.meta["cut"]) for sample in samples if sample.meta.get("cut")]
+    lines = [
+        f"{name!r} of task {one.meta['task']} is not there: {one.image.name!r} is taken for it" for one, name in cut
+    ]
     for sample in samples:
         if sample.meta.get("cancelled"):
             kinds.setdefault("cancelled annotations", []).append(str(sample.meta["task"]))
         for kind in sample.meta.get("ignored", ()):
             kinds.setdefault(f"results of type {kind!r}", []).append(str(sample.meta["task"]))
-    return [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
+    return lines + [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
 
 
 def write(
@@ -153,26 +160,26 @@ def _walk(
     except InputError as error:
         yield error
         return
-    wanted = None if only is None else {file.resolve() for file in only}
-    taken: dict[Path, str] = {}
+    files = None if only is None else {file.resolve() for file in only}
     numbers: set[str] = set()
-    for position, task in enumerate(tasks, start=1):
-        reader = TaskReader(path, task, position, folders, names, annotator, required=images is not None)
-        sample = reader.sample()
-        if wanted is not None and reader.source and (reader.image is None or reader.image.resolve() not in wanted):
+    readers = [
+        TaskReader(path, task, position, folders, names, annotator, required=images is not None)
+        for position, task in enumerate(tasks, start=1)
+    ]
+    entries = [Entry(reader.row, source_path(reader.source or ""), reader.image) for reader in readers]
+    others = rivals(entries, folders[0] if images is not None else None)
+    for number, (reader, entry) in enumerate(zip(readers, entries, strict=True)):
+        rival = others.get(number)
+        if reader.source and not wanted(entry, rival, files):
             continue
+        sample = reader.sample()
         if reader.row in numbers:
             yield reader.fault("duplicate task id", "export the project again")
         numbers.add(reader.row)
         yield from reader.faults
-        if sample is None:
-            continue
-        if sample.image in taken:
-            reason = f"the image {sample.image.name!r} also belongs to {taken[sample.image]}"
-            yield reader.fault(reason, "keep one of the two tasks, or rename one image")
-            continue
-        taken[sample.image] = reader.row
-        if not reader.faults:
+        if rival is not None:
+            yield reader.fault(rival.reason, RIVAL)
+        elif sample is not None and not reader.faults:
             yield sample
 
 

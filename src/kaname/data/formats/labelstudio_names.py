@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from kaname.data.formats.files import IMAGE_ENDINGS, alike, tails
 
+IMAGE_KEYS = ("img", "image")  # of the data, under which an image usually stands
 _PREFIX = re.compile(r"[0-9a-f]{8}-")  # what an upload puts before the file's name
 
 
@@ -82,3 +85,31 @@ def path_of(source: str) -> str:
 def looks_like_image(value: str) -> bool:
     """Whether a text names an image file."""
     return path_of(value).lower().endswith(IMAGE_ENDINGS)
+
+
+def images_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """The images that a task's data names, by key; those of a list by key and number.
+
+    >>> images_of({"image": "a.jpg", "text": "b"}), images_of({"pages": ["a.jpg", "b.jpg"]})
+    ({'image': 'a.jpg'}, {'pages[0]': 'a.jpg', 'pages[1]': 'b.jpg'})
+    """
+    found: dict[str, str] = {}
+    for key, value in data.items():
+        several = isinstance(value, list)
+        for number, one in enumerate(value if several else [value]):
+            if isinstance(one, str) and one.strip() and (looks_like_image(one) or key in IMAGE_KEYS):
+                found[f"{key}[{number}]" if several and len(value) > 1 else str(key)] = one
+    return found
+
+
+def key_of(target: str | None, images: Collection[str]) -> str | None:
+    """The key of a task's data whose image the results of a name (``to_name``) are on; None where that is not clear.
+
+    >>> key_of("img-1", ["image", "ref"]), key_of("ref", ["image", "ref"]), key_of("refimg", ["image", "ref"])
+    ('image', 'ref', None)
+    """
+    if target in images:
+        return target
+    usual = [key for key in IMAGE_KEYS if key in images]
+    plain = target is None or re.sub(r"[\W_\d]", "", target.casefold()) in IMAGE_KEYS
+    return usual[0] if plain and usual else None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from kaname.data.formats.files import Folder, is_number
-from kaname.data.formats.labelstudio_names import cut_from, file_names, local_name, looks_like_image, source_path
+from kaname.data.formats.labelstudio_names import cut_from, file_names, images_of, key_of, local_name
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import Sample, Size
@@ -67,6 +67,15 @@ class TaskReader:
         self.bare: dict[str, str] = {}  # shapes by the id that they share with the result that holds their label
         self.labelled: set[str] = set()
         self.hidden: set[str] = set()  # results of which a choice says so
+        self.annotation: dict[str, Any] | None = None
+        if not isinstance(task, dict):
+            self.faults.append(self.fault(f"not a task but {kind_of(task)}", EXPORT))
+            return
+        self.annotation, wrong = self._noted(self._annotation), [*self.faults]
+        self.faults.clear()  # of the image first
+        self.source = self._noted(self._source)
+        self.image = None if self.source is None else self._noted(self._image, self.source)
+        self.faults += wrong
 
     def fault(self, reason: str, remedy: str | None = None) -> InputError:
         """An error about this task."""
@@ -75,11 +84,9 @@ class TaskReader:
     def sample(self) -> Sample | None:
         """The sample; None where not even an image is known. To be trusted only without faults."""
         if not isinstance(self.task, dict):
-            self.faults.append(self.fault(f"not a task but {kind_of(self.task)}", EXPORT))
             return None
-        self.source = self._noted(self._source)
-        self.image = None if self.source is None else self._noted(self._image, self.source)
-        annotation = self._noted(self._annotation)
+        self._noted(self._one_image)
+        annotation = self.annotation
         results = None if annotation is None else self._noted(self._results, annotation)
         marks = [mark for result in results or () if (mark := self._noted(self._mark, result))]
         self.ignored.update("choices" for key in self.hidden if key not in {mark.key for mark in marks})
@@ -112,6 +119,7 @@ class TaskReader:
                 "annotator": _person(annotation or {}),
                 "file": self.source,
                 "cancelled": self.cancelled,
+                **({"cut": cut} if (cut := cut_from(str(self.source), self.image.name)) else {}),
                 "ignored": dict(self.ignored),
                 **_parents(points, boxes),
             },
@@ -130,14 +138,36 @@ class TaskReader:
         data = self.task.get("data")
         if not isinstance(data, dict):
             raise self.fault("the task has no data", EXPORT)
-        for key in ("img", "image"):
-            if isinstance(data.get(key), str) and data[key].strip():
-                return data[key]
-        others = [value for value in data.values() if isinstance(value, str) and looks_like_image(value)]
-        if len(others) == 1:
-            return others[0]
-        count, keys = "several images" if others else "no image", ", ".join(map(str, data)) or "nothing"
-        raise self.fault(f"the task names {count}; data has {keys}", "use data.image")
+        known = images_of(data)
+        if len(known) == 1:
+            return next(iter(known.values()))
+        if not known:
+            raise self.fault(
+                f"the task names no image; data has {', '.join(map(str, data)) or 'nothing'}", "use data.image"
+            )
+        targets = {str(one["to_name"]) for one in self._marks() if one.get("to_name") is not None}
+        key = key_of(targets.pop() if len(targets) == 1 else None, known)
+        if key is not None:
+            return known[key]
+        called = ", ".join(known)
+        reason = f"the task names several images ({called}), and which one its results are on is not said"
+        raise self.fault(reason, "call the Image tag like its data, or export a task for each image")
+
+    def _marks(self) -> list[dict[str, Any]]:
+        """The results that are points and boxes."""
+        results = (self.annotation or {}).get("result")
+        return (
+            [one for one in results if isinstance(one, dict) and _kind_of_result(one)]
+            if isinstance(results, list)
+            else []
+        )
+
+    def _one_image(self) -> None:
+        """Refuse results on several images, whose places would all be taken for places on one."""
+        on = Counter(_target(one) for one in self._marks())
+        if len(on) > 1 or any(one.get("item_index") for one in self._marks()):
+            listed = ", ".join(f"{name} ({count})" for name, count in sorted(on.items()))
+            raise self.fault(f"results on several images: {listed}", "export a task for each image")
 
     def _image(self, source: str) -> Path:
         names = file_names(source)
@@ -257,6 +287,12 @@ class TaskReader:
         if stated != true:
             reason = f"annotated at {stated[1]} x {stated[0]}, but {image.name!r} has {true[1]} x {true[0]}"
             raise self.fault(reason, "put the image that was annotated there")
+
+
+def _target(result: Mapping[str, Any]) -> str:
+    """The image that a result is on, for messages."""
+    name, number = str(result.get("to_name", "image")), result.get("item_index")
+    return f"{name}[{number}]" if isinstance(number, int) else name
 
 
 def _says_hidden(result: Mapping[str, Any]) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kaname.data.formats.files import Folder, depth
+
+RIVAL = "keep one of the two, or rename one image"
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,35 @@ class Entry:
     image: Path | None
 
 
-def rivals(entries: Sequence[Entry], folder: Folder | None = None) -> dict[int, str]:
-    """The entries that do not have the image that was found for them, by their numbers, and why.
+class Rival(NamedTuple):
+    """Why an entry does not have its image; ``tied``: it has as good a claim to it as another one."""
+
+    reason: str
+    tied: bool
+
+
+def wanted(entry: Entry, rival: Rival | None, only: Collection[Path] | None) -> bool:
+    """Whether an entry is about one of some resolved files; where there are none, every entry is wanted."""
+    if only is None:
+        return True
+    return entry.image is not None and (rival is None or rival.tied) and entry.image.resolve() in only
+
+
+def rivals(entries: Sequence[Entry], folder: Folder | None = None) -> dict[int, Rival]:
+    """The entries that do not have the image that was found for them, by their numbers.
 
     The longest path in common wins; where two agree equally, the second is named with the first. An entry whose path
     names another file exactly (from a folder above) has that one.
 
     >>> own, other = Entry("1", "train/a.jpg", Path("train/a.jpg")), Entry("2", "val/a.jpg", Path("train/a.jpg"))
-    >>> rivals([other, own])
-    {0: "'val/a.jpg' is missing: 'a.jpg' in train is 'train/a.jpg' of 1"}
+    >>> rivals([other, own])[0].reason
+    "the image 'a.jpg' also belongs to 1, whose path 'train/a.jpg' agrees better than 'val/a.jpg'"
     """
     members: dict[Path, list[int]] = {}
     for number, entry in enumerate(entries):
         if entry.image is not None:
             members.setdefault(entry.image, []).append(number)
-    reasons: dict[int, str] = {}
+    found: dict[int, Rival] = {}
     for image, numbers in members.items():
         ranks = [depth(entries[number].source, image) for number in numbers]
         winner = numbers[ranks.index(max(ranks))]
@@ -48,10 +65,11 @@ def rivals(entries: Sequence[Entry], folder: Folder | None = None) -> dict[int, 
             if number == winner:
                 other = None if folder is None else folder.elsewhere(source, image)
                 if other is not None:
-                    reasons[number] = f"{source!r} is {other}, not {image}"
+                    found[number] = Rival(f"{source!r} is {other}, not {image}", tied=False)
             elif rank < max(ranks):
-                reasons[number] = f"{source!r} is missing: {image.name!r} in {image.parent} is {first.source!r} of {first.row}"
+                better = f"whose path {first.source!r} agrees better than {source!r}"
+                found[number] = Rival(f"the image {image.name!r} also belongs to {first.row}, {better}", tied=False)
             else:
                 both = "" if source == first.source else f": {source!r} and {first.source!r} may both be it"
-                reasons[number] = f"the image {image.name!r} also belongs to {first.row}{both}"
-    return reasons
+                found[number] = Rival(f"the image {image.name!r} also belongs to {first.row}{both}", tied=True)
+    return found

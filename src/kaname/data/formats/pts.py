@@ -86,9 +86,7 @@ def walk(
     return doubted(_walk(Path(path), images, skeleton), Path(path), "index")
 
 
-def _walk(
-    path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None
-) -> Iterator[Sample | InputError]:
+def _walk(path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None) -> Iterator[Sample | InputError]:
     place = path if path.is_dir() else path.parent
     files = sorted(one for one in path.rglob("*.pts") if not _hidden(one, path)) if path.is_dir() else [path]
     try:
