@@ -102,11 +102,13 @@ def main(words: Sequence[str] | None = None) -> None:
 @contextlib.contextmanager
 def warning_in_a_line() -> Iterator[None]:
     """Show this package's warnings in one line, and other packages' as Python does."""
-    before = warnings.showwarning
+    before, shown = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
         if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent):
-            print(f"warning: {message}", file=sys.stderr)
+            if str(message) not in shown:  # Python itself forgets what it has shown whenever filters change
+                print(f"warning: {message}", file=sys.stderr)
+            shown.add(str(message))
         else:
             before(message, category, filename, lineno, *rest)
 

@@ -13,7 +13,7 @@ from xml.parsers.expat import ExpatError
 import numpy as np
 
 from kaname.data.formats.faces import DEFAULT_SKELETON
-from kaname.data.formats.files import Folder, is_number, read_text, shortened, tails
+from kaname.data.formats.files import Folder, is_number, read_text, shortened, size_remedy, tails
 from kaname.data.formats.skeleton import Skeleton, find
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -147,7 +147,7 @@ class ImageReader:
             raise self.fault(f"{self.name!r}: {error.reason}", error.remedy or REMEDY) from error
         if true != size:
             reason = f"{self.name!r} has {true[1]} x {true[0]} pixels, the file says {size[1]} x {size[0]}"
-            raise self.fault(reason, "put the image that was annotated there")
+            raise self.fault(reason, size_remedy(image, size, true))
         return size
 
     def _skeleton(self, shape: ElementTree.Element) -> Instance:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from kaname.errors import InputError
 from kaname.files import write_text, writing
-from kaname.geometry.image import image_size  # noqa: F401 (for the formats)
-from kaname.types import Sample
+from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)
+from kaname.types import Sample, Size
 
 Found = TypeVar("Found")
 
@@ -176,7 +176,7 @@ class Folder:
                 if folder not in self._folders:
                     self._folders[folder] = folder.is_dir()
                 other = place / name
-                if self._folders[folder] and self._is_file(other) and not _same_content(other, found):
+                if self._folders[folder] and self._is_file(other) and not same_content(other, found):
                     return other
         return None
 
@@ -201,7 +201,8 @@ def depth(source: str, image: Path) -> int:
     return sum(1 for _ in itertools.takewhile(lambda pair: alike(*pair), pairs))
 
 
-def _same_content(path: Path, other: Path) -> bool:
+def same_content(path: Path, other: Path) -> bool:
+    """Whether two files are one, or copies; also where that cannot be told."""
     try:
         return path.samefile(other) or filecmp.cmp(path, other, shallow=False)
     except OSError:
@@ -222,6 +223,15 @@ def tails(name: str) -> list[str]:
     """A path and all its ends: ``a/b/c.jpg`` gives itself, ``b/c.jpg`` and ``c.jpg``."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def size_remedy(image: Path, stated: Size, true: Size) -> str:
+    """What to do about an image of another size than was annotated: it may be the same one, turned by EXIF."""
+    turned = exif_orientation(image)
+    if stated == true[::-1] and turned in QUARTER_TURNS:
+        same = f"it is the same image: that is its size without the rotation that its EXIF block states ({turned})"
+        return f"{same}; annotate it upright, or turn its pixels and its labels and remove the EXIF orientation"
+    return "put the image that was annotated there"
 
 
 def is_number(value: object) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -30,7 +31,7 @@ from kaname.data.formats.files import (
     write_json,
 )
 from kaname.data.formats.labelstudio_names import source_path
-from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
+from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of, label_of_box
 from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
 from kaname.data.formats.units import doubted
 from kaname.errors import InputError
@@ -100,9 +101,21 @@ def left_out(samples: Sequence[Sample]) -> list[str]:
     for sample in samples:
         if sample.meta.get("cancelled"):
             kinds.setdefault("cancelled annotations", []).append(str(sample.meta["task"]))
+        if sample.meta.get("passed_over"):
+            reason = "annotations beside the ground truth, or older ones of the same person,"
+            kinds.setdefault(reason, []).append(str(sample.meta["task"]))
         for kind in sample.meta.get("ignored", ()):
             kinds.setdefault(f"results of type {kind!r}", []).append(str(sample.meta["task"]))
     return lines + [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
+
+
+def labels_of(content: Any) -> Counter[str]:
+    """How many boxes of each label an export holds; of what is no export none."""
+    tasks = [task for task in content if isinstance(task, dict)] if isinstance(content, list) else []
+    lists = [task.get("annotations", task.get("completions")) for task in tasks]
+    annotations = [one for given in lists if isinstance(given, list) for one in given if isinstance(one, dict)]
+    results = [one["result"] for one in annotations if isinstance(one.get("result"), list)]
+    return Counter(label for result in results for one in result if (label := label_of_box(one)) is not None)
 
 
 def write(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from kaname.data.formats.files import Folder, is_number
+from kaname.data.formats.files import Folder, is_number, size_remedy
 from kaname.data.formats.labelstudio_names import cut_from, file_names, images_of, key_of, local_name
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -61,7 +61,7 @@ class TaskReader:
         self.source: str | None = None
         self.image: Path | None = None
         self.size: Size | None = None
-        self.cancelled = 0
+        self.cancelled = self.passed_over = 0
         self.ignored: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.bare: dict[str, str] = {}  # shapes by the id that they share with the result that holds their label
@@ -119,6 +119,7 @@ class TaskReader:
                 "annotator": _person(annotation or {}),
                 "file": self.source,
                 "cancelled": self.cancelled,
+                **({"passed_over": self.passed_over} if self.passed_over else {}),
                 **({"cut": cut} if (cut := cut_from(str(self.source), self.image.name)) else {}),
                 "ignored": dict(self.ignored),
                 **_parents(points, boxes),
@@ -192,12 +193,16 @@ class TaskReader:
             raise self.fault(reason, "annotate it, or take it out of the export")
         if self.annotator is not None:
             valid = [one for one in valid if str(self.annotator) in _identities(one)]
-            if len(valid) != 1:
-                count = f"{len(valid)} annotations" if valid else "no annotation"
-                reason = f"{count} by annotator {self.annotator}; annotated by {people}"
+            if not valid:
+                reason = f"no annotation by annotator {self.annotator}; annotated by {people}"
                 raise self.fault(reason, "choose another annotator")
+        chosen = _chosen(valid)
+        self.passed_over = len(valid) - len(chosen)
+        valid = chosen
         if len(valid) > 1:
-            remedy = "choose one (gauge: --annotator of heatmaps and crop), or delete the others"
+            remedy = (
+                "choose one (gauge: --annotator of heatmaps and crop), mark one as ground truth, or delete the others"
+            )
             raise self.fault(f"{len(valid)} annotations, by {people}", remedy)
         return valid[0]
 
@@ -269,6 +274,9 @@ class TaskReader:
             raise self.fault(f"the {what} {label!r} has {stated}", EXPORT)
         if what == "rectangle" and is_number(value.get("rotation")) and value["rotation"] % 360:
             raise self.fault(f"the rectangle {label!r} is rotated by {value['rotation']} degrees", "draw it upright")
+        if what == "rectangle":  # drawn upwards or to the left, the size is negative
+            x, y, width, height = numbers
+            numbers = [min(x, x + width), min(y, y + height), abs(width), abs(height)]
         ends = [numbers[axis] + numbers[axis + 2] for axis in range(len(numbers) - 2)]
         if not all(-_ROUNDING <= number <= 100 + _ROUNDING for number in (*numbers, *ends)):
             stated = ", ".join(f"{key} {number:g}" for key, number in zip(keys, numbers, strict=True))
@@ -286,7 +294,36 @@ class TaskReader:
         stated, self.size = self.size or true, true
         if stated != true:
             reason = f"annotated at {stated[1]} x {stated[0]}, but {image.name!r} has {true[1]} x {true[0]}"
-            raise self.fault(reason, "put the image that was annotated there")
+            raise self.fault(reason, size_remedy(image, stated, true))
+
+
+def label_of_box(result: Any) -> str | None:
+    """The label of a result that is a box."""
+    if not isinstance(result, dict) or _kind_of_result(result) != BOX or not isinstance(result.get("value"), dict):
+        return None
+    labels = result["value"].get(BOX, result["value"].get("labels"))
+    return labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else None
+
+
+def _chosen(annotations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The one marked as ground truth; of one person the newest; else all of them."""
+    marked = [one for one in annotations if one.get("ground_truth") is True]
+    if len(marked) == 1:
+        return marked
+    if (
+        len(annotations) > 1
+        and len({str(_person(one)) for one in annotations}) == 1
+        and _person(annotations[0]) is not None
+    ):
+        return [max(annotations, key=_age)]
+    return list(annotations)
+
+
+def _age(annotation: Mapping[str, Any]) -> tuple[str, float]:
+    """What sorts annotations by their time; ids grow with it."""
+    time = annotation.get("updated_at") or annotation.get("created_at")
+    number = annotation.get("id")
+    return (time if isinstance(time, str) else "", float(number) if isinstance(number, int) else 0.0)
 
 
 def _target(result: Mapping[str, Any]) -> str:

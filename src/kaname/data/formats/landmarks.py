@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kaname.data.formats.faces import Face, faces_of, named_points, rows_of, sample_of
-from kaname.data.formats.files import faults, image_size, sound
+from kaname.data.formats.files import faults, image_size, size_remedy, sound
 from kaname.data.formats.landmarks_file import (
     ABSENT,
     HIDDEN,
@@ -251,7 +251,7 @@ def _other_size(file: Path, one: Annotation, image: Path) -> InputError | None:
     if true == one.size:
         return None
     stated = f"annotated at {one.size[1]} x {one.size[0]}, but {one.image!r} has {true[1]} x {true[0]} pixels"
-    return InputError(stated, path=file, row="image_size", remedy="put the image that was annotated there")
+    return InputError(stated, path=file, row="image_size", remedy=size_remedy(image, one.size, true))
 
 
 def _sample(image: Path, group: Sequence[Located], skeleton: Skeleton | None) -> Sample:

@@ -192,7 +192,7 @@ def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) 
     if visibility == 0 and index is not None and index not in PLACEHOLDERS:
         reason = f"no ball (visibility 0), but a position ({index[0]:g}, {index[1]:g})"
         raise fault(reason, "leave the coordinates blank, or set the visibility to 1, 2 or 3")
-    if visibility != 0 and index == PLACEHOLDERS[0]:
+    if visibility != 0 and index is not None and index == PLACEHOLDERS[0]:
         reason = f"visibility {visibility:g} at ({index[0]:g}, {index[1]:g}), which tools write where there is no ball"
         raise fault(reason, "set the visibility to 0, or give the ball's position")
     if visibility != 0 and index is None:
