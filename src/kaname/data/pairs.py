@@ -262,7 +262,7 @@ class _Known:
 
 
 def sets(data: Path) -> dict[str, Path]:
-    """The sets of a data folder: ``train``, ``val`` (or ``valid``), ``test`` where it has them, else itself as ``all``."""
+    """The sets of a folder: ``train``, ``val`` (or ``valid``), ``test`` where it has them, else itself as ``all``."""
     if not data.is_dir():
         raise InputError("the data folder does not exist", path=data, remedy="check --data")
     inside = {name: place for name, places in PLACES.items() if (place := _only(data, places)) is not None}
