@@ -5,6 +5,7 @@ Every dialect is comma-separated under a header, in upper or lower case and with
 - ``tracknet``: ``HEADER``, the original (nol.cs.nctu.edu.tw).
 - ``wasb``: the same without the status, which WASB-SBDT does not read and sets converted for it leave out.
 - ``tracknet-v2``: ``Frame,Visibility,X,Y`` of TrackNetV2 and V3, frames by number, no status.
+- ``tracknet-v2-old``: ``Frame,Ball,x,y`` of the first release of TrackNetV2's files.
 
 A byte order mark, CRLF, spaces around fields, empty lines and ``599.0`` for ``599`` are accepted everywhere.
 
@@ -30,7 +31,12 @@ BALL = "ball"  # the point's name in samples
 COLUMNS = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
 HEADER = ",".join(COLUMNS)
 # The columns of each dialect, in the order of COLUMNS.
-DIALECTS = {"tracknet": COLUMNS, "wasb": COLUMNS[:4], "tracknet-v2": ("frame", "visibility", "x", "y")}
+DIALECTS = {
+    "tracknet": COLUMNS,
+    "wasb": COLUMNS[:4],
+    "tracknet-v2": ("frame", "visibility", "x", "y"),
+    "tracknet-v2-old": ("frame", "ball", "x", "y"),
+}
 VISIBILITIES = {0: "no ball in the frame", 1: "easy", 2: "hard to see", 3: "occluded"}
 # From the file's visibility to that of a sample: missing, visible, visible, hidden.
 VISIBLE = {0: 0, 1: 2, 2: 2, 3: 1}
