@@ -288,7 +288,7 @@ class _Reader:
         if any(value not in (0, 1, 2) for value in points[2::3]):
             return "the visibility of a key point must be 0, 1 or 2"
         for name, x, y, seen in zip(names, points[::3], points[1::3], points[2::3], strict=True):
-            if x == y == 0 and seen > 0:
+            if x == y == 0 and seen > 0 and max(box[:2]) > 1:  # outside its box
                 return f"its key point {name!r} has visibility {seen} at (0, 0), which tools write where there is none"
         return None
 
