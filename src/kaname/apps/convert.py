@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from kaname.data.formats.files import same_content
 from kaname.errors import InputError
 from kaname.files import writing
 from kaname.pipeline.flags import CocoKeypoints
@@ -87,6 +86,8 @@ def new_files(target: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         InputError: there is a file already (all are left as they were), or it cannot be written.
     """
+    from kaname.data.formats.files import same_content
+
     remedy = "choose another --output, or replace it with --overwrite"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -191,7 +191,7 @@ class _Known:
         self.studio: dict[str, tuple[Named, str, Path]] = {}
         self.faults: list[InputError] = []
         for place in (self.place, folder):
-            for path in sorted(place.glob("*.json")) if place.is_dir() else ():
+            for path in visible(place, "*.json"):
                 self._sort(path)
         for path in self.files:
             self._read(path, folder / "images")
@@ -224,7 +224,7 @@ class _Known:
     def orphans(self, stems: set[str]) -> Iterator[InputError]:
         """Labels without an image."""
         ours = [self.place / f"{stem}.json" for stem in self.exact]
-        for path in sorted([*(self.place.glob("*.npy") if self.place.is_dir() else ()), *ours]):
+        for path in sorted([*visible(self.place, "*.npy"), *ours]):
             if path.stem not in stems:
                 yield InputError("this label has no image", path=path, remedy=nearest(path.stem, sorted(stems)))
         for stem, (_, row, path) in self.studio.items():
@@ -259,6 +259,12 @@ class _Known:
             return
         wrong = None if points is None else self.labels.check(points, source, row)
         yield wrong or LabelledImage(image, points, maps if maps.is_file() else None)
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder by name; none where there is no folder. Archives made on a Mac hold a ``._NAME`` for each
+    file, which is no file of that kind."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith(".")) if folder.is_dir() else []
 
 
 def sets(data: Path) -> dict[str, Path]:

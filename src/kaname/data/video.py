@@ -15,7 +15,7 @@ import numpy as np
 
 from kaname.data.formats.files import IMAGE_ENDINGS
 from kaname.data.formats.tracknet_table import holes, order
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
 from kaname.geometry.image import read_image
 from kaname.types import Frame, Image
@@ -40,6 +40,7 @@ def folder_images(folder: Path) -> list[Path]:
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     if not files:
         raise InputError("the folder contains no image", path=folder, remedy="give a folder of frames")
+    refuse_names(files)
     return sorted(files, key=lambda path: order(path.name))
 
 

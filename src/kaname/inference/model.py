@@ -181,7 +181,7 @@ class Model:
         window: list[Frame] = []
         fresh = 0  # frames of the window that are not answered yet
         for frame in source:
-            _same_size(window, check_image(frame.image), frame.index)
+            _same_size(window, check_image(frame.image), frame)
             window, fresh = [*window[-(self.frames - 1) :], frame] if self.frames > 1 else [frame], fresh + 1
             if len(window) == self.frames and fresh >= self.step:
                 yield from self._window(window, fresh, boxes)
@@ -359,11 +359,12 @@ def check_image(image: Any, channels: int = 3) -> Image:
     return image
 
 
-def _same_size(window: list[Frame], image: Image, index: int) -> None:
+def _same_size(window: list[Frame], image: Image, frame: Frame) -> None:
     if window and window[-1].image.shape != image.shape:
         before, now = window[-1].image.shape, image.shape
         raise InputError(
-            f"frame {index} has {now[1]} x {now[0]} pixels, the one before {before[1]} x {before[0]}",
+            f"frame {frame.index} has {now[1]} x {now[0]} pixels, the one before {before[1]} x {before[0]}",
+            path=frame.path,
             remedy="give frames of one video",
         )
 

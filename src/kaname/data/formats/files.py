@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 from kaname.files import write_text, writing
 from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)
 from kaname.types import Sample, Size
@@ -73,8 +73,13 @@ def make_folder(folder: Path) -> None:
 
 
 def images_in(folder: Path) -> tuple[list[Path], list[str]]:
-    """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped."""
+    """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped.
+
+    Raises:
+        InputError: a name that is not UTF-8.
+    """
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    refuse_names(visible)
     images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
     return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
 

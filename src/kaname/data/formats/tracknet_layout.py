@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kaname.data.formats.files import IMAGE_ENDINGS
 from kaname.data.formats.tracknet_table import LABELS, order
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 
 BALL_ENDING = "_ball.csv"  # of a rally's label file
 TABLES, FRAMES, VIDEOS = "csv", "frame", "video"  # folders of a match
@@ -154,6 +154,7 @@ def _inside(folder: Path) -> list[Path]:
         inside = [path for path in folder.iterdir() if not _FOREIGN.match(path.name)]
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=folder, remedy="check its permissions") from error
+    refuse_names(inside)
     return sorted(inside, key=lambda path: order(path.name))
 
 
