@@ -29,6 +29,16 @@ def double_points(xy: FloatArray) -> list[int]:
     return double
 
 
+def same_places(xy: FloatArray, other: FloatArray) -> bool:
+    """Whether the points ``(N, 2)`` of two objects are there alike, at least two, and within a pixel of each other."""
+    if xy.shape != other.shape:
+        return False
+    there = np.isfinite(xy).all(axis=1)
+    if there.sum() < 2 or (there != np.isfinite(other).all(axis=1)).any():
+        return False
+    return bool((np.hypot(*(xy[there] - other[there]).T) < NEAR).all())
+
+
 def without_double_points(points: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], list[str]]:
     """Sets of points by name in which each is there once, and a line for each name of which some were there twice."""
     kept: dict[str, FloatArray] = {}
