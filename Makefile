@@ -1,7 +1,7 @@
 # Kaname. `make help` lists the targets. Needs make, a POSIX shell and Python >= 3.10; everything else comes from the
 # package index into .venv, through uv (which is itself fetched by pip where it is missing).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench pins clean
+.PHONY: help setup demo test test-lowest check format bench pins clean
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -16,7 +16,7 @@ PYTEST ?=
 OUT    ?= runs/demo
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## build or refresh .venv
 
@@ -30,6 +30,9 @@ demo: setup ## every recipe end to end on rendered data: sample, train, evaluate
 
 test: setup ## the tests (JOBS=1, SLOW=1, PYTEST='-k name')
 	@$(BIN)/python -m pytest -n $(JOBS) $(if $(SLOW),-m '') $(PYTEST)
+
+test-lowest: setup ## the tests with the lowest versions that pyproject.toml allows (before a release)
+	@sh .ci/lowest -n $(JOBS) $(PYTEST)
 
 check: setup ## ruff, pyright, import-linter
 	@status=0; for tool in "ruff check ." "ruff format --check ." pyright lint-imports; do \

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname import __version__, helping
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 from kaname.recipes import RECIPES, recipe_of, target_of
 
 if TYPE_CHECKING:
@@ -102,11 +102,13 @@ def main(words: Sequence[str] | None = None) -> None:
 @contextlib.contextmanager
 def warning_in_a_line() -> Iterator[None]:
     """Show this package's warnings in one line, and other packages' as Python does."""
-    before = warnings.showwarning
+    before, shown = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
         if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent):
-            print(f"warning: {message}", file=sys.stderr)
+            if str(message) not in shown:  # Python itself forgets what it has shown whenever filters change
+                print(f"warning: {message}", file=sys.stderr)
+            shown.add(str(message))
         else:
             before(message, category, filename, lineno, *rest)
 
@@ -166,6 +168,8 @@ def _one_line(error: Exception) -> str:
 
 def run(words: Sequence[str]) -> None:
     """Answer help and version, or hand the words to their command."""
+    _refuse_import()
+    refuse_names(words)
     text = help_text(words)
     if text is None and list(words) in (["--version"], ["-V"]):
         text = f"kaname {__version__}\n"
@@ -183,6 +187,14 @@ def run(words: Sequence[str]) -> None:
         reason = " ".join(str(error).split()).rstrip(".")
         depth = 2 if words[0] in RECIPES else 1
         raise InputError(reason, remedy=f"see `kaname {' '.join(words[:depth])} --help`") from error
+
+
+def _refuse_import() -> None:
+    """Refuse a call that runs only because a process that was spawned imports the script of its parent."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and getattr(processes.current_process(), "_inheriting", False):
+        reason = "this script calls kaname when a loader process imports it, which would start it over and over"
+        raise InputError(reason, remedy='put the call below `if __name__ == "__main__":`')
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:

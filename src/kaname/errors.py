@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike, fspath
 
 
@@ -46,6 +46,20 @@ class InputError(ValueError):
 
 def _rebuild(reason: str, path: str | None, row: int | str | None, remedy: str | None) -> InputError:
     return InputError(reason, path=path, row=row, remedy=remedy)
+
+
+def refuse_names(names: Iterable[str | PathLike[str]]) -> None:
+    """Refuse files whose names are not UTF-8 (of old archives, in Shift-JIS say): no file of results could name them.
+
+    Raises:
+        InputError: naming the first, with its bytes escaped.
+    """
+    for name in names:
+        text = fspath(name)
+        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+            shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            remedy = "rename it, such as by `convmv -f shift-jis -t utf-8 -r --notest FOLDER`"
+            raise InputError("the name of this file is not UTF-8", path=shown, remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calling import call, snapshot
 from data.formats.faces import NAMES, write_faces
 from kaname.apps.convert import convert
 from kaname.data.formats import coco, cvat, labelstudio, landmarks, pts
@@ -32,7 +33,8 @@ def there_and_back(folder: Path, written: dict[str, Annotation], chain: tuple[st
     source, kind = folder / "annotated", "landmarks"
     for number, target in enumerate((*chain, "landmarks")):
         out = folder / f"{number}-{FILES[target]}"
-        convert(source_format=kind, target_format=target, source=source, target=out, images=folder / "images")
+        way = {"source_format": kind, "target_format": target, "source": source, "target": out}
+        convert(**way, images=folder / "images", overwrite=True)  # chains share folders
         source, kind = out, target
     found = {path.name: read_annotation(path) for path in source.iterdir()}
     assert sorted(found) == sorted(written)
@@ -125,7 +127,8 @@ def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ways = {"source_format": "pts", "source": tmp_path / "a.pts", "images": tmp_path}
     convert(**ways, target_format="coco", target=tmp_path / "coco.json")
     assert "called by their numbers, up to 2; --skeleton names them" in capsys.readouterr().out
-    convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton=str(tmp_path / "ears.yaml"))
+    order = str(tmp_path / "ears.yaml")
+    convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton=order, overwrite=True)
     assert list(coco.read(tmp_path / "coco.json")[0].points) == ["left", "tip", "right"]
     back = {"source_format": "coco", "source": tmp_path / "coco.json", "images": tmp_path, "target_format": "landmarks"}
     convert(**back, target=tmp_path / "out", skeleton=str(tmp_path / "ears.yaml"))
@@ -184,3 +187,52 @@ def test_names_and_numbers_in_one_folder(tmp_path: Path) -> None:
         (tmp_path / f"{name}.pts").write_text(f"version: 1\nn_points: {count}\n{{\n" + "1 1\n" * count + "}\n")
     with pytest.raises(InputError, match="some images have names of points, others numbers"):
         convert(source_format="pts", target_format="coco", source=tmp_path, target=tmp_path / "coco.json")
+
+
+def _rally(match: Path, name: str, x: int) -> Path:
+    (match / "frame" / name).mkdir(parents=True)
+    (match / "csv").mkdir(exist_ok=True)
+    for number in range(2):
+        write_image(match / "frame" / name / f"{number}.png", np.zeros((36, 64, 3), np.uint8))
+    labels = match / "csv" / f"{name}_ball.csv"
+    labels.write_text(f"Frame,Visibility,X,Y\n0,1,{x},5\n1,0,0,0\n", encoding="utf-8")
+    return labels
+
+
+def test_sources_that_are_written_into_one_folder_stay_apart(tmp_path: Path) -> None:
+    sources = [_rally(tmp_path / "match1", "1_01_00", 10), _rally(tmp_path / "match1", "1_01_01", 20)]
+    out = tmp_path / "out"
+    way = ("--from", "tracknet", "--to", "tracknet", "--output", out)
+    for source in (*sources, tmp_path / "match1"):  # the same again changes nothing
+        call("convert", *way, "--input", source).done()
+    found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.csv"))
+    assert found == ["match1/1_01_00/Label.csv", "match1/1_01_01/Label.csv"]
+    before = snapshot(out)
+    for number, labels in enumerate(sources):
+        labels.write_text(f"Frame,Visibility,X,Y\n0,1,{30 + number},5\n1,0,0,0\n", encoding="utf-8")
+    wrong = call("convert", *way, "--input", tmp_path / "match1")
+    assert wrong.code == 2 and "Label.csv: the file exists and 1 more" in wrong.err and "--overwrite" in wrong.err
+    assert snapshot(out) == before and sorted(path.name for path in tmp_path.iterdir()) == ["match1", "out"]
+    call("convert", *way, "--input", tmp_path / "match1", "--overwrite").done()
+    assert b",30,5," in snapshot(out)["match1/1_01_00/Label.csv"]
+
+
+def test_a_file_that_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    source = _rally(tmp_path / "match1", "1_01_00", 10)
+    out = tmp_path / "o.json"
+    out.write_text("mine", encoding="utf-8")
+    way = ("--from", "tracknet", "--to", "coco", "--input", source, "--output", out)
+    wrong = call("convert", *way)
+    assert wrong.code == 2 and "o.json: the file exists" in wrong.err and out.read_text() == "mine"
+    call("convert", *way, "--overwrite").done()
+    assert '"images"' in out.read_text()
+
+
+def test_faces_are_not_replaced_either(tmp_path: Path) -> None:
+    write_faces(tmp_path, seed=3, count=4)
+    (tmp_path / "pts").mkdir()
+    first = sorted(path.stem for path in (tmp_path / "annotated").iterdir())[0]
+    (tmp_path / "pts" / f"{first}.pts").write_text("mine", encoding="utf-8")
+    way = ("--from", "landmarks", "--to", "pts", "--input", tmp_path / "annotated", "--output", tmp_path / "pts")
+    assert "the file exists" in call("convert", *way, "--images", tmp_path / "images").err
+    assert list(snapshot(tmp_path / "pts").values()) == [b"mine"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,22 +11,30 @@ import av
 import numpy as np
 import pytest
 
+from kaname.data.seeking import VideoReader
 from kaname.data.video import VideoWriter, folder_frames, folder_images, frame_count, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 
 
 def write_video(
-    path: Path, images: Sequence[np.ndarray], *, rate: int = 25, times: Sequence[int] | None = None, turn: int = 0
+    path: Path,
+    images: Sequence[np.ndarray],
+    *,
+    rate: int = 25,
+    times: Sequence[int] | None = None,
+    turn: int = 0,
+    mirror: tuple[bool, bool] = (False, False),
+    codec: str = "libx264",
 ) -> Path:
     """An H.264 file; ``times`` are presentation times in thousandths of a second, ``turn`` the display's rotation."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
+    with av.open(f"file:{path}", "w") as container:
+        stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv444p"
+        stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
         stream.options = {"qp": "0"}
-        if turn:
-            stream.set_display_rotation(turn)
+        if turn or any(mirror):
+            stream.set_display_rotation(turn, *mirror)
         if times is not None:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
         for number, image in enumerate(images):
@@ -66,6 +75,60 @@ def test_frames_stand_upright(tmp_path: Path, turn: int) -> None:
     expected = np.rot90(image, turn // 90)
     assert found.shape == expected.shape and found.flags.c_contiguous
     assert np.abs(found.astype(int) - expected).max() < 10
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirror", [(True, False), (False, True)])
+def test_mirrored_frames_are_shown_as_players_show_them(tmp_path: Path, turn: int, mirror: tuple[bool, bool]) -> None:
+    image = grey(0)
+    image[:16, :24] = 255  # bright at the top left of the stored frame
+    image[:8, 24:] = 120
+    path = write_video(tmp_path / "a.mp4", [image] * 3, turn=turn, mirror=mirror)
+    expected = np.rot90(image, turn // 90)
+    expected = expected[:, ::-1] if mirror[0] else expected[::-1]
+    found = [frame.image for frame in frames(path)]
+    with VideoReader(path) as reader:
+        found.append(reader.read(2).image)
+    for one in found:
+        assert one.shape == expected.shape and one.flags.c_contiguous
+        assert np.abs(one.astype(int) - expected).max() < 10
+
+
+@pytest.mark.parametrize("name", ["12:30:00.mp4", "http:a.mp4", "a%03d.mp4", "-y.mp4", "concat:a|b.mp4", "file:x.mp4"])
+def test_names_that_are_addresses_to_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter(Path(name)) as writer:
+        for number in range(3):
+            writer.write(grey(80 * number), number / 25)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [frame.index for frame in frames(Path(name))] == [0, 1, 2] and frame_count(Path(name)) == 3
+    with VideoReader(Path(name)) as reader:
+        assert abs(int(reader.read(2).image.mean()) - 160) <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.ts", "libx264"),
+        ("a.MTS", "libx264"),
+        ("a.mpg", "mpeg2video"),
+        ("a.wmv", "wmv2"),
+        ("a.flv", "flv"),
+        ("a.3gp", "libx264"),
+    ],
+)
+def test_other_containers_by_number_as_in_order(tmp_path: Path, name: str, codec: str) -> None:
+    given = [np.full((64, 96, 3), 20 + 8 * number, np.uint8) for number in range(28)]
+    place = tmp_path / name
+    written = write_video(tmp_path / f"x{place.suffix.lower().replace('.mts', '.ts')}", given, codec=codec)
+    written.rename(place)
+    assert is_video(place)
+    found = list(frames(place))
+    assert len(found) == len(given) and all(later.seconds > one.seconds for one, later in itertools.pairwise(found))
+    with VideoReader(place) as reader:
+        assert len(reader) == len(given)
+        for number in (20, 3, 27, 0):
+            np.testing.assert_array_equal(reader.read(number).image, found[number].image)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.errors import InputError
+from kaname.files import writing
+from kaname.pipeline.flags import CocoKeypoints
 
 if TYPE_CHECKING:
     from kaname.types import Sample
@@ -36,13 +41,16 @@ def convert(
             help="Names and order of points that have only numbers: a name or a YAML file; default anime-face-28."
         ),
     ] = None,
+    coco_keypoints: CocoKeypoints = "index",
+    overwrite: Annotated[bool, Parameter(help="Replace files that exist.", negative=())] = False,
 ) -> None:
     """Between label formats; what the target cannot hold is listed.
 
     COCO holds one point of a name for each instance: where Label Studio has several, they become ``NAME#1``,
     ``NAME#2``, ... of the box they lie in; on the way back they are points of one name again. landmarks and pts are
     folders with a file for each face; tracknet and mot_kp are a file or a folder. An object of mot_kp or dlc becomes a
-    box, the extent of its points.
+    box, the extent of its points. What exists is replaced only with --overwrite; a folder may be written into several
+    times, from different sources.
     """
     from kaname.data.formats.coco_sets import joined  # here, so that help answers without NumPy
     from kaname.data.formats.skeleton import find
@@ -50,7 +58,9 @@ def convert(
     if source.resolve() == target.resolve():
         raise InputError("--input and --output are the same file", path=target, remedy="choose another --output")
     order = None if skeleton is None else find(skeleton)
-    known = {"skeleton": order} if source_format in SKELETAL and order else {}
+    known: dict[str, Any] = {"skeleton": order} if source_format in SKELETAL and order else {}
+    if source_format == "coco":
+        known["keypoints"] = coco_keypoints
     samples: list[Sample] = _format(source_format).read(source, images=images, **known)
     if source_format == "coco" and target_format not in ("coco", *OBJECTS):
         samples = joined(samples)
@@ -64,9 +74,42 @@ def convert(
     options: dict[str, Any] = {"skeleton": order} if target_format in (*FOLDERS, "mot_kp") and order else {}
     if target_format != "tracknet":
         options["root"] = images or (Path() if source_format in NAMED_BY_FILE else None)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _format(target_format).write(target, samples, **options)
+    with new_files(target, overwrite=overwrite) as place:
+        _format(target_format).write(place, samples, **options)
     print(f"{len(samples)} images from {source} to {target}")
+
+
+@contextlib.contextmanager
+def new_files(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Where to write a file or a folder of files, which then are at ``target``; others that exist are not replaced.
+
+    Raises:
+        InputError: there is a file already (all are left as they were), or it cannot be written.
+    """
+    from kaname.data.formats.files import same_content
+
+    remedy = "choose another --output, or replace it with --overwrite"
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name[:60]}.", suffix=".partial", dir=target.parent) as folder:
+        place = Path(folder) / target.name
+        try:
+            yield place
+        except InputError as error:  # say where it would have been
+            if error.path is None or not Path(error.path).is_relative_to(place):
+                raise
+            path = target / Path(error.path).relative_to(place)
+            raise InputError(error.reason, path=path, row=error.row, remedy=error.remedy) from error
+        inside = [place] if place.is_file() else sorted(place.rglob("*"))
+        files = [path.relative_to(place) for path in inside if path.is_file()]
+        there = [name for name in files if (target / name).exists() and not same_content(target / name, place / name)]
+        if there and not overwrite:
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            raise InputError(f"the file exists{more}", path=target / there[0], remedy=remedy)
+        for name in files:
+            with writing(target / name):
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(place / name, target / name)
 
 
 def finished(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.formats import landmarks
+from kaname.data.formats.duplicates import same_places
 from kaname.data.formats.faces import rows_of
 from kaname.data.formats.files import read_text
 from kaname.data.formats.landmarks import UNPLACED, Annotation, Located
@@ -106,10 +107,24 @@ def read_faces(
             faces.append(face_of(one))
         else:
             unfinished.append(one.name)
+    wrong += _doubles(known, annotation_dir)
     faulty = {error.path for error in wrong}
     place = annotation_dir if annotation_dir.is_dir() else annotation_dir.parent
     sound = [face for face in faces if str(place / face.name) not in faulty]
     return Faces(sound, unfinished, wrong)
+
+
+def _doubles(known: Sequence[Located], place: Path) -> Iterator[InputError]:
+    """Faces that are annotated twice: every landmark of theirs lies within a pixel of another face's of the image."""
+    members: dict[Path, list[Located]] = {}
+    for one in known:
+        for other in members.setdefault(one.image, []):
+            if same_places(one.annotation.points, other.annotation.points):
+                file = place / one.name if place.is_dir() else place
+                reason = f"the same face as in {other.name}: every landmark lies within a pixel"
+                yield InputError(reason, path=file, row="landmarks", remedy="remove one of the two files")
+                break
+        members[one.image].append(one)
 
 
 def split_files(folder: Path, annotation_dir: Path | None = None) -> dict[str, list[str]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from kaname.files import whole_folder
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import pixel_boxes
 from kaname.geometry.image import read_image, write_image
-from kaname.types import FloatArray, Sample
+from kaname.types import FloatArray, Sample, Size
 
 WRITTEN = (".jpg", ".jpeg", ".png")
 
@@ -26,9 +26,8 @@ def crop(
     out: Path,
     size: int,
     *,
-    names: Mapping[str, str],
     labels: Mapping[str, str],
-    annotator: str | None = None,
+    **how: Any,
 ) -> list[Path]:
     """Cut every box out of its photograph, pad it to a square with black and resize it to ``size``.
 
@@ -38,10 +37,9 @@ def crop(
 
     Args:
         images: folder of the photographs.
-        source: Label Studio JSON or COCO.
-        names: from a point's label in lower case to its name.
+        source: as `kaname.data.boxes.read` takes it.
         labels: from a name to the label that is written.
-        annotator: whose annotations to take, where there are several.
+        how: the fields of `kaname.data.boxes.Reading`.
 
     Returns:
         The written images.
@@ -50,9 +48,7 @@ def crop(
         InputError: unreadable input, a photograph without a box, a point outside all boxes, or a name that would be
             written twice. Nothing is written then.
     """
-    samples = boxes.read(source, images, names=names, annotator=annotator)
-    for line in labelstudio.left_out(samples):
-        warnings.warn(f"{source}: {line}", stacklevel=2)
+    samples = boxes.read(source, images, **how)
     planned = _planned_names(samples, source)
     for name in ("images", "annotation.json"):
         place = out / name
@@ -75,6 +71,7 @@ def _crops(sample: Sample, names: list[str], folder: Path, size: int, source: Pa
         cuts = pixel_boxes(np.round(sample.boxes, 6), photograph.shape[:2])  # type: ignore[arg-type]
     except InputError as error:
         raise InputError(error.reason, path=source, row=sample.image.name, remedy=error.remedy) from error
+    cuts = _with_points(sample, cuts, photograph.shape[:2])  # type: ignore[arg-type]
     shares = _shares(sample, cuts, source)
     crops: list[Sample] = []
     for name, (x1, y1, x2, y2), share in zip(names, cuts, shares, strict=True):
@@ -86,6 +83,25 @@ def _crops(sample: Sample, names: list[str], folder: Path, size: int, source: Pa
         visible = {channel: np.full(len(points), 2) for channel, points in moved.items()}
         crops.append(Sample(image=folder / name, points=moved, visible=visible, size=(size, size)))
     return crops
+
+
+def _with_points(sample: Sample, cuts: np.ndarray, size: Size) -> np.ndarray:
+    """Boxes of a COCO file grown by the pixels that its points lie in, where these begin within a pixel of the box.
+
+    A box that is the extent of key points ends at their places; of pixel indices the pixels lie beyond it.
+    """
+    if "image_id" not in sample.meta:
+        return cuts
+    grown = cuts.copy()
+    for channel, points in sample.points.items():
+        for row, (x, y) in enumerate(points):
+            x1, y1, x2, y2 = cuts[row]
+            if sample.visible[channel][row] == 0 or not (x1 - 1 <= x <= x2 + 1 and y1 - 1 <= y <= y2 + 1):
+                continue
+            low, high = np.floor([x, y]).astype(int), np.ceil([x, y]).astype(int)
+            grown[row, :2] = np.maximum(np.minimum(grown[row, :2], low), 0)
+            grown[row, 2:] = np.minimum(np.maximum(grown[row, 2:], high), size[::-1])
+    return grown
 
 
 def _shares(sample: Sample, cuts: np.ndarray, source: Path) -> list[dict[str, FloatArray]]:

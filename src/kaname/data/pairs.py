@@ -18,6 +18,7 @@ import numpy as np
 from kaname.config import nearest
 from kaname.data.formats import labelstudio
 from kaname.data.formats import points as points_json
+from kaname.data.formats.duplicates import across_names, without_double_points
 from kaname.data.formats.files import IMAGE_ENDINGS, image_files, read_json
 from kaname.data.formats.heatmaps import AGAIN, read_heatmaps
 from kaname.errors import InputError
@@ -25,6 +26,7 @@ from kaname.geometry.image import read_image
 from kaname.types import FloatArray
 
 SAME_PX = 0.01  # a point kept in two files is the same within this: one of them went through percentages
+PLACES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}  # what others call sets too
 Named = Mapping[str, FloatArray]
 Check = Callable[[Named, Path, str | None], InputError | None]
 
@@ -88,15 +90,19 @@ class PairedLabels:
             InputError: the first problem that :meth:`problems` would list.
         """
         images: list[LabelledImage] = []
-        for image in self._walk(folder):
+        double: list[InputError] = []
+        for image in self._walk(folder, double):
             if isinstance(image, InputError):
                 raise image
             images.append(image)
+        for fault in double:
+            warnings.warn(f"{fault.path}:{fault.row}: {fault.reason}", stacklevel=2)
         return sorted(images, key=lambda image: image.name)
 
     def problems(self, folder: Path, *, size: int | None = None) -> Iterator[InputError]:
         """Everything that is wrong with a set, one after the other; opens every image and every heatmap."""
-        for image in self._walk(folder):
+        double: list[InputError] = []
+        for image in self._walk(folder, double):
             if isinstance(image, InputError):
                 yield image
                 continue
@@ -105,6 +111,7 @@ class PairedLabels:
                 self.check_heatmaps(image, size)
             except InputError as error:
                 yield error
+        yield from double
 
     def check_heatmaps(self, image: LabelledImage, size: int | None) -> None:
         """Read an image's heatmaps; where it has no exact points, check that no required channel is empty.
@@ -122,28 +129,33 @@ class PairedLabels:
                 raise wrong
 
     def read_labelstudio(
-        self, path: Path, images: Path | None, *, annotator: str | None = None
+        self, path: Path, images: Path | None, *, annotator: str | None = None, double: list[InputError] | None = None
     ) -> dict[Path, tuple[Named, str]]:
-        """Image file to its points by name and the row they come from, from a Label Studio JSON.
+        """Image file to its points by name and the row they come from, from a Label Studio JSON; each point once.
 
-        Warns of what is left out: cancelled annotations, results that are neither points nor boxes.
+        Warns of what is left out: cancelled annotations, results that are neither points nor boxes. What was marked
+        twice is appended to ``double``; without it that is warned of too.
         """
+        doubles: list[InputError] = [] if double is None else double
         samples = labelstudio.read(path, images=images, names=self.aliases, annotator=annotator)
         for line in labelstudio.left_out(samples):
             warnings.warn(f"{path}: {line}", stacklevel=2)
-        none = np.zeros((0, 2))
-        return {
-            sample.image: ({name: sample.points.get(name, none) for name in self.names}, f"task {sample.meta['task']}")
-            for sample in samples
-        }
+        none, found = np.zeros((0, 2)), dict[Path, tuple[Named, str]]()
+        for sample in samples:
+            task = f"task {sample.meta['task']}"
+            points = {name: sample.points.get(name, none) for name in self.names}
+            found[sample.image] = (_once(points, path, f"{task} ({sample.image.name})", doubles), task)
+        for fault in doubles if double is None else ():
+            warnings.warn(f"{fault.path}:{fault.row}: {fault.reason}", stacklevel=2)
+        return found
 
-    def _walk(self, folder: Path) -> Iterator[LabelledImage | InputError]:
+    def _walk(self, folder: Path, double: list[InputError]) -> Iterator[LabelledImage | InputError]:
         try:
             images = image_files(folder / "images")
         except InputError as error:
             yield error
             return
-        known = _Known(folder, self)
+        known = _Known(folder, self, double)
         yield from known.faults
         if not known.place.is_dir() and not known.files:
             remedy = f"make it with `{self.command}`"
@@ -169,16 +181,17 @@ class _Known:
         exact: contents of ``labels/<stem>.json``.
         studio: what the Label Studio files say: points, row, file.
         faults: of the files.
+        double: where what was marked twice is noted.
     """
 
-    def __init__(self, folder: Path, labels: PairedLabels) -> None:
-        self.labels, self.place = labels, folder / "labels"
+    def __init__(self, folder: Path, labels: PairedLabels, double: list[InputError]) -> None:
+        self.labels, self.place, self.double = labels, folder / "labels", double
         self.files: list[Path] = []
         self.exact: dict[str, Any] = {}
         self.studio: dict[str, tuple[Named, str, Path]] = {}
         self.faults: list[InputError] = []
         for place in (self.place, folder):
-            for path in sorted(place.glob("*.json")) if place.is_dir() else ():
+            for path in visible(place, "*.json"):
                 self._sort(path)
         for path in self.files:
             self._read(path, folder / "images")
@@ -198,7 +211,7 @@ class _Known:
     def _read(self, path: Path, images: Path) -> None:
         """A Label Studio file; an image in two of them must have the same points in both."""
         try:
-            annotated = self.labels.read_labelstudio(path, images)
+            annotated = self.labels.read_labelstudio(path, images, double=self.double)
         except InputError:
             self.faults += labelstudio.problems(path, images=images, names=self.labels.aliases)
             return
@@ -211,7 +224,7 @@ class _Known:
     def orphans(self, stems: set[str]) -> Iterator[InputError]:
         """Labels without an image."""
         ours = [self.place / f"{stem}.json" for stem in self.exact]
-        for path in sorted([*(self.place.glob("*.npy") if self.place.is_dir() else ()), *ours]):
+        for path in sorted([*visible(self.place, "*.npy"), *ours]):
             if path.stem not in stems:
                 yield InputError("this label has no image", path=path, remedy=nearest(path.stem, sorted(stems)))
         for stem, (_, row, path) in self.studio.items():
@@ -229,7 +242,8 @@ class _Known:
         if image.stem in self.exact:
             content, names = self.exact[image.stem], self.labels.names
             try:
-                written = points_json.read_labels(exact, image, names=names, remedy=AGAIN, content=content).points
+                given = points_json.read_labels(exact, image, names=names, remedy=AGAIN, content=content).points
+                written = _once(given, exact, None, [] if points is not None else self.double)
             except InputError as error:
                 yield error
                 return
@@ -247,15 +261,30 @@ class _Known:
         yield wrong or LabelledImage(image, points, maps if maps.is_file() else None)
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder by name; none where there is no folder. Archives made on a Mac hold a ``._NAME`` for each
+    file, which is no file of that kind."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith(".")) if folder.is_dir() else []
+
+
 def sets(data: Path) -> dict[str, Path]:
-    """The sets of a data folder: ``train``, ``val`` and ``test`` where it has them, else itself as ``all``."""
+    """The sets of a folder: ``train``, ``val`` (or ``valid``), ``test`` where it has them, else itself as ``all``."""
     if not data.is_dir():
         raise InputError("the data folder does not exist", path=data, remedy="check --data")
-    inside = {name: data / name for name in ("train", "val", "test") if (data / name).is_dir()}
+    inside = {name: place for name, places in PLACES.items() if (place := _only(data, places)) is not None}
     if not inside and not (data / "images").is_dir():
         remedy = "it needs train/images and train/labels (and val/...), or images and labels"
         raise InputError("no data set here", path=data, remedy=remedy)
     return inside or {"all": data}
+
+
+def _only(data: Path, names: Sequence[str]) -> Path | None:
+    """The folder of a set, by any of its names."""
+    places = [data / name for name in names if (data / name).is_dir()]
+    if len(places) > 1:
+        both = " and ".join(place.name for place in places)
+        raise InputError(f"two folders of one set: {both}", path=data, remedy="keep one of them")
+    return places[0] if places else None
 
 
 def to_train_on(data: Path) -> dict[str, Path]:
@@ -266,6 +295,14 @@ def to_train_on(data: Path) -> dict[str, Path]:
         remedy = "it needs train/images and train/labels"
         raise InputError("there is no training set here", path=data, remedy=remedy)
     return {"train": train, **({"val": folders["val"]} if "val" in folders else {})}
+
+
+def _once(points: Named, path: Path, row: str | None, double: list[InputError]) -> Named:
+    """The points, each of a name once; what was marked twice, also by two names, is noted in ``double``."""
+    points, lines = without_double_points(points)
+    remedy = "delete the one that is too much"
+    double += [InputError(line, path=path, row=row, remedy=remedy) for line in [*lines, *across_names(points)]]
+    return points
 
 
 def _same(one: Named, other: Named) -> bool:

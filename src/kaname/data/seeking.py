@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.video import frames, picture, refuse_cut
+from kaname.data.video import address, frames, picture, refuse_cut
 from kaname.errors import InputError
 from kaname.types import Frame
 
 # Of these every packet is one frame; others hide frames in packets of their own, and are indexed by decoding them.
 ONE_FRAME_A_PACKET = ("h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg", "vp9", "av1")
+STREAMED = ("mpegts", "mpeg", "asf", "flv")  # their packets say too little of which frames are shown
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
 
 
@@ -197,7 +198,7 @@ class _From:
 def _open(path: Path, *, threads: bool = True) -> Any:
     import av
 
-    container = av.open(str(path), metadata_errors="replace")
+    container = av.open(address(path), metadata_errors="replace")
     if not container.streams.video:
         container.close()
         raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
@@ -223,6 +224,8 @@ def _by_packets(path: Path) -> VideoIndex | None:
         ):
             return None
         if container.format.name == "avi" and stream.codec_context.has_b_frames:  # it stores no order of display
+            return None
+        if container.format.name in STREAMED:
             return None
         promised, kind, tick, cut = stream.frames, container.format.name, float(stream.time_base), False
         shown: list[int] = []

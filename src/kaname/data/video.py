@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import struct
 import warnings
 from collections.abc import Container, Iterator
 from fractions import Fraction
@@ -13,15 +15,18 @@ import numpy as np
 
 from kaname.data.formats.files import IMAGE_ENDINGS
 from kaname.data.formats.tracknet_table import holes, order
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
 from kaname.geometry.image import read_image
 from kaname.types import Frame, Image
 
+MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: (x, y) goes to (ax + cy, bx + dy)
 FOLDER_RATE = 25.0  # frames per second where nothing states it
 TICKS = 90000  # per second, of a written file's clock
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
-VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+VIDEO_ENDINGS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
+)
 
 
 def folder_images(folder: Path) -> list[Path]:
@@ -35,6 +40,7 @@ def folder_images(folder: Path) -> list[Path]:
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     if not files:
         raise InputError("the folder contains no image", path=folder, remedy="give a folder of frames")
+    refuse_names(files)
     return sorted(files, key=lambda path: order(path.name))
 
 
@@ -47,6 +53,11 @@ def folder_frames(folder: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
         warnings.warn(f"{folder}: frames are missing {where}: they are taken as consecutive", stacklevel=2)
     for number, path in enumerate(paths):
         yield Frame(number, number / rate, read_image(path), path.name, path)
+
+
+def address(path: Path) -> str:
+    """What FFmpeg is told so that it opens this file: a name like ``12:30.mp4`` would be an address to it."""
+    return f"file:{os.path.abspath(path)}"
 
 
 def is_video(path: Path) -> bool:
@@ -71,7 +82,7 @@ def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
         raise InputError("the video does not exist", path=path, remedy="check the path")
     count, cut = 0, False
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(address(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
             stream = container.streams.video[0]
@@ -119,10 +130,18 @@ def refuse_cut(path: Path, kind: str, promised: int, count: int, cut: bool) -> N
 
 
 def picture(frame: Any) -> Image:
-    """A decoded frame as it is shown: a phone held upright stores its frames sideways and says so."""
-    turns = round(frame.rotation / 90) % 4
+    """A decoded frame as it is shown: a phone held upright stores its frames sideways, one held by its front camera
+    mirrored, and both say so in the display matrix, which turns by quarters here."""
     image = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    matrix = next((bytes(one) for one in frame.side_data if one.type.name == "DISPLAYMATRIX"), b"")
+    if len(matrix) != MATRIX.size:
+        return image
+    right_x, right_y, _, down_x, down_y, *_ = MATRIX.unpack(matrix)  # where the stored picture's right and down go
+    if abs(right_y) + abs(down_x) > abs(right_x) + abs(down_y):
+        image = np.swapaxes(image, 0, 1)
+        right_x, down_y = down_x, right_y
+    image = image[:: -1 if down_y < 0 else 1, :: -1 if right_x < 0 else 1]
+    return np.ascontiguousarray(image)
 
 
 def _is_cut(path: Path, promised: int) -> bool:
@@ -133,7 +152,7 @@ def _is_cut(path: Path, promised: int) -> bool:
     import av
 
     try:
-        with av.open(str(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
+        with av.open(address(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
             if container.format.name == "avi":
                 return _lacks_its_end(path)
             packets = container.demux(container.streams.video[0])
@@ -188,7 +207,7 @@ def frame_count(source: Path) -> int:
     if source.is_dir():
         return len(folder_images(source))
     try:
-        with av.open(str(source), metadata_errors="replace") as container:
+        with av.open(address(source), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             if stream.frames:
                 return stream.frames
@@ -223,7 +242,7 @@ class VideoWriter:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_reported(self.path))
             partial = stack.enter_context(whole_path(self.path, ending=".mp4", parents=True))
-            self._container = av.open(str(partial), "w")
+            self._container = av.open(address(partial), "w")
             stack.push(self._finish)
             self._whole = stack.pop_all()
         return self

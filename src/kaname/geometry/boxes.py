@@ -20,6 +20,7 @@ from kaname.geometry.grid import whole_size
 
 Format: TypeAlias = Literal["xyxy", "xywh", "cxcywh"]
 
+TINY = 8  # pixels a side: a box in the first pixel of a larger image is a share of it
 ROUNDING_PX = 1e-6  # percent of a size come back with rounding errors, which must not grow a box by a pixel
 ASK = "give x1, y1, x2, y2 for each"
 
@@ -132,13 +133,26 @@ def box_rows(boxes: ArrayLike) -> Float64[np.ndarray, "boxes 4"]:
     return array
 
 
+def refuse_shares(boxes: ArrayLike, size: tuple[int, int]) -> None:
+    """Refuse boxes ``(N, 4)`` that are plainly shares of the image of ``(height, width)``, not pixels.
+
+    Raises:
+        InputError: all of their numbers lie in 0..1, and the image is larger than a few pixels.
+    """
+    array = np.asarray(boxes, np.float64)
+    if array.size and max(size) > TINY and array.min() >= 0 and array.max() <= 1:
+        remedy = f"they look like shares of the image: multiply them by its width {size[1]} and its height {size[0]}"
+        raise InputError("all numbers of the boxes lie in 0..1, and pixels are meant", remedy=remedy)
+
+
 def pixel_boxes(boxes: ArrayLike, size: tuple[int, int]) -> Int64[np.ndarray, "boxes 4"]:
     """Boxes ``(N, 4)`` grown to whole pixels and clipped to the image of ``(height, width)``.
 
     Raises:
-        InputError: not ``(N, 4)``, not finite, or a box without a pixel inside the image.
+        InputError: not ``(N, 4)``, not finite, or a box without a pixel inside the image; shares of the image.
     """
     array = box_rows(boxes)
+    refuse_shares(array, size)
     low, high = np.floor(array[:, :2] + ROUNDING_PX), np.ceil(array[:, 2:] - ROUNDING_PX)
     whole = np.concatenate([low, high], axis=1)
     clipped = np.clip(whole, 0, [size[1], size[0], size[1], size[0]]).astype(np.int64)

@@ -89,6 +89,16 @@ def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[i
         return _shown(_open(file, Path(path), max_megapixels))
 
 
+def exif_orientation(path: PathLike) -> int:
+    """The EXIF orientation of an image file, 1..8; 1 where it has none.
+
+    Raises:
+        InputError: as :func:`image_size`.
+    """
+    with _opened(Path(path)) as file:
+        return _orientation(_open(file, Path(path), MEGAPIXELS))
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Generator[Any]:
     """The file, open for reading; any failure becomes an ``InputError``."""

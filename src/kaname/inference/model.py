@@ -22,7 +22,7 @@ from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.extras import require_package
 from kaname.geometry.affine import Affine
-from kaname.geometry.boxes import box_rows, pixel_boxes
+from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import read_image
 from kaname.geometry.view import View
 from kaname.inference import checkpoint_card
@@ -183,7 +183,7 @@ class Model:
         window: list[Frame] = []
         fresh = 0  # frames of the window that are not answered yet
         for frame in source:
-            _same_size(window, check_image(frame.image), frame.index)
+            _same_size(window, check_image(frame.image), frame)
             window, fresh = [*window[-(self.frames - 1) :], frame] if self.frames > 1 else [frame], fresh + 1
             if len(window) == self.frames and fresh >= self.step:
                 yield from self._window(window, fresh, boxes)
@@ -210,6 +210,7 @@ class Model:
             return request
         height, width = request.size
         rows = box_rows([[0, 0, width, height]] if boxes is None else boxes)
+        refuse_shares(rows, request.size)
         outside = (rows[:, :2] >= (width, height)).any(axis=1) | (rows[:, 2:] <= 0).any(axis=1)
         if outside.any():
             number = int(np.flatnonzero(outside)[0])
@@ -362,11 +363,12 @@ def check_image(image: Any, channels: int = 3) -> Image:
     return image
 
 
-def _same_size(window: list[Frame], image: Image, index: int) -> None:
+def _same_size(window: list[Frame], image: Image, frame: Frame) -> None:
     if window and window[-1].image.shape != image.shape:
         before, now = window[-1].image.shape, image.shape
         raise InputError(
-            f"frame {index} has {now[1]} x {now[0]} pixels, the one before {before[1]} x {before[0]}",
+            f"frame {frame.index} has {now[1]} x {now[0]} pixels, the one before {before[1]} x {before[0]}",
+            path=frame.path,
             remedy="give frames of one video",
         )
 

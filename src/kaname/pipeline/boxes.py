@@ -58,7 +58,10 @@ def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
     """
     if flags.boxes is not None and flags.detector is not None:
         raise InputError("boxes come from --boxes or from --detector, not from both", remedy="leave one out")
-    alone = {"--boxes": ("box_format", "box_units"), "--detector": ("detector_config", "detector_score")}
+    alone = {
+        "--boxes": ("box_format", "box_units", "label", "box_score"),
+        "--detector": ("detector_config", "detector_score"),
+    }
     for flag, given in (("--boxes", flags.boxes), ("--detector", flags.detector)):
         for name in alone[flag]:
             if given is None and getattr(flags, name) is not None:
@@ -66,7 +69,7 @@ def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
                     f"--{name.replace('_', '-')} belongs to {flag}", remedy=f"give {flag}, or leave it out"
                 )
     if flags.boxes is not None:
-        reading = {"form": flags.box_format, "units": flags.box_units}
+        reading = {"form": flags.box_format, "units": flags.box_units, "label": flags.label, "score": flags.box_score}
         return BoxSource(partial(finder, flags.boxes, **reading, **named), {"boxes": {"file": flags.boxes.name}})
     if flags.detector is None:
         return None

@@ -43,6 +43,16 @@ ParityImages = Annotated[
     ),
 ]
 ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
+BoxLabel = Annotated[
+    str | None, Parameter(help="Take only the boxes of this label; needed where the file has several.")
+]
+BoxScore = Annotated[
+    float | None, Parameter(help="Leave out boxes of a detector's COCO or YOLO results below this; default 0.5.")
+]
+CocoKeypoints = Annotated[
+    Literal["index", "continuous"],
+    Parameter(help="What COCO key points are: pixel indices, as COCO has them, or continuous pixels."),
+]
 Limit = Annotated[int, Parameter(help="At most this many pictures; 0 draws all.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 
@@ -106,8 +116,11 @@ class BoxFlags:
     """Where boxes come from, for the ``predict`` of a recipe that takes them; ``None`` means not given."""
 
     boxes: Annotated[
-        Path | None, Parameter(help="File of boxes: JSON by image (and frame of a video), COCO or Label Studio.")
+        Path | None,
+        Parameter(help="File of boxes: JSON by image (and frame of a video), COCO, Label Studio; YOLO's folder."),
     ] = None
+    label: BoxLabel = None
+    box_score: BoxScore = None
     box_format: Annotated[
         Literal["xyxy", "xywh", "cxcywh"] | None,
         Parameter(help="What a box of the JSON by image is; default xyxy, two corners."),

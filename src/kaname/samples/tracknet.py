@@ -24,6 +24,7 @@ import numpy as np
 
 from ..data.formats.tracknet_table import COLUMNS, LABELS
 from ..data.randomness import generator
+from ..data.video import address
 from ..files import whole_folder, whole_path
 from ..geometry.grid import PIXELS, centres
 from ..types import Image, Size
@@ -316,7 +317,7 @@ def write_video(
     clip = film(seed, index, size=size, until=length / RATE, variety=variety)
     rows = []
     path = Path(path)
-    with whole_path(path, ending=path.suffix) as partial, av.open(os.fspath(partial), "w") as container:
+    with whole_path(path, ending=path.suffix) as partial, av.open(address(partial), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": str(quality), "preset": "veryfast"})
         stream.height, stream.width = size
         stream.pix_fmt = "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import multiprocessing
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -140,7 +142,19 @@ def _dead_worker(text: str, settings: TrainSettings | None) -> InputError:
     signal = match[1] if match else None
     how = f"was killed by a signal ({signal.strip()})" if signal else "ended without an error message"
     remedy = f"most likely memory ran out: lower {_workers(settings)}{_batch(settings, ' or ')}"
+    if signal is None and _lacks_main_guard():
+        remedy = 'it imports this script, so that training must be called below `if __name__ == "__main__":`'
     return InputError(f"a loader process {how}", remedy=remedy)
+
+
+def _lacks_main_guard() -> bool:
+    """Whether new processes import the script that runs, and nothing in it tells them from it."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if multiprocessing.get_start_method() == "fork" or not str(script).endswith(".py"):
+        return False
+    with contextlib.suppress(OSError):
+        return "__name__" not in Path(str(script)).read_text(encoding="utf-8", errors="replace")
+    return False
 
 
 def _lost_peer(text: str, settings: TrainSettings | None) -> InputError:

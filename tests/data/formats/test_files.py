@@ -19,7 +19,8 @@ def test_find_prefers_exact_names_and_refuses_to_guess(tmp_path):
     folder = Folder(tmp_path)
     assert folder.find(["two_words.png"]).name == "two_words.png"
     assert folder.find(["none.png", "two words.png"]).name == "two words.png"
-    assert folder.find(["a_1.png"]) is None  # both a (1) and a 1 would be written so
+    with pytest.raises(InputError, match=r"'a_1.png' may be 'a \(1\).png' or 'a 1.png'"):
+        folder.find(["a_1.png"])  # both would be written so
     assert folder.find(["b.png"]).name == "b!.png"
     assert folder.find(["b?.png"]) is None  # a name with signs of its own is no upload of b!.png
     assert folder.find(["../" + tmp_path.name + "/b!.png", "", "x" * 400]) is None

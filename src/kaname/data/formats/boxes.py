@@ -56,10 +56,8 @@ class BoxTable:
 
     def of(self, picture: Path) -> Callable[[int, Size], FloatArray] | None:
         """The boxes in pixels of a frame's number and ``(height, width)``; None where the file does not know it."""
-        found = self.always
-        if found is None:
-            names = tails(picture.absolute().as_posix())
-            found = next((self.pictures[name] for name in names if name in self.pictures), None)
+        name = self.name_of(picture)
+        found = self.always if name is None else self.pictures[name]
         if found is None:
             return None
 
@@ -69,11 +67,16 @@ class BoxTable:
 
         return boxes
 
+    def name_of(self, picture: Path) -> str | None:
+        """What the file calls a picture; None where it does not know it, or has the same boxes for every one."""
+        if self.always is not None:
+            return None
+        return next((name for name in tails(picture.absolute().as_posix()) if name in self.pictures), None)
+
     def by_frame(self, picture: Path) -> bool:
         """Whether the file has other boxes in each frame of a picture."""
-        return self.always is None and any(
-            isinstance(self.pictures.get(name), Mapping) for name in tails(picture.absolute().as_posix())
-        )
+        name = self.name_of(picture)
+        return name is not None and isinstance(self.pictures[name], Mapping)
 
 
 def read(path: str | PathLike[str], form: Format = "xyxy", units: Units = "pixel", *, content: Any = None) -> BoxTable:

@@ -7,10 +7,11 @@ centres of their pixels. ``problems`` lists everything that is wrong with a file
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,14 +25,19 @@ from kaname.data.formats.files import (
     is_number,
     read_json,
     shortened,
+    size_remedy,
     sound,
     tails,
     write_json,
 )
+from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
+from kaname.data.formats.units import doubted, fault_of
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.types import FloatArray, Sample, Size
 
+TO_CORNERS = np.array([[1.0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]])  # rows of x, y, width, height
+KeyPoints = Literal["index", "continuous"]
 _REMEDY = "export the data set again in COCO's format"
 
 
@@ -41,6 +47,7 @@ def read(
     category: str | int | None = None,
     *,
     only: Collection[Path] | None = None,
+    keypoints: KeyPoints = "index",
 ) -> list[Sample]:
     """The images of a COCO file, in its order, each with its instances.
 
@@ -49,6 +56,8 @@ def read(
         images: the folder of the images; every one must be there. Without it the file's names are kept.
         category: take only the instances of the category of this name, or of this ``category_id``.
         only: take only the images that are these files; the others need not be there.
+        keypoints: what the file's key points are: pixel indices, as COCO itself has them (and this module writes), or
+            continuous pixels, as tools write that multiply shares by the image's size (Label Studio's converter).
 
     Returns:
         A sample for every image, also for one without instances. ``boxes`` (M, 4), ``labels``, ``ids`` and
@@ -61,7 +70,7 @@ def read(
     Raises:
         InputError: the first of ``problems``.
     """
-    return sound(walk(Path(path), images, category, only))
+    return sound(walk(Path(path), images, category, only, keypoints=keypoints))
 
 
 def problems(
@@ -86,7 +95,20 @@ def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[st
     for entry in reader.images.values():
         if instances.get(entry["id"]) and _stated(entry) is None:
             raise reader.fault("image", entry["id"], "it has no width and height")
+    if wrong_unit := fault_of(_bare(reader.images.values(), instances), path, "index"):
+        raise wrong_unit
     return [(entry, instances.get(entry["id"], [])) for entry in reader.images.values()]
+
+
+def labels_of(content: Any) -> Counter[str]:
+    """How many instances of each category the content of a file has; of what is no COCO none."""
+    tables = [content.get(name) if isinstance(content, dict) else None for name in ("categories", "annotations")]
+    if not all(isinstance(table, list) for table in tables):
+        return Counter()
+    categories, annotations = tables
+    named = {one.get("id"): one.get("name") for one in categories or () if _has_id(one)}
+    found = [one.get("category_id") for one in annotations or () if _has_id(one)]
+    return Counter(str(named[number]) for number in found if isinstance(number, (int, str)) and number in named)
 
 
 def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | None = None) -> None:
@@ -105,42 +127,77 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | 
 
 
 def walk(
-    path: Path, images: str | PathLike[str] | None, category: str | int | None, only: Collection[Path] | None = None
+    path: Path,
+    images: str | PathLike[str] | None,
+    category: str | int | None,
+    only: Collection[Path] | None = None,
+    *,
+    keypoints: KeyPoints = "index",
 ) -> Iterator[Sample | InputError]:
     """Every image's sample, or what is wrong; no samples if any annotation is wrong. The arguments are ``read``'s."""
+    return doubted(_walk(path, images, category, only, keypoints), path, keypoints)
+
+
+def _walk(
+    path: Path,
+    images: str | PathLike[str] | None,
+    category: str | int | None,
+    only: Collection[Path] | None,
+    keypoints: KeyPoints,
+) -> Iterator[Sample | InputError]:
     try:
         data = read_json(path)
         folder = None if images is None else Folder(Path(images))
-        reader = _Reader(path, data, category)
+        reader = _Reader(path, data, category, keypoints)
     except InputError as error:
         yield error
         return
     instances, wrong = reader.instances()
     yield from wrong
-    wanted = None if only is None else {file.resolve() for file in only}
+    files = None if only is None else {file.resolve() for file in only}
+    named, unclear = _located(reader, folder)
+    others = {} if folder is None else rivals(named, folder)
     seen: dict[str, Any] = {}
-    for entry in reader.images.values():
-        name = entry["file_name"]
-        image = Path(name) if folder is None else folder.find(tails(name))
-        if wanted is not None and (image is None or image.resolve() not in wanted):
+    for number, entry in enumerate(reader.images.values()):
+        name, image, rival = entry["file_name"], named[number].image, others.get(number)
+        if not wanted(named[number], rival, files):
             continue
         if name in seen:
             yield reader.fault("image", entry["id"], f"{name!r} also belongs to image {seen[name]}", "keep one of them")
+        elif number in unclear:
+            yield reader.fault("image", entry["id"], unclear[number].reason, unclear[number].remedy)
+        elif rival is not None:
+            yield reader.fault("image", entry["id"], rival.reason, RIVAL)
         elif image is None:
             remedy = None if folder is None else f"it is not in {folder.path}"
             yield reader.fault("image", entry["id"], f"{name!r} is missing", remedy)
         elif folder is not None and (reason := _other_size(image, entry)):
-            yield reader.fault("image", entry["id"], reason, "put the image that was annotated there")
+            remedy = size_remedy(image, (entry["height"], entry["width"]), image_size(image))
+            yield reader.fault("image", entry["id"], reason, remedy)
         elif not wrong:
             yield reader.sample(image, entry, instances.get(entry["id"], []))
         seen.setdefault(name, entry["id"])
 
 
+def _located(reader: _Reader, folder: Folder | None) -> tuple[list[Entry], dict[int, InputError]]:
+    """The images of a file with the files found for them, and by number those for which several may be meant."""
+    named: list[Entry] = []
+    unclear: dict[int, InputError] = {}
+    for number, entry in enumerate(reader.images.values()):
+        name, image = entry["file_name"], None
+        try:
+            image = Path(name) if folder is None else folder.find(tails(name))
+        except InputError as error:
+            unclear[number] = error
+        named.append(Entry(f"image {entry['id']}", name, image))
+    return named, unclear
+
+
 class _Reader:
     """A COCO file's tables, checked."""
 
-    def __init__(self, path: Path, data: Any, category: str | int | None) -> None:
-        self.path = path
+    def __init__(self, path: Path, data: Any, category: str | int | None, keypoints: KeyPoints = "index") -> None:
+        self.path, self.keypoints = path, keypoints
         if not isinstance(data, dict):
             raise InputError("not a COCO file: no object at the top", path=path, remedy=_REMEDY)
         tables: dict[str, list[Any]] = {}
@@ -201,10 +258,16 @@ class _Reader:
             if not isinstance(number, (int, str)) or number not in table:
                 return f"its {key} {number!r} is not in the list of {'images' if key == 'image' else 'categories'}"
         box: Any = entry.get("bbox")
+        if _numbers(box) and len(box) in (5, 8):
+            return f"its bbox is rotated ({len(box)} numbers): boxes are upright, x, y, width, height"
         if not _numbers(box) or len(box) != 4:
             return f"its bbox must be four numbers (x, y, width, height), got {shortened(box)}"
         if box[2] < 0 or box[3] < 0:
             return f"its bbox has a negative size: {box[2]:g} x {box[3]:g}"
+        attributes = entry.get("attributes")
+        turned = attributes.get("rotation") if isinstance(attributes, dict) else entry.get("rotation")
+        if isinstance(turned, (int, float)) and is_number(turned) and turned % 360:
+            return f"its bbox is rotated by {turned:g} degrees (CVAT's attribute): boxes are upright"
         shape = entry.get("segmentation")
         if isinstance(shape, list):
             for polygon in shape:
@@ -224,6 +287,9 @@ class _Reader:
             return f"its keypoints must be x, y, v for each of its category's {len(names)} names, got {count}"
         if any(value not in (0, 1, 2) for value in points[2::3]):
             return "the visibility of a key point must be 0, 1 or 2"
+        for name, x, y, seen in zip(names, points[::3], points[1::3], points[2::3], strict=True):
+            if x == y == 0 and seen > 0 and max(box[:2]) > 1:  # outside its box
+                return f"its key point {name!r} has visibility {seen} at (0, 0), which tools write where there is none"
         return None
 
     def _names(self, entry: dict[str, Any]) -> list[str]:
@@ -248,6 +314,7 @@ class _Reader:
             labels=[self.categories[one["category_id"]]["name"] for one in single],
             meta={
                 "image_id": entry["id"],
+                "file": entry["file_name"],
                 "crowd": len(instances) - len(single),
                 "crowds": [one.get("segmentation") for one in instances if one.get("iscrowd")],
                 "extents": [one["id"] for one in single if _is_extent(one)],
@@ -266,7 +333,7 @@ class _Reader:
             values = np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3)
             for name, (x, y, seen) in zip(self._names(one), values, strict=True):
                 if seen > 0:
-                    points[name][row] = PIXELS.from_index(np.array([[x, y]]))[0]
+                    points[name][row] = PIXELS.from_index([[x, y]])[0] if self.keypoints == "index" else (x, y)
                     visible[name][row] = int(seen)
         return points, visible
 
@@ -316,6 +383,14 @@ def _is_extent(entry: Mapping[str, Any]) -> bool:
     """Whether nobody drew the box."""
     attributes = entry.get("attributes")
     return isinstance(attributes, dict) and attributes.get(EXTENT) is True
+
+
+def _bare(images: Iterable[dict[str, Any]], instances: Mapping[Any, list[dict[str, Any]]]) -> list[Sample]:
+    """The boxes alone of each image."""
+    known = [(entry, [one["bbox"] for one in instances.get(entry["id"], [])]) for entry in images]
+    corners = [np.array(rows, dtype=np.float64).reshape(-1, 4) @ TO_CORNERS for _, rows in known]
+    pairs = zip(known, corners, strict=True)
+    return [Sample(Path(entry["file_name"]), boxes=boxes, size=_stated(entry)) for (entry, _), boxes in pairs]
 
 
 def _numbers(values: Any) -> bool:

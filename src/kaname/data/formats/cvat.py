@@ -17,7 +17,9 @@ import numpy as np
 
 from kaname.data.formats.cvat_reading import ImageReader, parse
 from kaname.data.formats.files import Folder, distinct_names, faults, image_size, labels_of_boxes, sound, visibility
+from kaname.data.formats.partners import RIVAL, Entry, rivals
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.types import FloatArray, Sample
@@ -69,7 +71,10 @@ def walk(
     skeleton: Skeleton | None = None,
 ) -> Iterator[Sample | InputError]:
     """Every image's sample or what is wrong with it; the arguments are ``read``'s."""
-    path = Path(path)
+    return doubted(_walk(Path(path), images, skeleton), Path(path), "continuous")
+
+
+def _walk(path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None) -> Iterator[Sample | InputError]:
     try:
         root = parse(path)
         folder = None if images is None else Folder(Path(images))
@@ -77,11 +82,16 @@ def walk(
         yield error
         return
     seen: dict[str, int] = {}
-    for position, element in enumerate(root.iter("image"), start=1):
-        reader = ImageReader(path, element, position, folder, skeleton)
-        sample = reader.sample()
+    elements = enumerate(root.iter("image"), start=1)
+    readers = [ImageReader(path, element, position, folder, skeleton) for position, element in elements]
+    others = {} if folder is None else rivals([Entry(one.row, one.name, one.image) for one in readers], folder)
+    for position, reader in enumerate(readers, start=1):
+        rival = others.get(position - 1) if reader.name not in seen else None
+        sample = None if rival is not None else reader.sample()
         yield from reader.faults
-        if reader.name in seen:
+        if rival is not None:
+            yield reader.fault(rival.reason, RIVAL)
+        elif reader.name in seen:
             reason = f"{reader.name!r} is also the image at position {seen[reader.name]}"
             yield reader.fault(reason, "keep one of them")
         elif sample is not None and not reader.faults:

@@ -13,7 +13,7 @@ from xml.parsers.expat import ExpatError
 import numpy as np
 
 from kaname.data.formats.faces import DEFAULT_SKELETON
-from kaname.data.formats.files import Folder, is_number, read_text, shortened, tails
+from kaname.data.formats.files import Folder, is_number, read_text, shortened, size_remedy, tails
 from kaname.data.formats.skeleton import Skeleton, find
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -73,6 +73,7 @@ class ImageReader:
 
     Attributes:
         name: as the file has it.
+        image: its file.
         faults: everything that is wrong with it.
     """
 
@@ -89,6 +90,7 @@ class ImageReader:
         self.name = element.get("name") or ""
         self.row = f"image {self.name or f'at position {position}'}"
         self.faults: list[InputError] = []
+        self.image = self._noted(self._image)
 
     def fault(self, reason: str, remedy: str = REMEDY) -> InputError:
         """An error about this image."""
@@ -96,7 +98,7 @@ class ImageReader:
 
     def sample(self) -> Sample | None:
         """The sample, to be trusted only without faults."""
-        image = self._noted(self._image)
+        image = self.image
         size = None if image is None else self._noted(self._size, image)
         faces: list[Instance] = []
         loose: dict[str, list[Placed]] = {}
@@ -145,7 +147,7 @@ class ImageReader:
             raise self.fault(f"{self.name!r}: {error.reason}", error.remedy or REMEDY) from error
         if true != size:
             reason = f"{self.name!r} has {true[1]} x {true[0]} pixels, the file says {size[1]} x {size[0]}"
-            raise self.fault(reason, "put the image that was annotated there")
+            raise self.fault(reason, size_remedy(image, size, true))
         return size
 
     def _skeleton(self, shape: ElementTree.Element) -> Instance:

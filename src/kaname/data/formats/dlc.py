@@ -8,6 +8,7 @@ labelled*: it may be hidden, out of frame or forgotten; the format does not say.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -30,7 +31,9 @@ from kaname.data.formats.files import (
     tails,
     visibility,
 )
+from kaname.data.formats.partners import RIVAL, Entry, rivals
 from kaname.data.formats.skeleton import Group, Skeleton
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.grid import PIXELS
@@ -85,12 +88,12 @@ def read(path: str | PathLike[str], images: str | PathLike[str] | None = None) -
     Raises:
         InputError: the first of ``problems``.
     """
-    return sound(_walk(Path(path), images))
+    return sound(doubted(_walk(Path(path), images), Path(path), "index"))
 
 
 def problems(path: str | PathLike[str], images: str | PathLike[str] | None = None) -> list[InputError]:
     """Everything that is wrong with a file; takes the arguments of ``read``."""
-    return faults(_walk(Path(path), images))
+    return faults(doubted(_walk(Path(path), images), Path(path), "index"))
 
 
 def skeleton_of(path: str | PathLike[str], *, name: str = "") -> Skeleton:
@@ -229,8 +232,11 @@ def _walk(path: Path, images: str | PathLike[str] | None) -> Iterator[Sample | I
         yield error
         return
     taken: dict[Path, int] = {}
+    others = _rivals(rows[header.lines :], header, folder)
     for line, cells in rows[header.lines :]:
         try:
+            if line in others:
+                raise InputError(others[line], remedy=RIVAL)
             sample = _sample(cells, header, folder)
         except InputError as error:
             yield InputError(error.reason, path=error.path or path, row=error.row or line, remedy=error.remedy)
@@ -243,11 +249,31 @@ def _walk(path: Path, images: str | PathLike[str] | None) -> Iterator[Sample | I
         yield sample
 
 
+def _rivals(rows: Sequence[tuple[int, list[str]]], header: Header, folder: Folder) -> dict[int, str]:
+    """By line why its image is another row's, unless both rows name it alike."""
+    entries: list[Entry] = []
+    for line, cells in rows:
+        with contextlib.suppress(InputError):  # said where the row is read
+            name = _image_name(cells, header)
+            entries.append(Entry(f"line {line}", name, folder.find(tails(name))))
+    first: dict[str, str] = {}
+    found = rivals(entries, folder)
+    return {
+        int(entry.row.split()[1]): found[number].reason
+        for number, entry in enumerate(entries)
+        if first.setdefault(entry.source, entry.row) == entry.row and number in found
+    }
+
+
+def _image_name(cells: Sequence[str], header: Header) -> str:
+    return "/".join(cell.strip() for cell in cells[: header.index])
+
+
 def _sample(cells: Sequence[str], header: Header, folder: Folder) -> Sample:
     wanted = header.index + len(header.columns)
     if len(cells) != wanted:
         raise InputError(f"{len(cells)} columns, but the header has {wanted}", remedy="copy the file again")
-    name = "/".join(cell.strip() for cell in cells[: header.index])
+    name = _image_name(cells, header)
     image = folder.find(tails(name))
     if image is None:
         raise InputError(f"no image {name!r} in {folder.path}", remedy="name the folder of the images (--images)")
@@ -256,6 +282,9 @@ def _sample(cells: Sequence[str], header: Header, folder: Folder) -> Sample:
     if halved.any():
         part = header.columns[2 * int(np.flatnonzero(halved)[0])][1]
         raise InputError(f"{part!r} has only one of x and y", remedy="fill in both, or leave both blank")
+    if len(zeros := np.flatnonzero((values == 0).all(axis=1))):
+        part = header.columns[2 * int(zeros[0])][1]
+        raise InputError(f"{part!r} lies at (0, 0), which tools write where there is no point", remedy="leave it blank")
     xy, size = PIXELS.from_index(values), image_size(image)
     outside = np.flatnonzero(((xy < 0) | (xy > size[::-1])).any(axis=1))
     if len(outside):

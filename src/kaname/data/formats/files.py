@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import itertools
 import json
 import os
 import re
@@ -14,10 +16,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 from kaname.files import write_text, writing
-from kaname.geometry.image import image_size  # noqa: F401 (for the formats)
-from kaname.types import Sample
+from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)
+from kaname.types import Sample, Size
 
 Found = TypeVar("Found")
 
@@ -71,8 +73,13 @@ def make_folder(folder: Path) -> None:
 
 
 def images_in(folder: Path) -> tuple[list[Path], list[str]]:
-    """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped."""
+    """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped.
+
+    Raises:
+        InputError: a name that is not UTF-8.
+    """
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    refuse_names(visible)
     images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
     return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
 
@@ -125,8 +132,8 @@ def distinct_names(images: Sequence[Path], path: Path, root: Path | None = None)
 class Folder:
     """The images below a folder, found by names as labels write them.
 
-    A name is looked for as it is, then (where that is unique) regardless of Unicode composition, and as upload tools
-    would have written the name of a file: spaces as ``_``, brackets and the like dropped.
+    A name is looked for as it is, then regardless of Unicode composition, and as upload tools would have written the
+    name of a file: spaces as ``_``, brackets and the like dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -134,9 +141,14 @@ class Folder:
             raise InputError("the folder of images does not exist", path=path, remedy="check the path")
         self.path = path
         self._written: dict[str, set[Path]] | None = None  # from how a name may be written to the files
+        self._folders: dict[Path, bool] = {}  # whether each exists
 
     def find(self, names: Iterable[str]) -> Path | None:
-        """The first of these names, each relative to the folder, that is a file; None if there is none."""
+        """The first of these names, each relative to the folder, that is a file; None if there is none.
+
+        Raises:
+            InputError: two files may be meant; both are named.
+        """
         tried = [name for name in names if name and ".." not in name.split("/")]
         for name in tried:
             if self._is_file(self.path / name):
@@ -150,6 +162,27 @@ class Folder:
             written_so = self._written.get(_composed(name.rsplit("/", 1)[-1]), set())
             if len(written_so) == 1:
                 return next(iter(written_so))
+            if written_so:
+                several = " or ".join(sorted(repr(path.name) for path in written_so))
+                raise InputError(f"{name!r} may be {several}", remedy="rename the one that is not meant")
+        return None
+
+    def elsewhere(self, source: str, found: Path) -> Path | None:
+        """The file that a path with folders names more exactly than the one that was found, where there is one: from
+        a folder above this one, and with other content (else it is a copy).
+
+        >>> Folder(Path(".")).elsewhere("a.jpg", Path("a.jpg")) is None
+        True
+        """
+        above, names = (self.path.absolute(), *self.path.absolute().parents), tails(source)
+        for name in names[: len(names) - depth(source, found)]:
+            for place in above if "/" in name else ():
+                folder = place / name.rpartition("/")[0]
+                if folder not in self._folders:
+                    self._folders[folder] = folder.is_dir()
+                other = place / name
+                if self._folders[folder] and self._is_file(other) and not same_content(other, found):
+                    return other
         return None
 
     @staticmethod
@@ -158,6 +191,27 @@ class Folder:
             return path.is_file()
         except (OSError, ValueError):  # a name that is too long for the disk or holds a zero byte
             return False
+
+
+def alike(name: str, other: str) -> bool:
+    """Whether two names are one, as far as upload tools and file systems change names."""
+    return _composed(name) == _composed(other) or _uploaded(name) == _uploaded(other)
+
+
+def depth(source: str, image: Path) -> int:
+    """How many parts a path and that of a file have in common at their ends; 0 where even their names differ."""
+    pairs = zip(
+        reversed(tails(source)[0].split("/") if tails(source) else ()), reversed(image.absolute().parts), strict=False
+    )
+    return sum(1 for _ in itertools.takewhile(lambda pair: alike(*pair), pairs))
+
+
+def same_content(path: Path, other: Path) -> bool:
+    """Whether two files are one, or copies; also where that cannot be told."""
+    try:
+        return path.samefile(other) or filecmp.cmp(path, other, shallow=False)
+    except OSError:
+        return True
 
 
 def _composed(name: str) -> str:
@@ -174,6 +228,15 @@ def tails(name: str) -> list[str]:
     """A path and all its ends: ``a/b/c.jpg`` gives itself, ``b/c.jpg`` and ``c.jpg``."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def size_remedy(image: Path, stated: Size, true: Size) -> str:
+    """What to do about an image of another size than was annotated: it may be the same one, turned by EXIF."""
+    turned = exif_orientation(image)
+    if stated == true[::-1] and turned in QUARTER_TURNS:
+        same = f"it is the same image: that is its size without the rotation that its EXIF block states ({turned})"
+        return f"{same}; annotate it upright, or turn its pixels and its labels and remove the EXIF orientation"
+    return "put the image that was annotated there"
 
 
 def is_number(value: object) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -29,7 +30,10 @@ from kaname.data.formats.files import (
     visibility,
     write_json,
 )
-from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of
+from kaname.data.formats.labelstudio_names import source_path
+from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of, label_of_box
+from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample, Size
@@ -82,19 +86,36 @@ def problems(
 
 
 def left_out(samples: Sequence[Sample]) -> list[str]:
-    """What an export holds besides the points and boxes that were read, by task id; a line for each kind.
+    """What an export holds besides the points and boxes that were read, by task id, a line for each kind; and images
+    that were found only by cutting their names short.
 
     >>> sample = Sample(Path("a.png"), meta={"task": 7, "cancelled": 1, "ignored": {"choices": 2}})
     >>> left_out([sample])
     ['cancelled annotations left out of task 7', "results of type 'choices' left out of task 7"]
     """
     kinds: dict[str, list[str]] = {}
+    cut = [(sample, sample.meta["cut"]) for sample in samples if sample.meta.get("cut")]
+    lines = [
+        f"{name!r} of task {one.meta['task']} is not there: {one.image.name!r} is taken for it" for one, name in cut
+    ]
     for sample in samples:
         if sample.meta.get("cancelled"):
             kinds.setdefault("cancelled annotations", []).append(str(sample.meta["task"]))
+        if sample.meta.get("passed_over"):
+            reason = "annotations beside the ground truth, or older ones of the same person,"
+            kinds.setdefault(reason, []).append(str(sample.meta["task"]))
         for kind in sample.meta.get("ignored", ()):
             kinds.setdefault(f"results of type {kind!r}", []).append(str(sample.meta["task"]))
-    return [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
+    return lines + [f"{what} left out of task{'s' * (len(ids) > 1)} {', '.join(ids)}" for what, ids in kinds.items()]
+
+
+def labels_of(content: Any) -> Counter[str]:
+    """How many boxes of each label an export holds; of what is no export none."""
+    tasks = [task for task in content if isinstance(task, dict)] if isinstance(content, list) else []
+    lists = [task.get("annotations", task.get("completions")) for task in tasks]
+    annotations = [one for given in lists if isinstance(given, list) for one in given if isinstance(one, dict)]
+    results = [one["result"] for one in annotations if isinstance(one.get("result"), list)]
+    return Counter(label for result in results for one in result if (label := label_of_box(one)) is not None)
 
 
 def write(
@@ -133,6 +154,16 @@ def walk(
     only: Collection[Path] | None = None,
 ) -> Iterator[Sample | InputError]:
     """Every task's sample or what is wrong with it; takes the arguments of ``read``."""
+    return doubted(_walk(path, images, names, annotator, only), path, "percent")
+
+
+def _walk(
+    path: Path,
+    images: str | PathLike[str] | None,
+    names: Mapping[str, str] | None,
+    annotator: int | str | None,
+    only: Collection[Path] | None,
+) -> Iterator[Sample | InputError]:
     try:
         tasks, folders = read_json(path), _folders(path, images)
         if not isinstance(tasks, list):
@@ -142,26 +173,26 @@ def walk(
     except InputError as error:
         yield error
         return
-    wanted = None if only is None else {file.resolve() for file in only}
-    taken: dict[Path, str] = {}
+    files = None if only is None else {file.resolve() for file in only}
     numbers: set[str] = set()
-    for position, task in enumerate(tasks, start=1):
-        reader = TaskReader(path, task, position, folders, names, annotator, required=images is not None)
-        sample = reader.sample()
-        if wanted is not None and reader.source and (reader.image is None or reader.image.resolve() not in wanted):
+    readers = [
+        TaskReader(path, task, position, folders, names, annotator, required=images is not None)
+        for position, task in enumerate(tasks, start=1)
+    ]
+    entries = [Entry(reader.row, source_path(reader.source or ""), reader.image) for reader in readers]
+    others = rivals(entries, folders[0] if images is not None else None)
+    for number, (reader, entry) in enumerate(zip(readers, entries, strict=True)):
+        rival = others.get(number)
+        if reader.source and not wanted(entry, rival, files):
             continue
+        sample = reader.sample()
         if reader.row in numbers:
             yield reader.fault("duplicate task id", "export the project again")
         numbers.add(reader.row)
         yield from reader.faults
-        if sample is None:
-            continue
-        if sample.image in taken:
-            reason = f"the image {sample.image.name!r} also belongs to {taken[sample.image]}"
-            yield reader.fault(reason, "keep one of the two tasks, or rename one image")
-            continue
-        taken[sample.image] = reader.row
-        if not reader.faults:
+        if rival is not None:
+            yield reader.fault(rival.reason, RIVAL)
+        elif sample is not None and not reader.faults:
             yield sample
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from kaname.data.formats.files import IMAGE_ENDINGS, Folder, is_number, tails
+from kaname.data.formats.files import Folder, is_number, size_remedy
+from kaname.data.formats.labelstudio_names import cut_from, file_names, images_of, key_of, local_name
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 from kaname.types import Sample, Size
@@ -21,7 +20,6 @@ EXPORT = "export the project from Label Studio as JSON"
 POINT, BOX = SHAPES = ("keypointlabels", "rectanglelabels")
 BARE = ("keypoint", "rectangle")  # shapes whose labels are results of their own
 HIDDEN = ("hidden", "occluded")  # choices of a key point's own (perRegion), in any case
-_PREFIX = re.compile(r"[0-9a-f]{8}-")  # what an upload puts before the file's name
 _ROUNDING = 1e-6  # percent by which rounding may overstep the edge
 
 
@@ -63,12 +61,21 @@ class TaskReader:
         self.source: str | None = None
         self.image: Path | None = None
         self.size: Size | None = None
-        self.cancelled = 0
+        self.cancelled = self.passed_over = 0
         self.ignored: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.bare: dict[str, str] = {}  # shapes by the id that they share with the result that holds their label
         self.labelled: set[str] = set()
         self.hidden: set[str] = set()  # results of which a choice says so
+        self.annotation: dict[str, Any] | None = None
+        if not isinstance(task, dict):
+            self.faults.append(self.fault(f"not a task but {kind_of(task)}", EXPORT))
+            return
+        self.annotation, wrong = self._noted(self._annotation), [*self.faults]
+        self.faults.clear()  # of the image first
+        self.source = self._noted(self._source)
+        self.image = None if self.source is None else self._noted(self._image, self.source)
+        self.faults += wrong
 
     def fault(self, reason: str, remedy: str | None = None) -> InputError:
         """An error about this task."""
@@ -77,11 +84,9 @@ class TaskReader:
     def sample(self) -> Sample | None:
         """The sample; None where not even an image is known. To be trusted only without faults."""
         if not isinstance(self.task, dict):
-            self.faults.append(self.fault(f"not a task but {kind_of(self.task)}", EXPORT))
             return None
-        self.source = self._noted(self._source)
-        self.image = None if self.source is None else self._noted(self._image, self.source)
-        annotation = self._noted(self._annotation)
+        self._noted(self._one_image)
+        annotation = self.annotation
         results = None if annotation is None else self._noted(self._results, annotation)
         marks = [mark for result in results or () if (mark := self._noted(self._mark, result))]
         self.ignored.update("choices" for key in self.hidden if key not in {mark.key for mark in marks})
@@ -114,6 +119,8 @@ class TaskReader:
                 "annotator": _person(annotation or {}),
                 "file": self.source,
                 "cancelled": self.cancelled,
+                **({"passed_over": self.passed_over} if self.passed_over else {}),
+                **({"cut": cut} if (cut := cut_from(str(self.source), self.image.name)) else {}),
                 "ignored": dict(self.ignored),
                 **_parents(points, boxes),
             },
@@ -132,14 +139,36 @@ class TaskReader:
         data = self.task.get("data")
         if not isinstance(data, dict):
             raise self.fault("the task has no data", EXPORT)
-        for key in ("img", "image"):
-            if isinstance(data.get(key), str) and data[key].strip():
-                return data[key]
-        others = [value for value in data.values() if isinstance(value, str) and looks_like_image(value)]
-        if len(others) == 1:
-            return others[0]
-        count, keys = "several images" if others else "no image", ", ".join(map(str, data)) or "nothing"
-        raise self.fault(f"the task names {count}; data has {keys}", "use data.image")
+        known = images_of(data)
+        if len(known) == 1:
+            return next(iter(known.values()))
+        if not known:
+            raise self.fault(
+                f"the task names no image; data has {', '.join(map(str, data)) or 'nothing'}", "use data.image"
+            )
+        targets = {str(one["to_name"]) for one in self._marks() if one.get("to_name") is not None}
+        key = key_of(targets.pop() if len(targets) == 1 else None, known)
+        if key is not None:
+            return known[key]
+        called = ", ".join(known)
+        reason = f"the task names several images ({called}), and which one its results are on is not said"
+        raise self.fault(reason, "call the Image tag like its data, or export a task for each image")
+
+    def _marks(self) -> list[dict[str, Any]]:
+        """The results that are points and boxes."""
+        results = (self.annotation or {}).get("result")
+        return (
+            [one for one in results if isinstance(one, dict) and _kind_of_result(one)]
+            if isinstance(results, list)
+            else []
+        )
+
+    def _one_image(self) -> None:
+        """Refuse results on several images, whose places would all be taken for places on one."""
+        on = Counter(_target(one) for one in self._marks())
+        if len(on) > 1 or any(one.get("item_index") for one in self._marks()):
+            listed = ", ".join(f"{name} ({count})" for name, count in sorted(on.items()))
+            raise self.fault(f"results on several images: {listed}", "export a task for each image")
 
     def _image(self, source: str) -> Path:
         names = file_names(source)
@@ -164,12 +193,16 @@ class TaskReader:
             raise self.fault(reason, "annotate it, or take it out of the export")
         if self.annotator is not None:
             valid = [one for one in valid if str(self.annotator) in _identities(one)]
-            if len(valid) != 1:
-                count = f"{len(valid)} annotations" if valid else "no annotation"
-                reason = f"{count} by annotator {self.annotator}; annotated by {people}"
+            if not valid:
+                reason = f"no annotation by annotator {self.annotator}; annotated by {people}"
                 raise self.fault(reason, "choose another annotator")
+        chosen = _chosen(valid)
+        self.passed_over = len(valid) - len(chosen)
+        valid = chosen
         if len(valid) > 1:
-            remedy = "choose one (gauge: --annotator of heatmaps and crop), or delete the others"
+            remedy = (
+                "choose one (gauge: --annotator of heatmaps and crop), mark one as ground truth, or delete the others"
+            )
             raise self.fault(f"{len(valid)} annotations, by {people}", remedy)
         return valid[0]
 
@@ -241,6 +274,9 @@ class TaskReader:
             raise self.fault(f"the {what} {label!r} has {stated}", EXPORT)
         if what == "rectangle" and is_number(value.get("rotation")) and value["rotation"] % 360:
             raise self.fault(f"the rectangle {label!r} is rotated by {value['rotation']} degrees", "draw it upright")
+        if what == "rectangle":  # drawn upwards or to the left, the size is negative
+            x, y, width, height = numbers
+            numbers = [min(x, x + width), min(y, y + height), abs(width), abs(height)]
         ends = [numbers[axis] + numbers[axis + 2] for axis in range(len(numbers) - 2)]
         if not all(-_ROUNDING <= number <= 100 + _ROUNDING for number in (*numbers, *ends)):
             stated = ", ".join(f"{key} {number:g}" for key, number in zip(keys, numbers, strict=True))
@@ -258,7 +294,42 @@ class TaskReader:
         stated, self.size = self.size or true, true
         if stated != true:
             reason = f"annotated at {stated[1]} x {stated[0]}, but {image.name!r} has {true[1]} x {true[0]}"
-            raise self.fault(reason, "put the image that was annotated there")
+            raise self.fault(reason, size_remedy(image, stated, true))
+
+
+def label_of_box(result: Any) -> str | None:
+    """The label of a result that is a box."""
+    if not isinstance(result, dict) or _kind_of_result(result) != BOX or not isinstance(result.get("value"), dict):
+        return None
+    labels = result["value"].get(BOX, result["value"].get("labels"))
+    return labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else None
+
+
+def _chosen(annotations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The one marked as ground truth; of one person the newest; else all of them."""
+    marked = [one for one in annotations if one.get("ground_truth") is True]
+    if len(marked) == 1:
+        return marked
+    if (
+        len(annotations) > 1
+        and len({str(_person(one)) for one in annotations}) == 1
+        and _person(annotations[0]) is not None
+    ):
+        return [max(annotations, key=_age)]
+    return list(annotations)
+
+
+def _age(annotation: Mapping[str, Any]) -> tuple[str, float]:
+    """What sorts annotations by their time; ids grow with it."""
+    time = annotation.get("updated_at") or annotation.get("created_at")
+    number = annotation.get("id")
+    return (time if isinstance(time, str) else "", float(number) if isinstance(number, int) else 0.0)
+
+
+def _target(result: Mapping[str, Any]) -> str:
+    """The image that a result is on, for messages."""
+    name, number = str(result.get("to_name", "image")), result.get("item_index")
+    return f"{name}[{number}]" if isinstance(number, int) else name
 
 
 def _says_hidden(result: Mapping[str, Any]) -> bool:
@@ -289,60 +360,6 @@ def _kind_of_result(result: Mapping[str, Any]) -> str | None:
             return BOX
         return None if {"radiusX", "points", "height"} & value.keys() else POINT
     return named
-
-
-def file_names(source: str) -> list[str]:
-    """The names that an image may have locally, the likeliest first, with ``/`` between folders.
-
-    An upload is kept as ``<8 hexadecimal digits>-<name>``; other tools put other prefixes before the first ``-``.
-
-    >>> file_names("/data/upload/1/222ae49e-my-dial.jpg")[:2]
-    ['my-dial.jpg', '222ae49e-my-dial.jpg']
-    >>> file_names("/data/local-files/?d=dials/a.jpg")
-    ['dials/a.jpg', 'a.jpg']
-    """
-    upload = "/upload/" in source
-    # As written first, then with %20 and the like decoded: either may be the true name.
-    paths = [name for raw in dict.fromkeys([_path_of(source), unquote(_path_of(source))]) for name in tails(raw)]
-    # Longer paths say more, but an upload's folders are the server's own.
-    paths.sort(key=lambda name: name.count("/") if upload else -name.count("/"))
-    names: list[str] = []
-    for name in paths:
-        folders, slash, base = name.rpartition("/")
-        short = base.partition("-")[2]
-        pair = [name, f"{folders}{slash}{short}"] if short else [name]
-        names += pair[::-1] if upload else pair
-    return list(dict.fromkeys(names))
-
-
-def local_name(source: str) -> str:
-    """The likeliest name of an image's file, where no folder can be looked into.
-
-    >>> local_name("222ae49e-my-dial.jpg"), local_name("my-dial.jpg")
-    ('my-dial.jpg', 'my-dial.jpg')
-    """
-    base = unquote(_path_of(source)).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    prefixed = "/upload/" in source or _PREFIX.match(base) is not None
-    return base.partition("-")[2] or base if prefixed else base
-
-
-def _path_of(source: str) -> str:
-    """The path of a file name or of an address: without scheme, host and query; of local files the ``d=`` part."""
-    source = source.strip()
-    if "/local-files/" in source and "?" in source:
-        given = parse_qs(source.partition("?")[2]).get("d")
-        if given:
-            return given[0]
-    if "://" in source:
-        return urlsplit(source).path
-    # A name may hold "?" or "#" itself; only what looks like a query after an image's ending is one.
-    query = re.search(r"(\.\w{2,5})\?[\w.~%-]+=", source)
-    return source[: query.end(1)] if query else source
-
-
-def looks_like_image(value: str) -> bool:
-    """Whether a text names an image file."""
-    return _path_of(value).lower().endswith(IMAGE_ENDINGS)
 
 
 def kind_of(value: object) -> str:

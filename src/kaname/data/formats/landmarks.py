@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kaname.data.formats.faces import Face, faces_of, named_points, rows_of, sample_of
-from kaname.data.formats.files import faults, image_size, sound
+from kaname.data.formats.files import faults, image_size, size_remedy, sound
 from kaname.data.formats.landmarks_file import (
     ABSENT,
     HIDDEN,
@@ -37,6 +37,7 @@ from kaname.data.formats.landmarks_names import (
     read_folder,
 )
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.units import pixel_remedy
 from kaname.errors import InputError, located
 from kaname.geometry.grid import PIXELS
 from kaname.types import Sample
@@ -132,7 +133,17 @@ def walk(
 
     The arguments are ``read``'s; ``only``: take only the files of these names, which must be there.
     """
-    path = Path(path)
+    found = list(_walk(Path(path), images, skeleton, only))
+    places = [(one.annotation.points, one.annotation.size) for one in found if isinstance(one, Located)]
+    if remedy := pixel_remedy(places, whole=True):
+        reason = f"all landmarks lie in {remedy[0]}, and pixels are meant"
+        yield InputError(reason, path=path, remedy=remedy[1])
+    yield from found
+
+
+def _walk(
+    path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None, only: Collection[str] | None
+) -> Iterator[Located | InputError]:
     try:
         folder = None if images is None else ImageFolder(Path(images))
         found = read_folder(path) if path.is_dir() else {path.name: read_annotation(path)}
@@ -240,7 +251,7 @@ def _other_size(file: Path, one: Annotation, image: Path) -> InputError | None:
     if true == one.size:
         return None
     stated = f"annotated at {one.size[1]} x {one.size[0]}, but {one.image!r} has {true[1]} x {true[0]} pixels"
-    return InputError(stated, path=file, row="image_size", remedy="put the image that was annotated there")
+    return InputError(stated, path=file, row="image_size", remedy=size_remedy(image, one.size, true))
 
 
 def _sample(image: Path, group: Sequence[Located], skeleton: Skeleton | None) -> Sample:

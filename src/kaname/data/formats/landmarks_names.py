@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from kaname.data.formats.files import IMAGE_ENDINGS, read_json
 from kaname.data.formats.landmarks_file import Annotation, is_sidecar, read_annotation
-from kaname.errors import InputError
+from kaname.errors import InputError, refuse_names
 
 _STEM, _FOLDERS, _NAME, _PRINT = range(4)  # a file's name: the image's stem, with its folders, its ending, a print
 _FACE = re.compile(r"\.face([2-9]|[1-9][0-9]+)$")
@@ -177,4 +177,5 @@ def _below(folder: Path, endings: tuple[str, ...], missing: str) -> list[str]:
         here = Path(place).relative_to(folder)
         names = [one for one in files if not one.startswith(".") and one.lower().endswith(endings)]
         found += [(here / one).as_posix() for one in names]
+        refuse_names(here / one for one in names)
     return sorted(found)

@@ -28,6 +28,7 @@ from kaname.data.formats.mot_kp_files import (
 from kaname.data.formats.mot_kp_rows import UNLABELLED, Row, Rows, parse_rows
 from kaname.data.formats.mot_kp_writing import write_files
 from kaname.data.formats.skeleton import Skeleton, find
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.types import Sample, Size
@@ -128,9 +129,8 @@ def _walk(
     for file in files:
         of_video = {frame: image for (video, frame), image in known.items() if video == file.video}
         try:
-            yield from _FileReader(file, of_video, names, predictions, strict=images is not None).samples(
-                sizes[file.video]
-            )
+            reader = _FileReader(file, of_video, names, predictions, strict=images is not None)
+            yield from doubted(reader.samples(sizes[file.video]), file.path, "index")
         except InputError as error:
             yield error
     if path.is_dir() and images is not None:

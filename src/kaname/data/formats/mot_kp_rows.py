@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kaname.data.formats.duplicates import same_places
 from kaname.data.formats.files import GREATEST, read_text, shortened, sound
 from kaname.data.formats.skeleton import Group, Skeleton
 from kaname.errors import InputError
@@ -110,6 +111,9 @@ def parse_rows(path: Path, skeleton: Skeleton, *, predictions: bool | None = Non
     confidences = _confidences(rows, predictions)
     if not confidences:
         faults += _bad_visibilities(rows, path)
+    if not predictions and not confidences:
+        faults += _placeholders(rows, skeleton, path)
+        faults += _doubles(rows, path)
     faults += _repeated(rows, path)
     if not predictions and not confidences:
         faults += _too_many(rows, skeleton, path)
@@ -206,6 +210,30 @@ def _bad_visibilities(rows: Sequence[Row], path: Path) -> Iterator[InputError]:
         if len(wrong):
             remedy = "0 is out of frame, 1 hidden, 2 visible, -1 not labelled"
             yield InputError(f"the visibility {wrong[0]:g}", path=path, row=row.line, remedy=remedy)
+
+
+def _doubles(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
+    """Objects of a frame that are labelled twice, under two ids."""
+    members: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        known = members.setdefault((row.frame, row.group), [])
+        places = np.where((row.third > 0)[:, None], row.points, np.nan)
+        for other in known:
+            if same_places(places, np.where((other.third > 0)[:, None], other.points, np.nan)):
+                first = f"that with id {other.track} does (line {other.line})"
+                reason = f"the {row.group} with id {row.track} lies where {first}"
+                yield InputError(reason, path=path, row=row.line, remedy="keep one of the two rows")
+                break
+        known.append(row)
+
+
+def _placeholders(rows: Iterable[Row], skeleton: Skeleton, path: Path) -> Iterator[InputError]:
+    for row in rows:
+        nowhere = (PIXELS.to_index(row.points) == 0).all(axis=1) & (row.third > 0)
+        for point in np.flatnonzero(nowhere).tolist():
+            name = skeleton.groups[row.group].points[point]
+            reason = f"{name} has visibility {row.third[point]:g} at (0, 0), which tools write where there is no point"
+            yield InputError(reason, path=path, row=row.line, remedy="set its visibility to 0, or give its place")
 
 
 def _repeated(rows: Iterable[Row], path: Path) -> Iterator[InputError]:

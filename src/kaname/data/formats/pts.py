@@ -30,6 +30,7 @@ from kaname.data.formats.faces import Face, faces_of, named_points, rows_of, sam
 from kaname.data.formats.files import IMAGE_ENDINGS, faults, image_size, is_number, read_text, shortened, sound
 from kaname.data.formats.landmarks_names import ImageFolder, face_file, face_of, file_stems, images_below
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.grid import PIXELS
@@ -82,7 +83,10 @@ def walk(
     skeleton: Skeleton | None = None,
 ) -> Iterator[Sample | InputError]:
     """Every image's sample, or what is wrong with a file; the arguments are ``read``'s."""
-    path = Path(path)
+    return doubted(_walk(Path(path), images, skeleton), Path(path), "index")
+
+
+def _walk(path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None) -> Iterator[Sample | InputError]:
     place = path if path.is_dir() else path.parent
     files = sorted(one for one in path.rglob("*.pts") if not _hidden(one, path)) if path.is_dir() else [path]
     try:

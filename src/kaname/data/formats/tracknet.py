@@ -1,9 +1,8 @@
 """TrackNet's data sets: ``game1/Clip1/0000.jpg`` and a ``Label.csv`` for each clip, one ball per frame.
 
-The files hold pixel indices: they pass through ``PIXELS``. ``tracknet_table`` says what a label file may look like.
-What a folder holds makes it a game or a clip, not its name: a folder with frames or a label file is a clip, a folder
-of clips is a game, a folder of games is a data set. ``problems`` lists everything that is wrong; ``read`` raises the
-first problem.
+The files hold pixel indices: they pass through ``PIXELS``. ``tracknet_table`` says what a label file may look like,
+``tracknet_layout`` which folders are clips (TrackNetV2's too). ``problems`` lists everything that is wrong; ``read``
+raises the first problem.
 """
 
 from __future__ import annotations
@@ -15,34 +14,22 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from kaname.data.formats.files import IMAGE_ENDINGS, faults, image_size, sound
-from kaname.data.formats.tracknet_table import BALL, LABELS, VISIBLE, Row, Table, holes, order, read_table
+from kaname.data.formats.files import faults, image_size, sound
+from kaname.data.formats.tracknet_layout import Clip, find_clips, frames_in, some
+from kaname.data.formats.tracknet_table import BALL, VISIBLE, Row, Table, holes, order, read_table
 from kaname.data.formats.tracknet_writing import write_clips
+from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image
 from kaname.types import Sample, Size
 
-_FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what operating systems leave there
-_LISTED = 5  # names in a message
 _READERS = 8  # threads that decode at once
-_LAYOUT = "a data set is game1/Clip1/0000.jpg and game1/Clip1/Label.csv"
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Where one clip lies: its game's and its own name, its label file and the folder of its frames."""
-
-    game: str
-    name: str
-    labels: Path
-    frames: Path
 
 
 def read(path: str | PathLike[str], images: str | PathLike[str] | None = None, *, check: bool = False) -> list[Sample]:
@@ -97,12 +84,12 @@ def clips(path: str | PathLike[str], images: str | PathLike[str] | None = None) 
     Raises:
         InputError: the first folder that is neither a clip nor a game nor a data set, or has no label file or two.
     """
-    return sound(_clips(Path(path), None if images is None else Path(images)))
+    return sound(find_clips(Path(path), None if images is None else Path(images)))
 
 
 def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Iterator[Sample | InputError]:
     """The samples of every clip, or what is wrong with it."""
-    for clip in _clips(path, None if images is None else Path(images)):
+    for clip in find_clips(path, None if images is None else Path(images)):
         if isinstance(clip, InputError):
             yield clip
             continue
@@ -114,80 +101,7 @@ def _walk(path: Path, images: str | PathLike[str] | None, *, check: bool) -> Ite
         samples = reader.samples()
         if check:
             reader.check_frames()
-        yield from reader.faults or samples
-
-
-def _clips(path: Path, images: Path | None) -> Iterator[Clip | InputError]:
-    if path.is_file():
-        folder = path.parent
-        yield Clip(_name(folder / ".."), _name(folder), path, path.parent if images is None else images)
-        return
-    if not path.is_dir():
-        yield InputError("neither a label file nor a folder", path=path, remedy="check the path")
-        return
-    if images is not None and not images.is_dir():
-        yield InputError("the folder of images does not exist", path=images, remedy="check the path")
-        return
-    if _is_clip(path):
-        yield _clip(path, images or path, _name(path / ".."))
-        return
-    inside = _folders(path)
-    if not inside:
-        yield InputError(f"no clip here: no frames, no {LABELS}, no folders", path=path, remedy=_LAYOUT)
-    for folder in inside:
-        if _is_clip(folder):
-            yield _clip(folder, folder if images is None else images / folder.name, _name(path))
-            continue
-        below = _folders(folder)
-        if not below:
-            yield InputError("neither a game nor a clip", path=folder, remedy=f"move it elsewhere; {_LAYOUT}")
-        for one in below:
-            yield _clip(one, one if images is None else images / folder.name / one.name, folder.name)
-
-
-def _clip(folder: Path, frames: Path, game: str) -> Clip | InputError:
-    """A folder as a clip, or why it is not one."""
-    tables = [path for path in _inside(folder) if path.suffix.lower() == ".csv"]
-    labels = [path for path in tables if path.name.lower() == LABELS.lower()]
-    if len(labels) == 1:
-        return Clip(game, _name(folder), labels[0], frames)
-    if labels:
-        names = ", ".join(path.name for path in labels)
-        return InputError(f"{len(labels)} label files: {names}", path=folder, remedy="keep one of them")
-    others = [path.name for path in tables]
-    if others:
-        return InputError(f"no {LABELS}, only {_some(others)}", path=folder, remedy=f"rename it to {LABELS}")
-    if _frames(folder):
-        return InputError(f"no {LABELS} beside the frames", path=folder, remedy="label the clip, or move it elsewhere")
-    deeper = any(map(_is_clip, _folders(folder)))
-    remedy = f"the data set is {folder.parent}" if deeper else f"move it elsewhere; {_LAYOUT}"
-    return InputError(f"neither frames nor {LABELS}", path=folder, remedy=remedy)
-
-
-def _name(folder: Path) -> str:
-    """A folder's name, also where the path is ``.`` or ends in ``..``."""
-    return Path(os.path.abspath(folder)).name
-
-
-def _is_clip(folder: Path) -> bool:
-    return any(path.suffix.lower() in (".csv", *IMAGE_ENDINGS) for path in _inside(folder))
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _inside(folder) if path.is_dir()]
-
-
-def _frames(folder: Path) -> list[Path]:
-    return [path for path in _inside(folder) if path.suffix.lower() in IMAGE_ENDINGS]
-
-
-def _inside(folder: Path) -> list[Path]:
-    """What lies in a folder, in the order of names, without what operating systems leave there."""
-    try:
-        inside = [path for path in folder.iterdir() if not _FOREIGN.match(path.name)]
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=folder, remedy="check its permissions") from error
-    return sorted(inside, key=lambda path: order(path.name))
+        yield from reader.faults or doubted(samples, clip.labels, "index")
 
 
 class _ClipReader:
@@ -203,7 +117,7 @@ class _ClipReader:
         self.faults: list[InputError] = list(self.table.faults)
         if not clip.frames.is_dir():
             raise InputError("the folder of its frames does not exist", path=clip.frames, remedy="check the path")
-        self.frames = _frames(clip.frames)
+        self.frames = frames_in(clip.frames)
         if not self.frames:
             remedy = f"put the frames beside {clip.labels.name}, or name their folder (images)"
             raise InputError("a clip without frames", path=clip.frames, remedy=remedy)
@@ -232,7 +146,7 @@ class _ClipReader:
         # A damaged row may be the label that a frame lacks.
         bare = [frame.name for frame in self.frames if frame not in taken]
         if len(bare) > len(self.table.faults):
-            reason = f"{len(bare)} of {len(self.frames)} frames have no valid label: {_some(bare)}"
+            reason = f"{len(bare)} of {len(self.frames)} frames have no valid label: {some(bare)}"
             self._fault(None, reason, "label them (visibility 0 where there is no ball), or move them elsewhere")
         return samples
 
@@ -330,7 +244,3 @@ def _by_name(frames: Sequence[Path]) -> dict[str, list[Path]]:
 def _key(name: str) -> str:
     """A frame's name in lower case; a bare number without its leading zeros."""
     return str(int(name)) if re.fullmatch(r"[0-9]{1,18}", name) else name.casefold()
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")

@@ -5,6 +5,7 @@ Every dialect is comma-separated under a header, in upper or lower case and with
 - ``tracknet``: ``HEADER``, the original (nol.cs.nctu.edu.tw).
 - ``wasb``: the same without the status, which WASB-SBDT does not read and sets converted for it leave out.
 - ``tracknet-v2``: ``Frame,Visibility,X,Y`` of TrackNetV2 and V3, frames by number, no status.
+- ``tracknet-v2-old``: ``Frame,Ball,x,y`` of the first release of TrackNetV2's files.
 
 A byte order mark, CRLF, spaces around fields, empty lines and ``599.0`` for ``599`` are accepted everywhere.
 
@@ -30,7 +31,12 @@ BALL = "ball"  # the point's name in samples
 COLUMNS = ("file name", "visibility", "x-coordinate", "y-coordinate", "status")
 HEADER = ",".join(COLUMNS)
 # The columns of each dialect, in the order of COLUMNS.
-DIALECTS = {"tracknet": COLUMNS, "wasb": COLUMNS[:4], "tracknet-v2": ("frame", "visibility", "x", "y")}
+DIALECTS = {
+    "tracknet": COLUMNS,
+    "wasb": COLUMNS[:4],
+    "tracknet-v2": ("frame", "visibility", "x", "y"),
+    "tracknet-v2-old": ("frame", "ball", "x", "y"),
+}
 VISIBILITIES = {0: "no ball in the frame", 1: "easy", 2: "hard to see", 3: "occluded"}
 # From the file's visibility to that of a sample: missing, visible, visible, hidden.
 VISIBLE = {0: 0, 1: 2, 2: 2, 3: 1}
@@ -192,6 +198,9 @@ def _row(path: Path, line: int, fields: Sequence[str], columns: dict[str, int]) 
     if visibility == 0 and index is not None and index not in PLACEHOLDERS:
         reason = f"no ball (visibility 0), but a position ({index[0]:g}, {index[1]:g})"
         raise fault(reason, "leave the coordinates blank, or set the visibility to 1, 2 or 3")
+    if visibility != 0 and index is not None and index == PLACEHOLDERS[0]:
+        reason = f"visibility {visibility:g} at ({index[0]:g}, {index[1]:g}), which tools write where there is no ball"
+        raise fault(reason, "set the visibility to 0, or give the ball's position")
     if visibility != 0 and index is None:
         raise fault(f"visibility {visibility:g} without coordinates", "give the ball's position, or visibility 0")
     seen, event = int(visibility), None if status is None else int(status)

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from kaname.data.formats.files import visibility
-from kaname.data.formats.tracknet_table import BALL, GREATEST, LABELS, STATUSES, VISIBLE, Row, order, table_text
+from kaname.data.formats.tracknet_table import (
+    BALL,
+    GREATEST,
+    LABELS,
+    STATUSES,
+    VISIBLE,
+    Row,
+    number_text,
+    order,
+    table_text,
+)
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.grid import PIXELS
@@ -94,6 +104,8 @@ def _ball(sample: Sample) -> tuple[int, tuple[float, float] | None]:
         where = "" if sample.size is None else f" outside its frame of {width} x {height}"
         raise fault(f"a ball at ({xy[0, 0]:g}, {xy[0, 1]:g}){where}", "mark a missing ball with visibility 0")
     x, y = PIXELS.to_index(xy[0]).tolist()
+    if number_text(x) == number_text(y) == "0":
+        raise fault("a ball at pixel (0, 0), which files write where there is none", "move it, or mark it missing")
     return int(visible[0]), (x, y)
 
 

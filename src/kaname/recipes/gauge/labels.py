@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kaname.data.formats.duplicates import double_points
 from kaname.data.pairs import LabelledImage, Named, PairedLabels, sets, to_train_on
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -75,9 +76,10 @@ def check_points(points: Named, path: Path, row: str | None, *, allow_missing: b
 
 
 def truth_of(dial: Dial) -> dict[str, FloatArray]:
-    """The true points of a dial by the evaluation's groups: ``middle`` holds all notches."""
+    """The true points of a dial by the evaluation's groups: ``middle`` holds all notches, each once."""
     assert dial.points is not None
-    return {**dial.points, "middle": np.concatenate([dial.points[name] for name in CHANNELS])}
+    notches = np.concatenate([dial.points[name] for name in CHANNELS])
+    return {**dial.points, "middle": np.delete(notches, double_points(notches), axis=0)}
 
 
 def letterbox(size: Size, target: int) -> Affine:

@@ -11,7 +11,10 @@ from cyclopts import Parameter
 
 from kaname.config import merged
 from kaname.pipeline.flags import (
+    BoxLabel,
+    BoxScore,
     Checkpoint,
+    CocoKeypoints,
     Device,
     Limit,
     OnnxFile,
@@ -90,19 +93,23 @@ def check(
 def crop(
     *,
     images: Annotated[Path, Parameter(help="Folder of the photographs.")],
-    boxes: Annotated[Path, Parameter(help="Label Studio or COCO file with the dials' boxes.")],
+    boxes: Annotated[Path, Parameter(help="Label Studio or COCO file with the dials' boxes, or YOLO's folder.")],
     out: OutFolder,
     size: CropSize = 448,
     annotator: Annotator = None,
+    label: BoxLabel = None,
+    box_score: BoxScore = None,
+    coco_keypoints: CocoKeypoints = "index",
 ) -> None:
-    """Cut dials out of photographs by their boxes (Label Studio or COCO); points move along."""
+    """Cut dials out of photographs by their boxes (Label Studio, COCO, YOLO); points move along."""
     from kaname.data import boxes as box_files
     from kaname.data import crops
     from kaname.recipes.gauge import labels
     from kaname.recipes.gauge.prepare import check_size
 
     check_size(size)
-    named = {"names": labels.ALIASES, "annotator": annotator}
+    named = {"names": labels.ALIASES, "annotator": annotator, "label": label, "score": box_score}
+    named |= {"keypoints": coco_keypoints}
     report_problems(box_files.problems(boxes, images, **named))
     written = crops.crop(images, boxes, out, size, labels=labels.LABEL_NAMES, **named)
     if others := box_files.unknown_to(boxes, images, **named):
@@ -189,7 +196,11 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
     checkpoint: Checkpoint,
     out: OutFolder,
-    boxes: Annotated[Path | None, Parameter(help="Label Studio or COCO file with the dials' boxes.")] = None,
+    boxes: Annotated[
+        Path | None, Parameter(help="File of the dials' boxes: Label Studio, COCO, JSON by image; YOLO's folder.")
+    ] = None,
+    label: BoxLabel = None,
+    box_score: BoxScore = None,
     threshold: Threshold = None,
     min_score: MinScore = None,
     clusters: Clusters = None,
@@ -206,7 +217,9 @@ def predict(
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     changes = merged(words, given, "extract")
 
-    boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES))
+    boxes_of = (
+        None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, label=label, score=box_score))
+    )
     predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from kaname.codecs.roi_mask import inside, targets
 from kaname.config import from_dict
 from kaname.data.formats import coco, coco_masks
 from kaname.data.formats.coco_masks import Shape
+from kaname.data.formats.duplicates import double_boxes
 from kaname.data.rois import large_enough
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -152,6 +154,8 @@ def read_set(data: DataSettings, part: str) -> list[Photo]:
     photos = [Photo(sample, data.min_target, data.crowd, known) for sample in samples if len(sample.boxes)]
     for problem in outside(photos, path):
         raise problem
+    if double := sum(1 for photo in photos for _ in double_boxes(photo.sample)):
+        warnings.warn(f"{path}: {double} instances have the box of another one; each counts as it is", stacklevel=2)
     return photos
 
 

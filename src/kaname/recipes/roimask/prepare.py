@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kaname.data.formats import coco, coco_masks
+from kaname.data.formats.duplicates import double_boxes
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
@@ -85,6 +86,9 @@ def holdings(data: DataSettings, part: str) -> list[str]:
     ]
     if aspects:
         lines.append(f"{part}: median width to height of a box {float(np.median(aspects)):.2f}")
+    if double := [photo.sample.ids[row] for photo in photos for row, _ in double_boxes(photo.sample)]:
+        shown = ", ".join(map(str, double[:10])) + (", ..." if len(double) > 10 else "")
+        lines.append(f"{part}: {len(double)} instances have the box of another one ({shown}); each counts as it is")
     if flat:
         lines.append(f"{part}: {flat} boxes have no area in their image and are left out")
     if holes:

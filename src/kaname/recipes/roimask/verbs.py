@@ -14,6 +14,8 @@ from kaname.pipeline.flags import (
     CHECKPOINT_NAMES,
     OUT_NAMES,
     BoxFlags,
+    BoxLabel,
+    BoxScore,
     Checkpoint,
     Device,
     Limit,
@@ -79,6 +81,8 @@ class MaskBoxFlags:
     box_units: Annotated[
         Literal["pixel", "normalised"] | None, Parameter(help="Pixels (default), or 0..1 of the image.")
     ] = None
+    label: BoxLabel = None
+    box_score: BoxScore = None
     detector: Annotated[Path | None, Parameter(help="ONNX file that finds the boxes.")] = None
     detector_config: Annotated[
         Path | None, Parameter(help="YAML file that says how the detector is read, where that is not recognised.")
