@@ -48,7 +48,7 @@ class Walk:
 
     def rows(self) -> Rows:
         """What makes rows of this video's frames."""
-        return Rows(self.skeleton, self.stream.size, Writing(self.how.third, self.how.write_absent))
+        return Rows(self.skeleton, self.stream.size, Writing(self.how.third, self.how.write_absent, self.how.smooth))
 
     def steps(self, done: int = 0) -> Iterator[Bridged]:
         """The points of all frames that are asked for, but for the first ``done``.
