@@ -132,6 +132,7 @@ def test_lists_of_videos(made: Path, tmp_path: Path) -> None:
         (("--k", 0), ("--k must be at least 1, got 0",)),
         (("--vis-th", 2), ("--vis-th must lie in 0..1, got 2",)),
         (("--every", 0), ("--every must be at least 1, got 0",)),
+        (("--smooth", "median", "--smooth-window", 0), ("--smooth-window must be at least 1, got 0",)),
         (("--grid-size", -1), ("--grid-size must not be negative",)),
         (("--jobs", 0), ("--jobs must be at least 1",)),
         (("--jobs", 2, "--ray", "auto"), ("--jobs is for this machine, --ray for others",)),
@@ -254,6 +255,23 @@ def test_what_is_finished_is_skipped_and_other_settings_are_refused(made: Path, 
     infer(made, out, "--third", "confidence", "--overwrite").done()
     assert json.loads((out / "val02_pred.json").read_text())["settings"]["third"] == "confidence"
     assert snapshot(out) != before
+
+
+def test_smoothing_is_a_setting(made: Path, tmp_path: Path) -> None:
+    """Off by default; other places, the same rows otherwise; its parameters count where they are used."""
+    plain, smooth = tmp_path / "plain", tmp_path / "smooth"
+    words = ("--every", 1, "--videos", "val00")
+    infer(made, plain, *words).done()
+    infer(made, smooth, *words, "--smooth", "one-euro", "--smooth-beta", 0.5).done()
+    settings = json.loads((smooth / "val00_pred.json").read_text())["settings"]
+    assert (settings["smooth"], settings["smooth_beta"], settings["smooth_window"]) == ("one-euro", 0.5, None)
+    assert "1 of 1 videos are finished" in infer(made, plain, *words, "--smooth-beta", 0.5).done().out
+    infer(made, plain, *words, "--smooth", "median").refused("smooth none, not median", "smooth_window none, not 3")
+    infer(made, smooth, *words, "--smooth", "one-euro").refused("smooth_beta 0.5, not 0.02")
+    one, other = (cells(folder / "val00_pred.txt") for folder in (plain, smooth))
+    assert [row[:7] + row[9::3] for row in one] == [row[:7] + row[9::3] for row in other]
+    moved = np.array([row[7::3] != after[7::3] for row, after in zip(one, other, strict=True) if len(row) == 25])
+    assert moved.mean() > 0.2 and not moved[:2].any()
 
 
 def test_a_file_of_another_program_is_not_written_over(made: Path, tmp_path: Path) -> None:

@@ -43,11 +43,11 @@ def killed(act: str, owner: str, name: str, number: int, *words: object) -> int:
 
 def test_a_kill_costs_one_stretch(made: Path, tmp_path: Path) -> None:
     """In a frame, in the writing of a result, between result and record, after the record: the same bytes in the end,
-    nothing partial, and of a finished video nothing again."""
+    nothing partial, and of a finished video nothing again. Points are smoothed across the stretches."""
     import torch
 
     torch.set_num_threads(1)
-    words = ("--videos", "val00,val01", "--every", 1, "--tracker", "klt", "--k", 4)
+    words = ("--videos", "val00,val01", "--every", 1, "--tracker", "klt", "--k", 4, "--smooth", "one-euro")
     infer(made, tmp_path / "whole", *words).done()
     out = tmp_path / "killed"
     walk, record = "kaname.recipes.kpnet.walking:Walk", "kaname.pipeline.records:Record"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from kaname import config as configuration
 from kaname.errors import InputError, require
 from kaname.recipes.kpnet.config import KpnetConfig, sides_of
+from kaname.tracking.filters import Smooth
 
 TRACKERS = ("none", "klt", "cotracker")
 
@@ -29,6 +30,7 @@ class How:
         write_absent: whether objects that are not there have rows too.
         answers: settings of the answers that are not those of the checkpoint.
         overlay: whether a video with the key points drawn on it is made too.
+        smooth: how points are smoothed along the video.
     """
 
     tracker: Literal["none", "klt", "cotracker"] = "none"
@@ -40,6 +42,7 @@ class How:
     write_absent: bool = False
     answers: Mapping[str, Any] = field(default_factory=dict)
     overlay: bool = False
+    smooth: Smooth = field(default_factory=Smooth)
 
     def __post_init__(self) -> None:
         require(self.tracker in TRACKERS, f"--tracker is {self.tracker!r}", f"use one of {', '.join(TRACKERS)}")
@@ -53,8 +56,9 @@ class How:
     def settings(self) -> dict[str, Any]:
         """What the result depends on: without a tracker its settings do not count."""
         unused = {"none": ("k", "grid_size", "vis_th"), "klt": ("grid_size",)}.get(self.tracker, ())
-        own = {name: None if name in unused else value for name, value in asdict(self).items() if name != "answers"}
-        return own | configuration.plain(dict(self.answers))
+        others = {name: value for name, value in asdict(self).items() if name not in ("answers", "smooth")}
+        own = {name: None if name in unused else value for name, value in others.items()}
+        return own | self.smooth.settings | configuration.plain(dict(self.answers))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.config import KpnetConfig
+from kaname.tracking.filters import Smooth
 
 Data = Annotated[
     Path | None,
@@ -114,6 +115,25 @@ class ValidationFlags:
             "validation.seg_limit": self.dump_seg_limit,
             "validation.seg_alpha": self.dump_seg_alpha,
         }
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SmoothFlags:
+    """Of smoothing along a video."""
+
+    smooth: Annotated[
+        Literal["none", "one-euro", "median"], Parameter(help="Smooth seen points along the video, looking back alone.")
+    ] = "none"
+    smooth_cutoff: Annotated[
+        float, Parameter(help="one-euro: Hz of a point that rests; less is smoother and later.")
+    ] = Smooth.cutoff
+    smooth_beta: Annotated[float, Parameter(help="one-euro: Hz more for each pixel a second.")] = Smooth.beta
+    smooth_window: Annotated[int, Parameter(help="median: frames, this one the last.")] = Smooth.window
+
+    def chosen(self) -> Smooth:
+        """As it is done."""
+        return Smooth(self.smooth, self.smooth_cutoff, self.smooth_beta, self.smooth_window)
 
 
 def train(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError, located
+from kaname.pipeline.clock import Clock, shares
 from kaname.pipeline.cluster import check as check_cluster
 from kaname.pipeline.jobs import Cluster, Desk, Job
 from kaname.pipeline.jobs import check as check_jobs
@@ -82,7 +83,10 @@ def infer(
     given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
              "cotracker": cotracker, "changes": changes}  # fmt: skip
     jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
-    run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line, cluster=cluster).report()
+    ended = run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line, cluster=cluster)
+    if line := shares(ended.results.values()):
+        print(f"time spent: {line}")
+    ended.report()
 
 
 def predict_video(
@@ -96,22 +100,27 @@ def predict_video(
     cotracker: Path | None,
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """One video; returns its record, and the seconds that it took besides loading the model."""
+    """One video; returns its record, the ``seconds`` that it took besides loading the model, and their ``parts``."""
     whole = record_of(source, checkpoint, out, how)
     with claim(whole) as alone:
         if (stored := whole.finished(overwrite=overwrite)) is not None:
             return stored
         model, began = _model(checkpoint, device, desk, changes), time.monotonic()
+        clock = Clock()
         with located(source.place):
-            walk = _walk(source, how, model, cotracker)
+            with clock.part("decode"):
+                walk = _walk(source, how, model, cotracker, clock)
             try:
-                made = _predicted(desk, walk, whole, overwrite=overwrite, alone=alone)
+                with clock.part("write"):
+                    made = _predicted(desk, walk, whole, overwrite=overwrite, alone=alone)
             finally:
-                walk.stream.close()
-        return {**made, "seconds": time.monotonic() - began}
+                with clock.part("decode"):
+                    walk.stream.close()
+        return {**made, "seconds": time.monotonic() - began, "parts": clock.parts}
 
 
 def _predicted(desk: Desk, walk: Walk, whole: Record, *, overwrite: bool, alone: bool) -> dict[str, Any]:
+    """Everything that the walk does not time itself is to write: files by their content, results, the record."""
     record = Record(whole.path, {"checkpoint": whole.inputs["checkpoint"], **walk.stream.inputs}, whole.settings)
     target, key = whole.path.with_suffix(".txt"), record.key
     if not (left_of(target) or whole.path.exists() or overwrite) and target.exists():
@@ -134,13 +143,13 @@ def _predicted(desk: Desk, walk: Walk, whole: Record, *, overwrite: bool, alone:
     return written
 
 
-def _walk(source: Source, how: How, model: Any, cotracker: Path | None) -> Walk:
+def _walk(source: Source, how: How, model: Any, cotracker: Path | None, clock: Clock) -> Walk:
     """A source with its frames and what walks through them."""
     bridging = how.tracker != "none"
     stream = Stream(source, how.every, moving=bridging or bool(model.card.get("motion")))
     if bridging and stream.reader is None and stream.apart > 1:
         warnings.warn(f"{source.name}: no video, so the bridge goes {stream.apart} frames at a time", stacklevel=2)
-    return Walk(model, stream, how, _follow(how, model, cotracker))
+    return Walk(model, stream, how, _follow(how, model, cotracker), clock)
 
 
 def record_of(source: Source, checkpoint: Path, out: Path, how: How) -> Record:

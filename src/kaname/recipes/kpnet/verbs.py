@@ -22,7 +22,7 @@ from kaname.pipeline.flags import (
     split_sources,
 )
 from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
-from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Size, Videos
+from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Size, SmoothFlags, Videos
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
 
 Absent = Annotated[float | None, Parameter(help="A point is out of frame where that is more probable than this.")]
@@ -165,6 +165,7 @@ def infer(
         Literal["visibility", "confidence"], Parameter(help="The third value of a point in the files.")
     ] = "visibility",
     write_absent: Annotated[bool, Parameter(help="Write objects that are out of frame too.", negative=())] = False,
+    smoothing: SmoothFlags = SmoothFlags(),  # noqa: B008
     absent: Absent = None,
     missing_flow: Missing = None,
     image_size: Size = None,
@@ -184,7 +185,7 @@ def infer(
 
     given = {"absent": absent, "missing_flow": missing_flow}
     answers = {name: value for name, value in given.items() if value is not None}
-    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers)
+    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers, smooth=smoothing.chosen())
     data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
     sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
     stated = Stated(in_chans, image_size, heatmap_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from kaname.codecs.heatmap import decode
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.inference.card import grid_of
-from kaname.inference.model import Model
+from kaname.inference.model import Arrays, Model, Request
+from kaname.pipeline.clock import Clock
 from kaname.pipeline.model import answer_settings
 from kaname.pipeline.stretches import Stretches
 from kaname.recipes.kpnet import MAPS, RECIPE
@@ -36,19 +38,26 @@ class Walk:
 
     Args:
         follow: the point tracker between detections; None: detect in every frame.
+        clock: is told where the time goes: ``decode``, ``flow``, ``network``, ``bridge``, ``write``.
     """
 
-    def __init__(self, model: Model, stream: Stream, how: How, follow: Follow | None) -> None:
+    def __init__(
+        self, model: Model, stream: Stream, how: How, follow: Follow | None, clock: Clock | None = None
+    ) -> None:
         self.model, self.stream, self.how, self.follow = model, stream, how, follow
+        self.clock = clock or Clock()
         self.skeleton, self.grid = Skeleton.from_dict(model.card["skeleton"]), grid_of(model.card)
         self.method = answer_settings(RECIPE, model.card["config"], how.answers).method
         self.feed = model.feed if isinstance(model.feed, MotionFeed) else None
+        self._timed = copy.copy(model)  # the model of this process serves other videos too
+        if self.feed is not None:
+            self._timed.feed = self._fed
         self.before: Frame | None = None
         self.seen: Seen | None = None
 
     def rows(self) -> Rows:
         """What makes rows of this video's frames."""
-        return Rows(self.skeleton, self.stream.size, Writing(self.how.third, self.how.write_absent))
+        return Rows(self.skeleton, self.stream.size, Writing(self.how.third, self.how.write_absent, self.how.smooth))
 
     def steps(self, done: int = 0) -> Iterator[Bridged]:
         """The points of all frames that are asked for, but for the first ``done``.
@@ -60,7 +69,7 @@ class Walk:
         if done < len(numbers):
             frames = self._frames(numbers[done])
             how = {"k": self.how.k, "threshold": self.how.vis_th, "wanted": set(numbers)}
-            for step in bridged(frames, self._detect, self.follow, **how):
+            for step in self.clock.each("bridge", bridged(frames, self._detect, self.follow, **how)):
                 if done >= len(numbers) or step.frame != numbers[done]:
                     raise InputError(f"frame {step.frame} came out of its order", remedy="encode the video again")
                 yield step
@@ -82,28 +91,39 @@ class Walk:
             tell(done)
         began = done
         for step in self.steps(done):
-            if step.detected and done > began and done % self.how.k == 0:
-                stretches.mark({"frames": done, "objects": rows.state()})
-            for line in rows.of(step, self.seen.places if step.detected and self.seen else None):
-                stretches.add(line)
-            done += 1
-            tell(1)
+            with self.clock.part("write"):
+                if step.detected and done > began and done % self.how.k == 0:
+                    stretches.mark({"frames": done, "objects": rows.state()})
+                for line in rows.of(step, self.seen.places if step.detected and self.seen else None):
+                    stretches.add(line)
+                done += 1
+                tell(1)
         stretches.mark({"frames": done, "objects": rows.state()})
 
     def _frames(self, first: int) -> Iterator[Frame]:
         delta = self.feed.flow.delta if self.feed is not None else 0
-        for frame, before in self.stream.frames(first, between=self.follow is not None, delta=delta):
+        frames = self.stream.frames(first, between=self.follow is not None, delta=delta)
+        for frame, before in self.clock.each("decode", frames):
             self.before = before
             yield frame
 
     def _detect(self, frame: Frame) -> Found:
         """What the network finds in one frame."""
+        with self.clock.part("network"):
+            return self._found(frame)
+
+    def _fed(self, request: Request) -> Arrays:
+        with self.clock.part("flow"):
+            return self.model.feed(request)
+
+    def _found(self, frame: Frame) -> Found:
         if self.feed is not None and self.before is not None and self.before.path is not None:
             key = self.before.path, self.before.index
             if key not in self.feed.last:  # it would be decoded once more
-                self.feed.last[key] = self.feed.placed(self.before.image)
+                with self.clock.part("flow"):
+                    self.feed.last[key] = self.feed.placed(self.before.image)
         request = self.model.request([frame])
-        outputs = self.model.outputs(request)
+        outputs = self._timed.outputs(request)
         (answer,) = self.model.decode(outputs, request)
         xy, visible, scores = (
             np.array([values[name][0] for name in self.skeleton.channels])
