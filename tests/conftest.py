@@ -21,6 +21,7 @@ if _workers > 1:
 # The suite downloads nothing: whoever asks a hub by name gets an error at once instead of a slow surprise.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes are started, which need not compile anew
 # Stored features of a test must not fill the folder of the person who runs it.
 _cache = tempfile.TemporaryDirectory(prefix="kaname-tests-")
 os.environ["KANAME_CACHE"] = _cache.name
