@@ -100,7 +100,6 @@ def test_a_line_says_where_the_time_went(made: Path, tmp_path: Path) -> None:
         out = tmp_path / str(processes)
         said = infer(made, out, "--tracker", "klt", "--k", 2, "--jobs", processes, "--videos", "val00,val01").done().out
         line = next(line for line in said.splitlines() if "time spent: " in line)
-        assert re.fullmatch(r"time spent: [\d.]+ s: (\w+ \d+ %(, )?){5}", line) and {*re.findall("[a-z]{5,}", line)} == {
-            *PARTS - {"flow"}, "other", "spent",
-        }  # fmt: skip
+        assert re.fullmatch(r"time spent: [\d.]+ s: (\w+ \d+ %(, )?){5}", line)
+        assert {*re.findall("[a-z]{5,}", line)} == {*PARTS - {"flow"}, "other", "spent"}
         assert "decode" not in (out / "val00_pred.json").read_text()
