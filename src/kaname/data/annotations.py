@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +59,13 @@ class Faces:
         faces: the finished ones without a fault, sorted by image.
         unfinished: annotation files of faces that are not finished; they are left out.
         problems: everything else that is wrong, by file.
+        double: faces that are annotated twice, by file; they count as they are, and ``check`` reports them.
     """
 
     faces: list[Face]
     unfinished: list[str]
     problems: list[InputError]
+    double: list[InputError] = field(default_factory=list)
 
     def sound(self) -> list[Face]:
         """The faces; the first problem is raised, and so is a set without a finished face."""
@@ -72,6 +74,8 @@ class Faces:
         if not self.faces:
             reason = f"no finished face ({len(self.unfinished)} unfinished)"
             raise InputError(reason, remedy="finish some with `kaname landmark annotate`")
+        for fault in self.double:
+            warnings.warn(f"{fault.path}: {fault.reason}; both count", stacklevel=2)
         return self.faces
 
 
@@ -107,11 +111,10 @@ def read_faces(
             faces.append(face_of(one))
         else:
             unfinished.append(one.name)
-    wrong += _doubles(known, annotation_dir)
     faulty = {error.path for error in wrong}
     place = annotation_dir if annotation_dir.is_dir() else annotation_dir.parent
     sound = [face for face in faces if str(place / face.name) not in faulty]
-    return Faces(sound, unfinished, wrong)
+    return Faces(sound, unfinished, wrong, list(_doubles(known, annotation_dir)))
 
 
 def _doubles(known: Sequence[Located], place: Path) -> Iterator[InputError]:

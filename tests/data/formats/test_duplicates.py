@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,10 @@ def test_a_face_that_is_annotated_twice(tmp_path, shift):
         one = Annotation("a.png", (60, 80), PLACES + shift * number, seen, box=box, finished=True)
         write_annotation(tmp_path / "labels" / name, one)
     found = read_faces(tmp_path / "images", tmp_path / "labels", None)
-    reasons = [fault.reason for fault in found.problems]
-    assert reasons == ([] if shift == 5 else ["the same face as in a.json: every landmark lies within a pixel"])
+    reasons = [fault.reason for fault in found.double]
+    assert not found.problems and reasons == (
+        [] if shift == 5 else ["the same face as in a.json: every landmark lies within a pixel"]
+    )
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.4, 4.0])
@@ -61,8 +64,11 @@ def test_an_object_of_a_video_with_two_ids(tmp_path: Path, shift: float) -> None
         meta={"video": "V"},
     )
     mot_kp.write(tmp_path / "V.txt", [sample])
-    reasons = [fault.reason for fault in mot_kp.problems(tmp_path / "V.txt")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(mot_kp.read(tmp_path / "V.txt")[0].ids) == 2
+    said = [str(one.message) for one in caught]
     if shift == 4:
-        assert not reasons
+        assert not said
     else:
-        assert len(reasons) == 1 and f"the {name} with id 2 lies where that with id 1 does (line 1)" in reasons[0]
+        assert len(said) == 1 and f"V.txt:2: the {name} with id 2 lies where that with id 1 does (line 1)" in said[0]

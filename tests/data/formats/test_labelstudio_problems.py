@@ -120,7 +120,7 @@ TASKS = [
     (task(results=[point(x=None)]), "x None"),
     (task(results=[point(x=True)]), "x True"),
     (task(results=[rectangle(width=95)]), "outside the image"),
-    (task(results=[rectangle(height=-1)]), "outside the image"),
+    (task(results=[rectangle(y=0.5, height=-1)]), "outside the image"),
     (task(results=[rectangle(rectanglelabels=[])]), "0 labels"),
     (task(results=[point(), point(original_width=61)]), "different sizes: 60 x 40 and 61 x 40"),
     (task(results=[point(original_width=0)]), "original_width and original_height are 0 and 40"),

@@ -16,9 +16,9 @@ from kaname.errors import InputError
 SIZE = (100, 200)
 
 
-def image(path: Path) -> Path:
+def image(path: Path, grey: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(path)
+    Image.fromarray(np.full((*SIZE, 3), grey, np.uint8)).save(path)
     return path
 
 
@@ -43,7 +43,7 @@ def test_boxes_become_pixels(tmp_path, row):
 
 def test_the_folders_of_labels_and_images_belong_together(tmp_path):
     for part, centre in (("train", 0.3), ("val", 0.7)):
-        image(tmp_path / "images" / part / "a.jpg")
+        image(tmp_path / "images" / part / "a.jpg", int(100 * centre))
         label(tmp_path / "labels" / part / "a.txt", f"0 {centre} 0.5 0.2 0.2")
     files = [tmp_path / "images" / part / "a.jpg" for part in ("val", "train")]
     found = boxes.by_file(tmp_path / "labels", files)
@@ -115,6 +115,18 @@ def test_results_of_a_detector(tmp_path, about):
         found = boxes.by_file(path, [file])
     assert found[file].tolist() == [[10, 20, 60, 80]]
     assert len(boxes.by_file(path, [file], score=0.1)[file]) == 2
+
+
+def test_results_of_two_folders(tmp_path):
+    parts = {"train": 10, "val": 20}
+    files = {part: image(tmp_path / "i" / part / "a.jpg", grey) for part, grey in parts.items()}
+    entries = [{"image_id": 1, "file_name": f"{part}/a.jpg", "bbox": [x, 2, 30, 40]} for part, x in parts.items()]
+    path = results(tmp_path / "r.json", *entries)
+    found = boxes.by_file(path, [files["val"], files["train"]])
+    assert {part: found[file][0, 0] for part, file in files.items()} == parts
+    path = results(tmp_path / "s.json", {"image_id": "a", "bbox": [1, 2, 30, 40]})
+    with pytest.raises(InputError, match=r"may be .*a\.jpg or .*a\.jpg"):
+        boxes.by_file(path, list(files.values()))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 
 from kaname.data.formats.files import Folder, image_size, is_number, shortened, tails
 from kaname.data.formats.landmarks_names import images_below
+from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
 from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.types import Sample
@@ -49,30 +50,35 @@ def _walk(
     except InputError as error:
         yield error
         return
-    members: dict[Path, list[dict[str, Any]]] = {}
-    wanted = None if only is None else {file.resolve() for file in only}
-    unknown: set[str] = set()
+    members: dict[str, list[dict[str, Any]]] = {}  # by what the entries call an image
+    named: list[Entry] = []
+    files = None if only is None else {file.resolve() for file in only}
     for position, entry in enumerate(content, 1):
         try:
             _check(entry)
-            image = finder.find(entry)
+            name = str(entry.get("file_name", entry["image_id"]))
+            if name not in members:
+                named.append(Entry(f"entry {position}", name, finder.find(entry)))
+            members.setdefault(name, []).append(entry)
         except InputError as error:
             yield InputError(error.reason, path=path, row=f"entry {position}", remedy=error.remedy)
+    others = rivals(named, finder.folder)
+    for number, one in enumerate(named):
+        image, entries, rival = one.image, members[one.source], others.get(number)
+        if not wanted(one, rival, files):
             continue
-        name = str(entry.get("file_name", entry["image_id"]))
-        if image is None and wanted is None and name not in unknown:
-            reason = f"no image {name!r} in {images}"
-            yield InputError(reason, path=path, row=f"entry {position}", remedy="an image_id is its file's name")
+        if rival is not None:
+            yield InputError(rival.reason, path=path, row=one.row, remedy=RIVAL)
+            continue
         if image is None:
-            unknown.add(name)
-        elif wanted is None or image.resolve() in wanted:
-            members.setdefault(image, []).append(entry)
-    for image, entries in members.items():
+            reason = f"no image {one.source!r} in {images}"
+            yield InputError(reason, path=path, row=one.row, remedy="an image_id is its file's name")
+            continue
         strong = [one for one in entries if one.get("score") is None or one["score"] >= least]
         boxes = np.array([one["bbox"] for one in strong], dtype=np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = [str(one.get("category_id", "object")) for one in strong]
-        meta = {"file": image.name, "weak": len(entries) - len(strong)}
+        meta = {"file": one.source, "weak": len(entries) - len(strong)}
         shapes = [[] for _ in strong]
         yield Sample(image, size=image_size(image), boxes=boxes, polygons=shapes, labels=labels, meta=meta)
 

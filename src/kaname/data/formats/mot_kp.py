@@ -8,6 +8,7 @@ no row are frames without objects too.
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -25,7 +26,7 @@ from kaname.data.formats.mot_kp_files import (
     frames_without_file,
     label_files,
 )
-from kaname.data.formats.mot_kp_rows import UNLABELLED, Row, Rows, parse_rows
+from kaname.data.formats.mot_kp_rows import UNLABELLED, Row, Rows, doubles, parse_rows
 from kaname.data.formats.mot_kp_writing import write_files
 from kaname.data.formats.skeleton import Skeleton, find
 from kaname.data.formats.units import doubted
@@ -157,6 +158,9 @@ class _FileReader:
             yield self._fault("the file is empty", None, "label the video, or remove the file")
             return
         yield from self.found.faults
+        if not self.found.confidences and (double := list(doubles(self.found.rows, self.file.path))):
+            more = f" (and {len(double) - 1} more)" if len(double) > 1 else ""
+            warnings.warn(f"{self.file.path}:{double[0].row}: {double[0].reason}{more}; both count", stacklevel=2)
         frames: dict[int, list[Row]] = defaultdict(list)
         for row in self.found.rows:
             frames[row.frame].append(row)

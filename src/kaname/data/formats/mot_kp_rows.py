@@ -113,7 +113,6 @@ def parse_rows(path: Path, skeleton: Skeleton, *, predictions: bool | None = Non
         faults += _bad_visibilities(rows, path)
     if not predictions and not confidences:
         faults += _placeholders(rows, skeleton, path)
-        faults += _doubles(rows, path)
     faults += _repeated(rows, path)
     if not predictions and not confidences:
         faults += _too_many(rows, skeleton, path)
@@ -212,7 +211,7 @@ def _bad_visibilities(rows: Sequence[Row], path: Path) -> Iterator[InputError]:
             yield InputError(f"the visibility {wrong[0]:g}", path=path, row=row.line, remedy=remedy)
 
 
-def _doubles(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
+def doubles(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
     """Objects of a frame that are labelled twice, under two ids."""
     members: dict[tuple[int, str], list[Row]] = {}
     for row in rows:

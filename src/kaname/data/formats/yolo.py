@@ -176,7 +176,7 @@ def _read(path: Path, image: Path, classes: _Classes, least: float) -> Iterator[
         labels.append(classes.name(number))
     if not wrong:
         rows = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-        meta = {"file": path.name, "weak": weak}
+        meta = {"file": str(path), "weak": weak}
         yield Sample(image, size=(height, width), boxes=rows, polygons=[[] for _ in rows], labels=labels, meta=meta)
 
 

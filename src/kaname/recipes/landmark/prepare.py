@@ -33,7 +33,7 @@ def check(
 ) -> None:
     """Report every problem of annotated faces by file, and what the set holds; exit code 2 if there is a problem."""
     found = read_faces(image_dir, annotation_dir, skeletons.find(skeleton))
-    problems = list(found.problems)
+    problems = [*found.problems, *found.double]
     images = list(dict.fromkeys(face.image for face in found.faces))
     for line in [*_holdings(found, image_dir), *_noted(problems, lambda: _tags(images)), *_copies(images, problems)]:
         print(line)
