@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaname.data.formats.mot_kp_rows import objects_of, read_rows
 from kaname.data.formats.skeleton import Skeleton
@@ -86,7 +85,8 @@ def flies(folder: Path, length: int) -> Case:
     xy, visible = np.full((length, 26, 2), np.nan), np.zeros((length, 26), np.int64)
     for row in rows:
         own = slice(13 * int(row.track), 13 * (int(row.track) + 1))
-        xy[row.frame, own], visible[row.frame, own] = row.points, row.third
+        there = (row.third > ABSENT)[:, None]
+        xy[row.frame, own], visible[row.frame, own] = np.where(there, row.points, np.nan), row.third
     with VideoReader(folder / "flies.mp4") as reader:
         height, width = reader.read(0).image.shape[:2]
 
@@ -131,11 +131,8 @@ def walked(case: Case, tracker: str, k: int, out: Path) -> Path:
         last = points
         for _ in images:
             xy, visible = (values[which] for values in case.places(number[0]))
-            last = np.where(np.isnan(xy) | (visible == ABSENT)[:, None] & inside(xy)[:, None], last, xy)
+            last = np.where(np.isnan(xy), last, xy)  # what is not labelled for a while has not left
             yield last, (visible == VISIBLE).astype(float)
-
-    def inside(xy: FloatArray) -> NDArray[np.bool_]:  # a point that is not labelled for a while has not left
-        return np.asarray(((xy >= 0) & (xy <= case.size[::-1])).all(axis=1), np.bool_)
 
     follow: Follow = {"hold": hold, "klt": klt, "reference": reference}[tracker]
     rows = Rows(case.skeleton, case.size, Writing())

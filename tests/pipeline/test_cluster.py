@@ -6,8 +6,11 @@ import importlib.util
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from kaname.pipeline import cluster as module
 from kaname.pipeline.cluster import differences, facts
 from kaname.pipeline.jobs import Cluster, Desk, Ended, Job, run
 from pipeline import pieces
+from pipeline.machines import cluster
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 LINES = "pipeline.pieces:lines"
@@ -78,22 +82,36 @@ def test_an_address_where_nothing_answers(tmp_path: Path, address: str) -> None:
         run(LINES, jobs_into(tmp_path, tmp_path), cluster=Cluster(address.format(port), tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (RuntimeError("Version mismatch: The cluster was started with:\n  Ray: 2.1.0\n  Python: 3.9.1"),
+         "Ray at auto cannot be used (Version mismatch: The cluster was started with: Ray: 2.1.0 Python: 3.9.1); "
+         "use one version of Ray and Python on all machines"),
+        (ConnectionError("nobody"), "no Ray answers at auto; start it with `ray start --head`"),
+    ],
+)  # fmt: skip
+def test_a_cluster_that_cannot_be_joined(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: Exception, said: str
+) -> None:
+    """One line, of another version of Ray or Python too."""
+
+    def init(**_: Any) -> None:
+        raise raised
+
+    original = importlib.import_module
+    ray = types.SimpleNamespace(init=init, shutdown=lambda: None)
+    monkeypatch.setattr(module.importlib, "import_module", lambda name: ray if name == "ray" else original(name))
+    with pytest.raises(InputError) as error:
+        run(LINES, [], cluster=Cluster("auto", tmp_path))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Any]:
     """A head without cores and two machines of one core each."""
-    path = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents[1]), path])
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    from ray.cluster_utils import Cluster as Machines
-
-    made = Machines(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        for _ in range(2):
-            made.add_node(num_cpus=1)
+    with cluster() as made:
         yield made
-    finally:
-        made.shutdown()
-        os.environ["PYTHONPATH"] = path
 
 
 @needs_ray
@@ -137,9 +155,9 @@ def test_machines_go_and_come(machines: Any, tmp_path: Path, capsys: pytest.Capt
     out.mkdir(parents=True)
 
     found: list[Ended] = []
-    cluster = Cluster(machines.address, out, [source])
+    where = Cluster(machines.address, out, [source])
     jobs = jobs_into(out, source, seconds=0.4)
-    working = threading.Thread(target=lambda: found.append(run(LINES, jobs, cluster=cluster)))
+    working = threading.Thread(target=lambda: found.append(run(LINES, jobs, cluster=where)))
     working.start()
     while not list(out.glob("*.json")):
         assert working.is_alive()
@@ -149,6 +167,89 @@ def test_machines_go_and_come(machines: Any, tmp_path: Path, capsys: pytest.Capt
     working.join(200)
     assert len(found) == 1 and len(found[0].results) == 6 and snapshot(out) == whole
     assert "is gone" in capsys.readouterr().out
+
+
+SHIM = """
+import io, os, pathlib
+
+GONE, MOVED = {gone!r}, {moved!r}
+_exists, _stat, _open = pathlib.Path.exists, pathlib.Path.stat, io.open
+
+
+def elsewhere(path):
+    return MOVED.get(str(path), path)
+
+
+pathlib.Path.exists = lambda self, **how: not str(self).startswith(GONE) and _exists(self, **how)
+pathlib.Path.stat = lambda self, **how: _stat(pathlib.Path(elsewhere(self)), **how)
+pathlib.Path.open = lambda self, *how, **named: _open(elsewhere(self), *how, **named)
+"""
+
+
+def odd_node(machines: Any, folder: Path, *, gone: str = "\0", moved: dict[str, str] | None = None) -> Any:
+    """A machine whose Python sees other files than the others do."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(SHIM.format(gone=gone, moved=moved or {}), encoding="utf-8")
+    path = os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])
+    return machines.add_node(num_cpus=1, env_vars={"PYTHONPATH": path})
+
+
+@needs_ray
+@pytest.mark.slow
+def test_odd_machines_are_named_and_left_out(machines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One does not see the folder, one has another checkpoint under the same path: the same bytes without them."""
+    source, other, out = tmp_path / "source", tmp_path / "other", tmp_path / "cluster" / "out"
+    source.write_bytes(b"what pieces are made of")
+    other.write_bytes(b"what others are made of")
+    whole = plain(tmp_path / "plain", source)
+    out.mkdir(parents=True)
+    odd = [odd_node(machines, tmp_path / "blind", gone=str(out)),
+           odd_node(machines, tmp_path / "wrong", moved={str(source): str(other)})]  # fmt: skip
+    try:
+        ended = run(LINES, jobs_into(out, source, seconds=0.01), cluster=Cluster(machines.address, out, [source]))
+    finally:
+        for node in odd:
+            machines.remove_node(node)
+    said = capsys.readouterr().out
+    assert len(ended.results) == 6 and snapshot(out) == whole
+    assert f"is left out: it does not see {out}" in said and f"is left out: it has another file at {source}" in said
+    assert said.count("is left out") == 2
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+
+from kaname.pipeline.jobs import Cluster, run
+from pipeline.test_cluster import LINES, jobs_into
+
+address, out, source = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+run(LINES, jobs_into(out, source, seconds=0.05), cluster=Cluster(address, out, [source])).report()
+"""
+
+
+@needs_ray
+@pytest.mark.slow
+def test_the_driver_is_killed_and_started_again(machines: Any, tmp_path: Path) -> None:
+    """Without grace, in the middle: the same bytes in the end, and what was finished is not begun again."""
+    source, out = tmp_path / "source", tmp_path / "cluster" / "out"
+    source.write_bytes(b"what pieces are made of")
+    whole = plain(tmp_path / "plain", source)
+    out.mkdir(parents=True)
+    command = [sys.executable, "-c", DRIVER, machines.address, str(out), str(source)]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not list(out.glob("*.json")):
+        assert driver.poll() is None
+        time.sleep(0.02)
+    driver.kill()
+    driver.wait()
+    time.sleep(1.0)  # what still runs on the machines ends, or holds its lock until then
+    finished, begun = {path.stem.removesuffix("_lines") for path in out.glob("*.json")}, out.parent / "begun"
+    before = {path.name for path in begun.iterdir()}
+    assert 0 < len(finished) < 6
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, timeout=200, check=False).returncode == 0
+    assert snapshot(out) == whole
+    assert not {path.name.split("-")[0] for path in begun.iterdir() if path.name not in before} & finished
 
 
 def test_a_job_on_another_machine_says_what_became_of_it(tmp_path: Path) -> None:

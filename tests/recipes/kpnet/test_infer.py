@@ -136,6 +136,8 @@ def test_lists_of_videos(made: Path, tmp_path: Path) -> None:
         (("--grid-size", -1), ("--grid-size must not be negative",)),
         (("--jobs", 0), ("--jobs must be at least 1",)),
         (("--jobs", 2, "--ray", "auto"), ("--jobs is for this machine, --ray for others",)),
+        (("--ray", "127.0.0.1:1"), ("no Ray answers at 127.0.0.1:1", "ray start --head")),
+        (("--ray", "somewhere"), ("--ray is 'somewhere'", "HOST:PORT")),
         (("--videos", "val00,val09"), ("no video 'val09'", "movie/val09.mp4", "val/frames")),
         (("--videos", "val00,val01,val00"), ("'val00' is in the list twice",)),
         (("--videos", "no/list.txt"), ("no/list.txt", "no such list")),
@@ -146,6 +148,8 @@ def test_lists_of_videos(made: Path, tmp_path: Path) -> None:
 )
 def test_bad_words(made: Path, tmp_path: Path, words: tuple[object, ...], said: tuple[str, ...]) -> None:
     """One line each, and nothing is written."""
+    if words[0] == "--ray":
+        pytest.importorskip("ray")
     answer = infer(made, tmp_path / "out", *words)
     assert answer.code == 2 and answer.err.count("\n") == 1, (answer.err, answer.out)
     assert all(part in answer.err for part in said), answer.err
