@@ -43,6 +43,13 @@ ParityImages = Annotated[
     ),
 ]
 ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
+BoxFormat = Annotated[
+    Literal["xyxy", "xywh", "cxcywh"] | None,
+    Parameter(help="What a box of the JSON by image is; default xyxy, two corners."),
+]
+BoxUnits = Annotated[
+    Literal["pixel", "normalised"] | None, Parameter(help="Of that JSON: pixels (default), or 0..1 of the image.")
+]
 BoxLabel = Annotated[
     str | None, Parameter(help="Take only the boxes of this label; needed where the file has several.")
 ]
@@ -121,13 +128,8 @@ class BoxFlags:
     ] = None
     label: BoxLabel = None
     box_score: BoxScore = None
-    box_format: Annotated[
-        Literal["xyxy", "xywh", "cxcywh"] | None,
-        Parameter(help="What a box of the JSON by image is; default xyxy, two corners."),
-    ] = None
-    box_units: Annotated[
-        Literal["pixel", "normalised"] | None, Parameter(help="Of that JSON: pixels (default), or 0..1 of the image.")
-    ] = None
+    box_format: BoxFormat = None
+    box_units: BoxUnits = None
     detector: Annotated[Path | None, Parameter(help="ONNX file that finds the boxes: YuNet, a YOLO, others.")] = None
     detector_config: Annotated[
         Path | None, Parameter(help="YAML file that says how the detector is read, where that is not recognised.")

@@ -11,8 +11,10 @@ from cyclopts import Parameter
 
 from kaname.config import merged
 from kaname.pipeline.flags import (
+    BoxFormat,
     BoxLabel,
     BoxScore,
+    BoxUnits,
     Checkpoint,
     CocoKeypoints,
     Device,
@@ -199,6 +201,8 @@ def predict(
     boxes: Annotated[
         Path | None, Parameter(help="File of the dials' boxes: Label Studio, COCO, JSON by image; YOLO's folder.")
     ] = None,
+    box_format: BoxFormat = None,
+    box_units: BoxUnits = None,
     label: BoxLabel = None,
     box_score: BoxScore = None,
     threshold: Threshold = None,
@@ -217,9 +221,8 @@ def predict(
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     changes = merged(words, given, "extract")
 
-    boxes_of = (
-        None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, label=label, score=box_score))
-    )
+    reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
+    boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
     predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
 
 
