@@ -34,6 +34,8 @@ def write_video(
         stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
         stream.options = {"qp": "0"}
         if turn or any(mirror):
+            if not hasattr(stream, "set_display_rotation"):
+                pytest.skip("this version of PyAV reads display matrices and writes none")
             stream.set_display_rotation(turn, *mirror)
         if times is not None:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
