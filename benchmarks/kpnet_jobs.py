@@ -87,8 +87,9 @@ def main() -> None:
 
             address = stack.enter_context(cluster(2, ROOT / "benchmarks")).address
             ways["Ray, two nodes of one core"] = {"cluster": Cluster(address, folder / "out", [checkpoint])}
-        lines = ["| work | way | s in all | s to the first | s a video | beside --jobs 1 | overhead a video, s |",
+        heading = ["| work | way | s in all | s to the first | s a video | beside --jobs 1 | overhead a video, s |",
                  "|---|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+        print("\n".join(heading), flush=True)
         for kind in ("sleeping", "infer"):
             alone = 0.0
             for number, (way, how) in enumerate(ways.items()):
@@ -101,10 +102,9 @@ def main() -> None:
                 workers = 1 if number == 0 else 2
                 work = args.seconds * args.videos if kind == "sleeping" else alone
                 over = (total - start - work / workers) / args.videos
-                lines.append(f"| {kind} | {way} | {total:.2f} | {start:.2f} | {(total - start) / args.videos:.3f} | "
-                             f"{(total - start) / alone:.2f} | {over:.3f} |")  # fmt: skip
+                print(f"| {kind} | {way} | {total:.2f} | {start:.2f} | {(total - start) / args.videos:.3f} | "
+                             f"{(total - start) / alone:.2f} | {over:.3f} |", flush=True)  # fmt: skip
     shutil.rmtree(folder, ignore_errors=True)
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":

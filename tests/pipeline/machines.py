@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
+# Half of a minute is not enough for a node's helpers to start on a machine with much other work.
+PATIENCE = {"RAY_raylet_start_wait_time_s": "120", "RAY_agent_register_timeout_ms": "120000"}
 TRIES = 2  # a node has its time to start, which a machine with much other work does not always manage
 
 
@@ -19,7 +21,8 @@ def cluster(nodes: int = 2, *paths: Path) -> Iterator[Any]:
     own = [str(TESTS), *map(str, paths)]
     os.environ["PYTHONPATH"] = os.pathsep.join([*own, before] if before else own)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # read when ray is imported
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
     made: list[Any] = []
     try:
         yield _started(nodes, made)

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from kaname.errors import InputError
 from kaname.recipes.kpnet import masks
+from kaname.recipes.kpnet.config import DataSettings
 from kaname.recipes.kpnet.masks import make
 from models.tiny_sam2 import save_tiny
 from recipes.kpnet.filmed import Box, Film, Seer
@@ -46,7 +48,9 @@ import os, signal, sys, time
 from pathlib import Path
 from kaname.cli import main
 from kaname.inference import sam2_weights
+from kaname.errors import InputError
 from kaname.recipes.kpnet import masks
+from kaname.recipes.kpnet.config import DataSettings
 from recipes.kpnet.filmed import Film, Seer
 place, films = Path(sys.argv[1]), {name: Film(name, 60) for name in ("A", "B", "C", "D", "A36O")}
 made = masks._Video.make
@@ -160,6 +164,7 @@ def test_memory_stays_flat_over_thousands_of_frames(tmp_path: Path, monkeypatch:
     assert max(rss[200:]) - rss[200] < 50e6
 
 
+<<<<<<< HEAD
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("xargs") is None, reason="no xargs on this machine")
 def test_the_written_line_with_xargs(tmp_path: Path) -> None:
@@ -180,3 +185,37 @@ def test_the_written_line_with_xargs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for name in names:
         assert record_of(tmp_path / "artifacts" / "seg_pseudo6", name)["complete"]
+=======
+def test_other_machines_are_told_absolute_paths(
+    data: Path, seer: Seer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--ray``: what is done there, in another folder, is what is done here; the checkpoint is compared."""
+    from kaname.pipeline import cluster, jobs
+
+    make(["A36O"], how(data, tmp_path))
+    asked: list[jobs.Cluster] = []
+
+    def spread(function: str, board: jobs.Board, where: jobs.Cluster) -> Any:
+        asked.append(where)
+        monkeypatch.chdir("/")
+        return jobs._here(function, board)
+
+    monkeypatch.setattr(cluster, "spread", spread)
+    monkeypatch.setattr(masks, "check_cluster", lambda address: None)
+    monkeypatch.chdir(data.parent)
+    (data.parent / "weights.pt").write_bytes(b"weights")
+    given = masks.How(DataSettings(Path(data.name)), "weights.pt", None, 10.0, "cpu", Path("made", "masks"))
+    make(["A36O"], given, ray="auto")
+    (where,) = asked
+    assert where == jobs.Cluster("auto", data.parent / "made" / "masks", [data.parent / "weights.pt"])
+    there, here = contents(where.folder), contents(tmp_path / "masks")
+    assert {name: own for name, own in there.items() if name.endswith("png")} == {
+        name: own for name, own in here.items() if name.endswith("png")
+    }
+    assert len(there) == len(here) > 10
+    monkeypatch.chdir(data.parent)
+    make(["A36O"], given)  # finished, whoever asks
+    assert contents(where.folder) == there
+    with pytest.raises(InputError, match="--jobs is for this machine, --ray for others"):
+        make(["A36O"], how(data, tmp_path), processes=2, ray="auto")
+>>>>>>> kp13

@@ -13,17 +13,20 @@ import io
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kaname import config as configuration
 from kaname.data.seeking import VideoIndex, VideoReader
 from kaname.data.video import VIDEO_ENDINGS, frame_count
 from kaname.errors import InputError, located, require
 from kaname.files import partial_name, write_text
-from kaname.pipeline.jobs import Desk, Job
+from kaname.pipeline.cluster import check as check_cluster
+from kaname.pipeline.jobs import Cluster, Desk, Job
+from kaname.pipeline.jobs import check as check_jobs
 from kaname.pipeline.jobs import run as run_jobs
 from kaname.pipeline.records import Record, claim
 from kaname.recipes.kpnet.config import DataSettings
@@ -60,24 +63,44 @@ class How:
     def __post_init__(self) -> None:
         require(0 <= self.fps <= FASTEST, f"--fps must lie in 0..{FASTEST}, got {self.fps}", "0 takes all frames")
 
+    @property
+    def local(self) -> bool:
+        """Whether the checkpoint is a file or a folder, and not a name of the hub."""
+        return self.checkpoint is not None and Path(self.checkpoint).exists()
 
-def make(names: Sequence[str], how: How, *, processes: int = 1) -> None:
+    def absolute(self) -> How:
+        """The same for a process that was started elsewhere."""
+        data = self.data
+        for key in ("root", "skeleton", "video_root"):
+            data = configuration.absolute(data, key)
+        checkpoint = str(Path(str(self.checkpoint)).absolute()) if self.local else self.checkpoint
+        return replace(self, data=data, checkpoint=checkpoint, out=self.out.absolute())
+
+
+def make(names: Sequence[str], how: How, *, processes: int = 1, ray: str | None = None) -> None:
     """Make the masks of videos that have none yet, and say what became of each; exit code 2 where one failed.
 
     Args:
         processes: videos at once.
+        ray: address of machines that work together; they say how many videos at once.
 
     Raises:
         InputError: an unusable checkpoint, or a device that is not there.
     """
     from kaname.inference import sam2_weights
 
-    require(processes >= 1, f"--jobs must be at least 1, got {processes}", "1 does one video after the other")
+    check_jobs(processes, ray is not None)
+    if ray is not None:
+        check_cluster(ray)
     weights = sam2_weights.find(how.checkpoint, how.config)
     sam2_weights.check(weights)
     _placed(how.device, Desk(0, lambda count: None))
+    cluster = None
+    if ray is not None:  # whose processes begin in other folders
+        how = how.absolute()
+        cluster = Cluster(ray, how.out, [path.absolute() for path in weights.files] if how.local else ())
     jobs = [Job(name, {"name": name, "how": how}, _about(name, how)) for name in names]
-    run_jobs(JOB, jobs, processes=processes, title="masks", ended=_line).report()
+    run_jobs(JOB, jobs, processes=processes, title="masks", ended=_line, cluster=cluster).report()
 
 
 def mask_video(desk: Desk, name: str, how: How) -> dict[str, Any]:

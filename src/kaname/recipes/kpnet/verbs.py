@@ -133,6 +133,7 @@ def masks(
         "artifacts/seg_pseudo6"
     ),
     jobs: Jobs = 1,
+    ray: RayAddress = None,
     overwrite: Annotated[bool, Parameter(help="Replace masks that were made otherwise.", negative=())] = False,
 ) -> None:
     """Make masks of whole videos from their labelled frames, by SAM 2: OUT/VIDEO/VIDEO_frame_ID.png, values 0..6."""
@@ -144,7 +145,7 @@ def masks(
     given = {"root": data_root, "skeleton": skeleton, "video_root": video_root}
     data = from_dict(DataSettings, {name: value for name, value in given.items() if value is not None})
     how = making.How(data, checkpoint, config, fps, device, out, overwrite)
-    making.make([video] if video is not None else names_in(str(named)), how, processes=jobs)
+    making.make([video] if video is not None else names_in(str(named)), how, processes=jobs, ray=ray)
 
 
 def infer(
