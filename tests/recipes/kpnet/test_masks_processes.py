@@ -164,7 +164,6 @@ def test_memory_stays_flat_over_thousands_of_frames(tmp_path: Path, monkeypatch:
     assert max(rss[200:]) - rss[200] < 50e6
 
 
-<<<<<<< HEAD
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("xargs") is None, reason="no xargs on this machine")
 def test_the_written_line_with_xargs(tmp_path: Path) -> None:
@@ -185,7 +184,8 @@ def test_the_written_line_with_xargs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for name in names:
         assert record_of(tmp_path / "artifacts" / "seg_pseudo6", name)["complete"]
-=======
+
+
 def test_other_machines_are_told_absolute_paths(
     data: Path, seer: Seer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,4 +218,3 @@ def test_other_machines_are_told_absolute_paths(
     assert contents(where.folder) == there
     with pytest.raises(InputError, match="--jobs is for this machine, --ray for others"):
         make(["A36O"], how(data, tmp_path), processes=2, ray="auto")
->>>>>>> kp13
