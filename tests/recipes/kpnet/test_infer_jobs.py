@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
 import shutil
@@ -15,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from calling import snapshot
-from contracts.kills import at_call, die
+from contracts.kills import at_call
 from kaname.recipes.kpnet import walking
 from recipes.kpnet import tiny
 from recipes.kpnet.tiny import infer
+
+TESTS = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("words", [(), ("--tracker", "klt", "--k", 2)])
@@ -28,17 +29,28 @@ def test_two_processes_write_what_one_does(made: Path, tmp_path: Path, words: tu
     assert snapshot(tmp_path / "1") == snapshot(tmp_path / "2")
 
 
+KILLED = """
+import importlib, sys
+from pathlib import Path
+import torch
+from contracts.kills import at_call, die
+from recipes.kpnet.tiny import infer
+torch.set_num_threads(1)
+act, owner, name, number, made, out, *words = sys.argv[1:]
+module, _, attribute = owner.partition(":")
+at_call(getattr(importlib.import_module(module), attribute), name, int(number), die, after=act == "after")
+sys.exit(infer(Path(made), Path(out), *words).code)
+"""
+
+
 def killed(act: str, owner: str, name: str, number: int, *words: object) -> int:
-    """``infer`` in a forked process that ends before or after the ``number``-th call of a method; its code."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    try:
-        module, _, attribute = owner.partition(":")
-        at_call(getattr(importlib.import_module(module), attribute), name, number, die, after=act == "after")
-        os._exit(infer(*words).code)  # type: ignore[arg-type]
-    finally:
-        os._exit(99)
+    """``infer`` in a process that ends before or after the ``number``-th call of a method; its code.
+
+    Not a forked one: a worker of the tests has threads, and what they hold at that moment would be held for ever.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    call = [sys.executable, "-c", KILLED, act, owner, name, number, *words]
+    return subprocess.run([str(word) for word in call], env=environment, check=False, timeout=300).returncode
 
 
 def test_a_kill_costs_one_stretch(made: Path, tmp_path: Path) -> None:
