@@ -71,7 +71,7 @@ def test_where_it_cannot_be(tiny_vit: TinyVit, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(InputError, match="at least 1, got 0"):
         add_lora(build_backbone(str(tiny_vit("vit"))), rank=0, alpha=2.0)
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(InputError, match=r"peft, which is not installed; pip install 'kaname\[lora\]'"):
+    with pytest.raises(InputError, match="peft, which is not installed; pip install"):
         add_lora(build_backbone(str(tiny_vit("vit"))), rank=2, alpha=2.0)
 
 

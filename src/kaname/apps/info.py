@@ -11,8 +11,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from kaname.inference import checkpoint_card
-
 
 def info(
     file: Annotated[Path, Parameter(help="A checkpoint or an ONNX export.")],
@@ -72,11 +70,12 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if file.suffix.lower() == ".onnx":
         card = importlib.import_module("kaname.inference.onnx_runner").read_card(file)
         return card, {"kind": "ONNX export", "megabytes": round(file.stat().st_size / 1e6, 1)}
-    outline = checkpoint_card.read(file)
+    cards = importlib.import_module("kaname.inference.checkpoint_card")
+    outline = cards.read(file)
     return outline.card, {
         "kind": "checkpoint",
         "megabytes": round(file.stat().st_size / 1e6, 1),
-        "parameters": f"{checkpoint_card.parameters(outline.shapes):,}",
+        "parameters": f"{cards.parameters(outline.shapes):,}",
         "resumable": "yes" if outline.resumable else "no (weights only)",
     }
 

@@ -20,12 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from kaname.data.formats.files import images_in
 from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
-from kaname.extras import require_package
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import read_image
 from kaname.geometry.view import View
-from kaname.inference import checkpoint_card
 from kaname.inference.card import inputs_of, view_of
 from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.onnx_runner import OnnxRunner
@@ -336,8 +334,6 @@ def open_runner(
         InputError: an unusable file, a file of another recipe, a device for an ONNX file.
     """
     if path.suffix.lower() != ".onnx":
-        checkpoint_card.read(path, recipe)  # refused before torch is imported, which takes seconds
-        require_package("torch", "a checkpoint")
         return load(path, device=runtime)
     if runtime not in ("auto", "cpu"):
         reason = f"an ONNX export chooses its device itself, got {runtime!r}"

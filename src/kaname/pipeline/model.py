@@ -8,8 +8,10 @@ from typing import Any
 
 from kaname import __version__
 from kaname import config as configuration
+from kaname.extras import require_package
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
+from kaname.inference import checkpoint_card
 from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
 from kaname.pipeline.recipe import Recipe
@@ -56,6 +58,8 @@ def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Ma
     """
 
     def load(place: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
+        checkpoint_card.read(place, recipe.name)  # refused before torch is imported, which takes seconds
+        require_package("torch", "a checkpoint")
         from kaname.inference.torch_runner import load_runner
 
         return load_runner(place, recipe.name, lambda card: build_again(recipe, card, place), device=device)
