@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from kaname.errors import InputError
-from kaname.tracking.filters import FILTERS, Filtered, Smooth
+from kaname.tracking.filters import FILTERS, Filtered
+from kaname.tracking.smooth import NAMES, Smooth
 
 RATE = 30.0
 ALL = np.ones(1, np.bool_)
@@ -138,3 +139,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_bytes(name: str) -> None:
 
     whole = run(None)
     assert all(run(stop) == whole for stop in range(25))
+
+
+def test_every_filter_has_its_name() -> None:
+    assert tuple(FILTERS) == NAMES

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from kaname import config as configuration
 from kaname.errors import InputError, require
 from kaname.recipes.kpnet.config import KpnetConfig, sides_of
-from kaname.tracking.filters import Smooth
+from kaname.tracking.smooth import Smooth
 
 TRACKERS = ("none", "klt", "cotracker")
 

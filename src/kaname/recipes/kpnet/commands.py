@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.config import KpnetConfig
-from kaname.tracking.filters import Smooth
+from kaname.tracking.smooth import Smooth
 
 Data = Annotated[
     Path | None,

@@ -12,7 +12,6 @@ from kaname.errors import InputError
 from kaname.pipeline.flags import CHECKPOINT_NAMES, OUT_NAMES, Device, Limit, OutFolder
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.commands import Bones, Data, Missing, Videos
-from kaname.recipes.kpnet.sources import names_in
 
 Results = Annotated[
     Path | None,
@@ -75,6 +74,8 @@ def evaluate(
 
     Writes hota/mot_challenge_kp_results.csv, metrics.json, hota.json and report.html, and prints a table.
     """
+    from kaname.recipes.kpnet.sources import names_in
+
     names = None if videos is None else names_in(videos)
     step = step_of(frame_step)
     scored = {"pck_px": pck_px, "similarity": similarity, "scale_px": scale_px}

@@ -11,8 +11,9 @@ import numpy as np
 from kaname.data.formats.mot_kp_rows import Row, row_text
 from kaname.data.formats.skeleton import Skeleton, Slot
 from kaname.tracking.bridge import VISIBLE, Bridged
-from kaname.tracking.filters import Filtered, Smooth
+from kaname.tracking.filters import Filtered
 from kaname.tracking.identity import GATE, Identity
+from kaname.tracking.smooth import Smooth
 from kaname.types import FloatArray, Size
 
 DIGITS = 3  # of a coordinate: a thousandth of a pixel
