@@ -264,7 +264,7 @@ def test_transformers_is_missing(
 def test_every_flag_of_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
     """The words of the original's script, with our verb before them."""
     given: list[Any] = []
-    fake = types.SimpleNamespace(make=lambda names, how, processes: given.append((names, how, processes)))
+    fake = types.SimpleNamespace(make=lambda names, how, processes, ray: given.append((names, how, processes)))
     monkeypatch.setattr(masks, "make", fake.make)
     words = "--video A36O --fps 10 --config configs/sam2.1/sam2.1_hiera_b+.yaml"
     with pytest.raises(SystemExit) as ended:
