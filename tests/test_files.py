@@ -86,10 +86,14 @@ def test_a_writer_clears_what_its_killed_predecessors_left(tmp_path: Path) -> No
         for process in (dead, living):
             (tmp_path / partial_name(name).replace(str(os.getpid()), str(process))).touch()
     (tmp_path / f".points.json.{dead}-77.partial.mp4").touch()
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    (tmp_path / f".points.json.{dead + 1}.partial").touch()  # just written: perhaps by another machine
     write_text(tmp_path / "points.json", "{}")
     write_text(tmp_path / long, "{}")
     left = [name for name in names(tmp_path) if name.endswith("partial") or "mp4" in name]
     assert [name for name in left if str(dead) in name] == [f".other.json.{dead}.partial"]
+    assert f".points.json.{dead + 1}.partial" in left
     assert len([name for name in left if str(living) in name]) == 3
 
 

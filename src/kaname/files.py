@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +27,7 @@ from typing import IO, Any
 from kaname.errors import InputError
 
 REMEDY = "free space or choose another folder"
+RESTING = 10.0  # seconds
 LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
 _PARTIAL = re.compile(r"\.(.+?)(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the name, and the process
 
@@ -81,8 +83,9 @@ def whole_path(
             if durable:
                 _to_disk(partial, os.O_RDWR)
             os.replace(partial, path)
-        for left in _left_in(path.parent).pop(_repeated(path.name), ()):
-            _remove(left)
+        for left in _left_in(path.parent.absolute()).pop(_repeated(path.name), ()):
+            if _rests(left):
+                _remove(left)
         if durable:
             with contextlib.suppress(OSError):  # not every system synchronises folders
                 _to_disk(path.parent, os.O_RDONLY)
@@ -182,6 +185,13 @@ def _left_in(folder: Path) -> dict[str, list[Path]]:
             if match and process != os.getpid() and not _lives(process):
                 found.setdefault(match[1], []).append(item)
     return found
+
+
+def _rests(path: Path) -> bool:
+    """Whether nobody has written to a file lately: in a shared folder its process may live on another machine."""
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime > RESTING
+    return False
 
 
 def _lives(process: int) -> bool:
