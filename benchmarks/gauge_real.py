@@ -19,21 +19,13 @@ import json
 import shutil
 from pathlib import Path
 
-from kaname.cli import main as kaname
+from commands import run
+
 from kaname.data.formats import labelstudio
 from kaname.recipes.gauge.labels import ALIASES, LABEL_NAMES
 from kaname.types import Sample
 
 COPIES = 24  # of each photograph among the renders of a tuning set
-
-
-def run(*words: object) -> None:
-    """One kaname command; a failing one ends the benchmark."""
-    try:
-        kaname([str(word) for word in words])
-    except SystemExit as stop:
-        if stop.code:
-            raise
 
 
 def photographs(folder: Path, chosen: list[Sample], copies: int) -> Path:

@@ -18,8 +18,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+from commands import run
 
-from kaname.cli import main as kaname
 from kaname.data.formats.mot_kp_files import frame_name
 from kaname.data.formats.skeleton import find
 from kaname.files import write_text
@@ -45,15 +45,6 @@ STAGES = (
     {"--seg-loss-weight": 0.15, "--coord-loss-weight": 0.002},
     {"--seg-loss-weight": 0, "--coord-loss-weight": 0.0005},
 )
-
-
-def run(*words: object) -> None:
-    """One kaname command; a failing one ends the benchmark."""
-    try:
-        kaname([str(word) for word in words])
-    except SystemExit as stop:
-        if stop.code:
-            raise
 
 
 def rendered(args: argparse.Namespace) -> tuple[Path, Path]:

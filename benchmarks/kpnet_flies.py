@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from commands import run
 
-from kaname.cli import main as kaname
 from kaname.files import write_text
 from kaname.metrics.intervals import summary
 from kaname.recipes.kpnet.config import AnswerSettings, DataSettings
@@ -38,15 +38,6 @@ LEARNT = (
     "augment.scale=0.1",
     "augment.shift=0.05",
 )
-
-
-def run(*words: object) -> None:
-    """One kaname command; a failing one ends the benchmark."""
-    try:
-        kaname([str(word) for word in words])
-    except SystemExit as stop:
-        if stop.code:
-            raise
 
 
 def prepared(args: argparse.Namespace) -> tuple[Path, Path]:

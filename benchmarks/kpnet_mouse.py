@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from commands import run
 
-from kaname.cli import main as kaname
 from kaname.files import write_text
 from kaname.metrics.intervals import ratio, summary
 from kaname.pipeline.matching import Rows
@@ -33,15 +33,6 @@ LIMITS = (10.0, 5.0)
 SMALL = ("--batch-size", 8, "--schedule", "cosine", "--ema", "0.98")
 LEARNT = ("train.warmup_epochs=2", "train.clip=1.0", "loss.sigma=1.5", "augment.scale=0.15", "augment.shift=0.05",
           "augment.brightness=0.2", "augment.contrast=0.2")  # fmt: skip
-
-
-def run(*words: object) -> None:
-    """One kaname command; a failing one ends the benchmark."""
-    try:
-        kaname([str(word) for word in words])
-    except SystemExit as stop:
-        if stop.code:
-            raise
 
 
 def prepared(args: argparse.Namespace) -> Path:

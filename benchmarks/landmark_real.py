@@ -18,7 +18,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from kaname.cli import main as kaname
+from commands import run
+
 from kaname.recipes.landmark.config import AnswerSettings
 from kaname.recipes.landmark.decode import read, write
 from kaname.recipes.landmark.evaluate import score
@@ -27,15 +28,6 @@ from kaname.reporting.results import figure_cell
 
 COPIES = 24  # of each face among the renders of a tuning set
 FIGURES = ("nme_bbox", "nme_interocular", "failure_rate", "auc")
-
-
-def run(*words: object) -> None:
-    """One kaname command; a failing one ends the benchmark."""
-    try:
-        kaname([str(word) for word in words])
-    except SystemExit as stop:
-        if stop.code:
-            raise
 
 
 def data_words(folder: Path) -> tuple[object, ...]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from commands import run
 
-from kaname.cli import main as kaname
 from kaname.config import to_dict
 from kaname.geometry.grid import centres
 from kaname.recipes.roimask.config import AnswerSettings, DataSettings
@@ -32,15 +32,6 @@ from kaname.types import Masks, Prediction
 FIGURES = ("miou_classes_1_2", "iou_target_mean", "share_over_0.5", "leak", "boundary_iou", "iou_image_mean")
 CLASSES = ("background", "target", "non_target")
 GRID = (56, 56)
-
-
-def run(*words: object) -> None:
-    """One kaname command; a failing one ends the benchmark."""
-    try:
-        kaname([str(word) for word in words])
-    except SystemExit as stop:
-        if stop.code:
-            raise
 
 
 def part_of(source: Path, ids: list[int], target: Path) -> Path:
