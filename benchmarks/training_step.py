@@ -16,8 +16,8 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kaname.data.loader import reuse_memory
 from kaname.losses.heatmap import LOSSES
+from kaname.memory import reuse_memory
 from kaname.models.backbones import build_backbone
 from kaname.models.network import Network
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaname import __version__, helping
 from kaname.errors import InputError, refuse_names
+from kaname.memory import COMMAND, reuse_memory
 from kaname.recipes import RECIPES, recipe_of, target_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 bad usage or input, 1 a fault of ours, 130 / 143 interrupted."""
     # OpenMP threads that spin while they wait fight with loader processes: measured 30 s against 8 s for one epoch.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    reuse_memory(COMMAND)
     given = list(sys.argv[1:] if words is None else words)
     show_traceback = "--traceback" in given
     given = [word for word in given if word != "--traceback"]

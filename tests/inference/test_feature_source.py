@@ -14,7 +14,7 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image, write_image
 from kaname.geometry.view import View
-from kaname.inference.feature_source import CachedSource, FeatureSource, Window, source_key
+from kaname.inference.feature_source import CachedSource, converted, FeatureSource, Window, source_key
 
 SIZE = (48, 64)
 
@@ -163,3 +163,17 @@ def test_what_is_refused(source: Means, cache: ArrayCache, tmp_path: Path) -> No
         cached.maps(tmp_path / "none.png")
     with pytest.raises(InputError, match="four finite numbers"):
         cached.windows(picture(), [[0, 0, np.nan, 9]])
+
+
+def test_conversion_rounds_as_numpy_does() -> None:
+    """Every float16, what lies half-way between two of them, what is too large and too small; of a part of an array."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    every = every[np.isfinite(every)].astype(np.float32)
+    values = np.concatenate([every, np.nextafter(every, 0), (every[:-1] + every[1:]) / 2, [1e9, -1e9, 1e-12, np.inf]])
+    values = np.broadcast_to(values.astype(np.float32), (2, len(values)))[:, ::2]
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+    ours = converted(values, np.float16)
+    np.testing.assert_array_equal(ours.view(np.uint16), expected.view(np.uint16))
+    np.testing.assert_array_equal(converted(ours, np.float32), expected.astype(np.float32))
+    assert converted(ours, np.float16) is ours

@@ -106,6 +106,15 @@ def test_every_option_learns(name: str, norm: str, upsample: str) -> None:
     assert cross_entropy(head(inputs)["masks"], targets)[0] < before
 
 
+@pytest.mark.parametrize("name", ["crop", "dynamic"])
+def test_the_first_convolution_can_be_cheap(name: str) -> None:
+    """One of 1 x 1 keeps the shapes of the answer and has a ninth of the weights."""
+    (wide, *_), (narrow, *_) = (list(built(name, first_kernel=kernel).parameters()) for kernel in (3, 1))
+    assert wide.numel() == 9 * narrow.numel()
+    outputs = [built(name, first_kernel=kernel)(example())["masks"] for kernel in (3, 1)]
+    assert outputs[0].shape == outputs[1].shape
+
+
 @EVERY
 def test_boxes_one_for_each_image_are_rois(name: str) -> None:
     head, inputs = built(name), example(2)
@@ -187,6 +196,8 @@ def test_the_first_convolution_sees_the_map_once_an_image() -> None:
         ("roimap", {"depth": 4}, "a map of 10 x 13 cannot be halved 4 times; use depth 3"),
         ("dynamic", {"mask_size": (5, 5)}, "use a mask size of at least 10 x 13"),
         ("dynamic", {"depth": 0}, "depth must be at least 1, got 0"),
+        ("crop", {"first_kernel": 2}, "the first kernel must be odd, got 2"),
+        ("roimap", {"first_kernel": 1}, "use the head crop or dynamic"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, options: dict[str, Any], message: str) -> None:

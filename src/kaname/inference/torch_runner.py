@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kaname.data.loader import reuse_memory
 from kaname.geometry.view import View
 from kaname.inference import checkpoint
 from kaname.inference.card import view_of
 from kaname.inference.device import choose_device
+from kaname.memory import reuse_memory
 from kaname.models.preprocess import Preprocess
 from kaname.types import Head
 

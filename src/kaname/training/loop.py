@@ -46,7 +46,8 @@ class Run:
         if len(task.train) == 0:
             raise InputError("the training set is empty", remedy="check --data and --limit")
         self.runtime = Runtime(settings, partly_frozen=task.before_epoch is not None)
-        self.raw = task.model.to(self.runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = getattr(task.model, "memory_format", torch.channels_last)
+        self.raw = task.model.to(self.runtime.device, memory_format=layout)  # type: ignore[call-overload]
         with contextlib.ExitStack() as resources:
             if not options.dry_run:
                 first, of_first = self.runtime.is_first, self.runtime.of_first

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from kaname.data.loader import reuse_memory
 from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
+from kaname.memory import reuse_memory
 from kaname.training.settings import TrainSettings
 from kaname.training.sharding import shard
 from kaname.training.synchronised import synchronise

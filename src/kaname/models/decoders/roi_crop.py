@@ -31,6 +31,7 @@ class RoiCrop(nn.Module):
         mask_size: tuple[int, int] = MASK_SIZE,
         width: int = 256,
         depth: int = 2,
+        first_kernel: int = 3,
         norm: str = "group",
         upsample: str = "direct",
         sampling_ratio: int = SAMPLING_RATIO,
@@ -44,7 +45,7 @@ class RoiCrop(nn.Module):
             mask_size,
             sampling_ratio,
         )
-        self.block = nn.Sequential(*block(channels, width, norm))
+        self.block = nn.Sequential(*block(channels, width, norm, first_kernel))
         for _ in range(depth - 1):
             self.block.extend(block(width, width, norm))
         self.upsample = upsampling(upsample, width, roi_size, mask_size, norm)

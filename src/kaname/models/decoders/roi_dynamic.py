@@ -35,6 +35,7 @@ class RoiDynamic(nn.Module):
         mask_size: tuple[int, int] | None = None,
         width: int = 128,
         depth: int = 2,
+        first_kernel: int = 3,
         norm: str = "group",
         upsample: str = "progressive",
         sampling_ratio: int = SAMPLING_RATIO,
@@ -44,7 +45,7 @@ class RoiDynamic(nn.Module):
         check_numbers(roi_size=roi_size, width=width, depth=depth)
         self.map_size, self.roi_size, self.sampling_ratio = map_size, roi_size, sampling_ratio
         self.mask_size = mask_size or map_size
-        self.shared = nn.Sequential(*block(channels, width, norm))
+        self.shared = nn.Sequential(*block(channels, width, norm, first_kernel))
         self.tower = nn.Sequential()
         self.of_box = nn.Sequential()
         for _ in range(depth - 1):

@@ -38,8 +38,8 @@ def build_roi_head(name: str, channels: int, map_size: tuple[int, int], classes:
 
     Args:
         classes: 3: background, target, non-target; 2: background, target.
-        options: ``roi_size``, ``mask_size`` ``(height, width)``, ``width``, ``depth``, ``norm``, ``upsample``,
-            ``sampling_ratio``, ``embedding``; None leaves the head's own.
+        options: ``roi_size``, ``mask_size`` ``(height, width)``, ``width``, ``depth``, ``first_kernel``, ``norm``,
+            ``upsample``, ``sampling_ratio``, ``embedding``; None leaves the head's own.
 
     Raises:
         InputError: an unknown head or option, or one that does not fit the head or the map.

@@ -28,9 +28,16 @@ def normalization(channels: int, norm: str) -> nn.Module:
     return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(math.gcd(channels, GROUPS), channels)
 
 
-def block(before: int, after: int, norm: str) -> list[nn.Module]:
-    """3 x 3 convolution, normalization, ReLU."""
-    return [nn.Conv2d(before, after, 3, padding=1), normalization(after, norm), nn.ReLU(inplace=True)]
+def block(before: int, after: int, norm: str, kernel: int = 3) -> list[nn.Module]:
+    """Convolution of ``kernel`` x ``kernel``, normalization, ReLU.
+
+    Raises:
+        InputError: a kernel without a middle.
+    """
+    if kernel < 1 or kernel % 2 == 0:
+        raise InputError(f"the first kernel must be odd, got {kernel}", remedy="3 is the default, 1 costs a ninth")
+    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2)
+    return [convolution, normalization(after, norm), nn.ReLU(inplace=True)]
 
 
 def grown(

@@ -16,7 +16,7 @@ from kaname.recipes.roimask.config import RoimaskConfig
 ONNX = ".onnx"
 PAIRS = {"roi_size": int, "mask_size": int, "jitter_iou": float, "class_weight_clip": float, "tversky": float}
 SECTIONS = {
-    "head": ("roi_size", "mask_size", "width", "depth", "norm", "upsample"),
+    "head": ("roi_size", "mask_size", "width", "depth", "first_kernel", "norm", "upsample"),
     "loss": (
         *("ce_weight", "dice_target_weight", "dice_non_target_weight", "boundary_weight", "contrast_weight"),
         *("dice_non_target_from", "boundary_from", "class_weights", "class_weight_clip", "statistics", "focal_gamma"),
@@ -49,6 +49,7 @@ class RoiFlags:
     mask_size: Annotated[str | None, Parameter(help="H,W: grid of the masks.")] = None
     width: Annotated[int | None, Parameter(help="Channels of the head.")] = None
     depth: Annotated[int | None, Parameter(help="Blocks of the head crop, halvings of roimap.")] = None
+    first_kernel: Annotated[int | None, Parameter(help="Of the first convolution; 1 is many times cheaper.")] = None
     norm: Annotated[Literal["group", "batch"] | None, Parameter(help="Normalisation in the head.")] = None
     upsample: Annotated[Literal["direct", "progressive"] | None, Parameter(help="How masks grow.")] = None
     ce_weight: Annotated[float | None, Parameter(help="Of cross-entropy.")] = None

@@ -15,6 +15,7 @@ from kaname.data.rois import Targets, jittered, non_target_shares, region
 from kaname.data.scenes import Scene, paste_instance, random_view
 from kaname.geometry.image import read_image
 from kaname.inference.device import choose_device, choose_precision
+from kaname.inference.feature_source import converted
 from kaname.models.roi_masks import RoiMasks
 from kaname.recipes.roimask.config import RoimaskConfig
 from kaname.recipes.roimask.features import OneMap
@@ -23,6 +24,7 @@ from kaname.recipes.roimask.storing import Form, Reading, Seen, Store
 from kaname.types import FloatArray, Size
 
 EVERY = 1 << 30  # targets of an image where none is left out
+REMEMBERED = 64_000_000  # bytes of classes that stay in memory, in each process that makes samples
 
 
 class Rois:
@@ -50,6 +52,7 @@ class Rois:
         self._count = min(len(self.targets), config.train.limit or len(self.targets))
         self.store: Store | None = None
         self.grid: Size = (0, 0)
+        self._remembered: dict[tuple[int, int, int], tuple[Seen, dict[str, np.ndarray]]] = {}
 
     def connect(self, network: RoiMasks, source: OneMap) -> Store:
         """Which network the samples are for, and whose features it reads; needed before the first sample."""
@@ -87,18 +90,25 @@ class Rois:
         if self.augment and epoch >= 0 and self.config.augment.needs_extractor:
             made = self._changed(photo, row, generator(self.config.train.seed, epoch, index, "region"))
         else:
-            seen = self.view(photo, row, self._place(index, epoch, number, row))
-            made = self._unchanged(photo, row, seen)
+            seen, classes = self._seen(index, epoch, number, row)
+            made = {**self._features(seen), **classes}
         return {**made, "epoch": np.array(epoch, np.int64)}
 
-    def _place(self, index: int, epoch: int, number: int, row: int) -> np.random.Generator | None:
-        """What a view is drawn from: of stored views one of so many; None where nothing is random."""
-        if not self.augment or epoch < 0:
-            return None
-        views, seed = self.config.train.cache_views, self.config.train.seed
-        if not views:
-            return generator(seed, epoch, index, "region")
-        return self._stored_view(number, row, int(generator(seed, epoch, index, "view").integers(views)))
+    def _seen(self, index: int, epoch: int, number: int, row: int) -> tuple[Seen, dict[str, np.ndarray]]:
+        """What of a box is looked at, with its classes: fresh, or one of so many views, which are remembered."""
+        photo, views, seed = self.photos[number], self.config.train.cache_views, self.config.train.seed
+        still = not self.augment or epoch < 0
+        if not (still or views):
+            seen = self.view(photo, row, generator(seed, epoch, index, "region"))
+            return seen, self._classes(photo, row, seen)
+        view = -1 if still else int(generator(seed, epoch, index, "view").integers(views))
+        found = self._remembered.get((number, row, view))
+        if found is None:
+            seen = self.view(photo, row, None if still else self._stored_view(number, row, view))
+            found = seen, self._classes(photo, row, seen)
+            if len(self._remembered) * sum(one.nbytes for one in found[1].values()) < REMEMBERED:
+                self._remembered[number, row, view] = found
+        return found
 
     def _stored_view(self, number: int, row: int, view: int) -> np.random.Generator:
         return generator(self.config.train.seed, number, row, f"view {view}")
@@ -117,8 +127,15 @@ class Rois:
         moves = data.jitter_iou[0] < 1 and random.random() < data.jitter_share
         return jittered(random, box, data.jitter_iou, size) if moves else box
 
-    def _unchanged(self, photo: Photo, row: int, seen: Seen) -> dict[str, np.ndarray]:
-        """Features that may be kept, with the classes of the same cells."""
+    def _features(self, seen: Seen) -> dict[str, np.ndarray]:
+        """Features that may be kept."""
+        assert self.store is not None
+        if self.on_box:
+            return {"pooled": self.store.pooled(seen)}
+        return {"features": self.store.whole(seen), "boxes": self.store.normalised(seen)}
+
+    def _classes(self, photo: Photo, row: int, seen: Seen) -> dict[str, np.ndarray]:
+        """The classes of the cells that are looked at."""
         assert self.store is not None
         view = self.store.source.view
         plain = replace(seen, mirrored=False)
@@ -130,9 +147,7 @@ class Rois:
         }
         if seen.mirrored:
             classes = {name: np.ascontiguousarray(one[:, ::-1]) for name, one in classes.items()}
-        if self.on_box:
-            return {"pooled": self.store.pooled(seen), **classes}
-        return {"features": self.store.whole(seen), "boxes": self.store.normalised(seen), **classes}
+        return classes
 
     def _grids(self, padded: FloatArray) -> dict[str, FloatArray]:
         """The regions of the extractor's input whose classes a sample has, by name."""
@@ -164,7 +179,7 @@ class Rois:
         box = self._moved(random, scene.boxes[place], scene.size)
         padded = region(into.boxes(box)[0], self.config.data.pad, source.view.input_size)
         (features,) = source.features(into.image(image, source.view.input_size)[None])
-        features = features[0].astype(self.store.kept.kind)
+        features = converted(features[0], self.store.kept.kind)
         back = into.inverse()
         classes = {
             name: classes_in(scene.shapes, scene.crowds, back.boxes(area), [place], self._size(name))[0]

@@ -25,7 +25,7 @@ from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.affine import Affine
 from kaname.geometry.view import View
-from kaname.inference.feature_source import CachedSource
+from kaname.inference.feature_source import CachedSource, converted
 from kaname.progress import Bar
 from kaname.recipes.roimask.features import OneMap
 from kaname.types import FloatArray, Size
@@ -135,7 +135,7 @@ class Store:
         if entry is not None:
             return entry[POOLED]
         whole = self.whole(seen) if features is None else features
-        pooled = self.pool(whole, self.normalised(seen)).astype(self.kept.kind)
+        pooled = converted(self.pool(whole, self.normalised(seen)), self.kept.kind)
         if seen.image in self.images:
             self.kept.cache.put(key, {POOLED: pooled})
         return pooled
@@ -231,7 +231,7 @@ class Store:
             boxes = np.stack([seen.true for seen in members])
             self.kept.windows(first.image, boxes, margin=self.reading.margin, into=into)
         elif any(self.kept.cache.get(self._view_key(seen)) is None for seen in members):
-            features = self.whole(first)
+            features = converted(self.whole(first), np.float32)  # once, not for each box
             for seen in members:
                 self._view(seen, features)
 
