@@ -14,7 +14,7 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image, write_image
 from kaname.geometry.view import View
-from kaname.inference.feature_source import CachedSource, converted, FeatureSource, Window, source_key
+from kaname.inference.feature_source import CachedSource, FeatureSource, Window, converted, source_key
 
 SIZE = (48, 64)
 

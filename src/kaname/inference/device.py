@@ -28,6 +28,13 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def device_in_turn(name: str, number: int) -> str:
+    """Of several GPUs the one that process ``number`` of those at work takes; another device by its name."""
+    if name in ("auto", "cuda") and torch.cuda.is_available() and torch.cuda.device_count() > 1:
+        return f"cuda:{number % torch.cuda.device_count()}"
+    return name
+
+
 def choose_precision(name: str, device: torch.device) -> str:
     """``auto`` becomes bf16 where the device multiplies it in hardware, else fp32."""
     if name == "fp16" and device.type == "cpu":

@@ -61,6 +61,9 @@ CocoKeypoints = Annotated[
     Parameter(help="What COCO key points are: pixel indices, as COCO has them, or continuous pixels."),
 ]
 Limit = Annotated[int, Parameter(help="At most this many pictures; 0 draws all.")]
+Jobs = Annotated[
+    int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")
+]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 
 

@@ -16,6 +16,8 @@ from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
 from kaname.pipeline.recipe import Recipe
 
+_KEPT: dict[tuple[Any, ...], Model] = {}
+
 
 def card_of(recipe: Recipe, config: Any, network: Any) -> dict[str, Any]:
     """What a file of this network says of itself, apart from ``recipe`` and ``config``."""
@@ -69,6 +71,23 @@ def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Ma
     feed = None if recipe.feed is None else recipe.feed(card, settings, path)
     mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
     return Model(card, runner, recipe.decode(card, settings), feed, mirror)
+
+
+def open_in_turn(
+    recipe: Recipe, path: Path, *, device: str = "auto", number: int = 0, changes: Mapping[str, Any] | None = None
+) -> Model:
+    """The model of process ``number`` among those at work, which keeps it: of several GPUs each takes the next."""
+    if path.suffix.lower() != ".onnx":
+        checkpoint_card.read(path, recipe.name)  # refused before torch is imported, which takes seconds
+        require_package("torch", "a checkpoint")
+        from kaname.inference.device import device_in_turn
+
+        device = device_in_turn(device, number)
+    key = (recipe.name, path, device, tuple(sorted((changes or {}).items())))
+    if key not in _KEPT:
+        _KEPT.clear()  # two would fill a GPU
+        _KEPT[key] = open_model(recipe, path, runtime=device, changes=changes)
+    return _KEPT[key]
 
 
 def build_again(recipe: Recipe, card: Mapping[str, Any], path: Path) -> Any:

@@ -99,42 +99,90 @@ def predict_videos(
     out: Path,
     *,
     boxes: BoxSource | None = None,
+    device: str = "auto",
+) -> None:
+    """Predict videos and folders of frames, one after the other; several get folders of their own below ``out``.
+
+    Args:
+        boxes: where those of the frames come from, for a network that takes boxes.
+    """
+    chosen = places(sources, out)
+    model = open_model(recipe, checkpoint, runtime=device)
+    boxes = None if boxes is None else boxes.beside(model)
+    find = _found(model, boxes, list(chosen))
+    about = {} if boxes is None else boxes.about
+    for source, place in chosen.items():
+        with Bar(f"predicting {source.name}", frame_count(source)) as bar:
+            said = predict_video(recipe, model, source, place, find=find, about=about, tell=bar.advance)
+        print(said)
+    _say(model, find)
+
+
+def predict_video(
+    recipe: Recipe,
+    model: Model,
+    source: Path,
+    out: Path,
+    *,
+    find: Callable[[Path, Frame], np.ndarray] | None = None,
     changes: Mapping[str, Any] | None = None,
     follow: Follow | None = None,
     about: Mapping[str, Any] | None = None,
     draw: Callable[[np.ndarray, list[Any]], np.ndarray] | None = None,
     trail_seconds: float = 0.0,
     rate: float = FOLDER_RATE,
-    device: str = "auto",
-) -> None:
-    """Predict videos and folders of frames; several sources get folders of their own below ``out``.
+    tell: Callable[[int], object] = lambda count: None,
+) -> str:
+    """One video or folder of frames, into ``out``; what there is to say of it.
 
     Args:
-        boxes: where those of the frames come from, for a network that takes boxes.
-        follow: what becomes of the rows of a video before they are written (smoothing).
-        about: what the file says of that.
+        find: the boxes of a frame, for a network that takes boxes.
+        changes: those settings of the answers which are not the stored ones; the file says them.
+        follow: what becomes of the rows before they are written (smoothing).
+        about: what else the file says.
         draw: a frame with its answer and those of the ``trail_seconds`` before it; given, a video is written too.
         rate: frames per second of a folder of frames.
+        tell: hears of frames: each is read once, and once more where a video is drawn.
     """
-    sources = _videos(sources, rate)
-    model = open_model(recipe, checkpoint, runtime=device, changes=changes)
-    boxes = None if boxes is None else boxes.beside(model)
-    find = _found(model, boxes, sources)
-    for source, place in zip(sources, _places(sources, out), strict=True):
-        target = place / recipe.predictions[-1]
-        stream, size = _opened(source, rate)
-        rows = _rows(model, source, stream, None if find is None else partial(find, source))
-        origin = {} if boxes is None else boxes.about
-        said = {**about_model(recipe, model, changes), "source": source.name, **origin, **(about or {})}
-        counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
-        print(f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}")
-        if draw is not None:
-            _draw_video(recipe, source, target, place / OVERLAY, rate, draw, trail_seconds)
-            print(f"{source}: drawn in {place / OVERLAY}")
-        elif (place / OVERLAY).exists():
-            (place / OVERLAY).unlink()
-            print(f"{place / OVERLAY} of an earlier prediction is removed")
-    _say(model, find)
+    target, drawn = out / recipe.predictions[-1], out / OVERLAY
+    stream, size = _opened(source, rate)
+    rows = _rows(model, source, stream, None if find is None else partial(find, source), tell)
+    said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
+    counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
+    lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}"]
+    if draw is not None:
+        _draw_video(recipe, source, target, drawn, rate, draw, trail_seconds, tell)
+        lines.append(f"{source}: drawn in {drawn}")
+    elif drawn.exists():
+        drawn.unlink()
+        lines.append(f"{drawn} of an earlier prediction is removed")
+    return "\n".join(lines)
+
+
+def places(sources: Sequence[Path], out: Path, rate: float = FOLDER_RATE) -> dict[Path, Path]:
+    """Videos and folders of frames, each with the folder that its answers go into; one source has ``out`` itself.
+
+    Raises:
+        InputError: none, one that is not there or neither video nor folder, several of one name, no positive rate.
+    """
+    chosen = list({path.absolute(): path for path in sources}.values())
+    if not chosen:
+        raise InputError("nothing to predict", remedy="name videos or folders of frames after the verb")
+    if not (math.isfinite(rate) and rate > 0):
+        raise InputError(f"--rate must be positive, got {rate}", remedy="frames per second of the folder")
+    for path in chosen:
+        if not path.exists():
+            raise InputError("there is no such file or folder", path=path, remedy="check the path")
+        if not path.is_dir() and not is_video(path):
+            raise InputError("neither a video nor a folder", path=path, remedy="give mp4, avi, mov, or a folder")
+    if len(chosen) == 1:
+        return {chosen[0]: out}
+    names = [path.stem if is_video(path) else path.name for path in chosen]
+    if len(set(names)) < len(names):
+        names = ["_".join(path.with_suffix("").absolute().parts[-3:]) for path in chosen]
+    if len(set(names)) < len(names):
+        raise InputError("several sources have the same name", remedy="predict them one by one")
+    return {path: out / name for path, name in zip(chosen, names, strict=True)}
 
 
 def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -240,41 +288,18 @@ def row_names(files: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
 
 
-def _videos(sources: Sequence[Path], rate: float) -> list[Path]:
-    chosen = list({path.absolute(): path for path in sources}.values())
-    if not chosen:
-        raise InputError("nothing to predict", remedy="name videos or folders of frames after the verb")
-    if not (math.isfinite(rate) and rate > 0):
-        raise InputError(f"--rate must be positive, got {rate}", remedy="frames per second of the folder")
-    for path in chosen:
-        if not path.exists():
-            raise InputError("there is no such file or folder", path=path, remedy="check the path")
-        if not path.is_dir() and not is_video(path):
-            raise InputError("neither a video nor a folder", path=path, remedy="give mp4, avi, mov, or a folder")
-    return chosen
-
-
-def _places(sources: Sequence[Path], out: Path) -> list[Path]:
-    if len(sources) == 1:
-        return [out]
-    names = [path.stem if is_video(path) else path.name for path in sources]
-    if len(set(names)) < len(names):
-        names = ["_".join(path.with_suffix("").absolute().parts[-3:]) for path in sources]
-    if len(set(names)) < len(names):
-        raise InputError("several sources have the same name", remedy="predict them one by one")
-    return [out / name for name in names]
-
-
 def _opened(source: Path, rate: float) -> tuple[Iterator[Frame], Size]:
     stream = read_source(source, rate)
     first = next(stream)
     return itertools.chain([first], stream), (first.image.shape[0], first.image.shape[1])
 
 
-def _rows(model: Model, source: Path, stream: Iterator[Frame], boxes: Any) -> Iterator[Prediction]:
-    with located(source), Bar(f"predicting {source.name}", frame_count(source)) as bar:
+def _rows(
+    model: Model, source: Path, stream: Iterator[Frame], boxes: Any, tell: Callable[[int], object]
+) -> Iterator[Prediction]:
+    with located(source):
         for frame, answer in model.stream(stream, boxes):
-            bar.advance()
+            tell(1)
             yield Prediction("", answer, frame=frame.index, seconds=frame.seconds, file=frame.name)
 
 
@@ -286,12 +311,13 @@ def _draw_video(
     rate: float,
     draw: Callable[[np.ndarray, list[Any]], np.ndarray],
     trail_seconds: float,
+    tell: Callable[[int], object],
 ) -> None:
     """A second pass over the source, so that no frame is kept while its answer is still being decided."""
     rows = recipe.read(table)
     trail: list[Any] = []
-    with Bar(f"drawing {source.name}", frame_count(source)) as bar, VideoWriter(out) as writer:
+    with VideoWriter(out) as writer:
         for frame, row in zip(read_source(source, rate), rows, strict=True):
             trail = [old for old in trail if frame.seconds - old.seconds <= trail_seconds] + [row]
             writer.write(draw(frame.image, trail), frame.seconds)
-            bar.advance()
+            tell(1)

@@ -66,6 +66,27 @@ def match(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_several_at_once_answer_alike(trained: Trained, match: Path, tmp_path: Path) -> None:
+    """Two processes write what one writes; a video that cannot be read does not stop the others."""
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    sources = [match / "a.mp4", tmp_path / "broken.mp4", match / "d"]
+    for count in (1, 2):
+        words = ("--checkpoint", trained.model, "--out", tmp_path / f"{count}", "--overlay", "--jobs", count)
+        failed = call("predict", *sources, *words)
+        assert failed.code == 2 and "broken.mp4" in failed.err and "14 frames" in failed.out
+    for name in ("a", "d"):
+        one, two = tmp_path / "1" / name, tmp_path / "2" / name
+        for file in ("ball.csv", "ball.json"):
+            assert (one / file).read_bytes() == (two / file).read_bytes()
+        # An encoder's bytes depend on how many threads it has.
+        assert len(list(frames(one / "overlay.mp4"))) == len(list(frames(two / "overlay.mp4"))) == 14
+    assert sorted(path.name for path in (tmp_path / "2").iterdir()) == ["a", "d"]
+    call("predict", *sources, "--checkpoint", trained.model, "--out", tmp_path / "none", "--jobs", 0).refused(
+        "--jobs must be at least 1"
+    )
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "b.mov", "c.avi", "d"])
 def test_frames_in_are_rows_out(trained: Trained, match: Path, tmp_path: Path, name: str) -> None:
     answer = call("predict", match / name, "--checkpoint", trained.model, "--out", tmp_path / "out").done()

@@ -105,7 +105,7 @@ def predict_video(
     with claim(whole) as alone:
         if (stored := whole.finished(overwrite=overwrite)) is not None:
             return stored
-        model, began = _model(checkpoint, device, desk, changes), time.monotonic()
+        model, began = open_here(checkpoint, device, changes, desk), time.monotonic()
         clock = Clock()
         with located(source.place):
             with clock.part("decode"):
@@ -165,26 +165,11 @@ def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
     return f"{job.name}: {frames} frames, {record['rows']} rows, {rate}"
 
 
-@functools.lru_cache(maxsize=1)
-def _opened(checkpoint: Path, device: str, changes: tuple[tuple[str, Any], ...]) -> Any:
-    from kaname.pipeline.model import open_model
+def open_here(checkpoint: Path, device: str, changes: Mapping[str, Any], desk: Desk | None = None) -> Any:
+    """The model, which this process keeps; of several GPUs each process takes the next."""
+    from kaname.pipeline.model import open_in_turn
 
-    return open_model(RECIPE, checkpoint, runtime=device, changes=dict(changes))
-
-
-def open_here(checkpoint: Path, device: str, changes: Mapping[str, Any]) -> Any:
-    """The model, which this process keeps."""
-    return _model(checkpoint, device, Desk(0, lambda _: None), changes)
-
-
-def _model(checkpoint: Path, device: str, desk: Desk, changes: Mapping[str, Any]) -> Any:
-    """The model of this process; of several GPUs each process takes the next."""
-    if device in ("auto", "cuda") and checkpoint.suffix.lower() != ".onnx":
-        import torch
-
-        if torch.cuda.is_available() and torch.cuda.device_count() > 1:
-            device = f"cuda:{desk.number % torch.cuda.device_count()}"
-    return _opened(checkpoint, device, tuple(sorted(changes.items())))
+    return open_in_turn(RECIPE, checkpoint, device=device, number=0 if desk is None else desk.number, changes=changes)
 
 
 def _device(model: Any) -> str:

@@ -261,11 +261,9 @@ def _placed(device: str, desk: Desk) -> tuple[str, bool]:
         return device, False
     import torch
 
-    from kaname.inference.device import choose_device
+    from kaname.inference.device import choose_device, device_in_turn
 
-    if device in ("auto", "cuda") and torch.cuda.is_available() and torch.cuda.device_count() > 1:
-        device = f"cuda:{desk.number % torch.cuda.device_count()}"
-    chosen = choose_device(device)
+    chosen = choose_device(device_in_turn(device, desk.number))
     return str(chosen), chosen.type == "cuda" and torch.cuda.is_bf16_supported()
 
 

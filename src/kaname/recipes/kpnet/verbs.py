@@ -15,6 +15,7 @@ from kaname.pipeline.flags import (
     OUT_NAMES,
     Checkpoint,
     Device,
+    Jobs,
     OutFolder,
     ParityCount,
     ParityImages,
@@ -30,9 +31,6 @@ Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is 
 
 Named = Annotated[str | None, Parameter(name="--videos", help="A file with a video a line, or names with commas.")]
 Every = Annotated[int | None, Parameter(help="Take each N-th frame of a video.")]
-Jobs = Annotated[
-    int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")
-]
 RayAddress = Annotated[
     str | None, Parameter(name="--ray", help="Do videos on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, local.")
 ]

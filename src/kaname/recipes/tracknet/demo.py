@@ -10,9 +10,7 @@ from kaname.data.video import frames
 from kaname.pipeline.demo import Demo
 from kaname.pipeline.flags import find_group
 from kaname.pipeline.labelled import Result
-from kaname.pipeline.predict import predict_videos
-from kaname.recipes.tracknet import RECIPE
-from kaname.recipes.tracknet.decode import draw_ball, follow
+from kaname.recipes.tracknet.predict import predict as predict_videos
 from kaname.reporting.page import Picture, Pictures, Section
 from kaname.tracking.smoothing import Smoothing
 
@@ -39,11 +37,7 @@ def sample(out: Path) -> None:
 
 def predict(out: Path, exported: Path) -> None:
     """The match, with gaps filled, and the video of it."""
-    smoothing = Smoothing("inpaint")
-    predict_videos(
-        RECIPE, [out / "match.mp4"], exported, out / "predictions", follow=follow(smoothing),
-        about={"smooth": smoothing.__dict__}, draw=draw_ball, trail_seconds=0.4, device="cpu",
-    )  # fmt: skip
+    predict_videos([out / "match.mp4"], exported, out / "predictions", Smoothing("inpaint"), overlay=True, device="cpu")
 
 
 def intro(result: Result) -> Sequence[str]:

@@ -11,6 +11,7 @@ from kaname.config import merged
 from kaname.pipeline.flags import (
     Checkpoint,
     Device,
+    Jobs,
     Limit,
     OnnxFile,
     OutFolder,
@@ -127,20 +128,17 @@ def predict(
     rate: Annotated[float, Parameter(help="Frames a second of a folder of frames.")] = 25.0,
     score_threshold: Threshold = None,
     method: Method = None,
+    jobs: Jobs = 1,
     device: Device = "auto",
 ) -> None:
     """Find the ball in every frame: ball.csv, with --overlay also a video."""
-    from kaname.pipeline.predict import predict_videos
-    from kaname.recipes.tracknet.decode import draw_ball, follow
+    from kaname.recipes.tracknet.predict import predict as run
     from kaname.tracking.smoothing import Smoothing
 
     paths, words = split_sources(sources)
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest)
-    predict_videos(
-        RECIPE, paths, checkpoint, out, changes=changes, follow=follow(smoothing), about={"smooth": smoothing.__dict__},
-        draw=draw_ball if overlay else None, trail_seconds=0.4, rate=rate, device=device,
-    )  # fmt: skip
+    run(paths, checkpoint, out, smoothing, overlay=overlay, rate=rate, changes=changes, processes=jobs, device=device)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:
