@@ -18,7 +18,7 @@ def test_plain_lines_with_the_time_left(capsys: pytest.CaptureFixture[str], monk
         for number in range(4):
             bar.advance(note=f"loss {number}")
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["epoch 1/2: 2/4, about 15 s left loss 1", "epoch 1/2: 3/4, about 8 s left loss 2"]
+    assert lines == ["epoch 1/2: 2/4, about 15 s left, loss 1", "epoch 1/2: 3/4, about 8 s left, loss 2"]
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

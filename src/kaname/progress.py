@@ -62,7 +62,9 @@ class Bar:
         if self.speak and now - self._said >= self.interval and 0 < self.done < self.total:
             self._said = now
             left = (now - self.started) / self.done * (self.total - self.done)
-            print(f"{self.title}: {self.done}/{self.total}, about {left:.0f} s left {note}".rstrip(), flush=True)
+            more = f", {note}" if note else ""
+            title = f"{self.title}: " if self.title else ""
+            print(f"{title}{self.done}/{self.total}, about {left:.0f} s left{more}", flush=True)
 
     def say(self, line: str) -> None:
         """A line above the bar."""

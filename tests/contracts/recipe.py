@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import yaml
 
 import kaname
 from contracts.commands import Commands, commands, launched, without_torch
+from kaname.data.log import read_rows
 from kaname.recipes import RECIPES, recipe_of
 
 VERBS = {"sample", "check", "train", "evaluate", "predict", "export", "draw"}
@@ -107,6 +108,7 @@ class RecipeContract:
         best: file name of the best weights.
         predictions: file name of its predictions, in the folder that ``predict`` writes.
         answers: further words of ``predict`` and ``evaluate``, so that a model that has learnt little has answers.
+        logged: figures of an epoch by their names in the log, and where ``metrics.json`` has them.
         damage: pattern of the data set's files that ``check`` must find cut in half.
     """
 
@@ -119,6 +121,7 @@ class RecipeContract:
     best = "best.pt"
     predictions = "points.json"
     answers: Sequence[object] = ()
+    logged: Mapping[str, tuple[str, str]] = {}
     damage = "**/*.[jp][pn]g"
 
     @classmethod
@@ -308,6 +311,17 @@ class RecipeContract:
             for entry in group.values():
                 assert {"value", "low", "high", "n"} <= set(entry)
                 assert entry["value"] is not None or entry["reason"]
+
+    def test_the_log_has_the_figures_of_the_report(self, trained: Trained) -> None:
+        """Of the weights that were kept, on the validation set: one name, one value."""
+        if not self.logged:
+            pytest.skip("no figure of its log has the name of one of the report")
+        rows = read_rows(trained.run / "log.csv")
+        epoch = json.loads(torch.load(trained.model, weights_only=True)["card"])["trained"]["epoch"]
+        found = json.loads((trained.run / "report" / "metrics.json").read_text(encoding="utf-8"))
+        row = next(row for row in rows if row["epoch"] == epoch)
+        for name, (group, figure) in self.logged.items():
+            assert row[name] == pytest.approx(found[group][figure]["value"], rel=1e-3), name
 
     def test_the_export_was_checked_and_answers_without_torch(
         self, trained: Trained, predicted: Path, exported: Path, tmp_path: Path

@@ -14,7 +14,7 @@ from kaname.data.formats.files import write_json
 from kaname.errors import InputError, located
 from kaname.geometry.image import read_image
 from kaname.inference.model import Model, Request, conditions
-from kaname.pipeline.labelled import Labelled, Result, check_lengths
+from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.recipe import Recipe
 from kaname.progress import Bar
@@ -93,9 +93,9 @@ def evaluate(
     settings = answer_settings(recipe, stored, given)
     if labelled is None and model is None:
         raise InputError("labels are needed to score predictions", remedy="give --data")
-    labelled = labelled or recipe.labelled(None, model.card["config"], words)  # type: ignore[union-attr]
-    assert labelled is not None
+    labelled = labelled or recipe.labelled(None, stored, words)
     sets, source = chosen_sets(labelled, split), checkpoint or predictions or labelled.root
+    warn_unjudged(sets if split is None else ())
     place = out or results_folder(source, labelled.root, recipe.telling(sets))
     labelled.refuse(place, sets)
     ways = {**labelled.ways, **{name: value for name, value in (how or {}).items() if value is not None}}

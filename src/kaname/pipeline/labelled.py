@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,13 @@ class Item(Protocol):
 
 Sets = Mapping[str, Sequence[Any]]
 """Items by the name of their set."""
+
+
+def warn_unjudged(names: Iterable[str]) -> None:
+    """Say so where no set of these names is kept from training; ``check`` and ``evaluate`` ask."""
+    if set(names) == {"train"}:
+        reason = "there is no validation or test set: figures of what was trained on say nothing about other images"
+        warnings.warn(f"{reason}; keep a part of it apart", stacklevel=2)
 
 
 def check_lengths(items: Iterable[Item], frames: int, *, remedy: str = "leave it out") -> None:

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from kaname.data.log import read_rows
 from kaname.errors import InputError
 from kaname.extras import require_package
 from kaname.files import whole_file, write_text, writing
+from kaname.training.pace import duration
 from kaname.training.update import means, sums_of
 from kaname.types import Batch, StepOutput
 
@@ -56,10 +57,10 @@ class Journal:
             if logger == "wandb":  # which may refuse: better before an epoch than after it
                 self._open_board(kept_epochs + 1)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, show: Callable[[str], object] = lambda text: print(text, flush=True)) -> None:
         """Write one line to screen and file."""
         if self.speak:
-            print(text, flush=True)
+            show(text)
         if self.folder is not None:
             with writing(self.folder / "run.log") as path, path.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
@@ -146,12 +147,13 @@ def weights_and_biases() -> Any:
     return wandb
 
 
-def describe_row(row: Mapping[str, float | int], epochs: int, *, better: bool) -> str:
-    """An epoch's figures as one line."""
+def describe_row(row: Mapping[str, float | int], epochs: int, *, better: bool, left: float | None = None) -> str:
+    """An epoch's figures as one line; ``left`` is how many seconds the run still takes."""
     figures = ", ".join(
         f"{name} {value:.5g}" for name, value in row.items() if name not in ("epoch", "step", "seconds")
     )
-    return f"epoch {row['epoch']}/{epochs}: {figures}, {row['seconds']:.1f} s{' (best)' if better else ''}"
+    rest = "" if left is None else f", about {duration(left)} left"
+    return f"epoch {row['epoch']}/{epochs}: {figures}, {row['seconds']:.1f} s{' (best)' if better else ''}{rest}"
 
 
 def describe_batch(batch: Batch, output: StepOutput) -> str:

@@ -28,6 +28,7 @@ from kaname.training import faults, resume, run_folder
 from kaname.training.journal import Journal, describe_batch, describe_row
 from kaname.training.lock import locked_by_first
 from kaname.training.optim import MovingAverage, Schedule, averaged, build_optimizer
+from kaname.training.pace import Pace, duration
 from kaname.training.resume import Progress
 from kaname.training.runtime import Runtime
 from kaname.training.settings import RunOptions, TrainSettings
@@ -102,6 +103,7 @@ class Run:
         self.journal = self.folder.open(self.start, self.settings)
         for line in (*self.start.notes, *self.introduction):
             self.journal.say(line)
+        self.pace = Pace(self.settings.epochs, self.per_epoch, self._done())
         stream = self._stream(self.task.train, self.progress.batch)
         while self.progress.epoch < self.settings.epochs and not self._stopped_early():
             self._train_epoch(stream, signals)
@@ -122,7 +124,11 @@ class Run:
                 sums = self._optimise(stream, count, signals)
                 progress.advance(sums, count)
                 self.folder.whole = True
-                bar.advance(count, f"loss {means(sums)['loss']:.4g}")
+                left = self.pace.left(self._done())
+                rest = "" if left is None else f", the run about {duration(left)}"
+                bar.advance(count, f"loss {means(sums)['loss']:.4g}{rest}")
+                if estimate := self.pace.estimate(self._done()):
+                    self.journal.say(estimate, bar.say)
                 if self.stop:
                     self._interrupt()
                 self.folder.save_if_due(*self.settings.saving())
@@ -170,7 +176,8 @@ class Run:
         self.schedule.observe(float(row.get("val_loss", row["train_loss"])), progress.step)
         row["seconds"] = round(time.monotonic() - self.started, 3)
         self.journal.record(row)
-        self.journal.say(describe_row(row, self.settings.epochs, better=better))
+        left = self.pace.left(self._done()) if progress.epoch < self.settings.epochs else None
+        self.journal.say(describe_row(row, self.settings.epochs, better=better, left=left))
         if self.runtime.is_first and task.after_epoch is not None:
             with writing(self.options.out_dir):
                 task.after_epoch(self.journal.rows)
@@ -211,6 +218,9 @@ class Run:
     def _refuse(self, what: str, why: str = "") -> NoReturn:
         self.folder.whole = False  # the weights may be on their way to infinity
         faults.refuse(what, self.progress.epoch + 1, self.progress.step + 1, why)
+
+    def _done(self) -> int:
+        return self.progress.epoch * self.per_epoch + self.progress.batch
 
     def _stopped_early(self) -> bool:
         patience = self.settings.early_stop

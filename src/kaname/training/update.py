@@ -38,9 +38,13 @@ class Update:
         self.losses: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.shares: Sequence[float] | torch.Tensor = (1.0,)
 
-    def step(self, batch: Batch) -> StepOutput:
-        """The task's step; a process without a share of the batch runs one sample that weighs nothing."""
-        output = self.of_task(self.model, batch)
+    def step(self, batch: Batch, *, exact: bool = False) -> StepOutput:
+        """The task's step; a process without a share of the batch runs one sample that weighs nothing.
+
+        Args:
+            exact: in full precision, as models are evaluated; weights that are spread over processes cannot.
+        """
+        output = self.of_task(self.raw if exact and not self.runtime.sharded else self.model, batch)
         if self.runtime.world == 1 or int(batch.index[0]) >= 0:
             return output
         empty = {id(term.weight): term.weight * 0 for term in output.terms.values()}

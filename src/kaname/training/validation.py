@@ -43,7 +43,7 @@ class Validation:
                 return {}
             batch = next(batches)
             with self.runtime.no_gradients():
-                output = update.step(batch)
+                output = update.step(batch, exact=True)
                 counts = {f"{COUNT}{name}": value for name, value in output.counts.items()}
                 update.add(total, {**sums_of(output), **counts})
         return total

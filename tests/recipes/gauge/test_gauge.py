@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contracts.recipe import RecipeContract
 
 
@@ -13,3 +15,4 @@ class TestGauge(RecipeContract):
         "--lr", "1e-2", "--ema", "0.9",
     )  # fmt: skip
     best = "model.pt"
+    logged: Mapping[str, tuple[str, str]] = {"val_f1": ("middle", "f1"), "val_pck_start_end": ("start_end", "pck")}

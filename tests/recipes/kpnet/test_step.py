@@ -130,4 +130,4 @@ def test_the_figures_of_a_perfect_and_of_a_wrong_answer() -> None:
     visible = targets(4)["visible"]
     assert sums["seen"] == int((visible == 2).sum()) and sums["known"] == int((visible >= 0).sum())
     figures = summarise({**sums, "found": sums["seen"], "told": 0.0})
-    assert figures["pck"] == 1 and figures["visibility_accuracy"] == 0 and 0 <= figures["miou"] <= 1
+    assert figures["pck_by_channel"] == 1 and figures["visibility_accuracy"] == 0 and 0 <= figures["miou"] <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.recipe import RecipeContract
@@ -15,6 +16,7 @@ class TestLandmark(RecipeContract):
         "--lr", "1e-2", "--ema", "0.9", "--save-freq", 1,
     )  # fmt: skip
     best = "best_model.pth"
+    logged: Mapping[str, tuple[str, str]] = {"val_nme": ("all", "nme_bbox")}
 
     @classmethod
     def data_words(cls, data: Path) -> list[object]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from kaname.geometry.grid import Grid
 from kaname.recipes.tracknet.config import DetectSettings, LossSettings, TracknetConfig
 from kaname.recipes.tracknet.step import f1_of_sums, found_and_missed, step_of
 from kaname.types import Batch
@@ -18,11 +20,11 @@ def batch_of(cells: list[tuple[int, int, float]], balls: list[tuple[float, float
     logits = torch.full((count, 1, 8, 12), -9.0)
     for number, (column, row, height) in enumerate(cells):
         logits[number, 0, row, column] = height
-    ball = torch.tensor(balls, dtype=torch.float32)[:, None]
+    ball = torch.from_numpy(GRID.from_index(balls)).float()[:, None]
     empty = torch.zeros(count, 1, 8, 12, dtype=torch.uint8)
     targets = {
         "ball": ball, "present": torch.isfinite(ball).all(dim=2).to(torch.uint8), "mask": torch.tensor(mask)[:, None],
-        "scale": torch.tensor([[2.0, 3.0]]).expand(count, 2), "heatmaps": empty,
+        "scale": torch.ones(count, 2), "heatmaps": empty,
     }  # fmt: skip
     return logits, targets
 
@@ -31,16 +33,18 @@ CELLS = [(5, 4, 2.0), (5, 4, 2.0), (5, 4, 2.0), (5, 4, -2.0), (5, 4, 2.0), (0, 0
 NONE = (math.nan, math.nan)
 BALLS = [(5.0, 4.0), (7.0, 4.0), (5.0, 5.4), (5.0, 4.0), NONE, NONE, (5.0, 4.0)]
 MASK = [1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.0]
+GRID = Grid((3.0, 2.0))
+CELL = DetectSettings(method="argmax")
 
 
 def test_counts_by_hand() -> None:
     """Within 4 px (2 cells of 2 px across; 1.4 cells of 3 px down are 4.2); a frame that counts half counts as one."""
     logits, targets = batch_of(CELLS, BALLS, MASK)
-    sums = {name: float(value) for name, value in found_and_missed(logits, targets, DetectSettings()).items()}
+    sums = {name: float(value) for name, value in found_and_missed(logits, targets, CELL, GRID).items()}
     assert sums == {"found": 2, "wrong": 2, "missed": 1}
     assert f1_of_sums(sums) == {"f1": pytest.approx(4 / (4 + 2 + 1))}
-    wide = {name: float(value) for name, value in
-            found_and_missed(logits, targets, DetectSettings(tolerance=5.0, score_threshold=0.1)).items()}  # fmt: skip
+    loose = replace(CELL, tolerance=5.0, score_threshold=0.1)
+    wide = {name: float(value) for name, value in found_and_missed(logits, targets, loose, GRID).items()}
     assert wide == {"found": 4, "wrong": 1, "missed": 0}
     assert f1_of_sums({"found": 0, "wrong": 0, "missed": 0}) == {"f1": 0}
 

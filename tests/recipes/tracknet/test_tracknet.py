@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contracts.recipe import RecipeContract
@@ -17,6 +17,7 @@ class TestTracknet(RecipeContract):
         "model.heatmap.size=[48,32]", "data.absent=negative",
     )  # fmt: skip
     predictions = "ball.csv"
+    logged: Mapping[str, tuple[str, str]] = {"val_f1": ("all", "f1_4px")}
     answers: Sequence[object] = ("--score-threshold", 0.001)
 
     @classmethod

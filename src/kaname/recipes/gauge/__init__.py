@@ -36,6 +36,7 @@ RECIPE = Recipe(
         __name__,
         schema="config:GaugeConfig",
         samples="data:Dials",
+        task="step:task_fields",
         draw_outputs="report:draw_outputs",
         debug="report:debug",
     ),

@@ -12,9 +12,9 @@ from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.data.randomness import generator
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
-from kaname.recipes.gauge import CHANNELS
+from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import GaugeConfig
-from kaname.recipes.gauge.labels import Dial, letterbox
+from kaname.recipes.gauge.labels import Dial, letterbox, truth_of
 from kaname.types import Size
 
 
@@ -22,6 +22,10 @@ class Dials:
     """Samples with ``images`` uint8 ``(S, S, 3)`` and ``heatmaps`` uint8 ``(3, S, S)``.
 
     Heatmaps are value / 255; the middle channel is the maximum of the three, because start and end are notches too.
+    To be validated on, where every dial has points, also ``truth`` float32 ``(3, N, 2)``, the true points of
+    `kaname.recipes.gauge.labels.truth_of` in pixels of a 448 x 448 dial with NaN in free rows, and ``size`` int64
+    ``(2,)`` of the photograph.
+
     The letterboxed image is rounded to whole grey levels, which prediction does not do: half a level at most.
     """
 
@@ -29,6 +33,9 @@ class Dials:
         self.config, self.augment = config, config.augment if augment else None
         self.dials = dials[: config.train.limit or None]
         self.augmented = self.augment is not None and self.augment.probability > 0
+        known = [] if augment else [truth_of(dial) for dial in self.dials if dial.points is not None]
+        self.truths = known if len(known) == len(self.dials) else []
+        self.rows = max((len(points) for truth in self.truths for points in truth.values()), default=0)
 
     def __len__(self) -> int:
         return len(self.dials)
@@ -51,7 +58,15 @@ class Dials:
         heatmaps = self._targets(dial, size, into)
         heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
         # Steps of 1/255 suffice for a target: a byte per cell keeps the loader's queue small.
-        return {"images": into.image(image, (side, side)), "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
+        made = {"images": into.image(image, (side, side)), "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
+        return {**made, **self._truth(index, size)} if self.truths else made
+
+    def _truth(self, index: int, size: Size) -> dict[str, np.ndarray]:
+        rows, into = np.full((len(CHANNELS), self.rows, 2), np.nan, np.float32), letterbox(size, REFERENCE_SIZE)
+        for row, name in zip(rows, CHANNELS, strict=True):
+            points = into.points(self.truths[index][name])
+            row[: len(points)] = points
+        return {"truth": rows, "size": np.array(size)}
 
     def _targets(self, dial: Dial, size: Size, into: Affine) -> np.ndarray:
         side = self.config.size

@@ -13,25 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kaname.codecs.clusters import peaks
 from kaname.config import from_dict
 from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.errors import InputError
 from kaname.metrics.intervals import name_prefix, summary
-from kaname.metrics.points import set_figures
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.decode import made, read
+from kaname.recipes.gauge.figures import GROUPS, image_figures
 from kaname.recipes.gauge.labels import Dial, labelled, letterbox, truth_of
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figures_table
 from kaname.types import FloatArray, Points, Size
 
-GROUPS = ("middle", "start_end", "start", "end")
 METRICS = ("mean_distance_px", "pck", "non_assigned", "precision", "recall", "f1")
 TRUTH_THRESHOLD = 0.95
 ORIGINAL_NAMES = {
@@ -40,13 +37,6 @@ ORIGINAL_NAMES = {
     "non_assigned": "Percentage non assigned predicted points",
 }
 CLUSTERS = ("none", "prefix")
-
-
-def image_figures(
-    predicted: Mapping[str, FloatArray], truth: Mapping[str, FloatArray], tolerance: float
-) -> dict[str, dict[str, float | None]]:
-    """All figures of one image by group; points in pixels at 448, ``middle`` holding all notches on both sides."""
-    return {group: set_figures(_group(predicted, group), _group(truth, group), tolerance) for group in GROUPS}
 
 
 def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Mapping[str, Any]) -> Result:
@@ -200,9 +190,3 @@ def compare(
         lower_is_better=frozenset({"mean_distance_px", "non_assigned"}),
         left_out={name: "no labelled image of this name" for name in sorted(set(rows.by_name) - set(dials))},
     )
-
-
-def _group(points: Mapping[str, FloatArray], group: str) -> FloatArray:
-    if group == "start_end":
-        return np.concatenate([points["start"], points["end"]])
-    return points[group]

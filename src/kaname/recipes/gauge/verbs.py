@@ -79,6 +79,7 @@ def check(
 ) -> None:
     """Read a data set and report every problem; exit code 2 if there is one."""
     from kaname.data.formats.files import images_in
+    from kaname.pipeline.labelled import warn_unjudged
     from kaname.recipes.gauge import labels
 
     folders, known = labels.sets(data), labels.of(allow_missing=allow_missing)
@@ -89,6 +90,7 @@ def check(
         print(f"{name}: {len(dials)} dials, {points} points")
         if others := images_in(folder / "images")[1]:
             print(f"{name}: left out, not images by their names: {', '.join(others)}")
+    warn_unjudged(folders)
     print("no problems")
 
 

@@ -107,7 +107,7 @@ DEMO = Demo(
     predict=predict,
     intro=intro,
     pictures=pictures,
-    curves={"Loss": ["train_loss", "val_loss"], "Points found while validating": ["val_pck"]},
+    curves={"Loss": ["train_loss", "val_loss"], "Points found while validating": ["val_pck_by_channel"]},
     own="kaname kpnet check --data-root ./data\n"
     "kaname kpnet train --data-root ./data --image-size 540,960 --in-chans 6 --resize-only",
     heading="kpnet: key points of hands and tools",

@@ -16,6 +16,7 @@ from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
 from kaname.pipeline.jobs import Cluster, Desk, Job, run
 from kaname.pipeline.jobs import check as check_jobs
+from kaname.pipeline.labelled import warn_unjudged
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
@@ -51,6 +52,7 @@ def check(data: DataSettings) -> None:
             print(f"{part}: {len(alone)} frames have none before them, {alone[0]} the first: six channels need "
                   "--video-root, or --missing-flow zero")  # fmt: skip
     report_problems(problems)
+    warn_unjudged(sets)
     print("no problems")
 
 

@@ -19,7 +19,8 @@ from kaname.losses.keypoints import (
 from kaname.losses.temporal import coordinate_consistency, heatmap_consistency
 from kaname.recipes.kpnet import FLOW, FOREGROUND, MAPS, SEGMENTATION, STATES, VISIBILITY
 from kaname.recipes.kpnet.classes import UNKNOWN
-from kaname.recipes.kpnet.config import KpnetConfig, LossSettings
+from kaname.recipes.kpnet.config import AnswerSettings, KpnetConfig, LossSettings
+from kaname.training.decoded import decoded
 from kaname.training.task import Step
 from kaname.types import Batch, StepOutput, Term
 
@@ -31,7 +32,7 @@ Outputs = Mapping[str, Tensor]
 
 def step_of(config: KpnetConfig) -> Step:
     """The sum over frames of each term, a mean within its frame, and in how many frames it counts."""
-    loss, grid, limit = config.loss, config.grid, config.answers.pck_px
+    loss, grid, answers = config.loss, config.grid, config.answers
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
         before = frame_before(model, batch)
@@ -40,7 +41,7 @@ def step_of(config: KpnetConfig) -> Step:
             **labelled_terms(outputs, batch.targets, loss, grid),
             **({} if before is None else compared_terms(outputs, before, batch.targets, loss, grid)),
         }
-        counts = {} if model.training else figures_of(outputs, batch.targets, grid, limit)
+        counts = {} if model.training else figures_of(outputs, batch.targets, grid, answers)
         return StepOutput(terms, counts)
 
     return step
@@ -101,21 +102,21 @@ def compared_terms(
     }
 
 
-def figures_of(outputs: Outputs, targets: Mapping[str, Tensor], grid: Grid, limit: float) -> dict[str, Tensor]:
-    """Sums for the figures: visible points, those found within ``limit`` pixels by the highest cell of their maps,
-    known and rightly told visibilities, and pixels of each class that both sides have and that either has."""
-    maps = outputs[MAPS]
-    columns = maps.shape[3]
-    place = maps.flatten(2).argmax(dim=2)
-    cells = torch.stack([place % columns, torch.div(place, columns, rounding_mode="floor")], dim=2)
-    step, first = (maps.new_tensor(pair) for pair in (grid.stride_yx[::-1], grid.from_index([[0, 0]])[0]))
-    apart = ((cells * step + first - targets["points"]) * targets["scale"][:, None]).norm(dim=2)
+def figures_of(
+    outputs: Outputs, targets: Mapping[str, Tensor], grid: Grid, answers: AnswerSettings
+) -> dict[str, Tensor]:
+    """Sums for the figures: visible points, those that are answered within ``pck_px``, known and rightly told
+    visibilities, and pixels of each class that both sides have and that either has."""
+    place, _ = decoded(outputs[MAPS].sigmoid(), grid, answers.method)
+    apart = ((place - targets["points"]) * targets["scale"][:, None]).norm(dim=2)
     seen = targets["there"].bool() & (targets["visible"] == len(STATES) - 1)
-    told = outputs[VISIBILITY].unflatten(1, (-1, len(STATES))).argmax(dim=2)
+    states = outputs[VISIBILITY].unflatten(1, (-1, len(STATES)))
+    told = states.argmax(dim=2)
+    gone = told == 0 if answers.absent is None else states.softmax(dim=2)[:, :, 0] > answers.absent
     known = targets["visible"] >= 0
     found = {
         "seen": seen.sum(),
-        "found": (seen & (apart <= limit)).sum(),
+        "found": (seen & ~gone & (apart <= answers.pck_px)).sum(),
         "known": known.sum(),
         "told": (known & (told == targets["visible"])).sum(),
     }
@@ -128,11 +129,12 @@ def figures_of(outputs: Outputs, targets: Mapping[str, Tensor], grid: Grid, limi
 
 
 def summarise(sums: Mapping[str, float]) -> dict[str, float]:
-    """``pck``, ``visibility_accuracy`` and, with masks, ``miou`` from those sums."""
+    """``pck_by_channel`` (of several instances of a class each with its own, where ``evaluate`` pairs them by
+    distance), ``visibility_accuracy`` and, with masks, ``miou`` from those sums."""
     shared = {name.split()[1]: value for name, value in sums.items() if name.startswith("shared ")}
     ious = [value / sums[f"either {number}"] for number, value in shared.items() if sums[f"either {number}"] > 0]
     figures = {
-        "pck": sums["found"] / max(sums["seen"], 1.0),
+        "pck_by_channel": sums["found"] / max(sums["seen"], 1.0),
         "visibility_accuracy": sums["told"] / max(sums["known"], 1.0),
     }
     return figures | ({"miou": float(np.mean(ious))} if ious else {})

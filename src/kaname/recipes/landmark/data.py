@@ -17,6 +17,7 @@ from kaname.types import Image
 
 STRONGEST_BLUR = 1 / 128  # of the crop's side
 LARGEST_CUT = 0.4  # of the crop's side
+MIRRORED = "mirrored images"
 
 
 class Faces:
@@ -27,6 +28,8 @@ class Faces:
     - ``weight`` float32 ``(P,)``: what each landmark counts: 0 where it is absent or outside the crop.
     - ``points`` float32 ``(P, 2)`` in pixels of the crop, NaN where it does not count; ``extent`` float32: the longer
       side of their extent, for the error while validating.
+    - ``mirrored images`` uint8 ``(S, S, 3)``, where answers come of the mirrored crop too: of a pass without random
+      changes, the crop turned so that cell lies on cell.
     """
 
     missing = ("points",)
@@ -68,7 +71,12 @@ class Faces:
         weight = np.where(visible == 1, config.hidden_weight, 1.0) * ((visible > 0) & inside)
         heatmaps = encode(placed, weight > 0, config.cells, config.grid, config.sigma_cells)
         placed = np.where(weight[:, None] > 0, placed, np.nan)
+        mirrored: dict[str, np.ndarray] = {}
+        if epoch < 0 and config.answers.flip_test:  # cell onto cell, as `kaname.inference.mirror` does it
+            first, last = config.grid.from_index([[0, 0], [config.cells[1] - 1, 0]])[:, 0]
+            mirrored[MIRRORED] = (Affine.flip(first + last) @ into).image(image, size)
         return {
+            **mirrored,
             "images": shown,
             "heatmaps": np.rint(heatmaps * 255).astype(np.uint8),
             "weight": weight.astype(np.float32),

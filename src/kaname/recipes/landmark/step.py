@@ -13,8 +13,9 @@ from kaname.losses.heatmap import bce_with_logits
 from kaname.losses.raw import RAW_LOSSES
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import LandmarkConfig
-from kaname.recipes.landmark.data import Faces
-from kaname.recipes.landmark.labels import digest_of, split_folder
+from kaname.recipes.landmark.data import MIRRORED, Faces
+from kaname.recipes.landmark.labels import digest_of, skeleton_of, split_folder
+from kaname.training.decoded import decoded
 from kaname.training.task import Row, Step
 from kaname.types import Batch, StepOutput, Term
 
@@ -25,29 +26,34 @@ LOG = "runs"  # where the written guide says that TensorBoard looks
 
 def step_of(config: LandmarkConfig) -> Step:
     """The loss over the maps of the landmarks that count; while validating also their errors."""
-    loss, grid = {**RAW_LOSSES, "bce": bce_with_logits}[config.loss], config.grid
+    loss, grid, answers = {**RAW_LOSSES, "bce": bce_with_logits}[config.loss], config.grid, config.answers
+
+    permutation = torch.from_numpy(skeleton_of(config.data).permutation)
+
+    def activated(maps: Tensor) -> Tensor:
+        return maps.sigmoid() if config.loss == "bce" else maps
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
         maps = model(batch.inputs)[MAPS].float()
         targets = batch.targets["heatmaps"].to(torch.float32) / 255
         term = Term(*loss(maps, targets, batch.targets["weight"]))
-        counts = {} if model.training else errors(maps, batch.targets, grid)
+        counts: dict[str, Tensor] = {}
+        if not model.training:
+            seen = [activated(maps)]
+            if MIRRORED in batch.targets:
+                there = model({"images": batch.targets[MIRRORED].permute(0, 3, 1, 2)})[MAPS].float()
+                seen.append(activated(there)[:, permutation].flip(3))
+            counts = errors(torch.stack(seen).mean(dim=0), batch.targets, grid, answers.method)
         return StepOutput({config.loss: term}, counts)
 
     return step
 
 
-def errors(maps: Tensor, targets: Mapping[str, Tensor], grid: Grid) -> dict[str, Tensor]:
-    """Sums ``error`` (of each face's mean distance over its extent) and ``faces``, by the highest cell of each map.
-
-    Coarser than the figures of ``evaluate``, which refine the peak; good enough to choose an epoch by.
-    """
-    columns = maps.shape[3]
-    place = maps.flatten(2).argmax(dim=2)
-    cells = torch.stack([place % columns, torch.div(place, columns, rounding_mode="floor")], dim=2)
-    step, first = (maps.new_tensor(pair) for pair in (grid.stride_yx[::-1], grid.from_index([[0, 0]])[0]))
-    seen = targets["weight"] > 0
-    distance = torch.where(seen, (cells * step + first - targets["points"]).norm(dim=2), 0)
+def errors(maps: Tensor, targets: Mapping[str, Tensor], grid: Grid, method: str) -> dict[str, Tensor]:
+    """Sums ``error`` (of each face's mean distance over its extent) and ``faces``, as ``evaluate`` decodes maps."""
+    distance = (decoded(maps, grid, method)[0] - targets["points"]).norm(dim=2)
+    seen = (targets["weight"] > 0) & torch.isfinite(distance)  # a map without a peak has no point
+    distance = torch.where(seen, distance, 0)
     usable = seen.any(dim=1) & (targets["extent"] > 0)
     mean = distance.sum(dim=1) / seen.sum(dim=1).clamp(min=1) / targets["extent"].clamp(min=1e-6)
     return {"error": (mean * usable).sum(), "faces": usable.sum().float()}

@@ -75,9 +75,9 @@ class Windows:
             "images": np.concatenate(frames, axis=2),
             "heatmaps": np.rint(heatmaps * 255).astype(np.uint8),
             "mask": frame_weights(self.config, visibility, inside),
-            "ball": self.grid.to_index(ball).astype(np.float32),
+            "ball": ball.astype(np.float32),
             "present": present.astype(np.uint8),
-            "scale": np.array(self.grid.stride_yx[::-1], dtype=np.float32) / np.float32(into.scale),
+            "scale": np.full(2, 1 / into.scale, np.float32),
         }
 
     def _frame(self, clip: Clip, position: int, into: Affine, levels: np.ndarray | None) -> np.ndarray:

@@ -10,39 +10,39 @@ import torch
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+from kaname.geometry.grid import Grid
 from kaname.losses.heatmap import LOSSES
 from kaname.models.backbones import freeze, unfreeze
 from kaname.models.network import Network
 from kaname.models.settings import held_epochs
 from kaname.recipes.tracknet.config import DetectSettings, TracknetConfig
 from kaname.recipes.tracknet.data import Windows
+from kaname.training.decoded import decoded
 from kaname.training.task import Step
 from kaname.types import Batch, StepOutput, Term
 
 
 def step_of(config: TracknetConfig) -> Step:
     """The loss over all frames that count; while validating also the counts of found and missed balls."""
-    loss = LOSSES[config.loss.name]
+    loss, (width, height), (columns, rows) = LOSSES[config.loss.name], config.data.resize, config.model.heatmap.size
+    grid = Grid.between((height, width), (rows, columns))
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
         logits = model(batch.inputs)["heatmaps"].float()
         targets = batch.targets["heatmaps"].to(torch.float32) / 255
         term = Term(*loss(logits, targets, batch.targets["mask"]))
-        counts = {} if model.training else found_and_missed(logits, batch.targets, config.detect)
+        counts = {} if model.training else found_and_missed(logits, batch.targets, config.detect, grid)
         return StepOutput({config.loss.name: term}, counts)
 
     return step
 
 
-def found_and_missed(logits: Tensor, targets: Mapping[str, Tensor], detect: DetectSettings) -> dict[str, Tensor]:
-    """Sums ``found``, ``wrong`` and ``missed`` over the frames that count, by the highest cell of each map.
-
-    Coarser than the figures of ``evaluate``, which refine the peak; good enough to choose an epoch by.
-    """
-    columns = logits.shape[3]
-    score, place = logits.sigmoid().flatten(2).max(dim=2)
-    highest = torch.stack([place % columns, torch.div(place, columns, rounding_mode="floor")], dim=2)
-    distance = ((highest - targets["ball"]) * targets["scale"][:, None]).norm(dim=2)
+def found_and_missed(
+    logits: Tensor, targets: Mapping[str, Tensor], detect: DetectSettings, grid: Grid
+) -> dict[str, Tensor]:
+    """Sums ``found``, ``wrong`` and ``missed`` over the frames that count, as ``evaluate`` counts them."""
+    place, score = decoded(logits.sigmoid(), grid, detect.method)
+    distance = ((place - targets["ball"]) * targets["scale"][:, None]).norm(dim=2)
     counts = targets["mask"] > 0
     answered, present = (score > detect.score_threshold) & counts, (targets["present"] > 0) & counts
     found = answered & present & (distance <= detect.tolerance)

@@ -66,7 +66,7 @@ def check(
 
     from kaname.data.formats import tracknet as label_files
     from kaname.data.split import copies
-    from kaname.pipeline.labelled import check_lengths
+    from kaname.pipeline.labelled import check_lengths, warn_unjudged
     from kaname.recipes.tracknet import labels
     from kaname.recipes.tracknet.evaluate import data_settings
 
@@ -86,6 +86,7 @@ def check(
         )
     frames = {name: [path for clip in clips for path in clip.frames] for name, clips in chosen.items()}
     report_problems(copies(frames if leaks else {}))
+    warn_unjudged(chosen)
     print("no problems")
 
 

@@ -1,0 +1,29 @@
+"""Figures of one dial, by group: what `evaluate` averages over a set, and training logs of an epoch.
+
+``middle`` compares all notches with all notches; ``start_end`` compares start and end stacked, whichever is which;
+``start`` and ``end`` stand alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kaname.metrics.points import set_figures
+from kaname.types import FloatArray
+
+GROUPS = ("middle", "start_end", "start", "end")
+
+
+def image_figures(
+    predicted: Mapping[str, FloatArray], truth: Mapping[str, FloatArray], tolerance: float
+) -> dict[str, dict[str, float | None]]:
+    """All figures of one image by group; points in pixels at 448, ``middle`` holding all notches on both sides."""
+    return {group: set_figures(_group(predicted, group), _group(truth, group), tolerance) for group in GROUPS}
+
+
+def _group(points: Mapping[str, FloatArray], group: str) -> FloatArray:
+    if group == "start_end":
+        return np.concatenate([points["start"], points["end"]])
+    return points[group]
