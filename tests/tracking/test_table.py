@@ -23,7 +23,7 @@ def rows() -> list[Row]:
 
 def test_written_rows_come_back(tmp_path: Path) -> None:
     count = write_rows(tmp_path / "new" / "ball.csv", rows())
-    assert count == {"frames": 3, "detected": 1, "filled": 1}
+    assert count == {"frames": 3, "detected": 1, "filled": 1, "static": 0}
     text = (tmp_path / "new" / "ball.csv").read_text(encoding="utf-8").splitlines()
     assert text[0] == ",".join(COLUMNS) == "frame,time,x,y,score,source,clip,file,coordinates"
     assert text[1] == "0,0.000000,10.2500,20.5000,0.750000,detected,game1/Clip1,0000.jpg,continuous"
