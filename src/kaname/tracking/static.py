@@ -124,7 +124,7 @@ class Course:
         self.spots: list[Spot] = []
         self._frames, self._numbers = array("q"), array("d")
         self._names: list[tuple[str, str]] = []
-        self._static: NDArray[np.bool_] = np.zeros(0, bool)
+        self._static: NDArray[np.bool_] | None = None
         for row in rows:
             self.add(row)
 
@@ -150,11 +150,17 @@ class Course:
         self._static = np.zeros(len(self), bool)
         self._static[there] = taken
 
+    @property
+    def static(self) -> NDArray[np.bool_]:
+        """``(N,)`` which rows are left out."""
+        return np.zeros(len(self), bool) if self._static is None else self._static
+
     def __iter__(self) -> Iterator[Row]:
         """The rows, those of static spots with the source ``static`` and without a position."""
+        static = self.static.tolist()
         for number, (frame, (clip, file)) in enumerate(zip(self._frames, self._names, strict=True)):
             seconds, x, y, score = self._numbers[4 * number : 4 * number + 4]
-            if len(self._static) and self._static[number]:
+            if static[number]:
                 yield Row(frame, seconds, math.nan, math.nan, score, STATIC, clip, file)
             else:
                 yield Row(frame, seconds, x, y, score, DETECTED if math.isfinite(x) else "", clip, file)

@@ -66,8 +66,8 @@ def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float, share
     """Drop single jumps and bridge gaps between the detections on both sides.
 
     A detection is a jump where it is farther than ``fastest`` per frame from the detections before and after it,
-    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled where
-    the object can have flown through them (`kaname.tracking.filling`), inside the frame.
+    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled
+    where the object can have flown through them (`kaname.tracking.filling`), inside the frame.
 
     Args:
         rows: in the order of frames.
