@@ -33,8 +33,8 @@ def trajectory(rows: Mapping[str, FloatArray], size: Size, *, title: str = "") -
         size: ``(height, width)`` of the frame in pixels: what the axes reach to. The one of y points down.
         title: written above, and the picture's name for screen readers.
     """
-    times = [float(value) for one in rows.values() for value in (one[:, 0].min(), one[:, 0].max()) if len(one)]
-    first, last = (min(times), max(times)) if times else (0.0, 1.0)
+    times = np.concatenate([np.zeros(0), *(one[:, 0] for one in rows.values())])
+    first, last = (float(times.min()), float(times.max())) if len(times) else (0.0, 1.0)
     unit, name = (60.0, "minutes") if last > 300 else (1.0, "seconds")
     across = (first / unit, max(last, first + 0.1) / unit)
     coarse = sum(map(len, rows.values())) > MANY
@@ -46,7 +46,7 @@ def trajectory(rows: Mapping[str, FloatArray], size: Size, *, title: str = "") -
     whole.parts.insert(1, f'<rect width="100%" height="100%" fill="{PAPER}"/>')
     for number, (axis, reach) in enumerate((("x, px", (0.0, float(size[1]))), ("y, px (down)", (float(size[0]), 0.0)))):
         panel = Drawing((PANEL, WIDTH), across, reach, title="", name="")
-        panel.axes(labelled(ticks(*across, 12)), labelled(ticks(*sorted(reach), 6)), name)
+        panel.axes(labelled(ticks(*across, 12)), labelled(ticks(0.0, max(reach), 6)), name)
         panel.text((LEFT, 36), axis, font_weight=600)
         for kind, (mark, look) in MARKS.items():
             one = rows.get(kind, np.zeros((0, 3)))

@@ -3,9 +3,10 @@
 What is asked of a gap's ends, and of the way between them:
 
 - Both ends move. What rests, on either side, is joined to nothing.
-- The mean velocity over the gap is between those of its ends, but for what free fall and one hit or bounce change: a
-  body that goes from one end's velocity to the other's covers that distance. Two far ends are not joined.
-- No step is longer than the object may go in a frame, and no change of velocity greater than a kick.
+- The mean velocity over the gap is between those of its ends, but for free fall: what goes from one velocity to the
+  other, gradually or by a hit or a bounce, covers that distance. Two far ends are not joined.
+- No step is longer than the object may go in a frame. Where one parabola passes through all detections, its acceleration
+  is bounded; else the object flies on from both ends until a hit or a bounce, at the time that the mean velocity says.
 
 Bounds are in pixels of a frame 1280 wide, scaled to others, plus what a detection's own error makes of them.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.polynomial import polynomial
 
 from kaname.types import FloatArray
 
@@ -46,17 +48,18 @@ def flown(before: FloatArray, after: FloatArray, width: int, fastest: float) -> 
     if min(math.hypot(*start), math.hypot(*end)) < slowest(width):
         return None
     frames = right[0, 0] - left[-1, 0]
-    mean = (right[0, 1:] - left[-1, 1:]) / frames
-    if _off(mean, start, end) > 2 * noise + FALL * scale * frames / 2:
+    share, off = _between((right[0, 1:] - left[-1, 1:]) / frames, start, end)
+    if off > 2 * noise + FALL * scale * frames / 2:
         return None
-    places = _way(left, right, noise)
-    times = np.array([left[-2, 0], *np.arange(left[-1, 0], right[0, 0] + 1), right[1, 0]])
-    way = np.concatenate([left[-2:, 1:], places, right[:2, 1:]])
-    steps = np.diff(way, axis=0) / np.diff(times)[:, None]
-    changes = np.hypot(*np.diff(steps, axis=0).T)
-    if np.hypot(*steps.T).max() > fastest or changes.max() > ACCELERATION * scale + 4 * noise:
+    curve = _parabola(left, right, FITS_PX * noise)
+    if curve is None:
+        places = _kicked(left[-1], right[0], start, end, 1 - share)
+    elif math.hypot(*curve[2]) * 2 <= ACCELERATION * scale:
+        places = polynomial.polyval(np.arange(1, frames), curve).T
+    else:
         return None
-    return places
+    steps = np.diff(np.concatenate([left[-1:, 1:], places, right[:1, 1:]]), axis=0)
+    return places if np.hypot(*steps.T).max() <= fastest else None
 
 
 def slowest(width: int) -> float:
@@ -74,26 +77,31 @@ def _velocity(rows: FloatArray) -> FloatArray:
     return (rows[-1, 1:] - rows[0, 1:]) / (rows[-1, 0] - rows[0, 0])
 
 
-def _off(value: FloatArray, start: FloatArray, end: FloatArray) -> float:
-    """How far a velocity is from all those between two others."""
+def _between(value: FloatArray, start: FloatArray, end: FloatArray) -> tuple[float, float]:
+    """Where on the way from one velocity to another a third is nearest, 0..1, and how far from it."""
     way = end - start
     length = float(way @ way)
-    share = min(1.0, max(0.0, float((value - start) @ way) / length)) if length else 0.0
-    return float(np.hypot(*(value - start - share * way)))
+    share = min(1.0, max(0.0, float((value - start) @ way) / length)) if length else 0.5
+    return share, float(np.hypot(*(value - start - share * way)))
 
 
-def _way(left: FloatArray, right: FloatArray, noise: float) -> FloatArray:
-    """One parabola where all detections lie on it, else the cubic through the two on each side."""
+def _parabola(left: FloatArray, right: FloatArray, tolerance: float) -> FloatArray | None:
+    """``(3, 2)`` coefficients by frames since the last detection before the gap; None where detections lie off it."""
     known = np.concatenate([left, right])
-    middle, spread = known[:, 0].mean(), max(1.0, float(np.ptp(known[:, 0])) / 2)
-    times, places = (known[:, 0] - middle) / spread, known[:, 1:]
-    missing = (np.arange(left[-1, 0] + 1, right[0, 0]) - middle) / spread
-    curve = np.polynomial.polynomial.polyfit(times, places, 2)
-    rest = places - np.polynomial.polynomial.polyval(times, curve).T
-    if np.abs(rest).max() > FITS_PX * noise:
-        nearest = slice(len(left) - 2, len(left) + 2)
-        curve = np.polynomial.polynomial.polyfit(times[nearest], places[nearest], 3)
-    return np.polynomial.polynomial.polyval(missing, curve).T
+    times = known[:, 0] - left[-1, 0]
+    curve = polynomial.polyfit(times, known[:, 1:], 2)
+    return curve if np.abs(known[:, 1:] - polynomial.polyval(times, curve).T).max() <= tolerance else None
+
+
+def _kicked(one: FloatArray, other: FloatArray, start: FloatArray, end: FloatArray, share: float) -> FloatArray:
+    """On with ``start`` for ``share`` of the time, then with ``end``; what is left between both is spread over all."""
+    frames = other[0] - one[0]
+    kick = share * frames
+    rest = (other[1:] - end * (frames - kick)) - (one[1:] + start * kick)
+    times = np.arange(1, frames)[:, None]
+    early = one[1:] + start * times + rest * times / frames
+    late = other[1:] - end * (frames - times) - rest * (frames - times) / frames
+    return np.where(times <= kick, early, late)
 
 
 class Budget:

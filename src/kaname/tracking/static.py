@@ -3,7 +3,8 @@
 A ball is never for long where it was. Detections within a spot (half a percent of the frame's width) are taken together
 into stays: one ends where the object is seen far away (a tenth of the width). A spot is static where
 
-- one stay has detections of ten seconds: a ball that lies still at the end of a rally is fetched sooner, or
+- one stay has detections of five seconds; of twenty where the object came there, that is where the detection before
+  lies close by. A logo is there all at once; a ball rolls to where it lies at the end of a rally, and is fetched, or
 - within half a minute it is stayed in three times, and has detections of a second: an object that was far away does not
   come back to the same few pixels again and again. (A server comes back twice, and a ball that flies through is there
   for a frame or two.)
@@ -28,7 +29,8 @@ from kaname.types import FloatArray, Size
 RADIUS, LEAST_RADIUS_PX = 0.005, 2.0  # of a spot: in widths of the frame, and at least
 FRINGE = 1.5  # times the radius: where a static spot's detections are left out
 FAR = 0.1  # widths of the frame
-LONG_SECONDS = 10.0
+LONG_SECONDS, LYING_SECONDS = 5.0, 20.0
+CLOSE, JUST_SECONDS = 0.05, 0.4  # widths of the frame and time within which the object came there
 WITHIN_SECONDS, STAYS, SECONDS = 30.0, 3, 1.0
 USUAL_RATE = 25.0  # frames per second where the times do not say
 
@@ -80,7 +82,7 @@ def find_spots(
             near = _near(places, order, across, middle, radius)
             near = near[~taken[near]]
             middle = np.median(places[near], axis=0) if len(near) else middle
-        if _is_static(near, frames, places, middle, FAR * size[1], rate):
+        if _is_static(near, frames, places, middle, size[1], rate):
             left = _near(places, order, across, middle, FRINGE * radius)
             left = left[~taken[left]]
             taken[left] = True
@@ -99,13 +101,17 @@ def _near(
 
 
 def _is_static(
-    near: NDArray[np.int64], frames: NDArray[np.int64], places: FloatArray, middle: FloatArray, far: float, rate: float
+    near: NDArray[np.int64], frames: NDArray[np.int64], places: FloatArray, middle: FloatArray, width: int, rate: float
 ) -> bool:
     if len(near) < SECONDS * rate:
         return False
-    away = np.concatenate([[0], np.cumsum(np.hypot(*(places - middle).T) > far)])
+    distance = np.hypot(*(places - middle).T)
+    away = np.cumsum(distance > FAR * width)
     stay = np.concatenate([[0], np.cumsum(np.diff(away[near]) > 0)])  # the number of each detection's stay
-    if np.bincount(stay).max() >= LONG_SECONDS * rate:
+    first = near[np.searchsorted(stay, np.arange(stay[-1] + 1))]  # of each stay
+    came = (first > 0) & (distance[first - 1] < CLOSE * width)
+    came &= frames[first] - frames[first - 1] <= JUST_SECONDS * rate
+    if (np.bincount(stay) >= np.where(came, LYING_SECONDS, LONG_SECONDS) * rate).any():
         return True
     # For each detection: how many there are, and of how many stays, from it to half a minute later.
     ends = np.searchsorted(frames[near], frames[near] + WITHIN_SECONDS * rate)
@@ -132,7 +138,8 @@ class Course:
         """The next row, as it was detected."""
         self._frames.append(row.frame)
         self._numbers.extend((row.seconds, row.x, row.y, row.score))
-        self._names.append((row.clip, row.file))
+        name = (row.clip, row.file)
+        self._names.append(self._names[-1] if self._names and self._names[-1] == name else name)
 
     def __len__(self) -> int:
         return len(self._frames)
