@@ -51,7 +51,7 @@ def test_two_far_ends_are_not_joined(gap: int, far: tuple[int, int]) -> None:
 
 
 def test_what_rests_is_joined_to_nothing() -> None:
-    rest, flight = np.full((12, 2), (300.0, 60.0)), ballistic(12) + (100, -90)
+    rest, flight = np.full((12, 2), (300.0, 60.0)), ballistic(12) + np.array([100, -90])
     assert flown(*ends(np.concatenate([rest, flight]), 10, 14), WIDTH, FASTEST) is None
     assert flown(*ends(np.concatenate([flight[::-1], rest]), 10, 14), WIDTH, FASTEST) is None
     assert flown(*ends(np.concatenate([rest, rest]), 10, 14), WIDTH, FASTEST) is None

@@ -15,7 +15,6 @@ from tracking.test_trajectory import ballistic, rendered
 
 SIZE: Size = (720, 1280)
 RATE = 25.0
-NOTHING = np.full(2, np.nan)
 
 
 def course(places: np.ndarray, rate: float = RATE) -> Course:
@@ -52,7 +51,7 @@ def test_a_logo_that_stays_and_a_ball_that_flies() -> None:
     """Where the ball is not seen the logo is taken for it, as on television; just those rows are left out."""
     parts, truth = [], []
     for number in range(5):
-        flight = ballistic(30) + (20 * number, 0)
+        flight = ballistic(30) + np.array([20 * number, 0])
         parts += [flight, still(0.4 + 0.1 * number, (1100, 60), jitter=3)]
         truth += [False] * 30 + [True] * len(parts[-1])
     places = np.concatenate(parts)

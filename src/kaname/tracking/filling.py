@@ -5,8 +5,9 @@ What is asked of a gap's ends, and of the way between them:
 - Both ends move. What rests, on either side, is joined to nothing.
 - The mean velocity over the gap is between those of its ends, but for free fall: what goes from one velocity to the
   other, gradually or by a hit or a bounce, covers that distance. Two far ends are not joined.
-- No step is longer than the object may go in a frame. Where one parabola passes through all detections, its acceleration
-  is bounded; else the object flies on from both ends until a hit or a bounce, at the time that the mean velocity says.
+- No step is longer than the object may go in a frame. Where one parabola passes through all detections, its
+  acceleration is bounded; else the object flies on from both ends until a hit or a bounce, at the time that the mean
+  velocity says.
 
 Bounds are in pixels of a frame 1280 wide, scaled to others, plus what a detection's own error makes of them.
 """

@@ -103,7 +103,10 @@ def _near(
 def _is_static(
     near: NDArray[np.int64], frames: NDArray[np.int64], places: FloatArray, middle: FloatArray, width: int, rate: float
 ) -> bool:
-    if len(near) < SECONDS * rate:
+    # For each detection: how many there are from it to half a minute later.
+    ends = np.searchsorted(frames[near], frames[near] + WITHIN_SECONDS * rate)
+    enough = ends - np.arange(len(near)) >= SECONDS * rate
+    if not enough.any():
         return False
     distance = np.hypot(*(places - middle).T)
     away = np.cumsum(distance > FAR * width)
@@ -113,9 +116,6 @@ def _is_static(
     came &= frames[first] - frames[first - 1] <= JUST_SECONDS * rate
     if (np.bincount(stay) >= np.where(came, LYING_SECONDS, LONG_SECONDS) * rate).any():
         return True
-    # For each detection: how many there are, and of how many stays, from it to half a minute later.
-    ends = np.searchsorted(frames[near], frames[near] + WITHIN_SECONDS * rate)
-    enough = ends - np.arange(len(near)) >= SECONDS * rate
     return bool((enough & (stay[ends - 1] - stay + 1 >= STAYS)).any())
 
 
