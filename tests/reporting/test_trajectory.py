@@ -17,8 +17,9 @@ def drawn(svg: str) -> dict[str, list[list[tuple[float, float]]]]:
     root = ElementTree.fromstring(svg)
     panels = [child for child in root if child.tag.endswith("}g")]
     found: dict[str, list[list[tuple[float, float]]]] = {}
-    for kind, (mark, _) in MARKS.items():
-        paths = [one.get("d", "") for panel in panels for one in panel if one.get("d", "").endswith(mark)]
+    for kind, (mark, look) in MARKS.items():
+        lines = [one for panel in panels for one in panel if one.get("stroke") == look["stroke"]]
+        paths = [line.get("d", "") for line in lines if line.get("d", "").endswith(mark)]
         found[kind] = [
             [(float(x), float(y)) for x, y in re.findall(r"M([\d.-]+) ([\d.-]+)" + re.escape(mark), path)]
             for path in paths
@@ -30,8 +31,8 @@ def test_each_row_has_a_mark_of_its_kind() -> None:
     detected = np.array([[0.0, 0.0, 720.0], [1.0, 640.0, 360.0], [2.0, 1280.0, 0.0]])
     rows = {
         "detected": detected,
-        "filled": detected[:1] + [0.5, 10, -10],
-        "static, left out": detected[:2] + [4, 0, -9],
+        "filled": detected[:1] + np.array([0.5, 10, -10]),
+        "static, left out": detected[:2] + np.array([0.25, 0, -9]),
     }
     svg = trajectory(rows, SIZE, title="a <b> & c.mp4")
     found = drawn(svg)
