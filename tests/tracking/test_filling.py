@@ -73,7 +73,12 @@ def test_a_budget_is_a_share_of_what_was_seen() -> None:
     assert budget.spend(1) and not budget.spend(1)
     for _ in range(100):
         budget.detected()
-    assert budget.spend(4) and not budget.spend(1), "what was seen long ago allows nothing"
+    assert budget.spend(4) and not budget.spend(1), "no more is saved up"
+    for _ in range(8):
+        budget.detected()
+    for _ in range(8):
+        budget.missed()
+    assert not budget.spend(1), "what was seen long ago allows nothing"
 
 
 @pytest.mark.parametrize("name", ["inpaint", "kalman"])

@@ -108,7 +108,8 @@ def _kicked(one: FloatArray, other: FloatArray, start: FloatArray, end: FloatArr
 class Budget:
     """How many rows may be filled: ``share`` for each detection, so that never more than that share is invented.
 
-    What is not used is kept for ``most`` rows: detections of long ago allow nothing.
+    A row without a position takes back what a detection has allowed, and no more than ``most`` are saved up: what was
+    seen long ago allows nothing.
     """
 
     def __init__(self, share: float, most: int) -> None:
@@ -117,6 +118,10 @@ class Budget:
     def detected(self) -> None:
         """One more detection."""
         self.left = min(self.left + self.share, self.most)
+
+    def missed(self) -> None:
+        """A row that has no position and gets none."""
+        self.left = max(0.0, self.left - self.share)
 
     def spend(self, count: int) -> bool:
         """Whether so many may be filled; if so they are."""

@@ -114,14 +114,18 @@ class _Gaps:
         after = _kept(list(self.waiting)[1 : 2 * self.longest + 2], self.before, self.limit, self.longest)
         gap = after[0].frame - row.frame if after else 0
         if not self.before or not after or gap > self.longest or self.before[-1].frame != row.frame - 1:
-            yield self.waiting.popleft()
+            yield self._missed()
             return
         places = flown(_places(self.before), _places(after[:SEEN]), self.size[1], self.limit)
         if places is None or not self.budget.spend(gap):
-            yield from (self.waiting.popleft() for _ in range(gap))
+            yield from (self._missed() for _ in range(gap))
             return
         for place in places.tolist():
             yield self._filled(self.waiting.popleft(), place, self.before[-1], after[0])
+
+    def _missed(self) -> Row:
+        self.budget.missed()
+        return self.waiting.popleft()
 
     def _filled(self, row: Row, place: list[float], one: Row, other: Row) -> Row:
         (x, y), (height, width) = place, self.size
@@ -239,6 +243,7 @@ def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float, share:
             x, y = track.state[0].tolist()
             yield replace(row, x=x, y=y, score=last.score * DECAY**gap, source=FILLED)
         else:
+            budget.missed()
             yield replace(row, x=math.nan, y=math.nan, source=STATIC if row.source == STATIC else "")
 
 
