@@ -10,7 +10,7 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.tracking.table import COLUMNS, read_rows, stream_rows, write_rows
-from kaname.tracking.trajectory import DETECTED, FILLED, Row
+from kaname.tracking.trajectory import DETECTED, FILLED, STATIC, Row
 
 
 def rows() -> list[Row]:
@@ -23,7 +23,7 @@ def rows() -> list[Row]:
 
 def test_written_rows_come_back(tmp_path: Path) -> None:
     count = write_rows(tmp_path / "new" / "ball.csv", rows())
-    assert count == {"frames": 3, "detected": 1, "filled": 1}
+    assert count == {"frames": 3, "detected": 1, "filled": 1, "static": 0}
     text = (tmp_path / "new" / "ball.csv").read_text(encoding="utf-8").splitlines()
     assert text[0] == ",".join(COLUMNS) == "frame,time,x,y,score,source,clip,file,coordinates"
     assert text[1] == "0,0.000000,10.2500,20.5000,0.750000,detected,game1/Clip1,0000.jpg,continuous"
@@ -31,6 +31,18 @@ def test_written_rows_come_back(tmp_path: Path) -> None:
     again = read_rows(tmp_path / "new" / "ball.csv")
     assert [str(one) for one in again] == [str(one) for one in rows()]
     assert next(stream_rows(tmp_path / "new" / "ball.csv")) == rows()[0]
+
+
+def test_a_static_row_has_no_position(tmp_path: Path) -> None:
+    """Whatever stands in the file or in the row."""
+    path = tmp_path / "ball.csv"
+    assert write_rows(path, [Row(0, 0.0, 5.0, 6.0, 0.75, STATIC)])["static"] == 1
+    assert ",,,0.750000,static," in path.read_text(encoding="utf-8").splitlines()[1]
+    path.write_text("frame,x,y,score,source\n0,5,6,0.75,static\n1,,,0.5,static\n", encoding="utf-8")
+    assert [(row.there, row.source, row.score) for row in read_rows(path)] == [
+        (False, STATIC, 0.75),
+        (False, STATIC, 0.5),
+    ]
 
 
 def test_half_a_table_is_never_there(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def rows_of(places: np.ndarray, missing: Iterable[int] = (), **more: str) -> lis
     return [row(frame, None if frame in lost else place, **more) for frame, place in enumerate(places)]
 
 
-def smoothed(name: str, rows: Iterable[Row], gap: int = GAP, fastest: float = FASTEST) -> list[Row]:
-    return list(SMOOTHERS[name](rows, SIZE, gap, fastest))
+def smoothed(name: str, rows: Iterable[Row], gap: int = GAP, fastest: float = FASTEST, share: float = 1.0) -> list[Row]:
+    return list(SMOOTHERS[name](rows, SIZE, gap, fastest, share))
 
 
 def errors(rows: Iterable[Row], places: np.ndarray) -> np.ndarray:
@@ -192,7 +192,7 @@ def test_only_a_few_rows_are_held(name: str, ahead: int) -> None:
             yield one
 
     given = 0
-    for _ in SMOOTHERS[name](source(), SIZE, GAP, FASTEST):
+    for _ in SMOOTHERS[name](source(), SIZE, GAP, FASTEST, 1.0):
         given += 1
         assert read - given < ahead + GAP
         assert read <= given + ahead

@@ -200,6 +200,19 @@ def _end_of_element(file: BinaryIO) -> int | None:
     return None if length == (1 << 7 * width) - 1 else file.tell() + length
 
 
+def promised_frames(source: Path) -> int:
+    """How many frames a video's header states; 0 where it does not say, and of a folder."""
+    import av
+
+    if source.is_dir():
+        return 0
+    try:
+        with av.open(address(source), metadata_errors="replace") as container:
+            return container.streams.video[0].frames
+    except (av.FFmpegError, IndexError):
+        return 0
+
+
 def frame_count(source: Path) -> int:
     """About how many frames a video has (by its header), or how many images a folder; at least 1."""
     import av

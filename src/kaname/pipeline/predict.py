@@ -14,7 +14,7 @@ import numpy as np
 from kaname import config as configuration
 from kaname.data.formats.files import images_in, make_folder
 from kaname.data.formats.landmarks import images_below
-from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video
+from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video, promised_frames
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
 from kaname.inference.model import Model
@@ -146,10 +146,19 @@ def predict_video(
     """
     target, drawn = out / recipe.predictions[-1], out / OVERLAY
     stream, size = _opened(source, rate)
-    rows = _rows(model, source, stream, None if find is None else partial(find, source), tell)
+    decoded = 0
+
+    def told(count: int) -> None:
+        nonlocal decoded
+        decoded += count
+        tell(count)
+
+    rows = _rows(model, source, stream, None if find is None else partial(find, source), told)
     said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
     counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
     lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}"]
+    if decoded < (promised := promised_frames(source)):
+        lines.append(f"{source}: {decoded} of {promised} promised frames could be decoded")
     if draw is not None:
         _draw_video(recipe, source, target, drawn, rate, draw, trail_seconds, tell)
         lines.append(f"{source}: drawn in {drawn}")

@@ -225,3 +225,8 @@ def _range(values: list[float], *, margin: float) -> Place:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     spread = (high - low) or abs(high) or 1.0
     return low - margin * spread, high + margin * spread
+
+
+# For charts that have a module of their own.
+Drawing = _Drawing
+labelled, ticks = _labelled, _ticks

@@ -17,11 +17,13 @@ class Smoothing:
     name: of ``kaname.tracking.trajectory.SMOOTHERS``.
     max_gap: frames that a filled gap has at most.
     fastest: frame widths that the object moves per frame at most.
+    max_filled: rows that are filled for each detected one at most.
     """
 
     name: str = "none"
     max_gap: int = 10
     fastest: float = 0.2
+    max_filled: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name not in SMOOTHERS:
@@ -30,10 +32,12 @@ class Smoothing:
             raise InputError(f"--max-gap must not be negative, got {self.max_gap}", remedy="0 fills nothing")
         if not (math.isfinite(self.fastest) and self.fastest > 0):
             raise InputError(f"--fastest must be positive, got {self.fastest}", remedy="0.2 is usual")
+        if not (math.isfinite(self.max_filled) and self.max_filled >= 0):
+            raise InputError(f"--max-filled must not be negative, got {self.max_filled}", remedy="0 fills nothing")
 
     def __call__(self, rows: Iterable[Row], size: Size) -> Iterator[Row]:
         """The rows of one video of ``size``, smoothed."""
-        return SMOOTHERS[self.name](rows, size, self.max_gap, self.fastest)
+        return SMOOTHERS[self.name](rows, size, self.max_gap, self.fastest, self.max_filled)
 
     def of_clips(self, rows: Sequence[Row], sizes: Mapping[str, Size], threshold: float) -> list[Row]:
         """A table's rows above the threshold, smoothed clip by clip, in the order of their frames.

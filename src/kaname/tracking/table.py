@@ -1,8 +1,10 @@
 """One object's positions as a table: a CSV file with a row for every frame of a video.
 
-Columns: ``frame`` (from 0), ``time`` (seconds), ``x``, ``y``, ``score``, ``source`` (``detected`` or ``filled``),
-``clip``, ``file``, ``coordinates``. Coordinates are continuous pixels of the original frame, as the last column says:
-(0, 0) is the top-left corner of the top-left pixel. Without a position ``x``, ``y`` and ``source`` are blank.
+Columns: ``frame`` (from 0), ``time`` (seconds), ``x``, ``y``, ``score``, ``source`` (``detected``,
+``filled`` or ``static``), ``clip``, ``file``, ``coordinates``. Coordinates are continuous pixels of the original frame,
+as the last column says: (0, 0) is the top-left corner of the top-left pixel. Without a position ``x``, ``y`` and
+``source`` are blank; where what was detected is left out as a spot that never moves, ``source`` is ``static`` and ``x``
+and ``y`` are blank.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from kaname.errors import InputError
 from kaname.files import whole_file
-from kaname.tracking.trajectory import DETECTED, FILLED, Row
+from kaname.tracking.trajectory import DETECTED, FILLED, STATIC, Row
 
 COLUMNS = ("frame", "time", "x", "y", "score", "source", "clip", "file", "coordinates")
 NEEDED = ("frame", "x", "y", "score")
@@ -24,7 +26,7 @@ ROUNDING = 1e-4  # by how much other programs' scores may leave 0..1
 
 def write_rows(path: Path, rows: Iterable[Row]) -> dict[str, int]:
     """Write rows as they come; under its final name the file is whole or not there."""
-    counts = {"frames": 0, DETECTED: 0, FILLED: 0}
+    counts = {"frames": 0, DETECTED: 0, FILLED: 0, STATIC: 0}
     with whole_file(path, parents=True) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -37,7 +39,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> dict[str, int]:
 
 
 def _cells(row: Row) -> list[str]:
-    there = math.isfinite(row.x)
+    there = math.isfinite(row.x) and row.source != STATIC
     x, y = (f"{row.x:.4f}", f"{row.y:.4f}") if there else ("", "")
     score = "" if math.isnan(row.score) else f"{row.score:.6f}"
     return [str(row.frame), f"{row.seconds:.6f}", x, y, score, row.source, row.clip, row.file, COORDINATES]
@@ -90,10 +92,12 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
         (f"time {seconds} is not finite", math.isfinite(seconds)),
         (f"the score {score} lies outside 0..1", -ROUNDING <= score <= 1 + ROUNDING),
         ("a position without a score (write 1 if the program has none)", bool(cells["score"]) or math.isnan(x)),
-        (f"the source is {cells.get('source')!r}", (cells.get("source") or "") in ("", DETECTED, FILLED)),
+        (f"the source is {cells.get('source')!r}", (cells.get("source") or "") in ("", DETECTED, FILLED, STATIC)),
     ):
         if not fine:
             raise InputError(reason, path=path, row=line, remedy="correct the row")
+    if cells.get("source") == STATIC:  # no ball, even where another program has left its place
+        x = y = math.nan
     source = cells.get("source") or (DETECTED if math.isfinite(x) else "")
     score = min(max(score, 0.0), 1.0)
     return Row(frame, seconds, x, y, score, source, cells.get("clip") or "", cells.get("file") or "")

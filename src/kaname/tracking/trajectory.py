@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kaname.tracking.filling import ACCELERATION, NOISE_PX, REFERENCE_PX, SEEN, Budget, flown, slowest
 from kaname.types import FloatArray, Size
 
-DETECTED, FILLED = "detected", "filled"
+DETECTED, FILLED, STATIC = "detected", "filled", "static"
 DECAY = 0.8  # a filled position's score falls by this for every frame from the nearest detection
 GATE_SIGMAS = 5.0
-NOISE_PX = 1.0  # of a detection, in a frame REFERENCE_PX wide
-REFERENCE_PX = 1280.0
-ACCELERATION = 12.0  # px / frame^2 at REFERENCE_PX: from gravity, drag and the camera
+FOLLOWED = 3  # detections of a track that may be predicted from
 LOST_AFTER = 3  # gated detections in a row that agree with each other start a new track (a hit, a cut)
 
 
@@ -34,7 +33,8 @@ class Row:
         seconds: its time stamp.
         x, y: continuous pixels of the frame; NaN without an answer.
         score: 0..1.
-        source: ``detected``, ``filled`` or empty.
+        source: ``detected``, ``filled``, ``static`` (without a position: what was detected is a spot that never moves)
+            or empty.
         clip, file: the clip and the file that the frame comes from; empty where there is only one.
     """
 
@@ -53,64 +53,90 @@ class Row:
         return math.isfinite(self.x) and math.isfinite(self.y)
 
 
-Smoother = Callable[[Iterable[Row], Size, int, float], Iterator[Row]]
+Smoother = Callable[[Iterable[Row], Size, int, float, float], Iterator[Row]]
 
 
-def unchanged(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Iterator[Row]:
+def unchanged(rows: Iterable[Row], size: Size, longest: int, fastest: float, share: float) -> Iterator[Row]:
     """The rows as they are."""
-    del size, longest, fastest
+    del size, longest, fastest, share
     yield from rows
 
 
-def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Iterator[Row]:
+def inpaint(rows: Iterable[Row], size: Size, longest: int, fastest: float, share: float) -> Iterator[Row]:
     """Drop single jumps and bridge gaps between the detections on both sides.
 
     A detection is a jump where it is farther than ``fastest`` per frame from the detections before and after it,
-    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled by
-    the cubic through two detections on each side (linear where there are fewer), at most 1.5 times the straight line.
+    within ``longest`` + 1 frames, while these agree with each other. Gaps of at most ``longest`` frames are filled
+    where the object can have flown through them (`kaname.tracking.filling`), inside the frame.
 
     Args:
         rows: in the order of frames.
         size: ``(height, width)`` of the frame in pixels.
         longest: most frames of a gap that is filled.
         fastest: most that the object moves per frame, in widths of the frame.
+        share: most filled rows for each detected one, counted from the beginning of a clip.
     """
     reach = longest + 1
-    limit = fastest * size[1]
-    before: deque[Row] = deque(maxlen=2)  # the last accepted detections
-    waiting: deque[Row] = deque()
+    gaps = _Gaps(size, longest, fastest * size[1], share)
     for row in rows:
-        waiting.append(row)
+        gaps.waiting.append(row)
         # The oldest is decided when everything that could decide it has been seen.
-        while len(waiting) > 2 * reach:
-            yield from _settle(waiting, before, limit, longest)
-    while waiting:
-        yield from _settle(waiting, before, limit, longest)
+        while len(gaps.waiting) > 2 * reach:
+            yield from gaps.settle()
+    while gaps.waiting:
+        yield from gaps.settle()
 
 
-def _settle(waiting: deque[Row], before: deque[Row], limit: float, longest: int) -> Iterator[Row]:
-    """Decide the oldest waiting row, or a whole gap that begins with it."""
-    row = waiting[0]
-    if before and row.clip != before[-1].clip:
-        before.clear()
-    if row.there:
-        waiting.popleft()
-        if _is_jump(row, before, waiting, limit, longest):
-            waiting.appendleft(replace(row, x=math.nan, y=math.nan, source=""))
+class _Gaps:
+    """The rows that ``inpaint`` still holds, and the last detections that it gave back."""
+
+    def __init__(self, size: Size, longest: int, limit: float, share: float) -> None:
+        self.size, self.longest, self.limit, self.share = size, longest, limit, share
+        self.before: deque[Row] = deque(maxlen=SEEN)
+        self.waiting: deque[Row] = deque()
+        self.budget = Budget(share, longest)
+
+    def settle(self) -> Iterator[Row]:
+        """Decide the oldest waiting row, or a whole gap that begins with it."""
+        row = self.waiting[0]
+        if self.before and row.clip != self.before[-1].clip:
+            self.before.clear()
+            self.budget = Budget(self.share, self.longest)
+        if row.there:
+            self.waiting.popleft()
+            if _is_jump(row, self.before, self.waiting, self.limit, self.longest):
+                self.waiting.appendleft(replace(row, x=math.nan, y=math.nan, source=""))
+                return
+            self.before.append(row)
+            self.budget.detected()
+            yield row
             return
-        before.append(row)
-        yield row
-        return
-    after = _kept(list(waiting)[1 : 2 * longest + 2], before, limit, longest)
-    gap = after[0].frame - row.frame if after else 0
-    if not before or not after or gap > longest or before[-1].frame != row.frame - 1:
-        yield waiting.popleft()
-        return
-    if math.hypot(after[0].x - before[-1].x, after[0].y - before[-1].y) > limit * (gap + 1):
-        yield waiting.popleft()
-        return
-    for _ in range(gap):
-        yield _filled(waiting.popleft(), list(before), after[:2])
+        after = _kept(list(self.waiting)[1 : 2 * self.longest + 2], self.before, self.limit, self.longest)
+        gap = after[0].frame - row.frame if after else 0
+        if not self.before or not after or gap > self.longest or self.before[-1].frame != row.frame - 1:
+            yield self._missed()
+            return
+        places = flown(_places(self.before), _places(after[:SEEN]), self.size[1], self.limit)
+        if places is None or not self.budget.spend(gap):
+            yield from (self._missed() for _ in range(gap))
+            return
+        for place in places.tolist():
+            yield self._filled(self.waiting.popleft(), place, self.before[-1], after[0])
+
+    def _missed(self) -> Row:
+        self.budget.missed()
+        return self.waiting.popleft()
+
+    def _filled(self, row: Row, place: list[float], one: Row, other: Row) -> Row:
+        (x, y), (height, width) = place, self.size
+        if not (0 <= x <= width and 0 <= y <= height):
+            return row
+        score = min(one.score, other.score) * DECAY ** min(row.frame - one.frame, other.frame - row.frame)
+        return replace(row, x=x, y=y, score=score, source=FILLED)
+
+
+def _places(rows: Iterable[Row]) -> FloatArray:
+    return np.array([(row.frame, row.x, row.y) for row in rows], dtype=np.float64)
 
 
 def _kept(rows: list[Row], before: deque[Row], limit: float, longest: int) -> list[Row]:
@@ -137,32 +163,6 @@ def _speed(one: Row, other: Row) -> float:
     return math.hypot(other.x - one.x, other.y - one.y) / max(1, other.frame - one.frame)
 
 
-def _filled(row: Row, before: list[Row], after: list[Row]) -> Row:
-    known = [*before, *after]
-    frames = np.array([entry.frame for entry in known], dtype=np.float64)
-    places = np.array([(entry.x, entry.y) for entry in known])
-    one, other = before[-1], after[0]
-    share = (row.frame - one.frame) / (other.frame - one.frame)
-    straight = np.array([one.x + share * (other.x - one.x), one.y + share * (other.y - one.y)])
-    place = straight
-    if len(known) == 4 and frames[1] - frames[0] <= 2 and frames[3] - frames[2] <= 2:
-        curved = _lagrange(frames, places, row.frame)
-        if math.dist(curved, straight) <= math.hypot(other.x - one.x, other.y - one.y) / 2:
-            place = curved
-    distance = min(row.frame - one.frame, other.frame - row.frame)
-    score = min(one.score, other.score) * DECAY**distance
-    return replace(row, x=float(place[0]), y=float(place[1]), score=score, source=FILLED)
-
-
-def _lagrange(frames: FloatArray, places: FloatArray, at: float) -> FloatArray:
-    """The polynomial through all ``places`` ``(K, 2)``, at one frame."""
-    weights = [
-        math.prod((at - frames[other]) / (frames[one] - frames[other]) for other in range(len(frames)) if other != one)
-        for one in range(len(frames))
-    ]
-    return np.asarray(weights) @ places
-
-
 class _Filter:
     """A Kalman filter of constant velocity with random acceleration; both axes share the uncertainty."""
 
@@ -171,6 +171,7 @@ class _Filter:
         self.noise = (NOISE_PX * scale) ** 2
         self.drift = (ACCELERATION * scale) ** 2
         self.spread = np.diag([self.noise, (4 * ACCELERATION * scale) ** 2])
+        self.seen = 1
 
     def predict(self, frames: int) -> None:
         step = float(frames)
@@ -187,25 +188,38 @@ class _Filter:
         gain = self.spread[:, 0] / (self.spread[0, 0] + self.noise)
         self.state = self.state + gain[:, None] * (np.array([row.x, row.y]) - self.state[0])
         self.spread = self.spread - gain[:, None] * self.spread[0]
+        self.seen += 1
+
+    def inside(self, size: Size) -> bool:
+        """Whether what is followed lies in the frame."""
+        return 0 <= self.state[0, 0] <= size[1] and 0 <= self.state[0, 1] <= size[0]
+
+    def moves(self, width: int, fastest: float) -> bool:
+        """Whether it has been followed for long enough to know that it moves, and no faster than it can."""
+        return self.seen >= FOLLOWED and slowest(width) <= math.hypot(*self.state[1]) <= fastest * width
 
 
-def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Iterator[Row]:
+def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float, share: float) -> Iterator[Row]:
     """A constant-velocity Kalman filter that looks only back: detections are gated and smoothed, gaps predicted.
 
     A detection farther than five deviations, or than ``fastest`` per frame, from where it should be is a jump, unless
-    three in a row agree with each other: then the track starts again there. What would lie outside the frame is not
-    filled. The arguments are those of ``inpaint``.
+    three in a row agree with each other: then the track starts again there. What would lie outside the frame, and what
+    does not move, is not filled. The arguments are those of ``inpaint``.
     """
     scale = size[1] / REFERENCE_PX
     track: _Filter | None = None
     last: Row | None = None
     strays: list[Row] = []
+    budget = Budget(share, longest)
     for row in rows:
+        if last is not None and row.clip != last.clip:
+            budget = Budget(share, longest)
         if last is not None and (row.clip != last.clip or row.frame - last.frame > longest + 1):
             track, last, strays = None, None, []
         if track is None or last is None:
             if row.there:
                 track, last = _Filter(row, scale), row
+                budget.detected()
             yield row
             continue
         track.predict(1)
@@ -213,6 +227,7 @@ def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Ite
             far = _speed(last, row) > fastest * size[1]
             if not far and track.distance(row) <= GATE_SIGMAS:
                 track.update(row)
+                budget.detected()
                 strays, last = [], row
                 yield replace(row, x=float(track.state[0, 0]), y=float(track.state[0, 1]))
                 continue
@@ -220,14 +235,16 @@ def kalman(rows: Iterable[Row], size: Size, longest: int, fastest: float) -> Ite
             strays = [*strays, row] if agrees else [row]
             if len(strays) >= LOST_AFTER:
                 track, last, strays = _Filter(row, scale), row, []
+                budget.detected()
                 yield row
                 continue
         gap = row.frame - last.frame
-        x, y = float(track.state[0, 0]), float(track.state[0, 1])
-        if gap <= longest and 0 <= x <= size[1] and 0 <= y <= size[0]:
+        if gap <= longest and track.inside(size) and track.moves(size[1], fastest) and budget.spend(1):
+            x, y = track.state[0].tolist()
             yield replace(row, x=x, y=y, score=last.score * DECAY**gap, source=FILLED)
         else:
-            yield replace(row, x=math.nan, y=math.nan, source="")
+            budget.missed()
+            yield replace(row, x=math.nan, y=math.nan, source=STATIC if row.source == STATIC else "")
 
 
 SMOOTHERS: dict[str, Smoother] = {"none": unchanged, "kalman": kalman, "inpaint": inpaint}

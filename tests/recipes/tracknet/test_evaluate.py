@@ -14,8 +14,10 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.recipes.tracknet import evaluate as figures
+from kaname.recipes.tracknet.config import DetectSettings
 from kaname.recipes.tracknet.labels import Clip
-from kaname.tracking.trajectory import DETECTED, Row
+from kaname.tracking.table import write_rows
+from kaname.tracking.trajectory import DETECTED, STATIC, Row
 
 NOWHERE = (math.nan, math.nan)
 SOURCE = Path("predictions.csv")
@@ -66,6 +68,20 @@ def test_counts_by_hand() -> None:
     assert whole["pck_10px"]["n"] == 7
     for entry in whole.values():
         assert (entry["low"] is None) == (entry["high"] is None)
+
+
+def test_a_static_row_is_no_ball(tmp_path: Path) -> None:
+    """A miss where there is a ball, right where there is none; smoothed too, and whatever place the file says."""
+    rows = [replace(row, source=STATIC if number in (2, 6) else row.source)
+            for number, row in enumerate(answers(PLACES, SCORES))]  # fmt: skip
+    write_rows(tmp_path / "ball.csv", rows)
+    text = (tmp_path / "ball.csv").read_text(encoding="utf-8")
+    (tmp_path / "ball.csv").write_text(text.replace(",,,0.900000,static", ",7,7,0.900000,static"), encoding="utf-8")
+    clips = [clip("game1/Clip1", TRUTH, SEEN, STATE)]
+    for smooth in ("none", "inpaint"):
+        how = {"smooth": smooth, "occluded_absent": False, "absent": "mask"}
+        found = figures.score(tmp_path / "ball.csv", clips, DetectSettings(), how)
+        assert values(dict(found.groups["all"]), 4) == {"tp": 2, "fp1": 1, "fp2": 0, "fn": 4, "tn": 2}
 
 
 def test_groups_by_visibility_and_status() -> None:

@@ -99,7 +99,7 @@ def test_frames_in_are_rows_out(trained: Trained, match: Path, tmp_path: Path, n
     assert np.nanmedian(off) < 2.0 and np.isfinite(off).sum() >= 11
     notes = json.loads((tmp_path / "out" / "ball.json").read_text(encoding="utf-8"))
     assert notes["frames"] == 14 and notes["absent"] == "negative" and notes["detect"]["score_threshold"] == 0.5
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ball.csv", "ball.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ball.csv", "ball.json", "ball.svg"]
 
 
 def test_a_variable_rate_an_odd_size_and_a_turned_camera(trained: Trained, tmp_path: Path) -> None:
@@ -178,9 +178,45 @@ def test_smoothing(trained: Trained, tmp_path: Path) -> None:
     assert all(float(filled[number]["score"]) < 0.8 for number in (5, 6))
     call(*words, "--out", tmp_path / "none", "--smooth", "kalman", "--max-gap", 0).done()
     assert "filled" not in {row["source"] for row in table(tmp_path / "none" / "ball.csv")}
-    for flag, value in (("--max-gap", -1), ("--fastest", 0), ("--fastest", "nan")):
+    for flag, value in (("--max-gap", -1), ("--fastest", 0), ("--fastest", "nan"), ("--max-filled", -1)):
         call(*words, "--out", tmp_path / "bad", flag, value).refused(flag)
     assert not (tmp_path / "bad").exists()
+
+
+def test_a_logo_that_never_moves(trained: Trained, tmp_path: Path) -> None:
+    """It shows where the ball is away; it is marked, counted and named, and kept where that is wished."""
+    images, truth = [], []
+    for seed in (77, 5, 9):
+        images += [picture(place) for place in flight(12, seed)] + [picture((20.5, 50.5))] * 14
+        truth += [False] * 12 + [True] * 14
+    write_video(tmp_path / "a.mp4", images)
+    words = ("predict", tmp_path / "a.mp4", "--checkpoint", trained.model, "--score-threshold", 0.2)
+    answer = call(*words, "--out", tmp_path / "out", "--smooth", "inpaint").done()
+    rows = table(tmp_path / "out" / "ball.csv")
+    static = [row["source"] == "static" for row in rows]
+    assert sum(static) > 30 and np.mean(np.array(static) == truth) > 0.9
+    assert all(row["x"] == row["y"] == "" for row, one in zip(rows, static, strict=True) if one)
+    about = json.loads((tmp_path / "out" / "ball.json").read_text(encoding="utf-8"))
+    (spot,) = about["static_spots"]
+    assert (spot["x"], spot["y"]) == pytest.approx((20.5, 50.5), abs=1.5) and spot["rows"] >= about["static"]
+    counts = [about[name] for name in ("detected", "filled", "static")]
+    said = "78 frames, {} detected, {} filled (at most 1 for each detected), {} static left out, {} without a ball"
+    assert said.format(*counts, 78 - sum(counts)) in answer.out and about["static"] == sum(static)
+    assert "static, left out" in (tmp_path / "out" / "ball.svg").read_text(encoding="utf-8")
+    kept = call(*words, "--out", tmp_path / "kept", "--keep-static").done()
+    assert "static" not in {row["source"] for row in table(tmp_path / "kept" / "ball.csv")} and "static" not in kept.out
+
+
+def test_frames_that_were_promised(trained: Trained, tmp_path: Path) -> None:
+    data = bytearray(stored(tmp_path / "a.avi", 30, "mjpeg").read_bytes())
+    place = data.index(b"00dc", len(data) // 2)
+    data[place : place + 4] = b"JUNK"
+    (tmp_path / "a.avi").write_bytes(bytes(data))
+    answer = call("predict", tmp_path / "a.avi", "--checkpoint", trained.model, "--out", tmp_path / "out").done()
+    assert "29 of 30 promised frames could be decoded" in answer.out and "29 frames" in answer.out
+    answer = call("predict", stored(tmp_path / "b.avi", 30, "mjpeg"), "--checkpoint", trained.model, "--out",
+                  tmp_path / "whole").done()  # fmt: skip
+    assert "promised frames" not in answer.out
 
 
 def test_settings_of_the_detection(trained: Trained, match: Path, tmp_path: Path) -> None:

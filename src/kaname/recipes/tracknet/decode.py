@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ from kaname.recipes.tracknet.config import DataSettings, DetectSettings
 from kaname.recipes.tracknet.labels import games_of, sets
 from kaname.reporting.trail import trail_overlay
 from kaname.tracking.smoothing import Smoothing
+from kaname.tracking.static import Course
 from kaname.tracking.table import COORDINATES, write_rows
-from kaname.tracking.trajectory import DETECTED, Row
-from kaname.types import Answer, Points, Prediction, Size
+from kaname.tracking.trajectory import DETECTED, FILLED, STATIC, Row
+from kaname.types import Answer, FloatArray, Points, Prediction, Size
+
+KINDS = ("", DETECTED, FILLED, STATIC)
 
 
 def decode_of(card: Mapping[str, Any], settings: DetectSettings) -> Decode:
@@ -52,9 +56,45 @@ def row_of(prediction: Prediction) -> Row:
     return Row(prediction.frame or 0, prediction.seconds, x, y, score, DETECTED, **fields)
 
 
-def follow(smoothing: Smoothing) -> Callable[[Iterable[Prediction], Size], Iterator[Row]]:
-    """The answers for the frames of one video as rows, smoothed."""
-    return lambda predictions, size: smoothing(map(row_of, predictions), size)
+class Way:
+    """From the answers for the frames of one video to its rows: static spots left out, then smoothed.
+
+    Attributes:
+        about: what the JSON file says; complete once all rows have been given.
+        size: ``(height, width)`` of the frames.
+    """
+
+    def __init__(self, smoothing: Smoothing, *, keep_static: bool = False) -> None:
+        self.smoothing, self.keep_static = smoothing, keep_static
+        self.spots: list[dict[str, Any]] = []
+        self.about = {"smooth": smoothing.__dict__, "keep_static": keep_static, "static_spots": self.spots}
+        self.size: Size = (0, 0)
+        self._course = Course()
+        self._filled = array("d")
+        self._kinds = bytearray()
+
+    def __call__(self, predictions: Iterable[Prediction], size: Size) -> Iterator[Row]:
+        """The rows, once all answers are there: what is static shows in the whole video alone."""
+        self.size, self._course = size, Course(map(row_of, predictions))
+        if not self.keep_static:
+            self._course.leave_out_static(size)
+        self.spots.extend(self._course.about())
+        for row in self.smoothing(self._course, size):
+            self._kinds.append(KINDS.index(row.source))
+            if row.source == FILLED:
+                self._filled.extend((row.seconds, row.x, row.y))
+            yield row
+
+    def marks(self) -> dict[str, FloatArray]:
+        """For `kaname.reporting.trajectory`: each kind's ``(N, 3)`` seconds, x, y; those left out as detected."""
+        found, kinds = self._course.numbers[:, :3], np.frombuffer(self._kinds, np.uint8)
+        there = np.isfinite(found).all(axis=1)
+        static = there & self._course.static
+        marks = {DETECTED: found[kinds == KINDS.index(DETECTED)]}
+        if self.smoothing.name != "none":
+            marks[FILLED] = np.array(self._filled).reshape(-1, 3)
+            marks["jump, left out"] = found[there & ~static & (kinds != KINDS.index(DETECTED))]
+        return marks if self.keep_static else marks | {"static, left out": found[static]}
 
 
 def draw_ball(image: np.ndarray, trail: list[Row]) -> np.ndarray:
@@ -81,8 +121,13 @@ def write(path: Path, rows: Iterable[Prediction | Row], about: Mapping[str, Any]
     counts = write_rows(path, (row if isinstance(row, Row) else row_of(row) for row in rows))
     kept = {"format": "kaname-balls", "coordinates": COORDINATES, **about, **counts}
     write_json(path.with_suffix(".json"), kept)
-    shown = {"frames": counts["frames"], "with a ball": counts["detected"]}
-    return shown if about.get("smooth", {}).get("name", "none") == "none" else shown | {"filled": counts["filled"]}
+    shown = {"frames": counts["frames"], DETECTED: counts[DETECTED]}
+    smooth = about.get("smooth", {})
+    if smooth.get("name", "none") != "none":
+        shown[f"filled (at most {smooth['max_filled']:g} for each detected)"] = counts[FILLED]
+    if not about.get("keep_static", True):
+        shown["static left out"] = counts[STATIC]
+    return shown | {"without a ball": counts["frames"] - counts[DETECTED] - counts[FILLED] - counts[STATIC]}
 
 
 def made(path: Path) -> dict[str, Any]:

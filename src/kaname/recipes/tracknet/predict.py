@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from kaname.data.video import frame_count
+from kaname.files import write_text
 from kaname.pipeline import jobs
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
 from kaname.pipeline.predict import FOLDER_RATE, places
 from kaname.pipeline.predict import predict_video as predict_frames
 from kaname.recipes.tracknet import RECIPE
-from kaname.recipes.tracknet.decode import draw_ball, follow
+from kaname.recipes.tracknet.decode import Way, draw_ball
+from kaname.reporting.trajectory import trajectory
 from kaname.tracking.smoothing import Smoothing
 
+PLOT = "ball.svg"  # beside the table
 JOB = "kaname.recipes.tracknet.predict:predict_video"
 TRAIL_SECONDS = 0.4
 
@@ -26,6 +29,7 @@ def predict(
     out: Path,
     smoothing: Smoothing,
     *,
+    keep_static: bool = False,
     overlay: bool = False,
     rate: float = FOLDER_RATE,
     changes: Mapping[str, Any] | None = None,
@@ -35,6 +39,7 @@ def predict(
     """Find the ball in videos and folders of frames; one that fails does not stop the others, and ends in exit code 2.
 
     Args:
+        keep_static: take spots that never move for the ball too.
         overlay: also write a video with the ball and its trail.
         rate: frames per second of a folder of frames.
         changes: settings of the detection to use instead of the stored ones.
@@ -44,8 +49,8 @@ def predict(
     chosen = places(sources, out, rate)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
-    given = {"checkpoint": checkpoint, "smoothing": smoothing, "overlay": overlay, "rate": rate,
-             "changes": changes, "device": device}  # fmt: skip
+    given = {"checkpoint": checkpoint, "smoothing": smoothing, "keep_static": keep_static, "overlay": overlay,
+             "rate": rate, "changes": changes, "device": device}  # fmt: skip
     passes = 2 if overlay else 1
     work = [
         Job(str(source), {"source": source, "out": place, **given}, passes * (frame_count(source) or 1))
@@ -61,6 +66,7 @@ def predict_video(
     out: Path,
     checkpoint: Path,
     smoothing: Smoothing,
+    keep_static: bool,
     overlay: bool,
     rate: float,
     changes: Mapping[str, Any] | None,
@@ -68,7 +74,10 @@ def predict_video(
 ) -> str:
     """One video; returns what there is to say of it."""
     model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
-    return predict_frames(
-        RECIPE, model, source, out, changes=changes, follow=follow(smoothing), about={"smooth": smoothing.__dict__},
-        draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, tell=desk.tell,
+    way = Way(smoothing, keep_static=keep_static)
+    said = predict_frames(
+        RECIPE, model, source, out, changes=changes, follow=way, about=way.about, draw=draw_ball if overlay else None,
+        trail_seconds=TRAIL_SECONDS, rate=rate, tell=desk.tell,
     )  # fmt: skip
+    write_text(out / PLOT, trajectory(way.marks(), way.size, title=source.name))
+    return f"{said}\n{source}: the way of the ball over time: {out / PLOT}"

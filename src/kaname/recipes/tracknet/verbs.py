@@ -126,20 +126,27 @@ def predict(
     smooth: Smooth = "none",
     max_gap: Annotated[int, Parameter(help="Frames that a filled gap has at most.")] = 10,
     fastest: Annotated[float, Parameter(help="Frame widths that the ball moves from frame to frame at most.")] = 0.2,
+    max_filled: Annotated[float, Parameter(help="Rows that are filled for each detected one at most.")] = 1.0,
+    keep_static: Annotated[
+        bool, Parameter(help="Keep what is found at spots that never move, such as a logo.", negative=())
+    ] = False,
     rate: Annotated[float, Parameter(help="Frames a second of a folder of frames.")] = 25.0,
     score_threshold: Threshold = None,
     method: Method = None,
     jobs: Jobs = 1,
     device: Device = "auto",
 ) -> None:
-    """Find the ball in every frame: ball.csv, with --overlay also a video."""
+    """Find the ball in every frame: ball.csv and its plot ball.svg, with --overlay also a video."""
     from kaname.recipes.tracknet.predict import predict as run
     from kaname.tracking.smoothing import Smoothing
 
     paths, words = split_sources(sources)
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
-    smoothing = Smoothing(smooth, max_gap, fastest)
-    run(paths, checkpoint, out, smoothing, overlay=overlay, rate=rate, changes=changes, processes=jobs, device=device)
+    smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
+    run(
+        paths, checkpoint, out, smoothing, keep_static=keep_static, overlay=overlay, rate=rate, changes=changes,
+        processes=jobs, device=device,
+    )  # fmt: skip
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:
