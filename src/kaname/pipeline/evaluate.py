@@ -11,7 +11,7 @@ from typing import Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
-from kaname.errors import InputError, located
+from kaname.errors import InputError, require, located
 from kaname.geometry.image import read_image
 from kaname.inference.model import Model, Request, conditions
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
@@ -91,9 +91,10 @@ def evaluate(
     model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device, changes=given)
     stored = recipe.made(predictions) if model is None else model.card["config"]
     settings = answer_settings(recipe, stored, given)
-    if labelled is None and model is None:
-        raise InputError("labels are needed to score predictions", remedy="give --data")
-    labelled = labelled or recipe.labelled(None, stored, words)
+    if labelled is None:
+        require(model is not None, "labels are needed to score predictions", "give --data")
+        labelled = recipe.labelled(None, stored, words)
+        assert labelled is not None
     sets, source = chosen_sets(labelled, split), checkpoint or predictions or labelled.root
     warn_unjudged(sets if split is None else ())
     place = out or results_folder(source, labelled.root, recipe.telling(sets))
