@@ -11,7 +11,7 @@ from typing import Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
-from kaname.errors import InputError, require, located
+from kaname.errors import InputError, located, require
 from kaname.geometry.image import read_image
 from kaname.inference.model import Model, Request, conditions
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
