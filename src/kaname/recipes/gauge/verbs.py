@@ -28,6 +28,7 @@ from kaname.pipeline.flags import (
     report_problems,
     split_sources,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data
 
@@ -90,6 +91,24 @@ def check(
         if others := images_in(folder / "images")[1]:
             print(f"{name}: left out, not images by their names: {', '.join(others)}")
     print("no problems")
+
+
+def split(
+    *,
+    out: OutFolder,
+    annotation: Annotated[Path | None, Parameter(help="Label Studio JSON of all images.")] = None,
+    images: Annotated[Path | None, Parameter(help="Its images.")] = None,
+    data: Annotated[Path | None, Parameter(help="Instead of both: a folder with images/ and labels/.")] = None,
+    annotator: Annotator = None,
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide labelled dials into OUT/train and OUT/val, which train and check read; near copies stay together.
+
+    Images are linked where the disk can, so that they take no room again; labels become exact points.
+    """
+    from kaname.recipes.gauge import prepare
+
+    prepare.split(annotation, images, data, out, flags, annotator=annotator)
 
 
 def crop(

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kaname.config import merged
 from kaname.pipeline.flags import (
+    OUT_NAMES,
     Checkpoint,
     Device,
     Jobs,
@@ -22,6 +23,7 @@ from kaname.pipeline.flags import (
     report_problems,
     split_sources,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.commands import Data
 
@@ -87,6 +89,21 @@ def check(
     frames = {name: [path for clip in clips for path in clip.frames] for name, clips in chosen.items()}
     report_problems(copies(frames if leaks else {}))
     print("no problems")
+
+
+def split(
+    *,
+    data: Data,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="The YAML file to write, which --data takes.")],
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide the games of a data set into train and val (of one game its clips): a file for --data.
+
+    Whole games stay on one side, clips too with --group clip; near copies of frames always do.
+    """
+    from kaname.recipes.tracknet.prepare import split as run
+
+    run(data, out, flags)
 
 
 def evaluate(
