@@ -22,6 +22,14 @@ from kaname.errors import InputError
 
 SETS = ("train", "val", "test")
 
+Group = Annotated[
+    str | None,
+    Parameter(
+        help="What stays together besides near copies: folder; prefix (names that differ in their number alone); "
+        "or a regular expression, such as 'IMG_(.+)_', whose first group in the name counts."
+    ),
+]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +39,7 @@ class SplitFlags:
     val: Annotated[float, Parameter(help="Share that chooses the weights.")] = 0.2
     test: Annotated[float, Parameter(help="Share that is kept for the very end.")] = 0.0
     seed: Annotated[int, Parameter(help="The same images and seed give the same sets.")] = 0
-    group: Annotated[
-        str | None,
-        Parameter(
-            help="What stays together besides near copies: folder; prefix (names that differ in their number alone); "
-            "or a regular expression, such as 'IMG_(.+)_', whose first group in the name counts."
-        ),
-    ] = None
+    group: Group = None
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,8 @@ def split(
         for name, members in parts.items():
             for dial in (dials[number] for number in members):
                 _put(dial, Path(folder) / name)
-    missing = any(
-        dial.points is not None and not all(map(len, map(dial.points.get, ("start", "end")))) for dial in dials
-    )  # type: ignore[arg-type]
-    also = " --allow-missing" if missing else ""
+    known = [dial.points for dial in dials if dial.points is not None]
+    also = "" if all(len(points["start"]) and len(points["end"]) for points in known) else " --allow-missing"
     say_next(f"kaname gauge check --data {out}{also}", f"kaname gauge train --data {out}{also}")
 
 

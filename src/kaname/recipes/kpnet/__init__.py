@@ -27,6 +27,7 @@ RECIPE = Recipe(
         "sample": ("verbs:sample", "Render suturing-like videos with exact key points and masks."),
         "prepare": ("verbs:prepare", "Bring labels of other programs into the documented folders."),
         "check": ("verbs:check", "Read a data set and report every problem."),
+        "split": ("verbs:split", "Divide labelled videos into train and val."),
         "flow": ("verbs:flow", "Compute the optical flow of all training frames beforehand."),
         "masks": ("verbs:masks", "Make pseudo masks of whole videos from their labelled frames, by SAM 2."),
         "train": ("commands:train", "Train a key point detector."),

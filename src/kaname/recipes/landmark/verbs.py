@@ -22,6 +22,7 @@ from kaname.pipeline.flags import (
     Weights,
     split_sources,
 )
+from kaname.pipeline.split import Group
 from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.commands import Annotations, Bones, Images, Splits
 
@@ -63,13 +64,16 @@ def split(
     *,
     annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder for the three lists.")] = Path("data/datasets"),
-    train_ratio: Annotated[float, Parameter(help="Share of the faces to train on.")] = 0.7,
-    val_ratio: Annotated[float, Parameter(help="Share to validate on.")] = 0.2,
-    test_ratio: Annotated[float, Parameter(help="Share to test on; the three sum to 1.")] = 0.1,
+    train_ratio: Annotated[float | None, Parameter(help="Share of the faces to train on; default: the rest.")] = None,
+    val_ratio: Annotated[float, Parameter(name=["--val-ratio", "--val"], help="Share to validate on.")] = 0.2,
+    test_ratio: Annotated[
+        float, Parameter(name=["--test-ratio", "--test"], help="Share to test on; the three sum to 1.")
+    ] = 0.1,
     seed: Annotated[int, Parameter(help="The same faces and seed give the same parts.")] = 0,
     image_dir: Annotated[
         Path | None, Parameter(help="Folder of the images, to find near duplicates; default: data/raw, if it is there.")
     ] = None,
+    group: Group = None,
 ) -> None:
     """Divide annotated faces at random: train.txt, val.txt and test.txt, one annotation file name a line.
 
@@ -78,7 +82,7 @@ def split(
     from kaname.recipes.landmark import prepare
 
     ratios = {"train_ratio": train_ratio, "val_ratio": val_ratio, "test_ratio": test_ratio}
-    prepare.split(annotation_dir=annotation_dir, output_dir=out, **ratios, seed=seed, image_dir=image_dir)
+    prepare.split(annotation_dir=annotation_dir, output_dir=out, **ratios, seed=seed, image_dir=image_dir, group=group)
 
 
 def data_of(images: Path | None, annotations: Path | None, split: Path | None, skeleton: str | None) -> dict[str, Any]:

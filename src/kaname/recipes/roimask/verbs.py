@@ -26,6 +26,7 @@ from kaname.pipeline.flags import (
     Weights,
     split_sources,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.commands import Category, Data, ExtractorFile, Subset, extractor_key
 
@@ -196,6 +197,20 @@ def check(
         "category": category,
     }
     run(from_dict(DataSettings, {name: value for name, value in given.items() if value is not None}))
+
+
+def split(
+    *,
+    annotations: Annotated[Path, Parameter(help="COCO file of all images.")],
+    images: Annotated[Path, Parameter(help="Folder of the images.")],
+    out: OutFolder,
+    category: Category = None,
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide one COCO file into OUT/instances_train.json and OUT/instances_val.json; the images stay where they are."""
+    from kaname.recipes.roimask.dividing import split as run
+
+    run(annotations, images, out, flags, category=category or "1")
 
 
 def evaluate(
