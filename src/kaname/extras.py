@@ -28,7 +28,7 @@ EXTRAS = {
     "ray": "ray",
     "gallery_dl": "crawl",
 }
-OTHERS = ("openvino",)  # that no extra installs
+OTHERS = ("openvino", "pandas")  # that no extra installs
 
 
 def require_package(module: str, what: str = "this") -> None:

@@ -19,7 +19,7 @@ def info(
     as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
 ) -> None:
     """What a checkpoint or an export holds: recipe, configuration, sizes, channels, versions."""
-    from kaname.pipeline.model import backbone_name
+    from kaname.inference.card import backbone_name
 
     card, more = _read(file)
     if as_json:
