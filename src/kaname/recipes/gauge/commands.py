@@ -36,4 +36,10 @@ def train(
         return
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.train, config.data), validate=val, debug=debug)
+    run(
+        RECIPE,
+        config,
+        run_options(flags, config.train, Path("runs/gauge"), data=config.data),
+        validate=val,
+        debug=debug,
+    )

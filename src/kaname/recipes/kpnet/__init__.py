@@ -32,6 +32,7 @@ RECIPE = Recipe(
         "masks": ("verbs:masks", "Make pseudo masks of whole videos from their labelled frames, by SAM 2."),
         "train": ("commands:train", "Train a key point detector."),
         "evaluate": ("judging:evaluate", "Score a model, predictions or trackers: HOTA-KP, PCK, visibility."),
+        "validate": ("judging:validate", "Score a model on the validation videos."),
         "infer": ("verbs:infer", "Find and follow the key points of many videos, as MOT-KP text."),
         "predict": ("verbs:predict", "Find the key points in images or a video, each frame on its own."),
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),

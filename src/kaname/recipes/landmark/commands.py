@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kaname.pipeline.flags import TrainFlags, resolve, run_options
+from kaname.pipeline.flags import CHECKPOINT_NAMES, TrainFlags, resolve, run_options
 from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.config import LandmarkConfig
 
@@ -25,7 +25,8 @@ def train(
     split_dir: Splits = None,
     skeleton: Bones = None,
     checkpoint: Annotated[
-        Path | None, Parameter(help="Weights to start from; every tensor must fit (.pth or .safetensors).")
+        Path | None,
+        Parameter(name=CHECKPOINT_NAMES, help="Weights to start from; every tensor must fit (.pth or .safetensors)."),
     ] = None,
     new_head: Annotated[
         bool | None, Parameter(help="Replace the last layer, for another number of landmarks.", negative=())
@@ -53,4 +54,10 @@ def train(
         return
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.train, Path("checkpoints")), validate=val, debug=debug)
+    run(
+        RECIPE,
+        config,
+        run_options(flags, config.train, Path("checkpoints"), data=config.data.images),
+        validate=val,
+        debug=debug,
+    )

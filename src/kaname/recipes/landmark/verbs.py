@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from kaname.config import merged
 from kaname.errors import InputError
 from kaname.pipeline.flags import (
-    CHECKPOINT_NAMES,
     OUT_NAMES,
     BoxFlags,
     Checkpoint,
@@ -21,6 +20,7 @@ from kaname.pipeline.flags import (
     ParityImages,
     Weights,
     split_sources,
+    validating,
 )
 from kaname.pipeline.split import Group
 from kaname.recipes.landmark import RECIPE
@@ -93,7 +93,7 @@ def data_of(images: Path | None, annotations: Path | None, split: Path | None, s
 
 def evaluate(
     *,
-    checkpoint: Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A .pth or .onnx file.")] = None,
+    checkpoint: Checkpoint | None = None,
     predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
     image_dir: Images = None,
     annotation_dir: Annotations = None,
@@ -139,6 +139,9 @@ def evaluate(
     if visualize:
         drawn = pictures(result.details[0], out / "visualizations", num_vis_samples)
         print(f"{drawn} pictures in {out / 'visualizations'}")
+
+
+validate = validating(evaluate)
 
 
 def predict(

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from kaname.config import from_dict, merged
 from kaname.errors import InputError
 from kaname.pipeline.flags import (
-    CHECKPOINT_NAMES,
     OUT_NAMES,
     BoxFlags,
     BoxLabel,
@@ -36,7 +35,6 @@ Overlap = Annotated[
     Literal["keep", "exclusive"] | None, Parameter(help="exclusive: a pixel goes to the mask that is surest of it.")
 ]
 Extractor = Annotated[Path | None, Parameter(help="Where the extractor's file is now.")]
-Model = Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")]
 Predictions = Annotated[Path | None, Parameter(help="masks.json, or another program's COCO results, to score.")]
 
 
@@ -215,7 +213,7 @@ def split(
 
 def evaluate(
     *,
-    checkpoint: Model = None,
+    checkpoint: Checkpoint | None = None,
     predictions: Predictions = None,
     annotated: SetFlags = SetFlags(),
     split: Annotated[str | None, Parameter(help="A set (train, val) or all; default: val.")] = None,
@@ -257,7 +255,7 @@ def evaluate(
 
 def validate(
     *,
-    checkpoint: Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")],
+    checkpoint: Checkpoint,
     annotated: SetFlags = SetFlags(),
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into; default: the working folder.")] = Path(),
     picture_images: Annotated[

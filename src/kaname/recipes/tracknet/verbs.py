@@ -22,6 +22,7 @@ from kaname.pipeline.flags import (
     Weights,
     report_problems,
     split_sources,
+    validating,
 )
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.tracknet import RECIPE
@@ -132,6 +133,9 @@ def evaluate(
         RECIPE, folder, checkpoint=checkpoint, predictions=predictions, out=out, split=split, changes=changes,
         how={"occluded_absent": occluded_absent, "smooth": smooth}, words=overrides, device=device,
     )  # fmt: skip
+
+
+validate = validating(evaluate)
 
 
 def predict(
