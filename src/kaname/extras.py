@@ -26,9 +26,10 @@ EXTRAS = {
     "peft": "lora",
     "wandb": "wandb",
     "ray": "ray",
+    "pandas": "pandas",
     "gallery_dl": "crawl",
 }
-OTHERS = ("openvino", "pandas")  # that no extra installs
+OTHERS = ("openvino",)  # that no extra installs
 
 
 def require_package(module: str, what: str = "this") -> None:

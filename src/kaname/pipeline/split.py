@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,22 +155,22 @@ def place(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def say_next(*lines: str) -> None:
-    """Print the commands that come next."""
+def say_next(*commands: Sequence[object]) -> None:
+    """Print the commands that come next, given by their words after ``kaname``, as a shell takes them."""
     print("next:")
-    for line in lines:
-        print(f"  {line}")
+    for words in commands:
+        print(f"  {shlex.join(['kaname', *map(str, words)])}")
 
 
 def _filled(groups: Sequence[Sequence[int]], shares: Sequence[float], seed: int) -> list[list[int]] | None:
     """Groups dealt into parts of which none is empty; None where there are fewer groups than parts."""
-    from kaname.data.parts import counts_of, deal
+    from kaname.data.parts import deal
 
     if len(groups) < len(shares):
         return None
     total = sum(map(len, groups))
-    counts = counts_of(total, [1 - sum(map(_exact, shares[1:])), *map(_exact, shares[1:])])
-    parts = deal(groups, counts, seed)
+    held = [max(1, round(total * share)) for share in shares[1:]]
+    parts = deal(groups, [max(1, total - sum(held)), *held], seed)
     home = {member: number for number, group in enumerate(groups) for member in group}
     while not all(parts):
         whole = [{home[member] for member in part} for part in parts]
@@ -178,10 +179,6 @@ def _filled(groups: Sequence[Sequence[int]], shares: Sequence[float], seed: int)
         parts[parts.index([])] = sorted(given)
         parts[giver] = [member for member in parts[giver] if member not in given]
     return parts
-
-
-def _exact(share: float) -> float:
-    return round(share, 9)
 
 
 def _say(

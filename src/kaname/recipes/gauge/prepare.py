@@ -124,8 +124,8 @@ def split(
             for dial in (dials[number] for number in members):
                 _put(dial, Path(folder) / name)
     known = [dial.points for dial in dials if dial.points is not None]
-    also = "" if all(len(points["start"]) and len(points["end"]) for points in known) else " --allow-missing"
-    say_next(f"kaname gauge check --data {out}{also}", f"kaname gauge train --data {out}{also}")
+    also = [] if all(len(points["start"]) and len(points["end"]) for points in known) else ["--allow-missing"]
+    say_next(["gauge", "check", "--data", out, *also], ["gauge", "train", "--data", out, *also])
 
 
 def _annotated(annotation: Path, images: Path, annotator: str | None) -> tuple[list[Dial], Path]:

@@ -49,7 +49,7 @@ def split(data: DataSettings, out: Path, flags: SplitFlags) -> None:
         _write(data, homes, chosen, Path(folder))
     for name in SETS:
         print(f"{name}: {', '.join(sorted(video for video, own in chosen.items() if own == name))}")
-    say_next(f"kaname kpnet check --data-root {out}", f"kaname kpnet train --data-root {out}")
+    say_next(["kpnet", "check", "--data-root", out], ["kpnet", "train", "--data-root", out])
 
 
 def _write(data: DataSettings, homes: dict[str, str], chosen: dict[str, str], out: Path) -> None:

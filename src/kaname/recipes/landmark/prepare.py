@@ -96,8 +96,8 @@ def split(
         print(f"the shares would be {wanted}; they differ because groups are not divided")
     listed = ", ".join(f"{part} {size}" for part, size in zip(PARTS, sizes, strict=True))
     print(f"{len(faces)} faces in {output_dir}: {listed}")
-    where = f"--image-dir {images or IMAGES} --annotation-dir {annotation_dir} --split-dir {output_dir}"
-    say_next(f"kaname landmark train {where}")
+    named = {"--image-dir": images or IMAGES, "--annotation-dir": annotation_dir, "--split-dir": output_dir}
+    say_next(["landmark", "train", *(word for pair in named.items() for word in pair)])
 
 
 def _below(image: Path, folder: Path) -> str:

@@ -40,10 +40,11 @@ def split(annotations: Path, images: Path, out: Path, flags: SplitFlags, *, cate
     content = read_json(annotations)
     for name, members in parts.items():
         write_json(files[name], part_of(content, {shown[number].meta["image_id"] for number in members}))
-    also = "" if category == "1" else f" --category {category}"
-    words = f"--images {images} --val-images {images} --annotations {files['train']} --val-annotations {files['val']}"
-    extractor = " --extractor FILE.onnx --tensor NAME"
-    say_next(f"kaname roimask check {words}{also}", f"kaname roimask train {words}{also}{extractor}")
+    named = {"images": images, "val-images": images, "annotations": files["train"], "val-annotations": files["val"]}
+    named |= {} if category == "1" else {"category": category}
+    words = [word for name, value in named.items() for word in (f"--{name}", value)]
+    extractor = ["--extractor", "FILE.onnx", "--tensor", "NAME"]
+    say_next(["roimask", "check", *words], ["roimask", "train", *words, *extractor])
 
 
 def part_of(content: Mapping[str, Any], images: set[int | str]) -> dict[str, Any]:

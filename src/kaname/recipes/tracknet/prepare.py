@@ -50,10 +50,10 @@ def split(data: str, out: Path, flags: SplitFlags) -> None:
     lists = {f"{name}_games": _games(clips, chosen.get(name, set())) for name in SETS}
     content = {**configuration.to_dict(settings), "root": settings.root.resolve().as_posix(), "split": lists}
     write_text(out, write_yaml(content))
-    for name, named in lists.items():
-        if named:
+    for name in SETS:
+        if named := lists[f"{name}_games"]:
             print(f"{name}: {', '.join(named)}")
-    say_next(f"kaname tracknet check --data {out}", f"kaname tracknet train --data {out}")
+    say_next(["tracknet", "check", "--data", out], ["tracknet", "train", "--data", out])
 
 
 def _games(clips: Sequence[labels.Clip], chosen: set[str]) -> list[str]:
