@@ -9,6 +9,7 @@ import pytest
 
 import calling
 from kaname.geometry.image import write_image
+from kaname.pipeline.split import place
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.labels import training_sets
 from kaname.samples.gauge import write
@@ -74,3 +75,14 @@ def test_what_the_export_lacks_is_said(tmp_path: Path) -> None:
     assert "not in export.json: 3.png" in answer.out
     assert f"kaname gauge check --data {tmp_path / 'sets'} --allow-missing" in answer.out
     calling.call("gauge", "check", "--data", tmp_path / "sets", "--allow-missing").done()
+
+
+def test_check_of_one_export_in_two_sets_names_split(flat: Path, tmp_path: Path) -> None:
+    """Each set lacks the images of the other, and is told what divides the export."""
+    images = sorted((flat / "images").iterdir())
+    for name, members in (("train", images[:7]), ("val", images[7:])):
+        for image in members:
+            place(image, tmp_path / name / "images" / image.name)
+        place(flat / "annotation.json", tmp_path / name / "labels" / "annotation.json")
+    answer = calling.call("gauge", "check", "--data", tmp_path)
+    assert answer.code == 2 and "is divided by `kaname gauge split`" in answer.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -83,7 +84,10 @@ def check(
     from kaname.recipes.gauge import labels
 
     folders, known = labels.sets(data), labels.of(allow_missing=allow_missing)
-    report_problems([error for folder in folders.values() for error in known.problems(folder, size=size)])
+    problems = [error for folder in folders.values() for error in known.problems(folder, size=size)]
+    if len(folders) > 1 and any(error.reason.endswith("is missing") for error in problems):
+        print("an export that names the images of several sets is divided by `kaname gauge split`", file=sys.stderr)
+    report_problems(problems)
     for name, folder in folders.items():
         dials = known.read(folder)
         points = sum(sum(map(len, dial.points.values())) for dial in dials if dial.points is not None)

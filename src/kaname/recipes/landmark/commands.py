@@ -11,8 +11,9 @@ from kaname.pipeline.flags import CHECKPOINT_NAMES, TrainFlags, resolve, run_opt
 from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.config import LandmarkConfig
 
-Images = Annotated[Path | None, Parameter(help="Folder of the images, read with its sub-folders; default data/raw.")]
-Annotations = Annotated[Path | None, Parameter(help="Folder of the annotations; default data/annotated.")]
+IMAGE_NAMES, ANNOTATION_NAMES = ["--image-dir", "--images"], ["--annotation-dir", "--annotations"]
+Images = Annotated[Path | None, Parameter(name=IMAGE_NAMES, help="The images, with sub-folders; default data/raw.")]
+Annotations = Annotated[Path | None, Parameter(name=ANNOTATION_NAMES, help="Their folder; default data/annotated.")]
 Splits = Annotated[Path | None, Parameter(help="Folder with train.txt, val.txt and test.txt, as split writes them.")]
 Bones = Annotated[str | None, Parameter(name="--skeleton", help="A name of configs/skeleton, or a YAML file.")]
 

@@ -24,8 +24,9 @@ from kaname.pipeline.flags import (
 )
 from kaname.pipeline.split import Group
 from kaname.recipes.landmark import RECIPE
-from kaname.recipes.landmark.commands import Annotations, Bones, Images, Splits
+from kaname.recipes.landmark.commands import ANNOTATION_NAMES, IMAGE_NAMES, Annotations, Bones, Images, Splits
 
+AnnotationFolder = Annotated[Path, Parameter(name=ANNOTATION_NAMES, help="Folder of the annotations.")]
 MinScore = Annotated[float | None, Parameter(help="A landmark whose score is not above this is left out.")]
 Method = Annotated[Literal["dark", "argmax"] | None, Parameter(help="How a peak is refined.")]
 FlipTest = Annotated[bool | None, Parameter(help="Answer the mirrored crop too; takes twice as long.")]
@@ -50,8 +51,10 @@ def sample(
 
 def check(
     *,
-    image_dir: Annotated[Path, Parameter(help="Folder of the images, read with its sub-folders.")] = Path("data/raw"),
-    annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
+    image_dir: Annotated[Path, Parameter(name=IMAGE_NAMES, help="Folder of the images, with sub-folders.")] = Path(
+        "data/raw"
+    ),
+    annotation_dir: AnnotationFolder = Path("data/annotated"),
     skeleton: Annotated[str, Parameter(help="A name of configs/skeleton, or a YAML file.")] = "anime-face-28",
 ) -> None:
     """Report every problem of annotated faces by file, and what the set holds; exit code 2 if there is a problem."""
@@ -62,7 +65,7 @@ def check(
 
 def split(
     *,
-    annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
+    annotation_dir: AnnotationFolder = Path("data/annotated"),
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder for the three lists.")] = Path("data/datasets"),
     train_ratio: Annotated[float | None, Parameter(help="Share of the faces to train on; default: the rest.")] = None,
     val_ratio: Annotated[float, Parameter(name=["--val-ratio", "--val"], help="Share to validate on.")] = 0.2,
@@ -71,7 +74,8 @@ def split(
     ] = 0.1,
     seed: Annotated[int, Parameter(help="The same faces and seed give the same parts.")] = 0,
     image_dir: Annotated[
-        Path | None, Parameter(help="Folder of the images, to find near duplicates; default: data/raw, if it is there.")
+        Path | None,
+        Parameter(name=IMAGE_NAMES, help="Folder of the images, to find near duplicates; default: data/raw."),
     ] = None,
     group: Group = None,
 ) -> None:
