@@ -23,6 +23,13 @@ def test_the_best_else_the_last(tmp_path: Path) -> None:
     assert weights_in(tmp_path / "none.pt") == tmp_path / "none.pt"  # whoever opens it says what is wrong
 
 
+def test_the_best_by_the_name_of_another_recipe(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").touch()
+    with pytest.warns(UserWarning, match=r"best\.pt is not there: model\.pt beside it is taken"):
+        assert weights_in(tmp_path / "best.pt") == tmp_path / "model.pt"
+    assert weights_in(tmp_path / "other.pt") == tmp_path / "other.pt"
+
+
 def test_what_is_not_clear_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name a checkpoint or the folder of a run"):
         weights_in(tmp_path)
