@@ -238,3 +238,49 @@ def test_the_default_folder_of_a_run(tmp_path: Path) -> None:
         options = run_options(TrainFlags(out_dir=given), TrainSettings(ckpt_dir=tmp_path / "a"), tmp_path)
         assert options.out_dir == wanted
     assert TrainFlags(epochs=3).keys()["train.epochs"] == 3
+
+
+def test_a_run_never_lies_in_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called from inside the data it lies beside them; runs that earlier versions put there are still resumed."""
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.chdir(data)
+    for given in (Path("."), data):
+        fresh = default_run_folder(Path("runs/gauge"), resume=None, data=given)
+        assert fresh.parent == tmp_path / "runs" / "gauge"
+    assert default_run_folder(Path("runs/gauge"), resume=None, data=tmp_path / "other").parent == Path("runs/gauge")
+    (data / "runs_old").mkdir()
+    (data / "runs_old" / "last.pt").touch()
+    assert default_run_folder(Path("runs/gauge"), resume="auto", data=data).samefile(data / "runs_old")
+
+
+@pytest.mark.parametrize(("recipe", "section"), [("gauge", "train"), ("tracknet", "training"), ("kpnet", "train"),
+                                                 ("roimask", "train"), ("landmark", "train")])  # fmt: skip
+def test_the_section_of_training_goes_by_both_names(
+    recipe: str, section: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = {"train": "training", "training": "train"}[section]
+    printed = []
+    for name in (section, other):
+        file = tmp_path / "more.yaml"
+        file.write_text(f"{name}:\n  warmup_epochs: 2\n")
+        with pytest.raises(SystemExit) as left:
+            cli.main([recipe, "train", f"{name}.epochs=3", "--config", str(file), "--print-config"])
+        assert left.value.code == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] and "epochs: 3" in printed[0] and "warmup_epochs: 2" in printed[0]
+    assert f"\n{other}:" not in printed[1]
+    with pytest.raises(SystemExit):
+        cli.main([recipe, "train", f"{section}.epochs=3", f"{other}.epochs=4", "--print-config"])
+    assert "given twice" in capsys.readouterr().err
+
+
+def test_every_recipe_has_the_common_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    """And their help names the checkpoint by all its names, and that of validate the set."""
+    common = {"sample", "check", "split", "train", "evaluate", "validate", "predict", "export", "draw"}
+    for name in RECIPES:
+        assert common <= set(recipe_of(name).verbs), name
+        shown = cli.help_text([name, "validate", "--help"]) or ""
+        assert "--checkpoint, --ckpt, --weights, --model-path" in " ".join(shown.split()), name
+    assert "[default: val]" in (cli.help_text(["tracknet", "validate", "--help"]) or "")
+    assert "[default: val]" not in (cli.help_text(["tracknet", "evaluate", "--help"]) or "")

@@ -26,6 +26,7 @@ EXTRAS = {
     "peft": "lora",
     "wandb": "wandb",
     "ray": "ray",
+    "pandas": "pandas",
     "gallery_dl": "crawl",
 }
 OTHERS = ("openvino",)  # that no extra installs

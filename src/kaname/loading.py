@@ -18,7 +18,7 @@ def load(path: str | PathLike[str], *, runtime: str = "auto") -> Model:
     """A model from a checkpoint (``model.pt``, ``best.pt``, ``last.pt``) or an ONNX export.
 
     Args:
-        path: the file; nothing else needs to be known about it.
+        path: the file, or the folder of a run, whose best weights count; nothing else needs to be known about it.
         runtime: where a checkpoint runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Returns:
@@ -28,8 +28,9 @@ def load(path: str | PathLike[str], *, runtime: str = "auto") -> Model:
         InputError: missing, damaged or foreign file, or a recipe this version does not have.
     """
     from kaname.pipeline.model import open_model
+    from kaname.pipeline.weights import weights_in
 
-    place = Path(path)
+    place = weights_in(Path(path))
     return open_model(recipe_of(known_recipe(read_card(place), place)), place, runtime=runtime)
 
 

@@ -36,6 +36,8 @@ def known_keys(schema: type) -> Known:
             inner = known_keys(typing.cast(type, kind))
             known.kinds.update({(entry.name, *key): value for key, value in inner.kinds.items()})
             known.aliases.update({(entry.name, *a): (entry.name, *key) for a, key in inner.aliases.items()})
+            others = {name for name in getattr(kind, "section_names", ()) if name not in hints}
+            known.aliases.update({(name,): (entry.name,) for name in others})
     return known
 
 

@@ -7,8 +7,10 @@ top-left pixel and pixel *i* has its centre half a pixel further. Sizes are ``(h
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -74,8 +76,44 @@ class Frame:
     path: Path | None = None
 
 
-@dataclass(frozen=True)
-class Points:
+class Shown:
+    """What every answer does with itself. The work is done in ``kaname.pipeline.showing``, imported when it is asked:
+    values stay values, on their low floor."""
+
+    def plot(self, image: Any = None) -> Image:
+        """This answer drawn on ``image`` (a path, an RGB array, a PIL image), or on dark grey: RGB uint8 ``(h, w, 3)``.
+
+        Raises:
+            InputError: an image of another size.
+        """
+        return _showing().plot(self, image)
+
+    def save(self, path: str | PathLike[str], image: Any = None) -> None:
+        """Write the picture of `plot` (.png, .jpg, ...) or the table of `to_csv` (.csv), by the ending of ``path``."""
+        _showing().save(self, path, image)
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write the rows of `to_pandas` as CSV."""
+        _showing().to_csv(self, path)
+
+    def to_pandas(self) -> Any:
+        """A pandas ``DataFrame``: a row a point (or a mask), of tracks for each frame.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        return _showing().to_pandas(self)
+
+    def __repr__(self) -> str:
+        return _showing().described(self)
+
+
+def _showing() -> Any:
+    return importlib.import_module("kaname.pipeline.showing")
+
+
+@dataclass(frozen=True, repr=False)
+class Points(Shown):
     """Predicted points of one image, in its original pixels.
 
     Attributes:
@@ -94,8 +132,8 @@ class Points:
     ids: Sequence[int | str] = ()
 
 
-@dataclass(frozen=True)
-class Masks:
+@dataclass(frozen=True, repr=False)
+class Masks(Shown):
     """Predicted masks of one image, kept on the grid of each box; `kaname.codecs.roi_mask` pastes them when asked.
 
     Attributes:
@@ -119,8 +157,8 @@ Answer = Points | Masks
 """What a model answers for one image."""
 
 
-@dataclass(frozen=True)
-class Tracks:
+@dataclass(frozen=True, repr=False)
+class Tracks(Shown):
     """Predictions along a video: one ``Points`` per frame, with the frame's number and its time in seconds."""
 
     frames: Sequence[int]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.test_video import write_video
 from kaname.errors import InputError
@@ -51,6 +52,36 @@ def test_an_array(model: Model) -> None:
     found = model.predict(spot(32, 32, 8, 20))
     assert isinstance(found, Points) and found.size == (32, 32)
     assert found.xy["a"].tolist() == [[8.0, 20.0]]
+
+
+def test_pictures_of_pillow(model: Model, tmp_path: Path) -> None:
+    """Alone and in a list, turned as EXIF says, of any mode: as the file would be read."""
+    image = Image.fromarray(spot(32, 64, 8, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    image.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as turned:
+        found = model.predict(turned)
+        expected = model.predict(tmp_path / "turned.png")
+        assert found.size == expected.size == (64, 32)
+        np.testing.assert_array_equal(found.xy["a"], expected.xy["a"])
+        assert [answer.size for answer in model.predict([turned, image, image.convert("RGBA")])] == [
+            (64, 32), (32, 64), (32, 64),
+        ]  # fmt: skip
+    with pytest.raises(InputError, match="floating-point values"):
+        model.predict(Image.fromarray(np.zeros((8, 8), np.float32)))
+
+
+def test_a_model_prints_its_card_in_three_lines() -> None:
+    card = {
+        "recipe": "gauge", "backbone": {"kind": "small", "name": "8"}, "pretrained": None, "trained": {"epoch": 3},
+        "input_size": [64, 96], "channels": ["start", "middle", "end"], "versions": {"kaname": "0.1.0"},
+    }  # fmt: skip
+    assert str(Model(card, lambda given: given, lambda outputs, request: [])).splitlines() == [
+        "gauge: small:8, epoch 3, kaname 0.1.0",
+        "in:  an RGB image of any size, seen at 96 x 64 (letterbox)",
+        "out: heatmaps of start, middle, end",
+    ]
 
 
 def test_paths_lists_and_folders(model: Model, tmp_path: Path) -> None:

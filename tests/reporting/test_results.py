@@ -41,6 +41,21 @@ def test_another_set_of_one_name_gets_a_folder_of_its_own(tmp_path: Path) -> Non
     assert results_folder(model, data, {"test": {"games": ["game2"]}}).name == "best-match-2"
 
 
+def test_predictions_of_an_evaluation_do_not_nest(tmp_path: Path) -> None:
+    """Scored again and again, and from a folder of the user's: one folder, called by where they lay."""
+    data = tmp_path / "dials"
+    place = leave(results_folder(tmp_path / "run" / "best.pt", data), "val", {})
+    again = results_folder(place / "points.json", data)
+    assert again == tmp_path / "run" / "evaluation" / "best-dials-val-points-dials"
+    folder = leave(again, "val", {"source": "points.json", "data": data.as_posix()})
+    assert results_folder(place / "points.json", data) == again
+    assert results_folder(folder / "points.json", data).parent == again.parent
+    own = leave(tmp_path / "mine", "val", {})
+    (tmp_path / "mine" / "metrics.json").write_text("{}", encoding="utf-8")
+    assert results_folder(own / "points.json", data) == tmp_path / "evaluation" / "mine-val-points-dials"
+    assert results_folder(tmp_path / "predicted" / "points.json", data).parent == tmp_path / "predicted" / "evaluation"
+
+
 def test_a_file_that_is_no_result_is_not_written_over(tmp_path: Path) -> None:
     place = results_folder(tmp_path / "best.pt", tmp_path / "data")
     folder = leave(place, "val", {})

@@ -32,4 +32,5 @@ def test_a_long_run_is_estimated_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lengths_of_time() -> None:
-    assert [duration(value) for value in (0.4, 59.6, 61, 3600, 90061)] == ["0 s", "1 min", "1 min 1 s", "1 h", "1 d 1 h"]
+    lengths = [duration(value) for value in (0.4, 59.6, 61, 3600, 90061)]
+    assert lengths == ["0 s", "1 min", "1 min 1 s", "1 h", "1 d 1 h"]

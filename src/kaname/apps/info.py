@@ -19,8 +19,10 @@ def info(
     as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
 ) -> None:
     """What a checkpoint or an export holds: recipe, configuration, sizes, channels, versions."""
-    from kaname.pipeline.model import backbone_name
+    from kaname.inference.card import backbone_name
+    from kaname.pipeline.weights import weights_in
 
+    file = weights_in(file)
     card, more = _read(file)
     if as_json:
         sys.stdout.write(json.dumps({**card, "file": more}, ensure_ascii=False, indent=1, sort_keys=True) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,7 +174,9 @@ def split_beside(annotation_dir: Path) -> Path | None:
     return folder if any((folder / f"{part}.txt").is_file() for part in PARTS) else None
 
 
-def groups_of(faces: Sequence[Face], *, compare: bool = True) -> list[list[int]]:
+def groups_of(
+    faces: Sequence[Face], *, compare: bool = True, also: Callable[[Path], Iterable[Hashable]] | None = None
+) -> list[list[int]]:
     """Positions of faces that belong on one side of a split: of one image, of near copies, of one series.
 
     A series is what annotations or the crawler's sidecars name so (``series``, ``parent``, ``pool``), the pages of one
@@ -183,6 +185,7 @@ def groups_of(faces: Sequence[Face], *, compare: bool = True) -> list[list[int]]
     Args:
         faces: any.
         compare: whether images are compared; they must be there.
+        also: what else an image shares with those that it belongs together with.
 
     Raises:
         InputError: an image or a sidecar that cannot be read.
@@ -190,7 +193,8 @@ def groups_of(faces: Sequence[Face], *, compare: bool = True) -> list[list[int]]
     images = list(dict.fromkeys(face.image for face in faces))
     position = {image: number for number, image in enumerate(images)}
     links = [(one, other) for one, other, _ in alike(prints(images))] if compare else []
-    keys = series_of(images)
+    keys: list[list[Hashable]] = [[*own, *(also(image) if also else ())]
+                                  for image, own in zip(images, series_of(images), strict=True)]  # fmt: skip
     for face in faces:
         if face.series is not None:
             keys[position[face.image]].append(("series", face.series))

@@ -105,6 +105,10 @@ class Prints:
     cells: FloatArray
     telling: NDArray[np.bool_]
 
+    def of(self, rows: Sequence[int]) -> Prints:
+        """Those of some of the frames."""
+        return Prints([self.paths[row] for row in rows], self.signs[rows], self.cells[rows], self.telling[rows])
+
 
 def by_group(
     samples: Sequence[Sample],
@@ -113,34 +117,48 @@ def by_group(
     val: Sequence[str | int] = (),
     test: Sequence[str | int] = (),
     key: str = "game",
+    part: str = "clip",
 ) -> Split:
-    """Split samples by whole groups; the order of samples stays.
+    """Split samples by whole groups, or by whole parts of one; the order of samples stays.
 
     Args:
         samples: each with its group's name in ``meta[key]``.
-        train, val, test: groups by name, or by the number in which the name ends: 1 and "1" mean "game1".
-        key: the entry of ``meta`` that names the group.
+        train, val, test: groups by name, or by the number in which the name ends: 1 and "1" mean "game1". A part is
+            named ``GROUP/PART``; its set counts, whichever the rest of the group is in.
+        key, part: the entries of ``meta`` that name the group and, where it has some, the part.
 
     Raises:
         InputError: a group that does not exist, or a number that several names end in; a group in two sets; no
             group in ``train``; a sample without a group.
     """
-    members: dict[str, list[Sample]] = {}
+    members: dict[str, list[str]] = {}  # group to what its samples are of
     for sample in samples:
         if sample.meta.get(key) is None:
             raise InputError(f"it belongs to no {key}", path=sample.image, remedy=f"set meta[{key!r}]")
-        members.setdefault(str(sample.meta[key]), []).append(sample)
+        members.setdefault(str(sample.meta[key]), []).append(_place(sample, key, part))
+    clips = {place for places in members.values() for place in places} - set(members)
     owner: dict[str, str] = {}
     for name, wanted in (("train", train), ("val", val), ("test", test)):
-        for group in [_group(one, members, key) for one in wanted]:
+        for group in [str(one) if str(one) in clips else _group(one, members, key) for one in wanted]:
             if owner.setdefault(group, name) != name:
                 reason = f"the {key} {group!r} is in {owner[group]} and in {name}"
                 raise InputError(reason, remedy="keep it in one: frames of both would resemble each other")
-    groups = {name: [group for group in members if owner.get(group) == name] for name in ("train", "val", "test")}
-    if not groups["train"]:
+    of = {place: owner.get(place, owner.get(group)) for group, places in members.items() for place in places}
+    sets = {
+        name: [sample for sample in samples if of[_place(sample, key, part)] == name]
+        for name in ("train", "val", "test")
+    }
+    if not sets["train"]:
         raise InputError(f"train has no {key}", remedy=f"there are: {', '.join(members) or 'no samples'}")
-    sets = {name: [sample for sample in samples if owner.get(str(sample.meta[key])) == name] for name in groups}
-    return Split(**sets, groups=groups, unused=[group for group in members if group not in owner])
+    groups = {name: [group for group in [*members, *sorted(clips)] if owner.get(group) == name] for name in sets}
+    unused = [group for group, places in members.items() if all(of[place] is None for place in places)]
+    return Split(**sets, groups=groups, unused=unused)
+
+
+def _place(sample: Sample, key: str, part: str) -> str:
+    """The group and the part of it that a sample is of; of a group without parts the group."""
+    group, inner = str(sample.meta[key]), sample.meta.get(part)
+    return group if inner is None else f"{group}/{inner}"
 
 
 def named(wanted: Iterable[str | int], groups: Iterable[str]) -> set[str]:
@@ -238,7 +256,7 @@ def prints(paths: Sequence[Path]) -> Prints:
     )
 
 
-def _group(wanted: Any, members: dict[str, list[Sample]], key: str) -> str:
+def _group(wanted: Any, members: Mapping[str, object], key: str) -> str:
     """The name of the group that a name or a number means."""
     text = str(wanted)
     if text in members:

@@ -89,6 +89,22 @@ def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[i
         return _shown(_open(file, Path(path), max_megapixels))
 
 
+def as_array(image: Any) -> Any:
+    """A picture that Pillow holds as :func:`read_image` would give it (upright, 8-bit RGB); anything else as it is.
+
+    Raises:
+        InputError: damaged, or values that are not 8 or 16 bits.
+    """
+    if not isinstance(image, Image.Image):
+        return image
+    path = Path(str(getattr(image, "filename", "") or "the picture"))
+    try:
+        image.load()
+    except OSError as error:
+        raise InputError(f"the image is damaged or truncated ({error})", path=path) from error
+    return _upright(_rgb(image, path), image)
+
+
 def exif_orientation(path: PathLike) -> int:
     """The EXIF orientation of an image file, 1..8; 1 where it has none.
 

@@ -17,7 +17,7 @@ sigmoid head ``heatmaps`` of the ``channels``. Only this file knows that; all ot
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -138,3 +138,33 @@ def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
             remedy=f"use `kaname {card['recipe']} ...` or another file",
         )
     return {"view": view_of(card).to_dict(), **described(inputs_of(card), heads_of(card)), **card, "version": VERSION}
+
+
+def backbone_name(description: Mapping[str, Any]) -> str:
+    """A backbone as one writes it after ``--backbone``: a hub name or folder as it is, others behind their kind."""
+    kind, name = description.get("kind"), description.get("name", "unknown")
+    return str(name) if kind in (None, "vit") else f"{kind}:{name}" if name else str(kind)
+
+
+def card_lines(card: Mapping[str, Any]) -> list[str]:
+    """A model's card in three lines: what it is, what it takes, what it answers."""
+    trained, started = card.get("trained") or {}, card.get("pretrained", False)
+    start = "" if started is None else " (pretrained)" if started else " (from random weights)"
+    epoch = f", epoch {trained['epoch']}" if "epoch" in trained else ""
+    version = (card.get("versions") or {}).get("kaname")
+    view, frames = view_of(card), int(card.get("frames", 1))
+    what = "an RGB image" if frames == 1 else f"{frames} consecutive RGB frames"
+    boxes = " and boxes" if {"boxes", "rois"} & set(inputs_of(card)) else ""
+    height, width = view.input_size
+    heads = "; ".join(f"{name} of {_listed(head.channels)}" for name, head in heads_of(card).items())
+    network = f"{backbone_name(card.get('backbone') or {})}{start}{epoch}"
+    return [
+        f"{card.get('recipe', 'model')}: {network}{f', kaname {version}' if version else ''}",
+        f"in:  {what}{boxes} of any size, seen at {width} x {height} ({view.fit})",
+        f"out: {heads}",
+    ]
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown}, ... ({len(names)})" if len(names) > most else shown

@@ -22,9 +22,9 @@ from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
-from kaname.geometry.image import read_image
+from kaname.geometry.image import as_array, read_image
 from kaname.geometry.view import View
-from kaname.inference.card import inputs_of, view_of
+from kaname.inference.card import card_lines, inputs_of, view_of
 from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.onnx_runner import OnnxRunner
 from kaname.types import Answer, Frame, Image, Masks, Size, Tracks
@@ -36,7 +36,7 @@ Runner: TypeAlias = Callable[[Arrays], Arrays]
 
 BOXES_AT_ONCE = 16
 BOX_INPUTS = {"boxes", "rois"}
-Source = Any  # path, array (h, w, 3) uint8 RGB, or a list of them
+Source = Any  # path, array (h, w, 3) uint8 RGB, PIL image, or a list of them
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,9 @@ class Model:
         self.of_video = "frames" in card
         self.takes_boxes = bool(BOX_INPUTS & set(inputs_of(card)))
 
+    def __repr__(self) -> str:
+        return "\n".join(card_lines(self.card))
+
     def using(self, runner: Runner, decode: Decode | None = None) -> Model:
         """The same model with another runner, and another decode where one is given."""
         other = copy.copy(self)
@@ -131,8 +134,8 @@ class Model:
         """Answer for an image, a video, or a list of images.
 
         Args:
-            source: path of an image, of a video or of a folder of images; an array ``(h, w, 3)`` uint8 RGB or a
-                `Frame`; a list.
+            source: path of an image, of a video or of a folder of images; an array ``(h, w, 3)`` uint8 RGB, a PIL
+                image (turned as its EXIF says) or a `Frame`; a list.
                 Of a folder the files that end like images are taken, in the order of their names; a warning lists the
                 others.
                 For a recipe of video a folder, a list or an array ``(n, h, w, 3)`` are consecutive frames.
@@ -147,6 +150,7 @@ class Model:
         Raises:
             InputError: a source that does not exist, cannot be read or is not an RGB uint8 array.
         """
+        source = as_array(source)
         if isinstance(source, np.ndarray) and source.ndim == 4 and self.of_video:
             source = list(source)
         if isinstance(source, (np.ndarray, Frame)):
@@ -372,7 +376,8 @@ def _same_size(window: list[Frame], image: Image, frame: Frame) -> None:
 def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
     """Images of a list as the frames of a video; without time stamps at ``rate`` frames per second."""
     for number, item in enumerate(items):
-        image = item if isinstance(item, np.ndarray) else read_image(item)
+        given = as_array(item)
+        image = given if isinstance(given, np.ndarray) else read_image(given)
         yield Frame(number, number / rate, image)
 
 

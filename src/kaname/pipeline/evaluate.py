@@ -91,17 +91,14 @@ def evaluate(
     model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device, changes=given)
     stored = recipe.made(predictions) if model is None else model.card["config"]
     settings = answer_settings(recipe, stored, given)
-    if labelled is None:
-        require(model is not None, "labels are needed to score predictions", "give --data")
-        labelled = recipe.labelled(None, stored, words)
-        assert labelled is not None
-    sets, source = chosen_sets(labelled, split), checkpoint or predictions or labelled.root
-    warn_unjudged(sets if split is None else ())
-    place = out or results_folder(source, labelled.root, recipe.telling(sets))
-    labelled.refuse(place, sets)
-    ways = {**labelled.ways, **{name: value for name, value in (how or {}).items() if value is not None}}
-    notes = {"source": source.name, **({"limit": limit} if limit else {}), "named": dict(labelled.named)}
-    scoring = Scoring(recipe, settings, labelled.root, ways, notes, pictures)
+    require(labelled is not None or model is not None, "labels are needed to score predictions", "give --data")
+    data: Labelled = labelled or recipe.labelled(None, stored, words)
+    sets, source = chosen_sets(data, split), checkpoint or predictions or data.root
+    place = out or results_folder(source, data.root, recipe.telling(sets))
+    data.refuse(place, sets)
+    ways = {**data.ways, **{name: value for name, value in (how or {}).items() if value is not None}}
+    notes = {"source": source.name, **({"limit": limit} if limit else {}), "named": dict(data.named)}
+    scoring = Scoring(recipe, settings, data.root, ways, notes, pictures)
     results: dict[str, Result] = {}
     for name, whole in sets.items():
         items = whole[: limit or None]
@@ -112,6 +109,7 @@ def evaluate(
         write_page(scoring, results[name], items, place / name, model=model, source=source)
         print(f"\n{name}{f' (at most the first {limit})' if limit else ''}: {results[name].title}")
         print_table(results[name].table)
+    warn_unjudged(sets if split is None else ())
     publish(place, list(results), headline="val" if "val" in results else list(results)[-1], whole=out is not None)
     return results
 

@@ -6,11 +6,13 @@ recipe: a parameter of that recipe's command, passed to :func:`resolve` under it
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -20,16 +22,38 @@ from cyclopts import Parameter
 from kaname import config as configuration
 from kaname.config import find_group
 from kaname.errors import InputError
+from kaname.pipeline.weights import weights_in
 from kaname.training.settings import RunOptions, TrainSettings
 
 T = TypeVar("T")
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
 RUN_FOLDER = "KANAME_RUN_FOLDER"  # inherited by the processes of --devices, whose clocks would name others
 OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
-CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--model-path"]
+CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--weights", "--model-path"]
 
-Checkpoint = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt, last.pt or an .onnx export.")]
-Weights = Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="model.pt, best.pt or last.pt.")]
+
+def weights_file(kind: Any, tokens: Sequence[Any]) -> Path:
+    """What a word of the command line says of a checkpoint: a file, or the best one of a run's folder."""
+    try:
+        return weights_in(Path(tokens[0].value))
+    except InputError as error:
+        raise ValueError(str(error)) from error  # of an InputError the reason alone would be shown
+
+
+Checkpoint = Annotated[
+    Path,
+    Parameter(
+        name=CHECKPOINT_NAMES,
+        converter=weights_file,
+        help="model.pt, best.pt, last.pt or an .onnx export; of a run's folder the best.",
+    ),
+]
+Weights = Annotated[
+    Path,
+    Parameter(
+        name=CHECKPOINT_NAMES, converter=weights_file, help="model.pt, best.pt or last.pt; of a run's folder the best."
+    ),
+]
 OutFolder = Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")]
 Results = Annotated[
     Path | None,
@@ -161,7 +185,8 @@ def resolve(
     if flags.print_config:
         sys.stdout.write(configuration.to_yaml(config))
         return None
-    if flags.out_dir is not None and any(word.startswith(f"{section}.ckpt_dir=") for word in overrides):
+    folders = tuple(f"{name}.ckpt_dir=" for name in TrainSettings.section_names)
+    if flags.out_dir is not None and any(word.startswith(folders) for word in overrides):
         raise InputError(f"the run's folder is given twice, by {section}.ckpt_dir and by --out-dir", remedy="give one")
     return config
 
@@ -187,8 +212,11 @@ def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, 
     return known, {}
 
 
-def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path) -> RunOptions:
+def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path, *, data: Path | None = None) -> RunOptions:
     """The part of a call that is not configuration; where no folder is given, a new one in ``folder`` is the run's.
+
+    Args:
+        data: the folder of the data, which no run is written into unasked.
 
     Raises:
         InputError: several processes that a launcher has started, and no folder: each would name its own.
@@ -199,7 +227,7 @@ def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path) -> Run
     elif out_dir is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise InputError("several processes need one folder for the run", remedy="give --out-dir")
     elif out_dir is None:
-        out_dir = settings.ckpt_dir or default_run_folder(folder, resume=flags.resume)
+        out_dir = settings.ckpt_dir or default_run_folder(folder, resume=flags.resume, data=data)
         if flags.devices not in (None, 1):
             os.environ[RUN_FOLDER] = str(out_dir)
     return RunOptions(
@@ -223,17 +251,37 @@ def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     return paths, overrides
 
 
-def default_run_folder(data: Path, *, resume: str | None) -> Path:
-    """``<data>/runs_<time>``; to resume without a folder, the newest that holds a state to go on from."""
-    existing = sorted(data.glob("runs_*/last.pt"), key=lambda path: path.stat().st_mtime)
+def default_run_folder(folder: Path, *, resume: str | None, data: Path | None = None) -> Path:
+    """``<folder>/runs_<time>``, or beside the data where that would lie inside it; to resume without a folder, the
+    newest that holds a state to go on from (in the data too, where earlier versions put them)."""
+    if data is not None and folder.resolve().is_relative_to(data.resolve()):
+        folder = data.resolve().parent / folder
+    places = {folder, data or folder}
+    existing = sorted(
+        (path for place in places for path in place.glob("runs_*/last.pt")), key=lambda path: path.stat().st_mtime
+    )
     if resume == "auto" and existing:
         return existing[-1].parent
     if resume not in (None, "auto"):
         return Path(resume).parent
-    name = data / time.strftime("runs_%Y%m%d-%H%M%S")
+    name = folder / time.strftime("runs_%Y%m%d-%H%M%S")
     return next(
         place for number in range(1000) if not (place := Path(f"{name}{f'-{number}' if number else ''}")).exists()
     )
+
+
+def validating(evaluate: Callable[..., None]) -> Callable[..., None]:
+    """The verb ``validate`` of a recipe whose ``evaluate`` may choose another set: the same on the set ``val``."""
+
+    @functools.wraps(evaluate)
+    def validate(*words: Any, **named: Any) -> None:
+        evaluate(*words, **{"split": "val", **named})
+
+    signature = inspect.signature(evaluate)
+    parameters = [one.replace(default="val") if one.name == "split" else one for one in signature.parameters.values()]
+    validate.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    validate.__name__ = validate.__qualname__ = "validate"
+    return validate
 
 
 def report_problems(problems: Sequence[InputError]) -> None:

@@ -12,6 +12,7 @@ from kaname.extras import require_package
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference import checkpoint_card
+from kaname.inference.card import backbone_name
 from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
 from kaname.pipeline.recipe import Recipe
@@ -116,9 +117,3 @@ def describe_model(model: Model) -> str:
     height, width = model.input_size
     epoch = card.get("trained", {}).get("epoch", "?")
     return f"{backbone_name(card['backbone'])}{start}, {frames}{width} x {height}, epoch {epoch}"
-
-
-def backbone_name(description: Mapping[str, Any]) -> str:
-    """A backbone as one writes it after ``--backbone``: a hub name or folder as it is, others behind their kind."""
-    kind, name = description.get("kind"), description.get("name", "unknown")
-    return str(name) if kind in (None, "vit") else f"{kind}:{name}" if name else str(kind)

@@ -13,24 +13,40 @@ from typing import Any
 from kaname.data.formats.files import read_json
 from kaname.files import write_text
 
-METRICS, PAGE = "metrics.json", "report.html"
+METRICS, PAGE, FOLDER = "metrics.json", "report.html", "evaluation"
+PREDICTIONS = (".json", ".csv", ".txt")
 
 
 def results_folder(source: Path, data: Path, sets: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
     """``evaluation/<source>-<data>`` beside the checkpoint or the predictions; with a number appended where results
     of another file, of other data or of another set lie there under these names.
 
+    Predictions that an evaluation wrote itself are called by their path in it, such as
+    ``evaluation/model-dials-val-points-dials``, so that folders do not nest.
+
     Args:
         source: the checkpoint or the file of predictions. A ``metrics.json`` names it as ``settings.source``.
         data: the data folder: ``settings.data`` is this folder, or a set's folder directly in it.
         sets: for each set to be scored, the ``settings`` that tell it from another of its name.
     """
-    first = source.parent / "evaluation" / f"{source.stem}-{data.resolve().name}"
+    outer = _outside(source)
+    inner = [part for part in source.parent.relative_to(outer).parts if part != FOLDER]
+    first = outer / FOLDER / "-".join([*inner, source.stem, data.resolve().name])
     place, number = first, 1
     while not all(_is_of(path, source, data.resolve(), sets or {}) for path in place.glob(f"*/{METRICS}")):
         number += 1
         place = first.with_name(f"{first.name}-{number}")
     return place
+
+
+def _outside(source: Path) -> Path:
+    """The folder of a file, or for predictions the one in which the evaluation that wrote them put its results."""
+    folder = source.parent
+    if source.suffix.lower() not in PREDICTIONS:
+        return folder
+    while (folder / METRICS).is_file() and folder.parent != folder:
+        folder = folder.parent
+    return next((one.parent for one in [folder, *folder.parents] if one.name == FOLDER), folder)
 
 
 def _is_of(metrics: Path, source: Path, data: Path, sets: Mapping[str, Mapping[str, Any]]) -> bool:

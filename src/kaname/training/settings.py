@@ -53,6 +53,7 @@ class TrainSettings:
         save_every: also save ``last.pt`` inside an epoch: ``"10"`` or ``"10m"`` minutes, ``"200steps"``; "" = no.
     """
 
+    section_names: ClassVar[tuple[str, ...]] = ("train", "training")  # one is a recipe's, the other is understood too
     aliases: ClassVar[Mapping[str, str]] = {
         "optimizer.name": "optimizer", "optimizer.lr": "lr", "optimizer.weight_decay": "weight_decay",
         "scheduler.name": "schedule", "scheduler.warmup_epochs": "warmup_epochs", "grad_clip": "clip",

@@ -51,13 +51,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
     torch.set_num_threads(1)
     data = write_data(tmp_path_factory.mktemp("trained") / "training_data")
-    answer = call(
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(data.parent)
+        answer = trained_on(data)
+    return Trained(data, next((data.parent / "runs/gauge").glob("runs_*")), answer)
+
+
+def trained_on(data: Path) -> Answer:
+    """The command, called from where its run is to lie."""
+    return call(
         "gauge", "train", "--data", data, *TRAIN[:-2], "--batch-size", 2, "--epochs", 40, "--learning-rate", "3e-2",
         "--val",
         "--debug", "train.optimizer=adamw", "sigma=14", "augment.rotate=15", "augment.crop=1.02",
         "augment.probability=0.6",
     ).done()  # fmt: skip
-    return Trained(data, next(data.glob("runs_*")), answer)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def train(data: Path, *more: object) -> Answer:
 
 def test_the_files_of_a_run(trained: Trained) -> None:
     files = {path.name for path in trained.run.iterdir()}
-    assert trained.run.parent == trained.data and trained.run.name.startswith("runs_20")
+    assert trained.run.parent == trained.data.parent / "runs" / "gauge" and trained.run.name.startswith("runs_20")
     assert {"model.pt", "last.pt", "loss.json", "parameters.json", "run.log", "log.csv", "tb", "config.yaml"} <= files
     assert not [path for path in trained.run.rglob("*") if "partial" in path.name or path.suffix == ".part"]
     rows = list(csv.DictReader((trained.run / "log.csv").open(encoding="utf-8")))
@@ -150,18 +150,20 @@ def test_evaluate_takes_the_data_from_the_card(trained: Trained, tmp_path: Path)
 # ---- how a run is asked for
 
 
-def test_a_bare_resume_takes_the_newest_run(data: Path) -> None:
+def test_a_bare_resume_takes_the_newest_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     train(data, *QUICK).done()
-    first = next(data.glob("runs_*"))
+    first = next(Path("runs/gauge").glob("runs_*"))
     time.sleep(1.1)  # folders carry the second
     out = train(data, *TRAIN, "--limit", 2, "--epochs", 2, "--resume").done().out
-    assert list(data.glob("runs_*")) == [first] and str(first) in out
+    assert list(Path("runs/gauge").glob("runs_*")) == [first] and str(first) in out
     assert (first / "log.csv").is_file()
 
 
-def test_a_bare_resume_without_a_run_starts_afresh(data: Path) -> None:
+def test_a_bare_resume_without_a_run_starts_afresh(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert "starting afresh" in train(data, *QUICK, "--resume").done().out
-    assert (next(data.glob("runs_*")) / "last.pt").is_file()
+    assert (next(Path("runs/gauge").glob("runs_*")) / "last.pt").is_file()
 
 
 def test_a_dry_run_says_what_it_would_take_over(data: Path, tmp_path: Path) -> None:

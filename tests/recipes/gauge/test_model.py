@@ -23,7 +23,7 @@ from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.config import GaugeConfig, ModelSettings
 from kaname.recipes.gauge.data import Dials
 from kaname.recipes.gauge.model import build
-from kaname.recipes.gauge.step import step
+from kaname.recipes.gauge.step import step_of
 from kaname.training.settings import RunOptions
 from kaname.types import Batch
 from models.tiny_vits import TINY
@@ -174,7 +174,7 @@ def test_the_loss_is_bce_on_soft_targets() -> None:
             return {"heatmaps": logits}
 
     batch = Batch({"images": torch.zeros((2, 3, 8, 8))}, targets={"heatmaps": targets}, index=torch.arange(2))
-    output = step(Fixed(), batch).terms["bce"]
+    output = step_of(GaugeConfig())(Fixed(), batch).terms["bce"]
     soft = targets.double() / 255
     p = torch.sigmoid(logits.double())
     expected = -(soft * torch.log(p) + (1 - soft) * torch.log(1 - p))

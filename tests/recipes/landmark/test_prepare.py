@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import calling
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.recipes.landmark.prepare import check, split
@@ -193,3 +194,17 @@ def test_split_of_a_set_with_problems(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         split(annotation_dir=tmp_path / "annotated", output_dir=tmp_path / "out")
     assert "cut.json" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_split_by_group_and_by_the_names_that_all_recipes_have(tmp_path: Path) -> None:
+    """Three artists' folders stay whole, though nothing in their images is alike."""
+    for number in range(12):
+        add(tmp_path, f"artist{number % 3}/image{number}.png")
+    words = ("--annotation-dir", tmp_path / "annotated", "--image-dir", tmp_path / "images", "--out", tmp_path / "out")
+    shares = ("--val", 0.3, "--test", 0.3, "--group", "folder")
+    answer = calling.call("landmark", "split", *words, *shares).done()
+    assert f"--split-dir {tmp_path / 'out'}" in answer.out and "--group" in answer.out
+    sides = [
+        {int("".join(filter(str.isdigit, name))) % 3 for name in own} for own in parts(tmp_path / "out").values()
+    ]
+    assert [len(side) for side in sides] == [1, 1, 1] and len(set.union(*sides)) == 3

@@ -23,6 +23,7 @@ RECIPE = Recipe(
     verbs={
         "sample": ("verbs:sample", "Render a small data set of dials with exact truth."),
         "check": ("verbs:check", "Read a data set and report every problem."),
+        "split": ("verbs:split", "Divide labelled dials, such as an export of Label Studio, into train and val."),
         "crop": ("verbs:crop", "Cut dials out of photographs, with their points."),
         "heatmaps": ("verbs:heatmaps", "Write the training labels of a Label Studio annotation."),
         "train": ("commands:train", "Train a notch detector."),

@@ -36,4 +36,5 @@ def train(
         return
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.train, config.data), validate=val, debug=debug)
+    options = run_options(flags, config.train, Path("runs/gauge"), data=config.data)
+    run(RECIPE, config, options, validate=val, debug=debug)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from kaname.pipeline.flags import (
     report_problems,
     split_sources,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data
 
@@ -83,7 +85,10 @@ def check(
     from kaname.recipes.gauge import labels
 
     folders, known = labels.sets(data), labels.of(allow_missing=allow_missing)
-    report_problems([error for folder in folders.values() for error in known.problems(folder, size=size)])
+    problems = [error for folder in folders.values() for error in known.problems(folder, size=size)]
+    if len(folders) > 1 and any(error.reason.endswith("is missing") for error in problems):
+        print("an export that names the images of several sets is divided by `kaname gauge split`", file=sys.stderr)
+    report_problems(problems)
     for name, folder in folders.items():
         dials = known.read(folder)
         points = sum(sum(map(len, dial.points.values())) for dial in dials if dial.points is not None)
@@ -92,6 +97,24 @@ def check(
             print(f"{name}: left out, not images by their names: {', '.join(others)}")
     warn_unjudged(folders)
     print("no problems")
+
+
+def split(
+    *,
+    out: OutFolder,
+    annotation: Annotated[Path | None, Parameter(help="Label Studio JSON of all images.")] = None,
+    images: Annotated[Path | None, Parameter(help="Its images.")] = None,
+    data: Annotated[Path | None, Parameter(help="Instead of both: a folder with images/ and labels/.")] = None,
+    annotator: Annotator = None,
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide labelled dials into OUT/train and OUT/val, which train and check read; near copies stay together.
+
+    Images are linked where the disk can, so that they take no room again; labels become exact points.
+    """
+    from kaname.recipes.gauge import prepare
+
+    prepare.split(annotation, images, data, out, flags, annotator=annotator)
 
 
 def crop(

@@ -155,4 +155,4 @@ def train(
         flags = replace(flags, out_dir=Path("artifacts/kpnet"))
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.train, Path("artifacts/kpnet")))
+    run(RECIPE, config, run_options(flags, config.train, Path("artifacts/kpnet"), data=config.data.root))

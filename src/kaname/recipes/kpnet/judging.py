@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.errors import InputError
-from kaname.pipeline.flags import CHECKPOINT_NAMES, OUT_NAMES, Device, Limit, OutFolder
+from kaname.pipeline.flags import OUT_NAMES, Checkpoint, Device, Limit, OutFolder, validating
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.commands import Bones, Data, Missing, Videos
 
@@ -46,7 +46,7 @@ Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is 
 
 def evaluate(
     *,
-    checkpoint: Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A .pt or .onnx file.")] = None,
+    checkpoint: Checkpoint | None = None,
     predictions: Annotated[
         Path | None, Parameter(help="points.json, VIDEO_pred.txt, or a folder of those, to score instead of a model.")
     ] = None,
@@ -95,6 +95,9 @@ def evaluate(
     changes = {**scored, "absent": absent, "video_root": video_root, "missing_flow": missing_flow}
     how = {"videos": names, "length": length, "step": step}
     _model_or_points(checkpoint, predictions, data_root, skeleton, split, out, changes, how, device)
+
+
+validate = validating(evaluate)
 
 
 def _model_or_points(

@@ -22,6 +22,7 @@ from kaname.pipeline.flags import (
     Weights,
     split_sources,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
 from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Size, SmoothFlags, Videos
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
@@ -91,6 +92,21 @@ def check(
 
     given = {"root": data_root, "skeleton": skeleton, "video_root": video_root, "pseudo_root": pseudo6_root}
     run(from_dict(DataSettings, {name: value for name, value in given.items() if value is not None}))
+
+
+def split(
+    *,
+    out: OutFolder,
+    data_root: Data = None,
+    skeleton: Bones = None,
+    video_root: Videos = None,
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide labelled videos into OUT/train and OUT/val; a video is never on both sides, near copies neither."""
+    from kaname.recipes.kpnet.dividing import split as run
+
+    given = {"root": data_root, "skeleton": skeleton, "video_root": video_root}
+    run(from_dict(DataSettings, {name: value for name, value in given.items() if value is not None}), out, flags)
 
 
 def flow(

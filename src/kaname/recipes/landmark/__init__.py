@@ -31,6 +31,7 @@ RECIPE = Recipe(
         "split": ("verbs:split", "Divide annotations into train, val and test."),
         "train": ("commands:train", "Train a landmark detector."),
         "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "validate": ("verbs:validate", "Score a model on the validation faces."),
         "predict": ("verbs:predict", "Find the landmarks in images or a video."),
         "export": ("verbs:export", "Write weights for other programs, or an ONNX file that answers the same."),
         "draw": ("verbs:draw", "Draw annotations or predictions on their images."),

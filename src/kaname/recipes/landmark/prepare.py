@@ -18,6 +18,7 @@ from kaname.data.split import alike, prints
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.pipeline.flags import report_problems
+from kaname.pipeline.split import group_key, say_next
 
 Noted = TypeVar("Noted")
 IMAGES, ANNOTATIONS, DATASETS = "data/raw", "data/annotated", "data/datasets"
@@ -46,17 +47,20 @@ def split(
     *,
     annotation_dir: Path = Path(ANNOTATIONS),
     output_dir: Path = Path(DATASETS),
-    train_ratio: float = 0.7,
+    train_ratio: float | None = None,
     val_ratio: float = 0.2,
     test_ratio: float = 0.1,
     seed: int = 0,
     image_dir: Path | None = None,
+    group: str | None = None,
 ) -> None:
     """Divide annotated faces at random: train.txt, val.txt and test.txt, one annotation file name a line.
 
-    Faces of one image, near duplicates and images of one series stay together.
+    Faces of one image, near duplicates and images of one series stay together, and what ``group`` says
+    (`kaname.pipeline.split.group_key`). Without ``train_ratio`` the rest trains.
     """
-    ratios = (train_ratio, val_ratio, test_ratio)
+    rest = round(1 - val_ratio - test_ratio, 9)
+    ratios = (rest if train_ratio is None else train_ratio, val_ratio, test_ratio)
     counts_of(0, ratios)  # a wrong ratio is told before anything is read
     for part, ratio in zip(PARTS, ratios, strict=True):
         if ratio == 0:
@@ -66,7 +70,12 @@ def split(
     report_problems(found.problems)
     faces = found.sound()
     counts = counts_of(len(faces), ratios)
-    groups = groups_of(faces, compare=images is not None)
+    below = images or Path()
+    groups = groups_of(
+        faces,
+        compare=images is not None,
+        also=lambda image: group_key(_below(image, below), group),
+    )
     parts = deal(groups, counts, seed)
     _refuse_empty(parts, ratios, len(faces), len(groups))
     for part, members in zip(PARTS, parts, strict=True):
@@ -78,7 +87,8 @@ def split(
         print(f"near duplicates were not looked for: no images in {IMAGES}; give --image-dir")
     if tied := [group for group in groups if len(group) > 1]:
         print(
-            f"kept together: {sum(map(len, tied))} faces in {len(tied)} groups (one image, near duplicates, a series)"
+            f"kept together: {sum(map(len, tied))} faces in {len(tied)} groups (one image, near duplicates, a series"
+            f"{', --group' if group else ''})"
         )
     sizes = [len(part) for part in parts]
     if sizes != counts:
@@ -86,6 +96,13 @@ def split(
         print(f"the shares would be {wanted}; they differ because groups are not divided")
     listed = ", ".join(f"{part} {size}" for part, size in zip(PARTS, sizes, strict=True))
     print(f"{len(faces)} faces in {output_dir}: {listed}")
+    named = {"--image-dir": images or IMAGES, "--annotation-dir": annotation_dir, "--split-dir": output_dir}
+    say_next(["landmark", "train", *(word for pair in named.items() for word in pair)])
+
+
+def _below(image: Path, folder: Path) -> str:
+    """The path of an image in the folder of images, which is what its name is to ``--group``."""
+    return (image.relative_to(folder) if image.is_relative_to(folder) else image).as_posix()
 
 
 def _images_at_hand(annotation_dir: Path) -> Path | None:

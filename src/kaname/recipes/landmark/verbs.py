@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from kaname.config import merged
 from kaname.errors import InputError
 from kaname.pipeline.flags import (
-    CHECKPOINT_NAMES,
     OUT_NAMES,
     BoxFlags,
     Checkpoint,
@@ -21,10 +20,13 @@ from kaname.pipeline.flags import (
     ParityImages,
     Weights,
     split_sources,
+    validating,
 )
+from kaname.pipeline.split import Group
 from kaname.recipes.landmark import RECIPE
-from kaname.recipes.landmark.commands import Annotations, Bones, Images, Splits
+from kaname.recipes.landmark.commands import ANNOTATION_NAMES, IMAGE_NAMES, Annotations, Bones, Images, Splits
 
+AnnotationFolder = Annotated[Path, Parameter(name=ANNOTATION_NAMES, help="Folder of the annotations.")]
 MinScore = Annotated[float | None, Parameter(help="A landmark whose score is not above this is left out.")]
 Method = Annotated[Literal["dark", "argmax"] | None, Parameter(help="How a peak is refined.")]
 FlipTest = Annotated[bool | None, Parameter(help="Answer the mirrored crop too; takes twice as long.")]
@@ -49,8 +51,10 @@ def sample(
 
 def check(
     *,
-    image_dir: Annotated[Path, Parameter(help="Folder of the images, read with its sub-folders.")] = Path("data/raw"),
-    annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
+    image_dir: Annotated[Path, Parameter(name=IMAGE_NAMES, help="Folder of the images, with sub-folders.")] = Path(
+        "data/raw"
+    ),
+    annotation_dir: AnnotationFolder = Path("data/annotated"),
     skeleton: Annotated[str, Parameter(help="A name of configs/skeleton, or a YAML file.")] = "anime-face-28",
 ) -> None:
     """Report every problem of annotated faces by file, and what the set holds; exit code 2 if there is a problem."""
@@ -61,15 +65,19 @@ def check(
 
 def split(
     *,
-    annotation_dir: Annotated[Path, Parameter(help="Folder of the annotations.")] = Path("data/annotated"),
+    annotation_dir: AnnotationFolder = Path("data/annotated"),
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder for the three lists.")] = Path("data/datasets"),
-    train_ratio: Annotated[float, Parameter(help="Share of the faces to train on.")] = 0.7,
-    val_ratio: Annotated[float, Parameter(help="Share to validate on.")] = 0.2,
-    test_ratio: Annotated[float, Parameter(help="Share to test on; the three sum to 1.")] = 0.1,
+    train_ratio: Annotated[float | None, Parameter(help="Share of the faces to train on; default: the rest.")] = None,
+    val_ratio: Annotated[float, Parameter(name=["--val-ratio", "--val"], help="Share to validate on.")] = 0.2,
+    test_ratio: Annotated[
+        float, Parameter(name=["--test-ratio", "--test"], help="Share to test on; the three sum to 1.")
+    ] = 0.1,
     seed: Annotated[int, Parameter(help="The same faces and seed give the same parts.")] = 0,
     image_dir: Annotated[
-        Path | None, Parameter(help="Folder of the images, to find near duplicates; default: data/raw, if it is there.")
+        Path | None,
+        Parameter(name=IMAGE_NAMES, help="Folder of the images, to find near duplicates; default: data/raw."),
     ] = None,
+    group: Group = None,
 ) -> None:
     """Divide annotated faces at random: train.txt, val.txt and test.txt, one annotation file name a line.
 
@@ -78,7 +86,7 @@ def split(
     from kaname.recipes.landmark import prepare
 
     ratios = {"train_ratio": train_ratio, "val_ratio": val_ratio, "test_ratio": test_ratio}
-    prepare.split(annotation_dir=annotation_dir, output_dir=out, **ratios, seed=seed, image_dir=image_dir)
+    prepare.split(annotation_dir=annotation_dir, output_dir=out, **ratios, seed=seed, image_dir=image_dir, group=group)
 
 
 def data_of(images: Path | None, annotations: Path | None, split: Path | None, skeleton: str | None) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def data_of(images: Path | None, annotations: Path | None, split: Path | None, s
 
 def evaluate(
     *,
-    checkpoint: Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A .pth or .onnx file.")] = None,
+    checkpoint: Checkpoint | None = None,
     predictions: Annotated[Path | None, Parameter(help="points.json to score instead of a model.")] = None,
     image_dir: Images = None,
     annotation_dir: Annotations = None,
@@ -135,6 +143,9 @@ def evaluate(
     if visualize:
         drawn = pictures(result.details[0], out / "visualizations", num_vis_samples)
         print(f"{drawn} pictures in {out / 'visualizations'}")
+
+
+validate = validating(evaluate)
 
 
 def predict(

@@ -27,6 +27,7 @@ RECIPE = Recipe(
         "analyze": ("verbs:analyze", "Count pixels of background, target and others; class weights."),
         "sample": ("verbs:sample", "Render crowded scenes with exact masks, and a small extractor."),
         "check": ("verbs:check", "Read annotations and report every problem."),
+        "split": ("verbs:split", "Divide one COCO file into two, for train and val."),
         "train": ("commands:train", "Train a mask decoder on a frozen extractor's features."),
         "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
         "validate": ("verbs:validate", "evaluate, and the picture of true and predicted masks."),

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from kaname.config import from_dict, merged
 from kaname.errors import InputError
 from kaname.pipeline.flags import (
-    CHECKPOINT_NAMES,
     OUT_NAMES,
     BoxFlags,
     BoxLabel,
@@ -26,6 +25,7 @@ from kaname.pipeline.flags import (
     Weights,
     split_sources,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.commands import Category, Data, ExtractorFile, Subset, extractor_key
 
@@ -35,7 +35,6 @@ Overlap = Annotated[
     Literal["keep", "exclusive"] | None, Parameter(help="exclusive: a pixel goes to the mask that is surest of it.")
 ]
 Extractor = Annotated[Path | None, Parameter(help="Where the extractor's file is now.")]
-Model = Annotated[Path | None, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")]
 Predictions = Annotated[Path | None, Parameter(help="masks.json, or another program's COCO results, to score.")]
 
 
@@ -198,9 +197,23 @@ def check(
     run(from_dict(DataSettings, {name: value for name, value in given.items() if value is not None}))
 
 
+def split(
+    *,
+    annotations: Annotated[Path, Parameter(help="COCO file of all images.")],
+    images: Annotated[Path, Parameter(help="Folder of the images.")],
+    out: OutFolder,
+    category: Category = None,
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide one COCO file into OUT/instances_train.json and OUT/instances_val.json; the images stay where they are."""
+    from kaname.recipes.roimask.dividing import split as run
+
+    run(annotations, images, out, flags, category=category or "1")
+
+
 def evaluate(
     *,
-    checkpoint: Model = None,
+    checkpoint: Checkpoint | None = None,
     predictions: Predictions = None,
     annotated: SetFlags = SetFlags(),
     split: Annotated[str | None, Parameter(help="A set (train, val) or all; default: val.")] = None,
@@ -242,7 +255,7 @@ def evaluate(
 
 def validate(
     *,
-    checkpoint: Annotated[Path, Parameter(name=CHECKPOINT_NAMES, help="A checkpoint or an .onnx export.")],
+    checkpoint: Checkpoint,
     annotated: SetFlags = SetFlags(),
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into; default: the working folder.")] = Path(),
     picture_images: Annotated[

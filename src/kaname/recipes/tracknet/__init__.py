@@ -24,8 +24,10 @@ RECIPE = Recipe(
     verbs={
         "sample": ("verbs:sample", "Render a small data set of clips with exact truth."),
         "check": ("verbs:check", "Read a data set and report every problem, also frames that leak between games."),
+        "split": ("verbs:split", "Divide a data set by match, or one match by clip, into train and val."),
         "train": ("commands:train", "Train a ball detector."),
         "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
+        "validate": ("verbs:validate", "Score a model on the validation games."),
         "predict": ("verbs:predict", "Find the ball in videos or folders of frames."),
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
         "draw": ("verbs:draw", "Draw labels or predictions on their frames."),

@@ -35,4 +35,4 @@ def train(
         return
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.training, Path("runs/tracknet")))
+    run(RECIPE, config, run_options(flags, config.training, Path("runs/tracknet"), data=config.data.root))

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kaname.config import merged
 from kaname.pipeline.flags import (
+    OUT_NAMES,
     Checkpoint,
     Device,
     Jobs,
@@ -21,7 +22,9 @@ from kaname.pipeline.flags import (
     Weights,
     report_problems,
     split_sources,
+    validating,
 )
+from kaname.pipeline.split import SplitFlags
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.commands import Data
 
@@ -90,6 +93,21 @@ def check(
     print("no problems")
 
 
+def split(
+    *,
+    data: Data,
+    out: Annotated[Path, Parameter(name=OUT_NAMES, help="The YAML file to write, which --data takes.")],
+    flags: SplitFlags = SplitFlags(),  # noqa: B008
+) -> None:
+    """Divide the games of a data set into train and val (of one game its clips): a file for --data.
+
+    Whole games stay on one side, clips too with --group clip; near copies of frames always do.
+    """
+    from kaname.recipes.tracknet.prepare import split as run
+
+    run(data, out, flags)
+
+
 def evaluate(
     *overrides: Annotated[str, Parameter(help="key=value of the configuration's data, such as data.absent=negative.")],
     data: Data | None = None,
@@ -116,6 +134,9 @@ def evaluate(
         RECIPE, folder, checkpoint=checkpoint, predictions=predictions, out=out, split=split, changes=changes,
         how={"occluded_absent": occluded_absent, "smooth": smooth}, words=overrides, device=device,
     )  # fmt: skip
+
+
+validate = validating(evaluate)
 
 
 def predict(
