@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.landmark import RECIPE
-from kaname.recipes.landmark.config import LandmarkConfig
 
 Images = Annotated[Path | None, Parameter(help="Folder of the images, read with its sub-folders; default data/raw.")]
 Annotations = Annotated[Path | None, Parameter(help="Folder of the annotations; default data/annotated.")]
@@ -48,7 +47,7 @@ def train(
         "size": size,
         "save_freq": save_freq,
     }
-    config = resolve(LandmarkConfig, flags, overrides, extra)
+    config = resolve(RECIPE, flags, overrides, extra)
     if config is None:
         return
     from kaname.pipeline.train import run
