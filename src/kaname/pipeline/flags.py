@@ -73,7 +73,9 @@ Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 class TrainFlags:
     """Flags of every ``train``; ``None`` means not given."""
 
-    config: Annotated[Path | None, Parameter(help="YAML file with the keys that differ from the defaults.")] = None
+    config: Annotated[
+        Path | None, Parameter(help="YAML file with the keys that differ from the defaults, or a preset's name: small.")
+    ] = None
     epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
     batch_size: Annotated[int | None, Parameter(help="Samples per step, over all processes.")] = None
     accumulate: Annotated[int | None, Parameter(help="Batches summed into one optimiser step.")] = None
@@ -105,13 +107,17 @@ class TrainFlags:
     logger: Annotated[
         Literal["tensorboard", "wandb", "none"] | None, Parameter(help="Where figures go beside log.csv.")
     ] = None
-    backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
+    backbone: Annotated[
+        str | None, Parameter(help="small (with rates and sizes of its own), a hub name, timm:NAME or a local folder.")
+    ] = None
     pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
     out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
     resume: Annotated[str | None, Parameter(help="Resume from CKPT; bare: from the newest in the run's folder.")] = None
     init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
-    print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
+    print_config: Annotated[
+        bool, Parameter(help="Print every value and where it came from, and stop.", negative=())
+    ] = False
 
     def keys(self, section: str = "train") -> dict[str, Any]:
         """Configuration key to value, for the flags that are aliases of keys; ``section`` is that of the loop."""
