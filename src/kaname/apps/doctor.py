@@ -56,7 +56,7 @@ def doctor() -> None:
 
 
 def _chosen() -> tuple[str, str]:
-    """What ``auto`` becomes for device and precision; torch, which takes seconds, is asked only if there may be a GPU."""
+    """Device and precision that ``auto`` becomes; torch takes seconds and is asked only where a GPU may be."""
     flags = Path("/proc/cpuinfo")
     if flags.is_file() and "+rocm" not in version("torch") and not _has_driver():
         words = flags.read_text(encoding="utf-8", errors="replace").split()
