@@ -177,12 +177,14 @@ def _defaults(target: str, keys: Mapping[str, str]) -> dict[str, str]:
 
 def as_typed(error: InputError, words: Sequence[str], target: str) -> InputError:
     """An error of a configuration in the words of the call: ``--lr`` where that was typed, not ``train.lr``."""
+    if error.path is not None or " is given twice" in error.reason:  # that names both ways
+        return error
     reason = error.reason
     typed, keys = {word.partition("=")[0] for word in words}, stands_for(target)
-    for argument in arguments(target) if error.path is None else ():
+    for argument in arguments(target):
         key = keys.get(argument.names[0])
         name = next((name for name in argument.names if name in typed), None)
-        if key is not None and name is not None and key not in typed:
+        if key is not None and name is not None:
             reason = re.sub(rf"(?<![\w.-]){re.escape(key)}\b(?![.=])", name, reason)
     return error if reason == error.reason else InputError(reason, path=error.path, row=error.row, remedy=error.remedy)
 
