@@ -58,7 +58,7 @@ def test_an_option_stands_for_the_key_that_its_command_gives_it(recipe: str, mon
     for argument in helping.arguments(target):
         key = told.get(argument.names[0])
         name = str(argument.keys[-1] if argument.keys else argument.field_info.name)
-        if key is None:
+        if not key:
             continue
         with pytest.raises(_Asked) as caught:
             module.train(**_only(module.train, name, "1,2"))
@@ -97,7 +97,9 @@ def test_help_of_train_tells_the_defaults_in_the_order_of_need() -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_no_option_is_lost_by_its_place(recipe: str) -> None:
     target = TARGETS[f"{recipe} train"]
-    assert len(helping.entries(target)) == len(helping.arguments(target))
+    lost = {argument.names[0] for argument in helping.arguments(target)}
+    lost -= {entry.names[0] for entry in helping.entries(target)}
+    assert lost == ({"--backbone", "--pretrained"} if recipe == "roimask" else set()), "it refuses these two"
     shown = call(recipe, "train", "--help").done().out
     assert all(entry.names[0] in shown for entry in helping.entries(target))
 

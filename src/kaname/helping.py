@@ -108,6 +108,7 @@ def entries(target: str) -> list[Entry]:
             rare=not entry.positional and _place(entry) == len(FIRST),
         )
         for entry in found
+        if keys.get(entry.names[0], "its own")  # what every train has, and this recipe has no key for
     ]
     return sorted(found, key=_place)
 
@@ -121,7 +122,8 @@ def _place(entry: Entry) -> int:
 
 
 def stands_for(target: str) -> dict[str, str]:
-    """The key of the configuration that each option of a recipe's ``train`` is an alias of, by the option's first name.
+    """The key of the configuration that each option of a recipe's ``train`` is an alias of, by the option's first name;
+    empty where this recipe has no such key.
 
     Groups of flags say so themselves; an option of the command itself has the name of the only key that ends in it.
     """
@@ -139,8 +141,8 @@ def stands_for(target: str) -> dict[str, str]:
         key = tuple(said.get(name, "").split("."))
         key = known.aliases.get(key, key)
         ends = [leaf for leaf in leaves if leaf[-1] == name]
-        if key in leaves:
-            found[argument.names[0]] = ".".join(key)
+        if said.get(name):
+            found[argument.names[0]] = ".".join(key) if key in leaves else ""
         elif name not in said and (name,) in leaves:
             found[argument.names[0]] = name
         elif name not in said and (name,) not in known.kinds and len(ends) == 1:  # a section's name says too little
@@ -169,6 +171,8 @@ def _defaults(target: str, keys: Mapping[str, str]) -> dict[str, str]:
     usual = to_dict(importlib.import_module(target.partition(":")[0]).RECIPE.schema.value())
     found: dict[str, str] = {}
     for flag, key in keys.items():
+        if not key:
+            continue
         value = value_at(usual, key)
         written = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         found[flag] = "" if value is None or value is False else "yes" if value is True else written
@@ -184,7 +188,7 @@ def as_typed(error: InputError, words: Sequence[str], target: str) -> InputError
     for argument in arguments(target):
         key = keys.get(argument.names[0])
         name = next((name for name in argument.names if name in typed), None)
-        if key is not None and name is not None:
+        if key and name is not None:
             reason = re.sub(rf"(?<![\w.-]){re.escape(key)}\b(?![.=])", name, reason)
     return error if reason == error.reason else InputError(reason, path=error.path, row=error.row, remedy=error.remedy)
 

@@ -74,7 +74,7 @@ class TrainFlags:
     """Flags of every ``train``; ``None`` means not given."""
 
     config: Annotated[
-        Path | None, Parameter(help="YAML file with the keys that differ from the defaults, or a preset's name: small.")
+        Path | None, Parameter(help="YAML file with the keys that differ from the defaults, or a preset's name.")
     ] = None
     epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
     batch_size: Annotated[int | None, Parameter(help="Samples per step, over all processes.")] = None
