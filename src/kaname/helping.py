@@ -189,7 +189,10 @@ def as_typed(error: InputError, words: Sequence[str], target: str) -> InputError
         key = keys.get(argument.names[0])
         name = next((name for name in argument.names if name in typed), None)
         if key and name is not None:
-            reason = re.sub(rf"(?<![\w.-]){re.escape(key)}\b(?![.=])", name, reason)
+            word = re.escape(key)
+            # A key without a dot may be a word of the sentence as well: it is meant where the sentence is about it.
+            meant = rf"(?<![\w.-]){word}\b(?![.=])" if "." in key else rf"^{word}(?= (?:must|is)\b)"
+            reason = re.sub(meant, name, reason)
     return error if reason == error.reason else InputError(reason, path=error.path, row=error.row, remedy=error.remedy)
 
 
