@@ -38,10 +38,14 @@ Every option of every command, from the text that `--help` shows. The configurat
 """
 CONFIGURATION = """# All configuration keys
 
-Every key of every recipe with its type and its default. `train` takes them in three places, the later wins: the
-default below, a YAML file (`--config FILE`), `key=value` on the command line. A flag is an alias of a key.
+Every key of every recipe with its type and its default. `train` takes them in four places, the later wins: the
+default below, the preset of the chosen network, a YAML file (`--config FILE`), `key=value` on the command line. A flag
+is an alias of a key.
 
-- `kaname RECIPE train --print-config ...` prints the configuration that a call would use.
+- A **preset** is a file of `configs/RECIPE`. `--backbone small` brings that of its name, with the rates, sizes and
+  epochs that suit that network; `--config NAME` takes any of them by name.
+- `kaname RECIPE train --print-config ...` prints the configuration that a call would use, and of each value where it
+  came from: `default`, `preset small`, the file's name, `key=value` or `flag`.
 - Every run writes its own to `config.yaml`. That file is complete: `train --config config.yaml` takes it.
 - An unknown key or a value of the wrong type is an error that names the file, the line and the nearest key.
 - The column *flag* holds the flags that all recipes share. A recipe's own flags are in [commands.md](commands.md).

@@ -34,6 +34,7 @@ COMMANDS = {
     "info": ("kaname.apps.info:info", "What a checkpoint or an export holds."),
     "doctor": ("kaname.apps.doctor:doctor", "Versions, device, optional parts and their licences."),
     "convert": ("kaname.apps.convert:convert", "Between label formats, by point name, with visibility."),
+    "completion": ("kaname.completion:completion", "Tab completion for bash and zsh."),
     "bench": ("kaname.apps.bench:bench", "Measure this machine with this installation."),
 }
 
@@ -183,12 +184,16 @@ def run(words: Sequence[str]) -> None:
 
     from kaname.pipeline.flags import normalize_words
 
+    words = normalize_words(words)
+    target = target_of(*words[:2]) if words[0] in RECIPES else COMMANDS[words[0]][0]
     try:
-        build()(normalize_words(words))
+        build()(words)
     except CycloptsError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        depth = 2 if words[0] in RECIPES else 1
-        raise InputError(reason, remedy=f"see `kaname {' '.join(words[:depth])} --help`") from error
+        named = " ".join(words[: 2 if words[0] in RECIPES else 1])
+        reason = helping.usage_error(error, words, target)
+        raise InputError(reason, remedy=f"see `kaname {named} --help`") from error
+    except InputError as error:
+        raise helping.as_typed(error, words, target) from error
 
 
 def _refuse_import() -> None:

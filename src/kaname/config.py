@@ -53,11 +53,19 @@ def load(
     Raises:
         InputError: unknown key (with the nearest name), wrong type, interpolation, a key given twice, bad YAML.
     """
-    known = known_keys(schema)
-    layers = [_resolved(known, *_read_file(path, section)) for section, path in (groups or {}).items()]
-    layers += [] if file is None else [_resolved(known, *_read_file(file))]
-    layers.append(_resolved(known, _command_line(overrides, flags or {})))
-    return _build(schema, layers)
+    layers = [file_layer(schema, path, section) for section, path in (groups or {}).items()]
+    layers += [] if file is None else [file_layer(schema, file)]
+    return built(schema, [*layers, command_layer(schema, overrides, flags or {})])
+
+
+def file_layer(schema: type, path: Path, section: str = "") -> Layer:
+    """The values in a YAML file for ``schema``, or for one ``section`` of it, checked one by one."""
+    return _resolved(known_keys(schema), *_read_file(path, section))
+
+
+def command_layer(schema: type, overrides: Sequence[str], flags: Mapping[str, Any]) -> Layer:
+    """The values of ``key=value`` words and flags, checked one by one; ``None`` of a flag is no value."""
+    return _resolved(known_keys(schema), _command_line(overrides, flags))
 
 
 def from_dict(
@@ -79,7 +87,7 @@ def from_dict(
     """
     known = known_keys(schema)
     given = [[Given((str(key),), value) for key, value in part.items()] for part in (data, changes or {})]
-    return _build(schema, [_resolved(known, given[0], source), _resolved(known, given[1])], section)
+    return built(schema, [_resolved(known, given[0], source), _resolved(known, given[1])], section)
 
 
 def merged(words: Sequence[str], flags: Mapping[str, Any], section: str) -> dict[str, Any]:
@@ -297,7 +305,8 @@ def _check(known: Known, key: Key, given: Given, source: str | None) -> None:
     raise InputError(reason, path=source, row=given.row, remedy=remedy)
 
 
-def _build(schema: type[T], layers: Sequence[Layer], section: str = "") -> T:
+def built(schema: type[T], layers: Sequence[Layer], section: str = "") -> T:
+    """``schema`` with the values of ``layers`` in the place of its defaults; a later layer wins."""
     try:
         return _filled(schema(), functools.reduce(_merge, [layer.tree() for layer in layers], {}), section)
     except InputError as error:
@@ -305,7 +314,7 @@ def _build(schema: type[T], layers: Sequence[Layer], section: str = "") -> T:
             raise
         # A check of the dataclass itself. Blame the last layer, unless the check fails without it too.
         if len(layers) > 1:
-            _build(schema, layers[:-1], section)
+            built(schema, layers[:-1], section)
         reason, row = _as_spelt(error.reason, layers[-1])
         raise InputError(reason, path=layers[-1].source, row=error.row or row, remedy=error.remedy) from error
 
@@ -360,14 +369,23 @@ def find_group(group: str, name: str) -> Path:
     Raises:
         InputError: there is none, with the names there are.
     """
-    given = Path(name)
-    if given.suffix in (".yaml", ".yml") or given.is_file():
-        return given
+    if is_file_name(name):
+        return Path(name)
+    own = sorted((Path("configs") / group).glob("*.yaml"))
+    found = {path.stem: path for path in (*packaged(group), *own)}
+    if name not in found:
+        raise InputError(f"there is no configuration {group}/{name}", remedy=nearest(name, sorted(found)))
+    return found[name]
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a configuration's name is that of a file, not of one that comes with the package."""
+    return Path(name).suffix in (".yaml", ".yml") or Path(name).is_file()
+
+
+def packaged(group: str) -> list[Path]:
+    """The configurations ``configs/<group>/*.yaml`` that come with the package, by name."""
     package = Path(__file__).parent
     # An installation has the files inside the package, a checkout beside its src folder.
-    places = [Path("configs") / group, package / "configs" / group, package.parents[1] / "configs" / group]
-    for place in places:
-        if (place / f"{name}.yaml").is_file():
-            return place / f"{name}.yaml"
-    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
-    raise InputError(f"there is no configuration {group}/{name}", remedy=nearest(name, known))
+    places = [place / "configs" / group for place in (package.parents[1], package)]
+    return [path for place in places for path in sorted(place.glob("*.yaml"))]

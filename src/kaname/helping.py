@@ -7,11 +7,24 @@ Written here because the library's own help, its plain formatter included, loads
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
+
+from kaname.errors import InputError
+
+# The options of a ``train`` in the order in which people need them; all others come after them.
+FIRST = (
+    *("--data", "--data-root", "--image-dir", "--annotation-dir", "--images", "--annotations", "--val-images"),
+    *("--val-annotations", "--out-dir", "--config", "--backbone", "--pretrained", "--model"),
+    *("--training", "--extractor", "--head", "--checkpoint"),
+    *("--size", "--image-size", "--epochs", "--batch-size", "--lr", "--device", "--val", "--resume", "--init"),
+    *("--early-stop", "--seed", "--limit", "--dry-run", "--print-config"),
+)
 
 
 def listing(usage: str, summary: str, entries: Mapping[str, str], heading: str = "Commands") -> str:
@@ -24,12 +37,27 @@ def command(words: Sequence[str], target: str) -> str:
     """Help of one verb from its function's annotations; ``target`` is its "module:function"."""
     arguments = entries(target)
     positional = [(entry.names[0], entry.line) for entry in arguments if entry.positional]
-    options = [(", ".join(entry.names), entry.line) for entry in arguments if not entry.positional]
+    options = [entry for entry in arguments if not entry.positional]
     lines = [f"Usage: {usage(words, arguments)}", "", summary(target), ""]
     if positional:
         lines += ["Arguments:", *_columns(positional), ""]
-    options += [("--traceback", "Show where an error comes from."), ("--help, -h", "Display this message and exit.")]
-    return "\n".join([*lines, "Options:", *_columns(options), ""])
+    usual = [entry for entry in options if not entry.rare]
+    lines += ["Options:", *_columns([*map(_row, usual), *EVERYWHERE]), ""]
+    if len(usual) < len(options):
+        lines += ["Seldom needed:", *_columns([_row(entry) for entry in options if entry.rare]), ""]
+        lines += [f"{line}" for line in textwrap.wrap(OF_DEFAULTS, _screen())] + [""]
+    return "\n".join(lines)
+
+
+EVERYWHERE = (("--traceback", "Show where an error comes from."), ("--help, -h", "Display this message and exit."))
+OF_DEFAULTS = (
+    "Another network may bring other defaults than these: add --print-config to see the values of a call, and where "
+    "each comes from."
+)
+
+
+def _row(entry: Entry) -> tuple[str, str]:
+    return ", ".join(entry.names), entry.line
 
 
 @dataclass(frozen=True)
@@ -44,6 +72,7 @@ class Entry:
         required: whether it must be given.
         positional: whether it is an argument, given without a name.
         several: whether any number of them may be given.
+        rare: whether it is one of a ``train`` that few people need.
     """
 
     names: tuple[str, ...]
@@ -53,6 +82,7 @@ class Entry:
     required: bool
     positional: bool
     several: bool
+    rare: bool = False
 
     @property
     def line(self) -> str:
@@ -63,8 +93,124 @@ class Entry:
 
 
 def entries(target: str) -> list[Entry]:
-    """What a command takes, in the order of its function; ``target`` is its "module:function"."""
-    return [_entry(argument) for argument in arguments(target)]
+    """What a command takes; ``target`` is its "module:function". In the order of the function, but those of a ``train``
+    in the order in which people need them, with the configuration's defaults.
+    """
+    found = [_entry(argument) for argument in arguments(target)]
+    keys = stands_for(target)
+    if not keys:
+        return found
+    defaults = _defaults(target, keys)
+    found = [
+        replace(
+            entry,
+            default=entry.default or ("" if "default" in entry.text else defaults.get(entry.names[0], "")),
+            rare=not entry.positional and _place(entry) == len(FIRST),
+        )
+        for entry in found
+        if keys.get(entry.names[0], "its own")  # what every train has, and this recipe has no key for
+    ]
+    return sorted(found, key=_place)
+
+
+def _place(entry: Entry) -> int:
+    return (
+        -1
+        if entry.positional
+        else min((FIRST.index(name) for name in entry.names if name in FIRST), default=len(FIRST))
+    )
+
+
+def stands_for(target: str) -> dict[str, str]:
+    """The key of the configuration that each option of a recipe's ``train`` is an alias of, by the option's first name;
+    empty where this recipe has no such key.
+
+    Groups of flags say so themselves; an option of the command itself has the name of the only key that ends in it.
+    """
+    from kaname.schema import known_keys
+
+    recipe = getattr(importlib.import_module(target.partition(":")[0]), "RECIPE", None)
+    if recipe is None or target.rpartition(":")[2] != "train":
+        return {}
+    known = known_keys(recipe.schema.value)
+    leaves = [key for key, kind in known.kinds.items() if not is_dataclass(kind)]
+    said = _said_by_groups(target, recipe.loop)
+    found: dict[str, str] = {}
+    for argument in arguments(target):
+        name = str(argument.keys[-1] if argument.keys else argument.field_info.name)
+        key = tuple(said.get(name, "").split("."))
+        key = known.aliases.get(key, key)
+        ends = [leaf for leaf in leaves if leaf[-1] == name]
+        if said.get(name):
+            found[argument.names[0]] = ".".join(key) if key in leaves else ""
+        elif name not in said and (name,) in leaves:
+            found[argument.names[0]] = name
+        elif name not in said and (name,) not in known.kinds and len(ends) == 1:  # a section's name says too little
+            found[argument.names[0]] = ".".join(ends[0])
+    return found
+
+
+def _said_by_groups(target: str, loop: str) -> dict[str, str]:
+    """The keys of the fields of a command's groups of flags, by their method ``keys``; empty where it has none."""
+    found: dict[str, str] = {}
+    for parameter in inspect.signature(_function(target)).parameters.values():
+        group = type(parameter.default)
+        if not is_dataclass(group) or not hasattr(group, "keys"):
+            continue
+        for name in group.__dataclass_fields__:
+            given: Any = group(**{name: "1,2"})  # what also stands for two numbers
+            keys = given.keys(loop) if "section" in inspect.signature(group.keys).parameters else given.keys()
+            found[name] = next((key for key, value in keys.items() if value is not None), "")
+    return found
+
+
+def _defaults(target: str, keys: Mapping[str, str]) -> dict[str, str]:
+    """What each option is where nobody gives it, as one would write it; empty where that says nothing."""
+    from kaname.config import to_dict, value_at
+
+    usual = to_dict(importlib.import_module(target.partition(":")[0]).RECIPE.schema.value())
+    found: dict[str, str] = {}
+    for flag, key in keys.items():
+        if not key:
+            continue
+        value = value_at(usual, key)
+        written = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        found[flag] = "" if value is None or value is False else "yes" if value is True else written
+    return found
+
+
+def as_typed(error: InputError, words: Sequence[str], target: str) -> InputError:
+    """An error of a configuration in the words of the call: ``--lr`` where that was typed, not ``train.lr``."""
+    if error.path is not None or " is given twice" in error.reason:  # that names both ways
+        return error
+    reason = error.reason
+    typed, keys = {word.partition("=")[0] for word in words}, stands_for(target)
+    for argument in arguments(target):
+        key = keys.get(argument.names[0])
+        name = next((name for name in argument.names if name in typed), None)
+        if key and name is not None:
+            word = re.escape(key)
+            # A key without a dot may be a word of the sentence as well: it is meant where the sentence is about it.
+            meant = rf"(?<![\w.-]){word}\b(?![.=])" if "." in key else rf"^{word}(?= (?:must|is)\b)"
+            reason = re.sub(meant, name, reason)
+    return error if reason == error.reason else InputError(reason, path=error.path, row=error.row, remedy=error.remedy)
+
+
+def usage_error(error: Any, words: Sequence[str], target: str) -> str:
+    """What the library says of a wrong call, in our words where something is missing."""
+    from cyclopts import MissingArgumentError
+
+    if not isinstance(error, MissingArgumentError):
+        return " ".join(str(error).split()).rstrip(".")
+    typed = [word.partition("=")[0] for word in words]
+    argument: Any = error.argument
+    name = next((name for name in argument.names if name in typed), None)
+    if name is not None:
+        return f"the value of {name} is missing"
+    first = argument.names[0] if argument.names[0].startswith("-") else argument.name.upper()
+    named = [entry for entry in entries(target) if entry.required and not entry.positional]
+    listed = list(dict.fromkeys([first, *(entry.names[0] for entry in named if not set(entry.names) & set(typed))]))
+    return f"{', '.join(listed)} {'is' if len(listed) == 1 else 'are'} missing"
 
 
 def summary(target: str) -> str:
@@ -108,9 +254,13 @@ def _entry(argument: Any) -> Entry:
     )
 
 
+def _screen() -> int:
+    return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+
+
 def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
     width = min(34, max(len(name) for name, _ in rows) + 2)
-    screen = max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+    screen = _screen()
     lines: list[str] = []
     for name, text in rows:
         wrapped = textwrap.wrap(text, screen - width - 2) or [""]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,20 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     doctor()
     text = capsys.readouterr().out
     assert "kaname" in text and "CPU cores" in text and "torch" in text and "licences" in text and "DINOv3" in text
+
+
+def test_doctor_asks_torch_only_where_there_may_be_a_gpu() -> None:
+    """Where it does not, it says what torch says."""
+    from kaname.apps import doctor as module
+    from kaname.inference.device import choose_device, choose_precision
+
+    device = choose_device("auto")
+    assert module._chosen() == (str(device), choose_precision("auto", device))
+    if device.type != "cpu" or module._has_driver() or not Path("/proc/cpuinfo").is_file():
+        pytest.skip("there may be a GPU here")
+    program = "import sys\nfrom kaname.apps.doctor import doctor\ndoctor()\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and "device cpu, precision auto = " in done.stdout, done.stderr
 
 
 def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,7 @@ import torch
 
 from kaname.errors import InputError
 from kaname.inference.sam2_weights import Weights, check, expected, find, load, names_in_file
-from kaname.models import sam2
-from kaname.models.backbones import hub
+from kaname.models import hub, sam2
 from kaname.models.sam2 import Prompt
 from models.tiny_sam2 import save_tiny, tiny_config, tiny_model
 

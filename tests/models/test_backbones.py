@@ -14,7 +14,7 @@ import torch
 from contracts.backbone import BackboneContract
 from kaname.errors import InputError
 from kaname.models.backbones import BACKBONES, Backbone, build_backbone, freeze, unfreeze
-from kaname.models.backbones.hub import KNOWN
+from kaname.models.hub import KNOWN
 from models.tiny_vits import TINY
 
 TinyVit = Callable[[str], Path]
@@ -296,7 +296,7 @@ def test_an_unreachable_host_is_one_short_error(
     monkeypatch.setattr(socket, "getaddrinfo", no_name)
     lines: list[str] = []
     capfd.readouterr()
-    with pytest.raises(InputError, match=r"(reach|HF_HUB_OFFLINE).*--backbone small.*--no-pretrained"):
+    with pytest.raises(InputError, match=r"(reach|HF_HUB_OFFLINE).*--config small.*--no-pretrained"):
         build_backbone(name, pretrained=True, notice=lines.append)
     assert len(asked) <= 2, "no retries: they took 23 s"
     captured = capfd.readouterr()

@@ -92,7 +92,7 @@ def commands_of(
         report_problems(problems)
 
     def train(*overrides: str, data: Data | None = None, flags: TrainFlags = TrainFlags()) -> None:  # noqa: B008
-        config = resolve(schema, flags, overrides, {"data": data})
+        config = resolve(recipe_of(name), flags, overrides, {"data": data})
         if config is not None:
             from kaname.pipeline.train import run
 

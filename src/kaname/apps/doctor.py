@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from kaname import __version__
 
@@ -45,13 +47,32 @@ def doctor() -> None:
         except PackageNotFoundError:
             print(f"  {name:<24}{'missing':<14}{purpose}; install kaname[{EXTRAS.get(name, 'train')}]")
     if _installed("torch"):
-        runtime = importlib.import_module("kaname.inference.device")
-        device = runtime.choose_device("auto")
-        print(f"device {device}, precision auto = {runtime.choose_precision('auto', device)}")
+        device, precision = _chosen()
+        print(f"device {device}, precision auto = {precision}")
     print("licences of parts that are not kaname's (Apache-2.0):")
     for name, licence in LICENCES:
         print(f"  {name:<24}{licence}")
     sys.stdout.flush()
+
+
+def _chosen() -> tuple[str, str]:
+    """Device and precision that ``auto`` becomes; torch takes seconds and is asked only where a GPU may be."""
+    flags = Path("/proc/cpuinfo")
+    if flags.is_file() and "+rocm" not in version("torch") and not _has_driver():
+        words = flags.read_text(encoding="utf-8", errors="replace").split()
+        return "cpu", "bf16" if "amx_bf16" in words or "avx512_bf16" in words else "fp32"
+    runtime = importlib.import_module("kaname.inference.device")
+    device = runtime.choose_device("auto")
+    return str(device), runtime.choose_precision("auto", device)
+
+
+def _has_driver() -> bool:
+    """Whether the driver of NVIDIA's GPUs can be loaded."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _installed(name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError
-from kaname.models import sam2
+from kaname.models import hub, sam2
 
 if TYPE_CHECKING:
     import torch
@@ -257,8 +257,6 @@ def _recognised(given: Mapping[str, torch.Tensor], weights: Weights) -> str:
 def _folder_config(weights: Weights) -> Any:
     from transformers import Sam2VideoConfig
 
-    from kaname.models.backbones import hub
-
     try:
         config = Sam2VideoConfig.from_pretrained(weights.path, local_files_only=True)
         known = sam2.size_of(config)
@@ -274,7 +272,6 @@ def _from_folder(weights: Weights) -> tuple[Any, Any]:
     import torch
     from transformers import Sam2VideoModel, Sam2VideoProcessor
 
-    from kaname.models.backbones import hub
     from kaname.models.backbones.vit import quiet
 
     config = _folder_config(weights)
@@ -300,8 +297,6 @@ def _from_folder(weights: Weights) -> tuple[Any, Any]:
 def _downloaded(name: str, megabytes: float | None, notice: Notice | None) -> Path:
     """The local folder of a hub model; nothing is fetched before its name, size and licence were told."""
     from huggingface_hub import snapshot_download
-
-    from kaname.models.backbones import hub  # here, because it imports torch, which weights on this disk wait for
 
     cached = hub.is_cached(name)
     try:

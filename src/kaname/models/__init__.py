@@ -1,9 +1,10 @@
-"""Networks (torch).
+"""Networks (torch, where nothing else is said).
 
 The map::
 
     preprocess.py   Preprocess: a View of uint8 images of any size, inside the graph: an export carries it
     network.py      Network: normalization + backbone + decoder + upsampling, tensors by name in and out
+    names.py hub.py what a backbone's name stands for, what is known of pretrained weights; without torch
     backbones/      image -> feature maps, fine to coarse: small U-Net, Hugging Face ViTs, everything of timm
     decoders/       feature maps -> logits on a coarser grid: linear, upsample
 

@@ -15,17 +15,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.config import find_group
 from kaname.errors import InputError
+from kaname.pipeline import presets
+from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.weights import weights_in
 from kaname.training.settings import RunOptions, TrainSettings
 
-T = TypeVar("T")
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
 RUN_FOLDER = "KANAME_RUN_FOLDER"  # inherited by the processes of --devices, whose clocks would name others
 OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
@@ -96,7 +97,9 @@ Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:N or mps.")]
 class TrainFlags:
     """Flags of every ``train``; ``None`` means not given."""
 
-    config: Annotated[Path | None, Parameter(help="YAML file with the keys that differ from the defaults.")] = None
+    config: Annotated[
+        Path | None, Parameter(help="YAML file with the keys that differ from the defaults, or a preset's name.")
+    ] = None
     epochs: Annotated[int | None, Parameter(help="Passes over the training set.")] = None
     batch_size: Annotated[int | None, Parameter(help="Samples per step, over all processes.")] = None
     accumulate: Annotated[int | None, Parameter(help="Batches summed into one optimiser step.")] = None
@@ -128,13 +131,17 @@ class TrainFlags:
     logger: Annotated[
         Literal["tensorboard", "wandb", "none"] | None, Parameter(help="Where figures go beside log.csv.")
     ] = None
-    backbone: Annotated[str | None, Parameter(help="small, a hub name, timm:NAME or a local folder.")] = None
+    backbone: Annotated[
+        str | None, Parameter(help="small (with rates and sizes of its own), a hub name, timm:NAME or a local folder.")
+    ] = None
     pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
     out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
     resume: Annotated[str | None, Parameter(help="Resume from CKPT; bare: from the newest in the run's folder.")] = None
     init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
-    print_config: Annotated[bool, Parameter(help="Print the resolved configuration and stop.", negative=())] = False
+    print_config: Annotated[
+        bool, Parameter(help="Print every value and where it came from, and stop.", negative=())
+    ] = False
 
     def keys(self, section: str = "train") -> dict[str, Any]:
         """Configuration key to value, for the flags that are aliases of keys; ``section`` is that of the loop."""
@@ -165,30 +172,41 @@ class BoxFlags:
 
 
 def resolve(
-    schema: type[T],
+    recipe: Recipe,
     flags: TrainFlags,
     overrides: Sequence[str],
     extra: Mapping[str, Any] | None = None,
     *,
     groups: Mapping[str, Path] | None = None,
-    section: str = "train",
-) -> T | None:
+    defaults: Mapping[str, Path] | None = None,
+) -> Any:
     """The configuration of a ``train`` call, or ``None`` after ``--print-config`` has printed it.
 
     Args:
         extra: further flags by configuration key.
-        groups: a file for each section of the configuration.
-        section: of the loop's settings.
+        groups: a file for each section of the configuration for which one was asked for.
+        defaults: files of the other sections, which a preset wins over.
+
+    Raises:
+        InputError: what `kaname.pipeline.presets.resolve` raises; no such network, pretrained weights asked of one that
+            has none, a folder given twice.
     """
-    given = {**flags.keys(section), **(extra or {})}
-    config = configuration.load(schema, file=flags.config, groups=groups, overrides=overrides, flags=given)
+    given = {**flags.keys(recipe.loop), **(extra or {})}
+    asked = presets.Asked(flags.config, overrides, given, groups, defaults)
+    found = presets.resolve(recipe.schema.value, recipe.name, asked)
     if flags.print_config:
-        sys.stdout.write(configuration.to_yaml(config))
+        sys.stdout.write(found.text())
         return None
     folders = tuple(f"{name}.ckpt_dir=" for name in TrainSettings.section_names)
     if flags.out_dir is not None and any(word.startswith(folders) for word in overrides):
-        raise InputError(f"the run's folder is given twice, by {section}.ckpt_dir and by --out-dir", remedy="give one")
-    return config
+        reason = f"the run's folder is given twice, by {recipe.loop}.ckpt_dir and by --out-dir"
+        raise InputError(reason, remedy="give one")
+    presets.check_network(found)
+    if recipe.weights in found.command and flags.resume is None:  # a resumed run does without them
+        weights = configuration.value_at(found.config, recipe.weights)
+        if weights is not None and not weights.exists():
+            raise InputError("the weights do not exist", path=weights.absolute(), remedy="check the path")
+    return found.config
 
 
 def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, dict[str, Any]]:
@@ -230,13 +248,31 @@ def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path, *, dat
         out_dir = settings.ckpt_dir or default_run_folder(folder, resume=flags.resume, data=data)
         if flags.devices not in (None, 1):
             os.environ[RUN_FOLDER] = str(out_dir)
-    return RunOptions(
+    options = RunOptions(
         out_dir=out_dir,
         resume=flags.resume,
         init=flags.init,
         dry_run=flags.dry_run,
         command=shlex.join(["kaname", *sys.argv[1:]]),
     )
+    if RUN_FOLDER not in os.environ:
+        _check_start(options)
+    return options
+
+
+def _check_start(options: RunOptions) -> None:
+    """Refuse at once what `kaname.training.resume.starting_point` would refuse after seconds of imports."""
+    from kaname.inference.checkpoint_card import refuse_absent  # here, so that help answers without NumPy
+
+    if options.resume and options.init:
+        raise InputError("--resume and --init cannot be combined", remedy="give one of them")
+    for name in (options.resume, options.init):
+        if name not in (None, "auto"):
+            refuse_absent(Path(name))
+    last = options.out_dir / "last.pt"
+    if last.exists() and not options.resume and not options.dry_run:
+        remedy = "continue with --resume, or choose another --out-dir"
+        raise InputError("this folder already holds a run", path=last, remedy=remedy)
 
 
 def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:

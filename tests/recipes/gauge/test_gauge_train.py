@@ -273,8 +273,8 @@ def test_a_run_folder_that_cannot_be(data: Path, tmp_path: Path) -> None:
         (("--size", 65), ["65", "nearest 64"]),
         (("--backbone", "smal"), ["smal", "small"]),
         (("--decoder", "huge"), ["huge"]),
-        (("--epochs", 0), ["train.epochs"]),
-        (("--lr", "nan"), ["train.lr"]),
+        (("--epochs", 0), ["--epochs"]),
+        (("--lr", "nan"), ["--lr"]),
     ],
 )
 def test_bad_values(data: Path, words: tuple[Any, ...], parts: list[str]) -> None:

@@ -33,6 +33,9 @@ class TestKpnet(RecipeContract):
         *("model.width=8", "--device", "cpu", "--num-workers", 0, "--batch-size", 4, "--epochs", 2, "--lr", "1e-2"),
         *("--ema", "0.9", "--seg-loss-weight", 0.15, "--hm-consist-weight", 0.05, "--coord-consist-weight", 0.05),
         *("--aug-rotate-deg", 10, "--video-frames", 1),
+        # The guide's losses and rates, with every term at work, in the place of those of the preset `small`.
+        *("--hm-pos-weight", 50, "--coord-loss-weight", 0.2, "loss.sigma=2.0", "--schedule", "constant"),
+        *("train.clip=0", "train.warmup_epochs=0"),
     )
 
     @classmethod

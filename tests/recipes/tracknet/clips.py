@@ -18,6 +18,7 @@ FINE = 8  # a dot is drawn on so many times as fine a grid
 # A network that a test can train: the frames' own size, heatmaps of half of it.
 TINY = (
     "--model", "small_unet", "--backbone", "small:8", "--device", "cpu", "--num-workers", 0, "--precision", "fp32",
+    "--training", "default", "data.sequence.stride=1",
     "data.resize=[96,64]", "model.heatmap.size=[48,32]", "model.heatmap.sigma=1.5",
 )  # fmt: skip
 

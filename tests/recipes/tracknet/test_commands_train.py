@@ -99,7 +99,7 @@ def test_a_dry_run_writes_nothing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KANAME_CACHE", str(tmp_path / "cache"))
     before = snapshot(dots)
-    for words in (TINY, (*VIT, "--backbone", tiny_vit("dinov3_vit"), "data.flip_prob=0")):
+    for words in ((*TINY, "data.sequence.length=1"), (*VIT, "--backbone", tiny_vit("dinov3_vit"), "data.flip_prob=0")):
         out = call("train", "--data", dots, *words, "--dry-run").done().out
         assert "heatmaps (8, 1, 32, 48)" in out and "nothing written" in out
     assert snapshot(dots) == before and not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -263,7 +263,7 @@ def test_a_clip_without_a_ball_trains_without_faults(dots: Path, tmp_path: Path,
 
 def test_what_may_not_change_when_a_run_goes_on(trained: Trained, tmp_path: Path) -> None:
     words: tuple[Any, ...] = ("train", "--data", trained.data, *TINY, "--out-dir", tmp_path, "--init", trained.model)
-    call(*words).refused("data.sequence.length = 3, this run has 1")
+    call(*words, "data.sequence.length=1").refused("data.sequence.length = 3, this run has 1")
     call(*words, "data.sequence.length=3", "data.normalize=none").refused("data.normalize")
     call("train", "--data", trained.data, *TINY, "--out-dir", trained.run).refused("already holds a run")
     assert not list(tmp_path.iterdir())

@@ -12,33 +12,30 @@ Adding a new backbone
     1. Write ``build_NAME(name, *, pretrained, in_channels, description, options, notice) -> Backbone`` in a new file of
        this folder (copy `small.py`, the shortest). With a ``description`` (the dict that it gave its own `Backbone`) it
        must build the same modules with random weights, needing neither a network nor any other file.
-    2. Add one line to `BACKBONES` below; ``NAME:rest`` then reaches it, with ``name`` = rest.
+    2. Add one line to `BACKBONES` below, and NAME to ``KINDS`` of `kaname.models.names`; ``NAME:rest`` then reaches it,
+       with ``name`` = rest.
     3. Add three lines to ``tests/models/test_backbones.py``: a class that inherits its contract and names it.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError
-from kaname.models.backbones import hub
+from kaname.models import hub
 from kaname.models.backbones.backbone import (
     Backbone,
     Notice,
-    check_size,
     checkpoint_gradients,
     freeze,
     unfreeze,
 )
 from kaname.models.backbones.lora import add_lora
 from kaname.models.backbones.small import build_small
-from kaname.models.backbones.timm import build_timm, timm_names
+from kaname.models.backbones.timm import build_timm
 from kaname.models.backbones.vit import build_vit
+from kaname.models.names import check_size, resolve
 from kaname.models.settings import LoraSettings
 
 __all__ = [
@@ -54,8 +51,6 @@ __all__ = [
 ]
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {"small": build_small, "timm": build_timm, "vit": build_vit}
-
-_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 
 def build_backbone(
@@ -92,7 +87,7 @@ def build_backbone(
     elif name is None:
         raise InputError("a backbone needs a name or a description")
     else:
-        kind, own = _resolve(name)
+        kind, own = resolve(name)
     adapters = None if description is None else description.get("lora")
     backbone = BACKBONES[kind](
         own,
@@ -119,43 +114,3 @@ def adapt(backbone: Backbone, lora: LoraSettings, *, frozen: bool, checkpoint: b
         freeze(backbone)
     if checkpoint:
         checkpoint_gradients(backbone)
-
-
-def _resolve(name: str) -> tuple[str, str]:
-    """The key of `BACKBONES` and what remains for its builder."""
-    kind, _, rest = name.partition(":")
-    folder = Path(name).expanduser()
-    whole = bool(rest) or kind == "small"  # the others need a name after them, but a folder may be called so
-    if kind in BACKBONES and (whole or not folder.is_dir()):
-        if not whole:
-            raise InputError(f"no model is named in {name!r}", remedy=f"write {kind}:NAME, or give a folder")
-        return kind, rest
-    if name.startswith("timm/"):
-        return "timm", name.removeprefix("timm/")
-    if folder.is_dir():
-        return _kind_of_folder(folder), str(folder)
-    if folder.exists() or name.startswith((".", "/", "~", "\\")) or Path(name).is_absolute():
-        reason = "not a backbone's folder" if folder.exists() else "the backbone's folder does not exist"
-        raise InputError(reason, path=name, remedy="give a folder that save_pretrained wrote, or a model's name")
-    if _HUB_NAME.match(name):
-        return "vit", name
-    if name in timm_names():
-        return "timm", name
-    known = [*BACKBONES, *hub.KNOWN, *(f"timm:{other}" for other in timm_names())]
-    close = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(f"timm:{name}", known, n=3)
-    remedy = f"did you mean {', '.join(close)}?" if close else "give small, a folder, org/name of the hub or timm:NAME"
-    raise InputError(f"unknown backbone {name!r}", remedy=remedy)
-
-
-def _kind_of_folder(folder: Path) -> str:
-    path = folder / "config.json"
-    if not path.is_file():
-        raise InputError("the folder has no config.json", path=folder, remedy="give one that save_pretrained wrote")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError("not a JSON file", path=path, remedy="give a folder that save_pretrained wrote") from error
-    if not isinstance(config, dict) or not {"model_type", "architecture"} & config.keys():
-        reason = "neither a Hugging Face model (model_type) nor a timm model (architecture)"
-        raise InputError(reason, path=path, remedy="give a folder that save_pretrained wrote")
-    return "vit" if "model_type" in config else "timm"

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+from kaname.models.names import check_size
 
 Notice = Callable[[str], None]
 """Takes one line for the user, before a download."""
@@ -124,14 +125,6 @@ def checkpoint_gradients(backbone: Backbone) -> None:
     else:
         reason = f"the backbone {backbone.description.get('kind')} has no gradient checkpointing"
         raise InputError(reason, remedy="leave it off, or lower the batch size")
-
-
-def check_size(size: tuple[int, int], multiple: int) -> None:
-    """Raise an InputError that names the nearest legal value where height or width does not divide by ``multiple``."""
-    for name, value in zip(("height", "width"), size, strict=True):
-        if value < 1 or value % multiple:
-            nearest = max(1, round(value / multiple)) * multiple
-            raise InputError(f"{name} must divide by {multiple}, got {value}", remedy=f"nearest {nearest}")
 
 
 def widen(

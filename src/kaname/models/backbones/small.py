@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.models.backbones.backbone import Backbone, Notice
-from kaname.models.backbones.hub import APACHE, to_stderr
+from kaname.models.hub import APACHE, to_stderr
 
 WIDTH = 16
 GROUPS = 4  # of GroupNorm; the width must divide by it

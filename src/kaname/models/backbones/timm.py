@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
-from kaname.models.backbones import hub
+from kaname.models import hub
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice, widen
 
 FUSE = ("bilinear", "nearest")

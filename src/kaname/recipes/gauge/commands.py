@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from kaname.models.names import check_input
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.gauge import RECIPE
-from kaname.recipes.gauge.config import GaugeConfig
 
 Data = Annotated[Path, Parameter(help="Folder with train/ and val/, or with images/ and labels/.")]
 
@@ -31,9 +31,10 @@ def train(
 ) -> None:
     """Train a notch detector: model.pt (the best), last.pt, logs and curves in the run's folder."""
     extra = {"data": data, "size": size, "model.normalize": normalize, "model.decoder": decoder}
-    config = resolve(GaugeConfig, flags, overrides, {**extra, "allow_missing": allow_missing})
+    config = resolve(RECIPE, flags, overrides, {**extra, "allow_missing": allow_missing})
     if config is None:
         return
+    check_input(config.model.backbone, (config.size, config.size))
     from kaname.pipeline.train import run
 
     options = run_options(flags, config.train, Path("runs/gauge"), data=config.data)

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.kpnet import RECIPE
-from kaname.recipes.kpnet.config import KpnetConfig
 from kaname.tracking.smooth import Smooth
 
 Data = Annotated[
@@ -148,7 +147,7 @@ def train(
     """Train a key point detector: best.pt, last.pt, logs and curves in the run's folder (artifacts/kpnet)."""
     extra = {"in_chans": in_chans, "heatmap_size": heatmap_size, **fed.keys(), **losses.keys()}
     extra |= judged.keys()
-    config = resolve(KpnetConfig, flags, overrides, extra)
+    config = resolve(RECIPE, flags, overrides, extra)
     if config is None:
         return
     if flags.out_dir is None and config.train.ckpt_dir is None:

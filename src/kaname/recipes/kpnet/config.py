@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kaname.errors import InputError, require, require_range
 from kaname.training.settings import TrainSettings
@@ -225,6 +226,8 @@ class KpnetConfig:
         in_chans: 3 (RGB), or 6 (RGB, optical flow, difference to the frame before).
         validation: what an epoch's weights are judged by, and what is drawn of them.
     """
+
+    follows: ClassVar[Mapping[str, str]] = {"heatmap_size": "image_size"}  # of a preset, in proportion, unless given
 
     data: DataSettings = field(default_factory=DataSettings)
     image_size: int | str = 384

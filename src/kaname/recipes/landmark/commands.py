@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from kaname.pipeline.flags import CHECKPOINT_NAMES, TrainFlags, resolve, run_options
 from kaname.recipes.landmark import RECIPE
-from kaname.recipes.landmark.config import LandmarkConfig
 
 IMAGE_NAMES, ANNOTATION_NAMES = ["--image-dir", "--images"], ["--annotation-dir", "--annotations"]
 Images = Annotated[Path | None, Parameter(name=IMAGE_NAMES, help="The images, with sub-folders; default data/raw.")]
@@ -43,7 +42,7 @@ def train(
         "data.split": split_dir, "data.skeleton": skeleton, "model.weights": checkpoint, "model.new_head": new_head,
         "size": size, "save_freq": save_freq,
     }  # fmt: skip
-    config = resolve(LandmarkConfig, flags, overrides, extra)
+    config = resolve(RECIPE, flags, overrides, extra)
     if config is None:
         return
     from kaname.pipeline.train import run

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.errors import InputError
+from kaname.models import names
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.roimask import RECIPE
-from kaname.recipes.roimask.config import RoimaskConfig
 
 ONNX = ".onnx"
 PAIRS = {"roi_size": int, "mask_size": int, "jitter_iou": float, "class_weight_clip": float, "tversky": float}
@@ -151,9 +151,13 @@ def train(
     extra |= {} if extractor is None else extractor_key(extractor)
     if flags.backbone is not None or flags.pretrained is not None:
         raise InputError("roimask has no backbone of its own", remedy="name the extractor with --extractor")
-    config = resolve(RoimaskConfig, flags, overrides, extra)
+    config = resolve(RECIPE, flags, overrides, extra)
     if config is None:
         return
+    if config.extractor.backbone:
+        names.check(config.extractor.backbone)
+    elif not (path := config.extractor.path.absolute()).is_file():
+        raise InputError("the extractor does not exist", path=path, remedy="give it with --extractor")
     from kaname.pipeline.train import run
 
     here = Path() if config.train.ckpt_dir is None else None  # as documented: checkpoints/ lies in the working folder

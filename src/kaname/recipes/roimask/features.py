@@ -110,11 +110,16 @@ def _view(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _backbone(settings: ExtractorSettings) -> FeatureSource:
     from kaname.inference.torch_features import TorchFeatures
+    from kaname.models import hub
     from kaname.models.backbones import build_backbone
     from kaname.models.network import Network
     from kaname.types import Head
 
-    backbone = build_backbone(settings.backbone, pretrained=True)
+    try:
+        backbone = build_backbone(settings.backbone, pretrained=True)
+    except InputError as error:  # there is no small network here: an extractor has learned something
+        remedy = (error.remedy or "").replace(hub.OTHERWISE, "give a local folder or an ONNX file to --extractor")
+        raise InputError(error.reason, path=error.path, remedy=remedy) from error
     levels = len(backbone.channels)
     if not 0 <= settings.level < levels:
         reason = f"{settings.backbone} has {levels} maps, and none numbered {settings.level}"

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kaname.models.names import check_input
 from kaname.pipeline.flags import TrainFlags, find_group, resolve, run_options
 from kaname.recipes.tracknet import RECIPE
-from kaname.recipes.tracknet.config import TracknetConfig
 
 Data = Annotated[str, Parameter(help="A name or YAML file of configs/data, or a folder with game1/Clip1/0000.jpg ...")]
+
+USUAL = {"model": "vit_heatmap", "training": "default"}
 
 
 def train(
@@ -24,15 +26,15 @@ def train(
     """Train a ball detector: best.pt, last.pt, logs and curves in the run's folder."""
     from kaname.recipes.tracknet.labels import data_group
 
-    data_file, extra = data_group("tracknet" if data is None else data)
-    groups = {
-        "data": data_file,
-        "model": find_group("model", model or "vit_heatmap"),
-        "training": find_group("training", training or "default"),
-    }
-    config = resolve(TracknetConfig, flags, overrides, extra, groups=groups, section="training")
+    groups = {name: find_group(name, value) for name, value in {"model": model, "training": training}.items() if value}
+    defaults = {name: find_group(name, usual) for name, usual in USUAL.items() if name not in groups}
+    data_file, extra = data_group(data or "tracknet")
+    # A folder, or the published set by its name, says nothing of windows and sizes: a preset may.
+    (defaults if extra or data in (None, "tracknet") else groups)["data"] = data_file
+    config = resolve(RECIPE, flags, overrides, extra, groups=groups, defaults=defaults)
     if config is None:
         return
+    check_input(config.model.pretrained_model_name, config.data.resize[::-1], " (data.resize is [width, height])")
     from kaname.pipeline.train import run
 
     run(RECIPE, config, run_options(flags, config.training, Path("runs/tracknet"), data=config.data.root))

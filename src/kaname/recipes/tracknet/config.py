@@ -173,6 +173,7 @@ class TracknetConfig:
     """
 
     aliases: ClassVar[Mapping[str, str]] = {"training.loss": "loss", "training.sampling": "sampling"}
+    follows: ClassVar[Mapping[str, str]] = {"model.heatmap.size": "data.resize"}  # in proportion, unless given
 
     data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)

@@ -90,7 +90,7 @@ def sets(settings: DataSettings) -> dict[str, list[Clip]]:
     """
     root = settings.root
     if not root.exists():
-        raise InputError("the data set does not exist", path=root, remedy="set data.root to the folder of the games")
+        raise InputError("the data set does not exist", path=root, remedy="check --data (data.root)")
     samples = label_files.read(root)
     games = list(dict.fromkeys(str(sample.meta["game"]) for sample in samples))
     with located(root):

@@ -33,8 +33,7 @@ def build(config: TracknetConfig, *, card: Mapping[str, Any] | None = None) -> N
             in_channels=COLOURS * (frames if settings.fusion == STACK else 1),
         )  # fmt: skip
     except InputError as error:
-        # The small U-Net needs other sizes too: here it is a model of its own.
-        remedy = (error.remedy or "").replace("`--backbone small`", "`--model small_unet`")
+        remedy = (error.remedy or "").replace("`--config small`", "`--config small` (or `--model small_unet`)")
         raise InputError(error.reason, path=error.path, row=error.row, remedy=remedy) from error
     if card is None:
         adapt(backbone, settings.lora, frozen=settings.freeze == "all", checkpoint=settings.gradient_checkpointing)

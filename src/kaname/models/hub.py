@@ -15,7 +15,10 @@ from kaname.errors import InputError
 
 TIMEOUT = 5.0  # seconds for the host to answer at all
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
-OTHERWISE = "give a local folder, `--backbone small`, or `--no-pretrained`"
+OTHERWISE = (
+    "take `--config small`, a small network that needs none, or give a local folder (`--no-pretrained`: this network "
+    "from random weights)"
+)
 
 APACHE = "Apache-2.0"
 DINOV3 = "DINOv3 License (its own terms; gated: accept them on the model's page)"
