@@ -33,12 +33,13 @@ SHRUNK = (960, 640, 480, 320, 200)  # the same, where all pictures together outg
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value with its 95 % interval (or None) and the number of samples behind it (or None)."""
+    """A measured value with its 95 % interval (or None), the number of samples behind it (or None), and a few words."""
 
     value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    note: str = ""
 
 
 Cell = str | int | float | Interval | None
@@ -215,7 +216,11 @@ def metrics_table(metrics: Mapping[str, Any], *, heading: str = "", note: str = 
 def interval(entry: Mapping[str, Any]) -> Interval | None:
     """The value of an entry of ``metrics.json``; None where it has none."""
     value = entry.get("value")
-    return None if value is None else Interval(value, entry.get("low"), entry.get("high"), entry.get("n"))
+    return (
+        None
+        if value is None
+        else Interval(value, entry.get("low"), entry.get("high"), entry.get("n"), entry.get("note", ""))
+    )
 
 
 def facts_table(facts: Mapping[str, Any], heading: str) -> Table:

@@ -73,6 +73,9 @@ def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Map
         group: {metric: summary([figures[group][metric] for figures in images.values()], kinds) for metric in METRICS}
         for group in GROUPS
     }
+    for group in GROUPS:
+        if not any(len(_group(one.predicted, group)) for one in compared.values()):
+            groups[group]["non_assigned"]["note"] = "nothing predicted"  # else 0 would read as perfect
     over = "images" if kinds is None else f"{len(set(kinds))} groups of images (by {cluster} of their names)"
     facts = {
         "truth": truth,

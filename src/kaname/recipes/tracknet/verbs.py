@@ -15,6 +15,7 @@ from kaname.pipeline.flags import (
     Limit,
     OnnxFile,
     OutFolder,
+    Overwrite,
     ParityCount,
     ParityImages,
     Results,
@@ -103,6 +104,7 @@ def evaluate(
     method: Method = None,
     occluded_absent: Annotated[bool | None, Parameter(help="Count visibility 3 as no ball.")] = None,
     smooth: Smooth = "none",
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Score a model or a file of balls against labels: a table, metrics.json and report.html."""
@@ -114,6 +116,7 @@ def evaluate(
     run(
         RECIPE, folder, checkpoint=checkpoint, predictions=predictions, out=out, split=split, changes=changes,
         how={"occluded_absent": occluded_absent, "smooth": smooth}, words=overrides, device=device,
+        overwrite=overwrite,
     )  # fmt: skip
 
 
@@ -129,6 +132,7 @@ def predict(
     score_threshold: Threshold = None,
     method: Method = None,
     jobs: Jobs = 1,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Find the ball in every frame: ball.csv, with --overlay also a video."""
@@ -138,7 +142,8 @@ def predict(
     paths, words = split_sources(sources)
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest)
-    run(paths, checkpoint, out, smoothing, overlay=overlay, rate=rate, changes=changes, processes=jobs, device=device)
+    run(paths, checkpoint, out, smoothing, overlay=overlay, rate=rate, changes=changes, processes=jobs,
+        overwrite=overwrite, device=device)  # fmt: skip
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:
@@ -155,10 +160,11 @@ def draw(
     predictions: Balls = None,
     source: Annotated[Path | None, Parameter(help="The video or folder that the predictions belong to.")] = None,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw labels, predictions or both on their frames."""
     from kaname.pipeline.draw import draw as run
     from kaname.recipes.tracknet.evaluate import labelled
 
     folder = None if data is None else labelled(data, {})
-    run(RECIPE, folder, predictions, source, out, limit)
+    run(RECIPE, folder, predictions, source, out, limit, overwrite=overwrite)
