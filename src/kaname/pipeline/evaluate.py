@@ -21,7 +21,7 @@ from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
 from kaname.progress import Bar
 from kaname.reporting.report import Report, Speed, command_line, data_hash, write_report
-from kaname.reporting.results import make_room, print_table, publish, results_folder
+from kaname.reporting.results import ASKED, make_room, print_table, publish, results_folder
 from kaname.types import Answer, Frame, Prediction
 
 
@@ -105,11 +105,12 @@ def evaluate(
     named = stored.get("model") if model is None else describe_model(model)
     asked = asked_of(named, recipe.answers, settings, ways, limit)
     notes = {"source": source.name, **({"limit": limit} if limit else {}), "named": dict(labelled.named)}
-    scoring = Scoring(recipe, settings, labelled.root, ways, {**notes, "asked": asked}, pictures)
-    place = _place(scoring, labelled, sets, source, out, overwrite=overwrite)
+    scoring = Scoring(recipe, settings, labelled.root, ways, notes, pictures)
+    place = _place(scoring, labelled, sets, source, out, asked, overwrite=overwrite)
     results: dict[str, Result] = {}
     for name, whole in sets.items():
         results[name] = _score_set(scoring, model, source, whole[: limit or None], place / name)
+        write_json(place / name / ASKED, {"asked": asked, "files": list(results[name].files)})
     publish(place, list(results), headline="val" if "val" in results else list(results)[-1], whole=out is not None)
     return results
 
@@ -135,11 +136,12 @@ def _place(
     sets: Mapping[str, Sequence[Any]],
     source: Path,
     out: Path | None,
+    asked: Mapping[str, Any],
     *,
     overwrite: bool,
 ) -> Path:
     """The folder that the figures go to, with room for them."""
-    recipe, asked = scoring.recipe, scoring.notes["asked"]
+    recipe = scoring.recipe
     telling = {name: {**recipe.telling(sets).get(name, {}), "asked": asked} for name in sets}
     place = out or results_folder(source, labelled.root, telling)
     labelled.refuse(place, sets)
@@ -149,7 +151,7 @@ def _place(
 
 
 def asked_of(model: Any, section: str, settings: Any, ways: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """What was asked for, as ``metrics.json`` repeats it: the same again replaces its own figures alone."""
+    """What was asked for, beside the figures: the same again replaces its own alone."""
     answers = configuration.to_dict(settings)
     given = {"model": model, **{f"{section}.{name}": value for name, value in answers.items()}, **ways, "limit": limit}
     return json.loads(json.dumps(configuration.plain(given), default=str))
@@ -247,7 +249,6 @@ def score_file(scoring: Scoring, predictions: Path, items: Sequence[Any], folder
         recipe.answers: configuration.to_dict(scoring.settings),
         **result.settings,
         **scoring.notes,
-        **({"files": list(result.files)} if result.files else {}),
     }
     result = replace(result, settings=settings)
     write_json(folder / "metrics.json", configuration.plain({**result.groups, "settings": settings}))

@@ -39,7 +39,8 @@ class Finds:
 
     def saw(self, outputs: Mapping[str, Any], answers: Iterable[Answer]) -> None:
         """Count what a network put out, and what was answered."""
-        self.highest = max(self.highest, float(np.nan_to_num(main_output(outputs)).max(initial=0)))
+        if outputs:
+            self.highest = max(self.highest, float(np.nan_to_num(main_output(outputs)).max(initial=0)))
         for answer in answers:
             self.found += count(answer, self.least)
 

@@ -16,6 +16,7 @@ from kaname.errors import InputError
 from kaname.files import write_text
 
 METRICS, PAGE = "metrics.json", "report.html"
+ASKED = ".kaname-evaluate.json"  # beside a set's figures: what was asked for, and the names of further files
 DRAWN = ("worst", "best", "heatmaps", "key_points", "masks", "pictures")  # folders of a set's pictures
 
 
@@ -37,8 +38,7 @@ def results_folder(source: Path, data: Path, sets: Mapping[str, Mapping[str, Any
 
 
 def _is_of(metrics: Path, source: Path, data: Path, sets: Mapping[str, Mapping[str, Any]]) -> bool:
-    content = read_json(metrics)
-    settings = content.get("settings", {}) if isinstance(content, dict) else {}
+    settings = _settings(metrics)
     folder = Path(str(settings.get("data")))
     same = all(settings.get(name) == value for name, value in sets.get(metrics.parent.name, {}).items())
     return settings.get("source") == source.name and data in (folder, folder.parent) and same
@@ -75,9 +75,8 @@ def make_room(
 
 def _differences(metrics: Path, about: Mapping[str, Any]) -> str:
     """How the figures of a file were made otherwise, in words; "" where they were not, or are not there."""
-    content = read_json(metrics) if metrics.is_file() else None
-    settings = content.get("settings") if isinstance(content, dict) else None
-    if not isinstance(settings, dict):
+    settings = _settings(metrics)
+    if not settings:
         return ""
     flat, wanted = ({**one, **(one.get("asked") or {})} for one in (settings, about))
     names = ["source", *(about["asked"] if "asked" in settings else ())]
@@ -88,6 +87,16 @@ def _differences(metrics: Path, about: Mapping[str, Any]) -> str:
     return "; ".join(f"{name} {_said(flat.get(name))}, not {_said(wanted.get(name))}" for name in parts)
 
 
+def _settings(metrics: Path) -> dict[str, Any]:
+    """The settings of figures with what was asked for (``asked``) and further files (``files``), as far as known."""
+    known: dict[str, Any] = {}
+    for path in (metrics, metrics.with_name(ASKED)):
+        content = read_json(path) if path.is_file() else None
+        own = content.get("settings") if path == metrics and isinstance(content, dict) else content
+        known |= own if isinstance(own, dict) else {}
+    return known
+
+
 def _said(value: Any) -> str:
     return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
 
@@ -95,8 +104,7 @@ def _said(value: Any) -> str:
 def _empty(folder: Path, files: Sequence[str], *, pictures: bool) -> None:
     """Remove the results of a set by their names; what else lies there stays."""
     beside = [Path(name).with_suffix(".json").name for name in files]
-    settings = read_json(folder / METRICS).get("settings", {})  # type: ignore[union-attr]
-    beside += [Path(name).name for name in settings.get("files", ())]
+    beside += [ASKED, *(Path(name).name for name in _settings(folder / METRICS).get("files", ()))]
     for path in (folder / name for name in (METRICS, PAGE, *files, *beside)):
         path.unlink(missing_ok=True)
     for place in (folder / name for name in DRAWN if pictures):
