@@ -145,9 +145,14 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def all_first(groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups with ``all`` before the others."""
+    return {**({"all": groups["all"]} if "all" in groups else {}), **groups}
+
+
 def figures_table(groups: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> list[list[str]]:
     """A row of cells for each group, below a heading."""
-    rows = [[name, *(figure_cell(group[metric]) for metric in metrics)] for name, group in groups.items()]
+    rows = [[name, *(figure_cell(group[metric]) for metric in metrics)] for name, group in all_first(groups).items()]
     return [["group", *metrics], *rows]
 
 
