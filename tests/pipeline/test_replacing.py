@@ -161,7 +161,7 @@ def test_predict_of_videos(tmp_path: Path) -> None:
     for _ in range(2):
         call(*words, tmp_path / "a").done()
     before = snapshot(out)
-    call(*words, tmp_path / "b").refused(str(out), "made with", "a, not", "--overwrite")
+    call(*words, tmp_path / "b").refused(str(out), "made with", "(a), not", "--overwrite")
     call(*words, tmp_path / "a", "--smooth", "inpaint").refused(str(out), "--overwrite")
     assert snapshot(out) == before
     call(*words, tmp_path / "b", "--overwrite").done()

@@ -48,7 +48,7 @@ def draw(
     else:
         pictures = _images(recipe, predictions, source)  # type: ignore[arg-type]
     given = {"data": None if labelled is None else labelled.root, "predictions": predictions, "source": source}
-    made_of = {name: None if path is None else path.absolute() for name, path in given.items()}
+    made_of = {name: None if path is None else [path.absolute()] for name, path in given.items()}
     record = record_of(out, "draw", {"recipe": recipe.name, **made_of, "limit": limit})
     count = 0
     with drawing(record, overwrite=overwrite) as place_of:

@@ -195,7 +195,7 @@ def predict_video(
 
 def record_of_video(recipe: Recipe, source: Path, out: Path, checkpoint: Path, about: Mapping[str, Any]) -> Record:
     """The record of one video's predictions in their folder; ``about`` are the settings besides the source."""
-    return record_of(out, "predict", {"recipe": recipe.name, "source": source.absolute(), **about}, checkpoint)
+    return record_of(out, "predict", {"recipe": recipe.name, "sources": [source.absolute()], **about}, checkpoint)
 
 
 def places(sources: Sequence[Path], out: Path, rate: float = FOLDER_RATE) -> dict[Path, Path]:

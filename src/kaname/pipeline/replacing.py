@@ -27,8 +27,10 @@ def record_of(out: Path, verb: str, settings: Mapping[str, Any], model: Path | N
     """The record of what ``verb`` makes in a folder.
 
     Args:
-        settings: what it is made of, besides the ``model``; paths count by their names.
+        settings: what it is made of, besides the ``model``; paths in lists count by their names. None is left out, and
+            a single path: it says where something is now.
     """
+    settings = {name: value for name, value in settings.items() if value is not None and not isinstance(value, Path)}
     plain = json.loads(json.dumps(dict(settings), default=str))
     return Record(out / f".kaname-{verb}.json", {} if model is None else {"model": model}, plain)
 

@@ -187,6 +187,7 @@ def write_page(
     by_picture = {id(picture): source for picture, source in zip(pictures, sources, strict=True)}
     environment.filters["number"] = show_number
     environment.filters["decimals"] = decimals_of
+    environment.filters["places"] = _places
     environment.filters["readable"] = readable
     environment.filters["kind"] = lambda section: type(section).__name__
     environment.filters["source"] = lambda picture: by_picture[id(picture)]
@@ -258,6 +259,12 @@ def decimals_of(table: Table) -> list[int | None]:
         highest = max(map(abs, values))
         found.append(min(6, max(0, 2 - math.floor(math.log10(highest)))) if highest < 0.1 else 3 if highest < 10 else 1)
     return found
+
+
+def _places(figure: Interval) -> int | None:
+    """The decimals of a headline figure, those of the others beside it; of a very small one its own."""
+    size = abs(figure.value)
+    return None if isinstance(figure.value, int) or 0 < size < 0.001 else 3 if size < 10 else 1
 
 
 def _numbers(cell: Cell) -> list[float]:

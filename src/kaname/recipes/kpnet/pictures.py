@@ -189,7 +189,7 @@ def draw_texts(predictions: Path, data_root: Path, out: Path, *, limit: int = 0,
         shown = [number for number in numbers if number in frame_files(data_root, video)] or numbers
         pictures += [(video, number, {name: places_in(side, number) for name, side in (("labelled", truth),
                      ("predicted", predicted)) if side}) for number in shown]  # fmt: skip
-    made_of = {"predictions": predictions.absolute(), "data": data_root.absolute(), "skeleton": skeleton}
+    made_of = {"predictions": [predictions.absolute()], "data": [data_root.absolute()], "skeleton": skeleton}
     record = record_of(out, "draw", {**made_of, "limit": limit})
     readers = {video: frame_reader(data_root, video, None) for video in dict.fromkeys(one for one, _, _ in pictures)}
     with drawing(record, overwrite=overwrite) as place_of:
