@@ -37,10 +37,10 @@ def pairs_overlay(
     radius, thick = max(3, round(side / 220)), max(2, round(side / 600))
     for start, end in zip(true, predicted, strict=True):
         _line(drawn, start, end, thick)
-    rings(drawn, true, TRUE, 2 * radius, thick, ground=image)
-    rings(drawn, predicted, PREDICTED, radius, thick, ground=image)
-    rings(drawn, hidden, TRUE, 2.8 * radius, 1, ground=image)
-    rings(drawn, missed, MISSED, 2 * radius, thick + 1, ground=image)
+    rings(drawn, true, TRUE, 2.4 * radius, thick, ground=image)
+    rings(drawn, predicted, PREDICTED, 1.4 * radius, thick, ground=image)
+    rings(drawn, hidden, TRUE, 3.2 * radius, 1, ground=image)
+    rings(drawn, missed, MISSED, 2.4 * radius, thick + 1, ground=image)
     for xy in false:
         _cross(drawn, xy, FALSE, 2 * radius, thick + 1)
     for start, end in zip(true, predicted, strict=True):
