@@ -21,23 +21,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from kaname.errors import InputError
-from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize, write_image
 from kaname.metrics.points import matched
+from kaname.reporting.marks import INK, LABELS, PAPER, SHIFT, Colour, RGBImage, count, crosses, rings, steps_of
 
 __all__ = [
+    "INK",
+    "PAPER",
+    "SHIFT",
     "Colour",
     "comparison",
     "heatmap_grid",
     "heatmap_overlay",
     "key_point_grid",
     "points_overlay",
-    "rings",
     "with_legend",
 ]
 
-Colour = tuple[int, int, int]
-RGBImage = NDArray[np.uint8]
 
 HIDDEN = 1 / 3  # of a picture that a legend may cover
 # Distinct for most colour-blind readers too, and bright enough to stand on a photograph.
@@ -53,12 +53,6 @@ PALETTE: tuple[Colour, ...] = (
 )
 RIGHT, MISSED, WRONG = PALETTE[:3]
 RED: Colour = (230, 0, 0)
-INK: Colour = (20, 20, 20)
-PAPER: Colour = (255, 255, 255)
-# OpenCV draws at fractions of a pixel: coordinates are integers in units of 2 ** -SHIFT pixels.
-SHIFT = 4
-DARK = 60  # mean brightness below which a mark has a light edge
-LABELS = ("true", "labelled", "annotated")
 PANEL = (280, 640)  # the longest side of a panel in a sheet, in pixels, lies between these
 # Fonts for scripts that DejaVu lacks, by file name: Pillow looks for them in the system's own folders.
 WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSansJP-Regular.otf", "ipaexg.ttf", "YuGothM.ttc", "msgothic.ttc")
@@ -89,12 +83,12 @@ def points_overlay(
     drawn = _copy(image)
     chosen = _colours(list(points), colours)
     radius = _radius(drawn)
-    thin = max(1, round(radius / 4))
-    for name, steps in _steps(points).items():
-        wide = 0.8 * radius + steps * max(0.5 * radius, thin + 2)  # so that none covers the next
+    thin = max(2, round(radius / 4))
+    for name, steps in steps_of(points).items():
+        wide = max(0.8 * radius, thin + 2.5) + steps * max(0.5 * radius, thin + 2)  # so that none covers the next
         rings(drawn, points[name], chosen[name], wide, thin, ground=image)
     if legend and points:
-        rows = [(f"{name}  {_count(xy)}", chosen[name]) for name, xy in points.items()]
+        rows = [(f"{name}  {count(xy)}", chosen[name]) for name, xy in points.items()]
         drawn = with_legend(drawn, rows)
     return drawn
 
@@ -130,7 +124,7 @@ def comparison(
     pairs = matched(ours, real, tolerance)[3]
     lone = np.setdiff1d(np.arange(len(ours)), pairs[:, 0])
     missed = np.setdiff1d(np.arange(len(real)), pairs[:, 1])
-    thin = max(1, round(strength * max(drawn.shape[:2]) / 300))
+    thin = max(2, round(strength * max(drawn.shape[:2]) / 300))
     wide = max(3.0, tolerance)
     small = (
         wide / 2 if wide >= 4 * thin + 2 else wide + 2 * thin
@@ -233,8 +227,8 @@ def key_point_grid(
         for name in names:
             panel = picture.copy()
             xy = np.asarray(points.get(name, np.zeros((0, 2))), np.float64).reshape(-1, 2)
-            _crosses(panel, xy * scale, RED, _radius(picture))
-            row.append((f"{kind} Key Points {_title(name)}  ({_count(xy)})", panel))
+            crosses(panel, xy * scale, RED, _radius(picture))
+            row.append((f"{kind} Key Points {_title(name)}  ({count(xy)})", panel))
     return _sheet(rows, path, bars=False)
 
 
@@ -266,79 +260,9 @@ def _pale(colour: Colour) -> Colour:
     return red, green, blue
 
 
-def _count(xy: NDArray[Any]) -> int:
-    return int(np.isfinite(np.asarray(xy, np.float64).reshape(-1, 2)).all(axis=1).sum())
-
-
 def _radius(image: RGBImage) -> float:
     """Half the length of a cross in pixels: 7 on a picture of 448 pixels."""
     return float(max(4.0, 7 * max(image.shape[:2]) / 448))
-
-
-def _crosses(image: RGBImage, points: NDArray[Any], colour: Colour, radius: float) -> None:
-    """Draws diagonal crosses into ``image``, each with a rim so that it stands on any background."""
-    xy = np.asarray(points, np.float64).reshape(-1, 2)
-    xy = xy[np.isfinite(xy).all(axis=1)]
-    height, width = image.shape[:2]
-    xy = xy[((xy >= -radius) & (xy <= (width + radius, height + radius))).all(axis=1)]
-    unit = 1 << SHIFT
-    centres = np.rint(PIXELS.to_index(xy) * unit).astype(int)
-    reach = round(radius * unit)
-    thin = max(1, round(radius / 4))
-    rims = [rim(image, place, radius) for place in xy]
-    for own, thickness in ((True, thin + 2), (False, thin)):
-        for (x, y), edge in zip(centres.tolist(), rims, strict=True):
-            ink = edge if own else colour
-            for slope in (1, -1):
-                start, end = (x - reach, y - slope * reach), (x + reach, y + slope * reach)
-                cv2.line(image, start, end, ink, thickness, cv2.LINE_AA, SHIFT)
-
-
-def rings(
-    image: RGBImage,
-    points: NDArray[Any],
-    colour: Colour,
-    radius: float,
-    thickness: int,
-    *,
-    ground: RGBImage | None = None,
-) -> None:
-    """Draws circles into ``image``, each with a rim so that it stands on any background.
-
-    Args:
-        points: ``(N, 2)`` pixels of ``image``; those that are not finite or lie outside are left out.
-        radius: in pixels.
-        thickness: in whole pixels.
-        ground: the picture before anything was drawn into it.
-    """
-    xy = np.asarray(points, np.float64).reshape(-1, 2)
-    xy = xy[np.isfinite(xy).all(axis=1)]
-    height, width = image.shape[:2]
-    xy = xy[((xy >= -radius) & (xy <= (width + radius, height + radius))).all(axis=1)]
-    edges = [rim(image if ground is None else ground, place, radius) for place in xy]
-    centres = np.rint(PIXELS.to_index(xy) * (1 << SHIFT)).astype(int).tolist()
-    for own, wide in ((True, thickness + 2), (False, thickness)):
-        for centre, edge in zip(centres, edges, strict=True):
-            ink = edge if own else colour
-            cv2.circle(image, centre, round(radius * (1 << SHIFT)), ink, wide, cv2.LINE_AA, SHIFT)
-
-
-def rim(image: RGBImage, place: NDArray[Any], radius: float) -> Colour:
-    """The colour of a mark's edge: dark, and on a dark ground light."""
-    x, y = (round(float(value)) for value in place)
-    reach = max(2, round(radius))
-    seen = image[max(0, y - reach) : max(0, y + reach + 1), max(0, x - reach) : max(0, x + reach + 1)]
-    return PAPER if seen.size and float(seen.mean()) < DARK else INK
-
-
-def _steps(points: Mapping[str, NDArray[Any]]) -> dict[str, float]:
-    """How many steps wider than the narrowest the rings of each set are; the widest come first."""
-    steps: dict[str, float] = {}
-    for own, base in ((False, 0.0), (True, 2.0)):
-        counts = {name: _count(xy) for name, xy in points.items() if name.startswith(LABELS) == own}
-        few = [name for name, count in counts.items() if count < max(counts.values())]
-        steps |= {name: base + (1 + 0.5 * few.index(name) if name in few else 0) for name in counts}
-    return dict(sorted(steps.items(), key=lambda item: -item[1]))
 
 
 def _fit(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from kaname.geometry.grid import PIXELS
-from kaname.reporting.draw import INK, Colour, rings, with_legend
+from kaname.reporting.draw import with_legend
+from kaname.reporting.marks import INK, Colour, rings
 from kaname.types import FloatArray, Image
 
 TRUE: Colour = (0, 214, 90)
