@@ -1,6 +1,6 @@
 """The picture of the README, from what ``make demo`` has drawn: five dials that the exported network predicted.
 
-    python benchmarks/demo_picture.py runs/demo [--out docs/demo.jpg]
+python benchmarks/demo_picture.py runs/demo [--out docs/demo.jpg]
 """
 
 from __future__ import annotations
