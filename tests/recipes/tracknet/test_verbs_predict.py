@@ -184,10 +184,10 @@ def test_smoothing(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_settings_of_the_detection(trained: Trained, match: Path, tmp_path: Path) -> None:
-    words = ("predict", match / "a.mp4", "--checkpoint", trained.model, "--out", tmp_path / "out")
+    words = ("predict", match / "a.mp4", "--checkpoint", trained.model, "--out", tmp_path / "out", "--overwrite")
     call(*words, "score_threshold=0.999").done()
     assert not any(row["x"] for row in table(tmp_path / "out" / "ball.csv"))
-    call(*words, "--score-threshold", 0.001, "detect.method=argmax", "--overwrite").done()
+    call(*words, "--score-threshold", 0.001, "detect.method=argmax").done()
     assert all(row["x"] for row in table(tmp_path / "out" / "ball.csv"))
     notes = json.loads((tmp_path / "out" / "ball.json").read_text(encoding="utf-8"))
     assert notes["detect"] == {"method": "argmax", "score_threshold": 0.001, "tolerance": 4.0}
