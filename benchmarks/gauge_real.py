@@ -59,7 +59,7 @@ def mixed(folder: Path, renders: Path, chosen: list[Sample]) -> Path:
 def score(model: Path, out: Path, chosen: list[Sample]) -> dict[str, float | None]:
     """Figures on photographs that the model has not seen."""
     data = photographs(out / "data", chosen, 1)
-    run("gauge", "evaluate", "--model-path", model, "--data", data, "--out", out, "--pictures")
+    run("gauge", "evaluate", "--model-path", model, "--data", data, "--out", out, "--pictures", "--overwrite")
     groups = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     return {
         "PCK": groups["middle"]["pck"]["value"], "non-assigned": groups["middle"]["non_assigned"]["value"],

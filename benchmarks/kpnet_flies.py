@@ -120,7 +120,19 @@ def main() -> None:
         model, seconds = trained(args, data, channels)
         scored = args.out / f"scored_{channels}"
         if not (scored / "metrics.json").is_file():
-            run("kpnet", "evaluate", "--checkpoint", model, "--data-root", rest, "--split", "val", "--out", scored)
+            run(
+                "kpnet",
+                "evaluate",
+                "--checkpoint",
+                model,
+                "--data-root",
+                rest,
+                "--split",
+                "val",
+                "--out",
+                scored,
+                "--overwrite",
+            )
         cells = row(args, scored / "val" / "points.json", pictures)
         lines.append("| " + " | ".join([str(channels), *cells, f"{seconds:.0f}"]) + " |")
         write_text(args.out / "table.md", "\n".join(lines) + "\n")

@@ -94,7 +94,9 @@ def main() -> None:
     seconds = trained(args, data, epochs, args.out / "run")
     scored = args.out / "scored"
     last = args.out / "run" / "last.pt"
-    run("kpnet", "evaluate", "--checkpoint", last, "--data-root", data, "--split", "val", "--out", scored)
+    run(
+        "kpnet", "evaluate", "--checkpoint", last, "--data-root", data, "--split", "val", "--out", scored, "--overwrite"
+    )
     pictures = read_set(DataSettings(data), "val")
     file = scored / "val" / "points.json"
     compared = align(pictures, Rows(read(file), file), pictures[0].skeleton)

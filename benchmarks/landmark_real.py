@@ -70,7 +70,7 @@ def main() -> None:
 
     def predictions(model: Path, chosen: list[str], place: Path) -> Path:
         data = add(place / "data", options.faces, chosen, 1)
-        run("landmark", "evaluate", *data_words(data), "--checkpoint", model, "--out", place)
+        run("landmark", "evaluate", *data_words(data), "--checkpoint", model, "--out", place, "--overwrite")
         return place / "all" / "points.json"
 
     tables = {"renders alone": [predictions(first / "best_model.pth", names, out / "score_alone")], "": []}

@@ -87,7 +87,8 @@ def learned(args: argparse.Namespace, ids: list[int], out: Path, *words: object)
         evaluated = folder / "scored"
         if not (evaluated / "metrics.json").is_file():  # started again it goes on
             trained(args, train, val, folder / "run", *words)
-            run("roimask", "evaluate", "--checkpoint", folder / "run" / "last.pt", "--no-noise", "--out", evaluated)
+            words = ("--checkpoint", folder / "run" / "last.pt", "--no-noise", "--out", evaluated)
+            run("roimask", "evaluate", *words, "--overwrite")
         rows += read(evaluated / "val" / "masks.json")
     write(out / "masks.json", rows, {**about(), "classes": list(rows[0].answer.classes)})  # type: ignore[union-attr]
     return out / "masks.json"

@@ -64,7 +64,7 @@ def main() -> None:
         work = {
             "help": lambda tree: call(tree, "--help")[1],
             "verb": lambda tree: call(tree, "gauge", "train", "--help")[1],
-            "first": lambda tree: call(tree, *predict, folder / "answers")[1],
+            "first": lambda tree: call(tree, *predict, folder / f"answers{tree == here:d}")[1],
             "step": lambda tree: epochs(tree, data, folder, *SMALL, "--epochs", 3, "--num-workers", 0),
             "loader": lambda tree: epochs(tree, data, folder, *SMALL, "--epochs", 3, "--num-workers", 1),
             "cached": lambda tree: epochs(

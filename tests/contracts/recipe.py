@@ -324,6 +324,15 @@ class RecipeContract:
         for name, (group, figure) in self.logged.items():
             assert row[name] == pytest.approx(found[group][figure]["value"], rel=1e-3), name
 
+    def test_predictions_are_replaced_by_the_same_alone(self, trained: Trained, predicted: Path) -> None:
+        """The same command again is done; another model's answers are refused, and nothing is touched."""
+        words = ("predict", *self.sources(trained.data), "--out", predicted.parent, *self.answers, "--checkpoint")
+        before = snapshot(predicted.parent)
+        trained.kaname(*words, trained.last).refused("made with another", "--overwrite")
+        assert snapshot(predicted.parent) == before
+        trained.kaname(*words, trained.model).done()
+        assert set(snapshot(predicted.parent)) == set(before)
+
     def test_the_export_was_checked_and_answers_without_torch(
         self, trained: Trained, predicted: Path, exported: Path, tmp_path: Path
     ) -> None:

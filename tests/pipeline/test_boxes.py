@@ -44,8 +44,9 @@ def middles(outputs: Arrays, request: Request) -> list[Points]:
 
 
 @pytest.fixture(autouse=True)
-def looking_at_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+def looking_at_boxes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The recipe ``dots`` with a model that needs no training."""
+    weights(tmp_path)
     card: dict[str, Any] = {
         "config": {},
         "view": View("crop", (8, 8)).to_dict(),
@@ -84,15 +85,24 @@ def detector(tmp_path: Path) -> Path:
     return onnx_detectors.bright(tmp_path / "bright.onnx", SIZE)
 
 
+def weights(folder: Path) -> Path:
+    """A file that stands for a model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "best.pt").touch()
+    return folder / "best.pt"
+
+
 def command(out: Path, *words: object) -> Answer:
     """``kaname dots predict``: of folders of frames and videos."""
-    return call("dots", "predict", *words, "--checkpoint", out / "best.pt", "--out", out)
+    return call("dots", "predict", *words, "--checkpoint", weights(out.parent), "--out", out, "--overwrite")
 
 
 def of_images(out: Path, *sources: Path, **flags: Any) -> list[Prediction]:
     """The rows of images, folders of images and videos."""
     boxes = source_of(BoxFlags(**flags))
-    predicting.predict_images(recipe_of("dots"), sources, out / "best.pt", out, boxes=boxes, pictures=False)
+    predicting.predict_images(
+        recipe_of("dots"), sources, weights(out.parent), out, boxes=boxes, pictures=False, overwrite=True
+    )
     return rows_of(out)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -103,3 +104,19 @@ def luminance(colour: str) -> float:
 def test_lines_stand_out_on_light_and_dark_paper(colour: str, paper: str) -> None:
     low, high = sorted([luminance(colour), luminance(paper)])
     assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_labels_do_not_run_into_each_other() -> None:
+    """Neither into the name of the axis: two rows where one has no room."""
+    names = ["found", "wrong", "label", "missed"]
+    drawing = curves([{"frame": 0, **dict.fromkeys(names, 1)}, {"frame": 9, **dict.fromkeys(names, 2)}], names,
+                     x="frame", size=(260, 420))  # fmt: skip
+    placed = [
+        (float(x), float(y), text) for x, y, text in re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(\w+)<', drawing)
+    ]
+    placed = [one for one in placed if one[2] in names]
+    assert len(placed) == 4
+    begins = 420 - 14 - 7.4 * len("frame")  # of the axis's name, which ends at the right
+    for x, y, text in placed:
+        assert x + 7.4 * len(text) < begins
+        assert all(other[1] != y or other[0] >= x + 7.4 * len(text) for other in placed if other[0] > x)

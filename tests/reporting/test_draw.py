@@ -141,3 +141,50 @@ def test_comparison_of_nothing() -> None:
     nothing = np.zeros((0, 2))
     assert np.array_equal(draw.comparison(photo(), nothing, nothing, 5.0, legend=False), photo())
     assert not np.array_equal(draw.comparison(photo(), nothing, nothing, 5.0), photo())
+
+
+def coloured(drawn: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """``(N, 2)`` places (x, y) of the pixels of about this colour."""
+    rows, columns = np.nonzero(np.abs(drawn.astype(int) - colour).sum(axis=2) < 100)
+    return np.column_stack([columns, rows]) + 0.5
+
+
+@pytest.mark.parametrize("size", [64, 448, 1600])
+def test_start_and_end_are_seen_whatever_lies_under_them(size: int) -> None:
+    """``middle`` holds all notches, those of start and end too, and is drawn after start."""
+    places = np.array([[0.3, 0.7], [0.5, 0.2], [0.7, 0.7]]) * size
+    points = {"start": places[:1], "middle": places, "end": places[2:]}
+    drawn = draw.points_overlay(photo(size, size), points, legend=False)
+    for name, colour in zip(points, draw.PALETTE, strict=False):
+        assert len(coloured(drawn, colour)) > 8, name
+
+
+def test_what_was_found_is_not_hidden_by_its_mark() -> None:
+    """A ball of three pixels, and its label round it."""
+    image = photo()
+    image[199:202, 199:202] = (240, 230, 60)
+    points = {"true ball": np.array([[200.5, 200.5]]), "ball": np.array([[201.0, 200.5]])}
+    drawn = draw.points_overlay(image, points, legend=False)
+    np.testing.assert_array_equal(drawn[199:202, 199:202], image[199:202, 199:202])
+    assert len(coloured(drawn, draw.PALETTE[0])) and (drawn != image).any()
+    for ground in (0, 90, 255):
+        plain = np.full((200, 200, 3), ground, np.uint8)
+        there = draw.comparison(plain, points["ball"] / 2, points["true ball"] / 2, 10.0, legend=False)
+        np.testing.assert_allclose(there[99:102, 99:102], plain[99:102, 99:102], atol=16)
+
+
+def test_marks_stand_out_from_any_ground() -> None:
+    """Dark marks have a light edge on a dark dial: somewhere beside the mark the picture is far from its ground."""
+    for ground, far in ((10, 200), (245, 200)):
+        plain = np.full((300, 300, 3), ground, np.uint8)
+        for colour in (draw.RED, draw.INK if ground < 90 else draw.PAPER):
+            drawn = draw.points_overlay(plain, {"a": np.array([[150.0, 150.0]])}, {"a": colour}, legend=False)
+            assert np.abs(drawn.astype(int) - plain).max() > far
+
+
+def test_a_name_has_one_colour() -> None:
+    """Beside labels as without them; labels are paler then."""
+    one = np.array([[100.0, 100.0]])
+    alone = draw.points_overlay(photo(), {"start": one}, legend=False)
+    both = draw.points_overlay(photo(), {"true start": one + 200, "start": one}, legend=False)
+    assert len(coloured(alone, draw.PALETTE[0])) == len(coloured(both, draw.PALETTE[0])) > 8

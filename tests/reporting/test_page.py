@@ -90,7 +90,7 @@ def test_metrics_table_shows_intervals_and_reasons() -> None:
     assert table.columns == ["", "pck", "f1"]
     assert table.rows[0] == ["middle", Interval(0.5, 0.4, 0.6, 9), Interval(1)]
     assert table.rows[1] == ["end", None, None]
-    assert table.note == "end pck: no true point"
+    assert table.note == "No value: end, found (PCK) (no true point)."
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,24 @@ def test_chromium_shows_the_page(tmp_path: Path, chromium: str) -> None:
 def test_facts_in_words() -> None:
     table = facts_table({"passed": True, "warned": False, "names": ["a", 3], "left": [], "error": 0.5}, "Parity")
     assert [row[1] for row in table.rows] == ["yes", "no", "a, 3", "none", 0.5] and table.heading == "Parity"
+
+
+def test_a_column_has_one_precision_and_names_in_words(tmp_path: Path) -> None:
+    """What files call the figure is there for a pointer that rests on it; ``all`` comes first."""
+    entry = {"value": 0.5, "low": 0.4321, "high": 0.6, "n": 9}
+    metrics = {
+        "absent": {"f1_5px": entry, "mean_distance_px": {"value": 123.456}},
+        "all": {"f1_5px": {**entry, "note": "nothing predicted"}, "mean_distance_px": {"value": 7.0}},
+    }
+    page = write_page(tmp_path / "a.html", "a", [metrics_table(metrics)]).read_text(encoding="utf-8")
+    assert page.index('row">all') < page.index('row">absent')
+    assert 'title="f1_5px">F1 within 5 px</span>' in page and "mean distance, px" in page
+    cells = re.findall(r'<td class="numeric">\s*([\d.]+)', page)
+    assert cells == ["0.500", "7.0", "0.500", "123.5"] and "0.432 to 0.600" in page and "nothing predicted" in page
+
+
+def test_a_column_of_facts_keeps_its_numbers(tmp_path: Path) -> None:
+    """They are of different kinds."""
+    table = facts_table({"images": 16, "difference": 0.0000123}, "facts")
+    page = write_page(tmp_path / "a.html", "a", [table]).read_text(encoding="utf-8")
+    assert re.findall(r'<td class="numeric">([^<]*)', page) == ["16", "1.23e-05"]

@@ -68,7 +68,7 @@ def test_everything_is_on_the_page(tmp_path: Path) -> None:
                         "says?", "Score against error", "Training", "Speed", "Configuration", "Command",
                         "Data and versions"]  # fmt: skip
     assert "Not here" not in page
-    for part in ("0.870 to 0.950", "random weights", "middle pck 3", "polyline", "expected calibration error", "41.5",
+    for part in ("0.870 to 0.950", "random weights", "found (PCK): 3", "polyline", "expected calibration error", "41.5",
                  "lr: 0.1", "kaname gauge evaluate", "sha256:0", "numpy", "12 epochs in 30 s"):  # fmt: skip
         assert part in page, part
     assert page.count("data:image/jpeg;base64,") == 2

@@ -15,6 +15,11 @@ from kaname.reporting.curves import curves
 from kaname.reporting.page import Section, Svg, Table, Text, facts_table, metrics_table
 from kaname.training.settings import RunOptions
 
+OWN = (
+    "Put your folders in the place of the names. These commands download nothing; networks with pretrained weights, "
+    "which learn more from few images, are in the recipe's documentation."
+)
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -90,7 +95,7 @@ def run(recipe: Recipe, demo: Demo, out: Path) -> tuple[list[Section], dict[str,
         *pictures[1:],
         facts_table(parity, "Does the ONNX file answer the same?"),
         Table(["stage", "seconds"], [[name, value] for name, value in clock.seconds.items()], heading="Time"),
-        Text(["Your own data:"], code=demo.own),
+        Text([OWN], code=demo.own, heading="Your own data"),
     ]
     metrics = {**result.groups, "settings": result.settings}
     return sections, {"metrics": metrics, "parity": parity, "seconds": clock.seconds}

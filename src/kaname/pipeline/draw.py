@@ -16,6 +16,7 @@ from kaname.geometry.image import read_image, write_image
 from kaname.pipeline.labelled import Labelled
 from kaname.pipeline.predict import picture_names, read_source
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.replacing import drawing, record_of
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Image
 
@@ -24,12 +25,17 @@ Picture = tuple[Path, Image, list[Layers]]  # name without ending, image, what i
 
 
 def draw(
-    recipe: Recipe, labelled: Labelled | None, predictions: Path | None, source: Path | None, out: Path, limit: int
-) -> None:
+    recipe: Recipe, labelled: Labelled | None, predictions: Path | None, source: Path | None, out: Path, limit: int,
+    *, overwrite: bool = False,
+) -> None:  # fmt: skip
     """Draw the labels of ``labelled``, the rows of ``predictions`` on the images of ``source``, or both.
 
+    Args:
+        overwrite: replace pictures that were drawn of something else, as a whole.
+
     Raises:
-        InputError: nothing to draw, images that are not there or of another size.
+        InputError: nothing to draw, images that are not there or of another size, or a folder that holds other
+            pictures.
     """
     if labelled is None and predictions is None:
         raise InputError("nothing to draw", remedy="give --data, --predictions or both")
@@ -41,11 +47,16 @@ def draw(
         pictures = _frames(recipe, predictions, source)  # type: ignore[arg-type]
     else:
         pictures = _images(recipe, predictions, source)  # type: ignore[arg-type]
+    given = {"data": None if labelled is None else labelled.root, "predictions": predictions, "source": source}
+    made_of = {name: None if path is None else [path.absolute()] for name, path in given.items()}
+    record = record_of(out, "draw", {"recipe": recipe.name, **made_of, "limit": limit})
     count = 0
-    for name, image, layers in itertools.islice(pictures, limit or None):
-        make_folder((out / name).parent)
-        write_image(out / f"{name}.jpg", overlay(image, layers))
-        count += 1
+    with drawing(record, overwrite=overwrite) as place_of:
+        for name, image, layers in itertools.islice(pictures, limit or None):
+            path = place_of(f"{name}.jpg")
+            make_folder(path.parent)
+            write_image(path, overlay(image, layers))
+            count += 1
     print(f"{count} pictures in {out}")
 
 

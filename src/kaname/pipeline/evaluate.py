@@ -3,6 +3,7 @@ where predictions are given."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,10 +17,11 @@ from kaname.geometry.image import read_image
 from kaname.inference.model import Model, Request, conditions
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
+from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
 from kaname.progress import Bar
 from kaname.reporting.report import Report, Speed, command_line, data_hash, write_report
-from kaname.reporting.results import print_table, publish, results_folder
+from kaname.reporting.results import ASKED, make_room, print_table, publish, results_folder
 from kaname.types import Answer, Frame, Prediction
 
 
@@ -67,11 +69,13 @@ def evaluate(
     pictures: bool = False,
     device: str = "auto",
     limit: int = 0,
+    overwrite: bool = False,
 ) -> dict[str, Result]:
     """Score sets of a data folder and print their tables.
 
     Each set's files go to ``out/<set>``; ``out/metrics.json`` is that of the most telling set. Without ``out`` they go
-    to `kaname.reporting.results.results_folder`, so that no call overwrites the figures of another set or other data.
+    to `kaname.reporting.results.results_folder`, so that no call overwrites the figures of another set or other data,
+    or those that were made with other settings.
 
     Args:
         labelled: the data; default: what the model was trained with, changed by ``words``.
@@ -79,9 +83,10 @@ def evaluate(
         changes: settings of the answers to use instead of the stored ones; ``None`` values are ignored.
         how: the recipe's own ways of scoring; ``None`` values take what the data says.
         limit: score only the first N items of each set; 0 = all.
+        overwrite: replace what ``out`` holds of another model, other data or other settings, as a whole.
 
     Raises:
-        InputError: bad usage or input, or an ``out`` that would mix results with the data.
+        InputError: bad usage or input, an ``out`` that would mix results with the data, or that holds other results.
     """
     if (checkpoint is None) == (predictions is None):
         raise InputError("evaluate needs a model or predictions", remedy="give either --checkpoint or --predictions")
@@ -94,24 +99,61 @@ def evaluate(
     require(labelled is not None or model is not None, "labels are needed to score predictions", "give --data")
     data: Labelled = labelled or recipe.labelled(None, stored, words)
     sets, source = chosen_sets(data, split), checkpoint or predictions or data.root
-    place = out or results_folder(source, data.root, recipe.telling(sets))
-    data.refuse(place, sets)
     ways = {**data.ways, **{name: value for name, value in (how or {}).items() if value is not None}}
+    named = stored.get("model") if model is None else describe_model(model)
+    asked = asked_of(named, recipe.answers, settings, ways, limit)
     notes = {"source": source.name, **({"limit": limit} if limit else {}), "named": dict(data.named)}
     scoring = Scoring(recipe, settings, data.root, ways, notes, pictures)
+    place = _place(scoring, data, sets, source, out, asked, overwrite=overwrite)
     results: dict[str, Result] = {}
     for name, whole in sets.items():
-        items = whole[: limit or None]
-        if model is None:
-            results[name] = score_file(scoring, source, items, place / name)
-        else:
-            results[name] = score_model(scoring, model, items, place / name)
-        write_page(scoring, results[name], items, place / name, model=model, source=source)
-        print(f"\n{name}{f' (at most the first {limit})' if limit else ''}: {results[name].title}")
-        print_table(results[name].table)
+        results[name] = _score_set(scoring, model, source, whole[: limit or None], place / name)
+        write_json(place / name / ASKED, {"asked": asked, "files": list(results[name].files)})
     warn_unjudged(sets if split is None else ())
     publish(place, list(results), headline="val" if "val" in results else list(results)[-1], whole=out is not None)
     return results
+
+
+def _score_set(scoring: Scoring, model: Model | None, source: Path, items: Sequence[Any], folder: Path) -> Result:
+    """Score a set, write its page and print its table."""
+    recipe, limit = scoring.recipe, scoring.notes.get("limit")
+    if model is None:
+        found = Finds(recipe, scoring.settings).read(recipe.read(source))
+        result = replace(score_file(scoring, source, items, folder), said=found.said())
+    else:
+        result = score_model(scoring, model, items, folder)
+    write_page(scoring, result, items, folder, model=model, source=source)
+    print(f"\n{folder.name}{f' (at most the first {limit})' if limit else ''}: {result.title}")
+    print_table(result.table)
+    print("\n".join(result.said), end="\n" if result.said else "")
+    return result
+
+
+def _place(
+    scoring: Scoring,
+    labelled: Labelled,
+    sets: Mapping[str, Sequence[Any]],
+    source: Path,
+    out: Path | None,
+    asked: Mapping[str, Any],
+    *,
+    overwrite: bool,
+) -> Path:
+    """The folder that the figures go to, with room for them."""
+    recipe = scoring.recipe
+    telling = {name: {**recipe.telling(sets).get(name, {}), "asked": asked} for name in sets}
+    place = out or results_folder(source, labelled.root, telling)
+    labelled.refuse(place, sets)
+    about = {"source": source.name, "data": labelled.root.resolve().as_posix(), "asked": asked}
+    make_room(place, list(sets), about, recipe.predictions, overwrite=overwrite)
+    return place
+
+
+def asked_of(model: Any, section: str, settings: Any, ways: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """What was asked for, beside the figures: the same again replaces its own alone."""
+    answers = configuration.to_dict(settings)
+    given = {"model": model, **{f"{section}.{name}": value for name, value in answers.items()}, **ways, "limit": limit}
+    return json.loads(json.dumps(configuration.plain(given), default=str))
 
 
 def refuse_early(given: Iterable[str], late: Sequence[str], predictions: Path) -> None:
@@ -143,10 +185,11 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
     recipe, speed = scoring.recipe, Speed(scoring.recipe.unit)
     check_lengths(items, model.frames)
     decode = recipe.decode(model.card, recipe.predicted(scoring.settings))
-    current: list[Any] = [None]
+    current, finds = [None], Finds(recipe, scoring.settings)
 
     def watched(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
         answers = timed(outputs, request)
+        finds.saw(outputs, answers)
         if scoring.pictures:
             recipe.draw_outputs(current[0], outputs, request, answers[-1], scoring.settings, model.card, folder)
         return answers
@@ -169,10 +212,10 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
         **recipe.about(model.card, scoring.how),
     }
     target = folder / recipe.predictions[0]
-    recipe.write(target, rows(), about)
+    recipe.write(target, finds.counting(rows()), about)
     asked = recipe.asked(model, items, scoring.settings, scoring.how)
     result = score_file(replace(scoring, how={**scoring.how, **asked}), target, items, folder)
-    return replace(result, speed={**speed.rows(), **conditions(model)})
+    return replace(result, speed={**speed.rows(), **conditions(model)}, said=finds.said())
 
 
 def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
@@ -226,6 +269,8 @@ def write_page(
     """The page of a scored set; ``source`` is the checkpoint or the file of predictions."""
     recipe, settings = scoring.recipe, result.settings
     fields = dict(recipe.page(result, items, folder, model))
+    fields["notes"] = [*(f"N{line.removeprefix('warning: n')}." for line in result.said),
+                       *fields.get("notes", ())]  # fmt: skip
     from_file = f"predictions were read from {source.name}"
     missing = {"speed": from_file, "curves": from_file} if model is None else {}
     log = source.parent / "log.csv"

@@ -85,6 +85,7 @@ CocoKeypoints = Annotated[
     Literal["index", "continuous"],
     Parameter(help="What COCO key points are: pixel indices, as COCO has them, or continuous pixels."),
 ]
+Overwrite = Annotated[bool, Parameter(help="Replace what the folder holds of something else.", negative=())]
 Limit = Annotated[int, Parameter(help="At most this many pictures; 0 draws all.")]
 Jobs = Annotated[
     int, Parameter(help="Videos at once, each in a process of its own; of several GPUs each takes the next.")

@@ -105,6 +105,7 @@ class Result:
         details: what the recipe's own page is drawn from.
         files: further JSON files beside ``metrics.json``, by name.
         speed: quantity to value, where a model was run.
+        said: what must be said first, such as that nothing was found.
     """
 
     groups: Mapping[str, Mapping[str, Any]]
@@ -114,3 +115,4 @@ class Result:
     details: Any = None
     files: Mapping[str, Any] = field(default_factory=dict)
     speed: Mapping[str, str | float] = field(default_factory=dict)
+    said: Sequence[str] = ()

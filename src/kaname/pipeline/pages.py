@@ -47,6 +47,7 @@ class Pages:
         best = out / recipe.best_name
         if self.validate:
             chosen = {"split": "all", "pictures": True, "limit": settings.limit, "device": settings.device}
+            chosen["overwrite"] = True  # the run is its own: an earlier stage of it is no other result
             evaluate.evaluate(recipe, self.labelled, checkpoint=best, out=out, **chosen)
             return
         try:
@@ -71,7 +72,7 @@ class Pages:
         title = f"{recipe.name}: training run {options.out_dir.resolve().name}"
         page = evaluate.Page(options.out_dir / PAGE, title, options.command)
         written = evaluate.write_page(scoring, result, items, folder, model=model, source=best, page=page)
-        print(f"report in {written}")
+        print("\n".join([f"report in {written}", *result.said]))
 
 
 def excerpt(items: Sequence[Any], frames: int, limit: int = 0) -> tuple[list[Any], str | int]:

@@ -20,7 +20,10 @@ from kaname.geometry.image import image_size, read_image, write_image
 from kaname.inference.model import Model
 from kaname.pipeline.boxes import BoxSource, Counted
 from kaname.pipeline.model import answer_settings, describe_model, open_model
+from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.records import Record
+from kaname.pipeline.replacing import record_of, refuse_others, results
 from kaname.progress import Bar
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
@@ -40,10 +43,14 @@ def predict_images(
     changes: Mapping[str, Any] | None = None,
     pictures: bool = True,
     each: Callable[[Any], Each] | None = None,
+    finish: Callable[[], object] = lambda: None,
     deep: bool = False,
     device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
+
+    The same again (sources, model, settings) replaces itself; a folder that holds anything else is refused.
 
     Args:
         boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
@@ -51,45 +58,62 @@ def predict_images(
         changes: settings of the answers to use instead of the stored ones.
         each: from the settings of the answers to what is called with every file, its image (of a video each frame), a
             name for further files without ending, and the answers, before they are written.
-        deep: read folders with their sub-folders; hidden ones are left out.
+        finish: called after the last of these, when further files are to be whole.
+        deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
+        overwrite: replace what ``out`` holds of other sources, another model or other settings, as a whole.
     """
     # a path named twice is one answer
-    files = _checked({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
+    files = _checked({path.absolute(): path for path in _expand(sources, out if deep else None)}.values())
+    given = {} if boxes is None else boxes.about
+    made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **(changes or {}), **given}
+    record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
+    refuse_others(record, [target], overwrite=overwrite)
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, files)
-    names = row_names(files)
-    sheets = picture_names(names)
-    further = None if each is None else each(answer_settings(recipe, model.card["config"], changes))
-
-    def rows() -> Iterator[Prediction]:
-        with Bar("predicting", len(files)) as bar:
-            for path, name, sheet in zip(files, names, sheets, strict=True):
-                if is_video(path):
-                    for frame, answer in _stream(model, path, find):
-                        if further is not None:
-                            further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
-                        yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
-                else:
-                    image = read_image(path)
-                    frame = Frame(0, 0.0, image, path=path)
-                    given = None if find is None else find(path, frame)
-                    with located(path):
-                        answers = _answers(model, frame, given)
-                    if pictures:
-                        make_folder(out / "pictures")
-                        write_image(out / "pictures" / sheet, overlay(image, answers, model.card.get("skeleton")))
-                    if further is not None:
-                        further(path, Frame(0, 0.0, image, name), Path(sheet).stem, answers)
-                    for number, answer in enumerate(answers, 1):
-                        alone = find is not None and not model.takes_boxes
-                        yield Prediction(name, answer, box=number if alone else None)
-                bar.advance()
-
-    target = out / recipe.predictions[-1]
-    recipe.write(target, rows(), {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)})
+    settings = answer_settings(recipe, model.card["config"], changes)
+    finds = Finds(recipe, settings)
+    drawn = out / "pictures" if pictures else None
+    rows = _image_rows(finds.watching(model), files, find, drawn, None if each is None else each(settings))
+    with results(record, [target], overwrite=overwrite):
+        recipe.write(
+            target,
+            finds.counting(rows),
+            {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)},
+        )
+        finish()
     _say(model, find)
     print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")
+    print("\n".join(finds.said()), end="\n" if finds.said() else "")
+
+
+def _image_rows(
+    model: Model, files: Sequence[Path], find: Counted | None, drawn: Path | None, further: Each | None
+) -> Iterator[Prediction]:
+    """The answers for images, and for the frames of videos; pictures go to the folder ``drawn``."""
+    names = row_names(files)
+    with Bar("predicting", len(files)) as bar:
+        for path, name, sheet in zip(files, names, picture_names(names), strict=True):
+            if is_video(path):
+                for frame, answer in _stream(model, path, find):
+                    if further is not None:
+                        further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
+                    yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
+            else:
+                image = read_image(path)
+                frame = Frame(0, 0.0, image, path=path)
+                given = None if find is None else find(path, frame)
+                with located(path):
+                    answers = _answers(model, frame, given)
+                if drawn is not None:
+                    make_folder(drawn)
+                    write_image(drawn / sheet, overlay(image, answers, model.card.get("skeleton")))
+                if further is not None:
+                    further(path, Frame(0, 0.0, image, name), Path(sheet).stem, answers)
+                for number, answer in enumerate(answers, 1):
+                    alone = find is not None and not model.takes_boxes
+                    yield Prediction(name, answer, box=number if alone else None)
+            bar.advance()
 
 
 def predict_videos(
@@ -100,19 +124,27 @@ def predict_videos(
     *,
     boxes: BoxSource | None = None,
     device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """Predict videos and folders of frames, one after the other; several get folders of their own below ``out``.
 
     Args:
         boxes: where those of the frames come from, for a network that takes boxes.
+        overwrite: replace what a folder holds of another video, another model or other settings.
     """
     chosen = places(sources, out)
+    about = {} if boxes is None else boxes.about
+    records = {source: record_of_video(recipe, source, place, checkpoint, about) for source, place in chosen.items()}
+    for source, place in chosen.items():
+        refuse_others(records[source], [place / recipe.predictions[-1]], overwrite=overwrite)
     model = open_model(recipe, checkpoint, runtime=device)
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, list(chosen))
-    about = {} if boxes is None else boxes.about
     for source, place in chosen.items():
-        with Bar(f"predicting {source.name}", frame_count(source)) as bar:
+        with (
+            results(records[source], [place / recipe.predictions[-1]], overwrite=overwrite),
+            Bar(f"predicting {source.name}", frame_count(source)) as bar,
+        ):
             said = predict_video(recipe, model, source, place, find=find, about=about, tell=bar.advance)
         print(said)
     _say(model, find)
@@ -153,10 +185,12 @@ def predict_video(
         decoded += count
         tell(count)
 
-    rows = _rows(model, source, stream, None if find is None else partial(find, source), told)
+    finds = Finds(recipe, answer_settings(recipe, model.card["config"], changes))
+    boxes = None if find is None else partial(find, source)
+    rows = finds.counting(_rows(finds.watching(model), source, stream, boxes, told))
     said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
     counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
-    lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}"]
+    lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}", *finds.said()]
     if decoded < (promised := promised_frames(source)):
         lines.append(f"{source}: {decoded} of {promised} promised frames could be decoded")
     if draw is not None:
@@ -166,6 +200,11 @@ def predict_video(
         drawn.unlink()
         lines.append(f"{drawn} of an earlier prediction is removed")
     return "\n".join(lines)
+
+
+def record_of_video(recipe: Recipe, source: Path, out: Path, checkpoint: Path, about: Mapping[str, Any]) -> Record:
+    """The record of one video's predictions in their folder; ``about`` are the settings besides the source."""
+    return record_of(out, "predict", {"recipe": recipe.name, "sources": [source.absolute()], **about}, checkpoint)
 
 
 def places(sources: Sequence[Path], out: Path, rate: float = FOLDER_RATE) -> dict[Path, Path]:
@@ -271,10 +310,12 @@ def _checked(files: Iterable[Path]) -> list[Path]:
     return chosen
 
 
-def _expand(sources: Sequence[Path], *, deep: bool = False) -> Iterator[Path]:
+def _expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Path]:
+    """All files; given a folder to leave out, those below each folder too."""
     for source in sources:
-        if source.is_dir() and deep:
-            below = images_below(source)
+        if source.is_dir() and without is not None:
+            own = without.resolve()
+            below = [name for name in images_below(source) if not (source / name).resolve().is_relative_to(own)]
             if not below:
                 raise InputError("no image in this folder", path=source, remedy="give a folder of images")
             yield from (source / name for name in below)

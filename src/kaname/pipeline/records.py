@@ -64,10 +64,10 @@ class Record:
             InputError: the results were made of something else or with other settings, and may not be replaced; or
                 something other than a record is there.
         """
-        stored = self._stored()
+        stored = self.stored()
         if stored is None:
             return None
-        if other := self._differences(stored):
+        if other := self.differences(stored):
             if overwrite:
                 return None
             raise InputError(f"made with {other}", path=self.path, remedy=ANOTHER)
@@ -99,7 +99,8 @@ class Record:
         made_of = {role: mark(content)["sha256"] for role, content in self.inputs.items()}
         return hashlib.sha256(json.dumps([__version__, made_of, self.settings], sort_keys=True).encode()).hexdigest()
 
-    def _stored(self) -> dict[str, Any] | None:
+    def stored(self) -> dict[str, Any] | None:
+        """The record that is there, of whatever; None where there is none."""
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -110,7 +111,7 @@ class Record:
             raise InputError("not a record of this program", path=self.path, remedy="choose another --out-dir")
         return content
 
-    def _differences(self, stored: Mapping[str, Any]) -> str:
+    def differences(self, stored: Mapping[str, Any]) -> str:
         """Where a stored record differs from this one, in words."""
         said: list[str] = []
         for role in dict.fromkeys([*stored["inputs"], *self.inputs]):
@@ -206,4 +207,8 @@ def _hashed(path: Path, *_state: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return (
+            f"{len(value)} ({', '.join(Path(str(one)).name for one in value[:2])}{', ...' if len(value) > 2 else ''})"
+        )
     return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)

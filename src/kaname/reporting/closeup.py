@@ -22,7 +22,7 @@ def closeup(image: Image, answer: FloatArray, true: FloatArray, tolerance: float
 
     Where the answer lies near the true place, and where one of the two is missing, the windows show one place without
     and with marks; otherwise the left one shows the true place and the right one the answer. The marks are those of
-    ``draw.comparison``: a ring as wide as the tolerance round the true place, a cross at the answer.
+    ``draw.comparison``: a ring as wide as the tolerance round the true place, a small one at the answer.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.

@@ -21,6 +21,7 @@ from kaname.metrics.calibration import Bin
 # Readable on white and on near-black; axes and text take the colour of the page's text.
 COLOURS = ("#2a9d8f", "#e76f51", "#4f7cff", "#c531b0", "#ad8200", "#6c757d")
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 44, 42
+ROW = 16  # of the legend
 
 Place = tuple[float, float]
 
@@ -68,10 +69,12 @@ def curves(
     points = [point for line in lines.values() for piece in line for point in piece]
     across = _range([a for a, _ in points], margin=0.0 if len({a for a, _ in points}) > 1 else 0.5)
     up = _range([b for _, b in points], margin=0.05)
-    drawing = _Drawing(size, across, up, title=title, name=title or ", ".join(lines))
+    labels = [name if line else f"{name} (no values)" for name, line in lines.items()]
+    rows = _legend_rows(labels, size[1] - LEFT - RIGHT - _width(x))
+    drawing = _Drawing(size, across, up, title=title, name=title or ", ".join(lines), rows=max(rows) + 1 if rows else 1)
     powers = {value: f"{10**value:.3g}" for value in _powers(*up)} if logarithmic else None
     drawing.axes(_labelled(_ticks(*across, 6)), powers or _labelled(_ticks(*up, 5)), x)
-    _draw_lines(drawing, lines)
+    _draw_lines(drawing, lines, labels, rows)
     return drawing.svg()
 
 
@@ -104,10 +107,13 @@ def reliability(bins: Sequence[Bin], *, title: str = "", size: tuple[int, int] =
 
 
 class _Drawing:
-    """The parts of an SVG, placed by values: ``across`` and ``up`` are what the axes reach from and to."""
+    """The parts of an SVG, placed by values: ``across`` and ``up`` are what the axes reach from and to; the legend has
+    so many ``rows``."""
 
-    def __init__(self, size: tuple[int, int], across: Place, up: Place, *, title: str, name: str) -> None:
-        self.size, self.across, self.up = size, across, up
+    def __init__(
+        self, size: tuple[int, int], across: Place, up: Place, *, title: str, name: str, rows: int = 1
+    ) -> None:
+        self.size, self.across, self.up, self.bottom = size, across, up, BOTTOM + (rows - 1) * ROW
         self.parts = [
             f'<svg viewBox="0 0 {size[1]} {size[0]}" role="img" aria-label="{escape(name)}" '
             f'font-family="system-ui, sans-serif" font-size="12" fill="currentColor">'
@@ -119,7 +125,7 @@ class _Drawing:
         """Where a pair of values is drawn."""
         (height, width), (left, right), (low, high) = self.size, self.across, self.up
         x = LEFT + (value[0] - left) / (right - left) * (width - LEFT - RIGHT)
-        return round(x, 1), round(TOP + (high - value[1]) / (high - low) * (height - TOP - BOTTOM), 1)
+        return round(x, 1), round(TOP + (high - value[1]) / (high - low) * (height - TOP - self.bottom), 1)
 
     def add(self, tag: str, text: str | None = None, **attributes: object) -> None:
         """An element; ``_`` in an attribute's name stands for ``-``."""
@@ -136,7 +142,7 @@ class _Drawing:
 
     def axes(self, across: Mapping[float, str], up: Mapping[float, str], name: str) -> None:
         """Labels below and on the left by their values, a faint line for each on the left, and the name below."""
-        bottom, right = self.size[0] - BOTTOM, self.size[1] - RIGHT
+        bottom, right = self.size[0] - self.bottom, self.size[1] - RIGHT
         for value, label in up.items():
             _, y = self.place((self.across[0], value))
             self.path(f"M{LEFT} {y}H{right}", stroke_opacity=0.15)
@@ -151,11 +157,32 @@ class _Drawing:
         return "\n".join(self.parts) + "\n</svg>"
 
 
-def _draw_lines(drawing: _Drawing, lines: Mapping[str, list[list[Place]]]) -> None:
+def _width(label: str) -> int:
+    """Room for a label and what stands before it, in a wide font."""
+    return 36 + round(7.4 * len(label))
+
+
+def _legend_rows(labels: Sequence[str], room: int) -> list[int]:
+    """The row of each label, so that none runs into the next or into the name of the axis."""
+    rows: list[int] = []
+    row, used = 0, 0
+    for label in labels:
+        if used and used + _width(label) > room:
+            row, used = row + 1, 0
+        used += _width(label)
+        rows.append(row)
+    return rows
+
+
+def _draw_lines(
+    drawing: _Drawing, lines: Mapping[str, list[list[Place]]], labels: Sequence[str], rows: Sequence[int]
+) -> None:
     """Each line in the pieces it has, the dots on top of them, and the legend below."""
     dots: list[tuple[Place, str]] = []
-    across, bottom = LEFT, drawing.size[0] - 8
-    for i, (name, line) in enumerate(lines.items()):
+    across = LEFT
+    for i, (line, label, row) in enumerate(zip(lines.values(), labels, rows, strict=True)):
+        across = LEFT if i and row > rows[i - 1] else across
+        bottom = drawing.size[0] - 8 - (rows[-1] - row) * ROW
         colour = COLOURS[i % len(COLOURS)]
         for piece in line:
             places = [drawing.place(point) for point in piece]
@@ -164,10 +191,9 @@ def _draw_lines(drawing: _Drawing, lines: Mapping[str, list[list[Place]]]) -> No
                 continue
             path = " ".join(f"{a},{b}" for a, b in places)
             drawing.add("polyline", points=path, fill="none", stroke=colour, stroke_width=1.8)
-        label = name if line else f"{name} (no values)"
         drawing.path(f"M{across} {bottom - 4}h16", stroke=colour, stroke_width=3)
         drawing.text((across + 21, bottom), label)
-        across += 36 + round(6.6 * len(label))
+        across += _width(label)
     for (x, y), colour in dots:
         drawing.add("circle", cx=x, cy=y, r=3, fill=colour)
 

@@ -21,14 +21,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from kaname.errors import InputError
-from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize, write_image
 from kaname.metrics.points import matched
+from kaname.reporting.marks import INK, LABELS, PAPER, SHIFT, Colour, RGBImage, count, crosses, rings, steps_of
 
-__all__ = ["Colour", "comparison", "heatmap_grid", "heatmap_overlay", "key_point_grid", "points_overlay", "with_legend"]
+__all__ = [
+    "INK",
+    "PAPER",
+    "SHIFT",
+    "Colour",
+    "comparison",
+    "heatmap_grid",
+    "heatmap_overlay",
+    "key_point_grid",
+    "points_overlay",
+    "with_legend",
+]
 
-Colour = tuple[int, int, int]
-RGBImage = NDArray[np.uint8]
 
 HIDDEN = 1 / 3  # of a picture that a legend may cover
 # Distinct for most colour-blind readers too, and bright enough to stand on a photograph.
@@ -44,10 +53,6 @@ PALETTE: tuple[Colour, ...] = (
 )
 RIGHT, MISSED, WRONG = PALETTE[:3]
 RED: Colour = (230, 0, 0)
-INK: Colour = (20, 20, 20)
-PAPER: Colour = (255, 255, 255)
-# OpenCV draws at fractions of a pixel: coordinates are integers in units of 2 ** -SHIFT pixels.
-SHIFT = 4
 PANEL = (280, 640)  # the longest side of a panel in a sheet, in pixels, lies between these
 # Fonts for scripts that DejaVu lacks, by file name: Pillow looks for them in the system's own folders.
 WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSansJP-Regular.otf", "ipaexg.ttf", "YuGothM.ttc", "msgothic.ttc")
@@ -60,11 +65,15 @@ def points_overlay(
     *,
     legend: bool = True,
 ) -> RGBImage:
-    """Draws each named set of points as crosses on a copy of ``image``.
+    """Draws each named set of points as rings on a copy of ``image``; what lies in a ring stays visible.
+
+    No ring hides another at the same place: sets with fewer points (start and end among all notches) have wider ones,
+    and those of labels are the widest.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
-        points: for each name ``(N, 2)`` points in pixels of ``image``; the order of the names gives the colours.
+        points: for each name ``(N, 2)`` points in pixels of ``image``; the order of the names gives the colours. Names
+            that begin like `LABELS` are labels.
         colours: RGB by name; names without one take the next of ``PALETTE``.
         legend: names and counts in the top left corner.
 
@@ -74,10 +83,12 @@ def points_overlay(
     drawn = _copy(image)
     chosen = _colours(list(points), colours)
     radius = _radius(drawn)
-    for name, xy in points.items():
-        _crosses(drawn, xy, chosen[name], radius)
+    thin = max(2, round(radius / 4))
+    for name, steps in steps_of(points).items():
+        wide = max(0.8 * radius, thin + 2.5) + steps * max(0.5 * radius, thin + 2)  # so that none covers the next
+        rings(drawn, points[name], chosen[name], wide, thin, ground=image)
     if legend and points:
-        rows = [(f"{name}  {_count(xy)}", chosen[name]) for name, xy in points.items()]
+        rows = [(f"{name}  {count(xy)}", chosen[name]) for name, xy in points.items()]
         drawn = with_legend(drawn, rows)
     return drawn
 
@@ -91,10 +102,10 @@ def comparison(
     legend: bool = True,
     strength: float = 1.0,
 ) -> RGBImage:
-    """Draws true points as rings as wide as the tolerance, and predicted ones over them as crosses.
+    """Draws true points as rings as wide as the tolerance, and predicted ones as small rings.
 
-    Points are paired one to one within the tolerance; a pair is green, a ring without a partner (missed) amber, a
-    cross without one (wrong) red.
+    Points are paired one to one within the tolerance; a pair is green, a true point without a partner (missed) amber,
+    a predicted one (wrong) red.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
@@ -102,7 +113,7 @@ def comparison(
         truth: ``(T, 2)``.
         tolerance: pixels of ``image``, > 0.
         legend: counts in the top left corner.
-        strength: how large the crosses and how thick the lines are, as a factor.
+        strength: how thick the lines are, as a factor.
 
     Returns:
         A new RGB uint8 array ``(h, w, 3)``.
@@ -113,11 +124,15 @@ def comparison(
     pairs = matched(ours, real, tolerance)[3]
     lone = np.setdiff1d(np.arange(len(ours)), pairs[:, 0])
     missed = np.setdiff1d(np.arange(len(real)), pairs[:, 1])
-    _rings(drawn, real[pairs[:, 1]], RIGHT, tolerance, strength)
-    _rings(drawn, real[missed], MISSED, tolerance, strength)
-    radius = _radius(drawn) * 0.7 * strength
-    _crosses(drawn, ours[pairs[:, 0]], RIGHT, radius)
-    _crosses(drawn, ours[lone], WRONG, radius)
+    thin = max(2, round(strength * max(drawn.shape[:2]) / 300))
+    wide = max(3.0, tolerance)
+    small = (
+        wide / 2 if wide >= 4 * thin + 2 else wide + 2 * thin
+    )  # of a narrow ring nothing would be seen in the middle
+    rings(drawn, real[pairs[:, 1]], RIGHT, wide, thin, ground=image)
+    rings(drawn, real[missed], MISSED, wide, thin, ground=image)
+    rings(drawn, ours[pairs[:, 0]], RIGHT, small, thin, ground=image)
+    rings(drawn, ours[lone], WRONG, small, thin, ground=image)
     if not legend:
         return drawn
     rows = [(f"found  {len(pairs)}", RIGHT), (f"missed  {len(missed)}", MISSED), (f"wrong  {len(lone)}", WRONG)]
@@ -212,8 +227,8 @@ def key_point_grid(
         for name in names:
             panel = picture.copy()
             xy = np.asarray(points.get(name, np.zeros((0, 2))), np.float64).reshape(-1, 2)
-            _crosses(panel, xy * scale, RED, _radius(picture))
-            row.append((f"{kind} Key Points {_title(name)}  ({_count(xy)})", panel))
+            crosses(panel, xy * scale, RED, _radius(picture))
+            row.append((f"{kind} Key Points {_title(name)}  ({count(xy)})", panel))
     return _sheet(rows, path, bars=False)
 
 
@@ -231,44 +246,23 @@ def _channels(heatmaps: NDArray[Any], names: Sequence[str]) -> NDArray[np.float3
 
 
 def _colours(names: Sequence[str], given: Mapping[str, Colour] | None) -> dict[str, Colour]:
-    return {name: (given or {}).get(name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(names)}
+    """By name; a name has the same colour with and without labels beside it, and the labels then have a paler one."""
+    labels = [name for name in names if name.startswith(LABELS)]
+    others = [name for name in names if not name.startswith(LABELS)]
+    chosen = {name: PALETTE[i % len(PALETTE)] for own in (others, labels) for i, name in enumerate(own)}
+    if others:
+        chosen |= {name: _pale(chosen[name]) for name in labels}
+    return {name: (given or {}).get(name, chosen[name]) for name in names}
 
 
-def _count(xy: NDArray[Any]) -> int:
-    return int(np.isfinite(np.asarray(xy, np.float64).reshape(-1, 2)).all(axis=1).sum())
+def _pale(colour: Colour) -> Colour:
+    red, green, blue = (round(value + 0.6 * (255 - value)) for value in colour)
+    return red, green, blue
 
 
 def _radius(image: RGBImage) -> float:
     """Half the length of a cross in pixels: 7 on a picture of 448 pixels."""
     return float(max(4.0, 7 * max(image.shape[:2]) / 448))
-
-
-def _crosses(image: RGBImage, points: NDArray[Any], colour: Colour, radius: float) -> None:
-    """Draws diagonal crosses into ``image``, each with a dark rim so that it stands on any background."""
-    xy = np.asarray(points, np.float64).reshape(-1, 2)
-    xy = xy[np.isfinite(xy).all(axis=1)]
-    height, width = image.shape[:2]
-    xy = xy[((xy >= -radius) & (xy <= (width + radius, height + radius))).all(axis=1)]
-    unit = 1 << SHIFT
-    centres = np.rint(PIXELS.to_index(xy) * unit).astype(int)
-    reach = round(radius * unit)
-    thin = max(1, round(radius / 4))
-    for ink, thickness in ((INK, thin + 2), (colour, thin)):
-        for x, y in centres.tolist():
-            for slope in (1, -1):
-                start, end = (x - reach, y - slope * reach), (x + reach, y + slope * reach)
-                cv2.line(image, start, end, ink, thickness, cv2.LINE_AA, SHIFT)
-
-
-def _rings(image: RGBImage, points: NDArray[Any], colour: Colour, radius: float, strength: float) -> None:
-    """Draws circles into ``image``, each with a dark rim."""
-    height, width = image.shape[:2]
-    thin = max(1, round(strength * max(height, width) / 300))
-    reach = max(3.0, radius)
-    inside = ((points >= -reach) & (points <= (width + reach, height + reach))).all(axis=1)
-    for x, y in np.rint(PIXELS.to_index(points[inside]) * (1 << SHIFT)).astype(int).tolist():
-        for ink, thickness in ((INK, thin + 2), (colour, thin)):
-            cv2.circle(image, (x, y), round(reach * (1 << SHIFT)), ink, thickness, cv2.LINE_AA, SHIFT)
 
 
 def _fit(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

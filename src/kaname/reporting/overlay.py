@@ -17,9 +17,9 @@ from kaname.types import Answer, Image, Masks, Points
 def overlay(
     image: Image, answers: Sequence[Answer | Mapping[str, np.ndarray]], skeleton: Mapping[str, Any] | None = None
 ) -> Image:
-    """Points (or ``(N, 2)`` by name) as crosses, of one name alike; masks in colours, one an instance.
+    """Points (or ``(N, 2)`` by name) as rings, of one name alike; masks in colours, one an instance.
 
-    With a ``skeleton`` (`Skeleton.to_dict`) points are dots and lines in its colours.
+    With a ``skeleton`` (`Skeleton.to_dict`) points are rings and lines in its colours.
     """
     bones = None if skeleton is None else Skeleton.from_dict(skeleton)
     drawn, layers = image, dict[str, list[np.ndarray]]()

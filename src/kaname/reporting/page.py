@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.image import read_image, resize
+from kaname.reporting.names import readable
+from kaname.reporting.results import all_first
 
 MEDIA = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
 LONGEST = 1600  # pixels of an embedded picture's longer side
@@ -33,12 +35,13 @@ SHRUNK = (960, 640, 480, 320, 200)  # the same, where all pictures together outg
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value with its 95 % interval (or None) and the number of samples behind it (or None)."""
+    """A measured value with its 95 % interval (or None), the number of samples behind it (or None), and a few words."""
 
     value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    note: str = ""
 
 
 Cell = str | int | float | Interval | None
@@ -69,8 +72,13 @@ class Table:
         columns: the headings.
         rows: a sequence of cells each; None shows as a dash, an ``Interval`` as "value low to high".
         heading: the section's heading.
-        note: a remark below the table.
+        note: a remark below the table; each line is a paragraph.
         folded: show the table only after a click on "show".
+        figures: whether the columns and the first cells are names of figures, to be shown in words; a pointer that
+            rests on one shows the name that files have.
+
+    The numbers of a column have the same number of decimals, but for a column called "value", which holds quantities of
+    different kinds.
     """
 
     columns: Sequence[str]
@@ -78,6 +86,7 @@ class Table:
     heading: str = ""
     note: str = ""
     folded: bool = False
+    figures: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +186,9 @@ def write_page(
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     by_picture = {id(picture): source for picture, source in zip(pictures, sources, strict=True)}
     environment.filters["number"] = show_number
+    environment.filters["decimals"] = decimals_of
+    environment.filters["places"] = _places
+    environment.filters["readable"] = readable
     environment.filters["kind"] = lambda section: type(section).__name__
     environment.filters["source"] = lambda picture: by_picture[id(picture)]
     environment.tests["interval"] = lambda cell: isinstance(cell, Interval)
@@ -189,7 +201,7 @@ def write_page(
 
 
 def metrics_table(metrics: Mapping[str, Any], *, heading: str = "", note: str = "") -> Table:
-    """The table of a ``metrics.json``: a row for each group, a column for each metric.
+    """The table of a ``metrics.json``: a row for each group (``all`` first), a column for each metric.
 
     Args:
         metrics: ``{group: {metric: {"value", "low", "high", "n"}}, "settings": {...}}``; a null value may carry a
@@ -197,25 +209,30 @@ def metrics_table(metrics: Mapping[str, Any], *, heading: str = "", note: str = 
         heading: the section's heading.
         note: a remark below the table, before the reasons.
     """
-    groups = {name: values for name, values in metrics.items() if name != "settings"}
+    groups = {name: values for name, values in all_first(metrics).items() if name != "settings"}
     columns = list(dict.fromkeys(metric for values in groups.values() for metric in values))
     rows: list[list[Cell]] = []
-    reasons = []
+    reasons: dict[str, list[str]] = {}
     for group, values in groups.items():
         row: list[Cell] = [group]
         for metric in columns:
             entry = values.get(metric) or {}
             row.append(interval(entry))
             if row[-1] is None and entry.get("reason"):
-                reasons.append(f"{group} {metric}: {entry['reason']}")
+                reasons.setdefault(str(entry["reason"]), []).append(f"{readable(group)}, {readable(metric)}")
         rows.append(row)
-    return Table(["", *columns], rows, heading, " ".join([note, "; ".join(reasons)]).strip())
+    lines = [f"No value: {'; '.join(names)} ({reason})." for reason, names in reasons.items()]
+    return Table(["", *columns], rows, heading, "\n".join([note, *lines]).strip(), figures=True)
 
 
 def interval(entry: Mapping[str, Any]) -> Interval | None:
     """The value of an entry of ``metrics.json``; None where it has none."""
     value = entry.get("value")
-    return None if value is None else Interval(value, entry.get("low"), entry.get("high"), entry.get("n"))
+    return (
+        None
+        if value is None
+        else Interval(value, entry.get("low"), entry.get("high"), entry.get("n"), entry.get("note", ""))
+    )
 
 
 def facts_table(facts: Mapping[str, Any], heading: str) -> Table:
@@ -229,10 +246,39 @@ def facts_table(facts: Mapping[str, Any], heading: str) -> Table:
     return Table(["quantity", "value"], [[name, shown(value)] for name, value in facts.items()], heading)
 
 
-def show_number(value: float | None) -> str:
-    """``value`` as the page shows it: whole numbers as they are, others with four significant digits."""
+def decimals_of(table: Table) -> list[int | None]:
+    """For each column how many decimals all its numbers have; None where each has its own."""
+    found: list[int | None] = []
+    for number, name in enumerate(table.columns):
+        cells = [row[number] for row in table.rows if number < len(row)]
+        values = [part for cell in cells for part in _numbers(cell) if math.isfinite(part)]
+        whole = all(float(value).is_integer() for value in values)
+        if name == "value" or whole or not values:
+            found.append(None)
+            continue
+        highest = max(map(abs, values))
+        found.append(min(6, max(0, 2 - math.floor(math.log10(highest)))) if highest < 0.1 else 3 if highest < 10 else 1)
+    return found
+
+
+def _places(figure: Interval) -> int | None:
+    """The decimals of a headline figure, those of the others beside it; of a very small one its own."""
+    size = abs(figure.value)
+    return None if isinstance(figure.value, int) or 0 < size < 0.001 else 3 if size < 10 else 1
+
+
+def _numbers(cell: Cell) -> list[float]:
+    parts = [cell.value, cell.low, cell.high] if isinstance(cell, Interval) else [cell]
+    return [part for part in parts if isinstance(part, (int, float))]
+
+
+def show_number(value: float | None, decimals: int | None = None) -> str:
+    """``value`` as the page shows it: with so many decimals, or whole numbers as they are, others with four significant
+    digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if decimals is not None and math.isfinite(value):
+        return f"{value:.{decimals}f}"
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e6):
         return str(int(value))
     return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.4g}"

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from kaname.geometry.grid import PIXELS
-from kaname.reporting.draw import INK, Colour, with_legend
+from kaname.reporting.draw import with_legend
+from kaname.reporting.marks import INK, Colour, rings
 from kaname.types import FloatArray, Image
 
 TRUE: Colour = (0, 214, 90)
@@ -23,28 +24,24 @@ SHIFT = 4  # OpenCV draws at fractions of a pixel, in units of 2 ** -SHIFT
 def pairs_overlay(
     image: Image, true: FloatArray, predicted: FloatArray, *, missed: FloatArray, false: FloatArray, hidden: FloatArray
 ) -> Image:
-    """Draws points on a copy of an image, with a legend that counts them.
+    """Draws points on a copy of an image, with a legend that counts them: wide rings are labels, small ones answers.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
         true, predicted: ``(N, 2)`` pixels of the image; a line joins each pair, with its length in pixels beside it.
-        missed: ``(M, 2)`` true points without a predicted one: rings.
+        missed: ``(M, 2)`` true points without a predicted one: rings in a colour of their own.
         false: ``(K, 2)`` predicted points without a true one: crosses.
-        hidden: ``(H, 2)`` true points that are hidden: small rings, also those of pairs.
+        hidden: ``(H, 2)`` true points that are hidden: a thin ring round the other, also those of pairs.
     """
     drawn = np.array(image, order="C")
     side = max(drawn.shape[:2])
     radius, thick = max(3, round(side / 220)), max(2, round(side / 600))
     for start, end in zip(true, predicted, strict=True):
         _line(drawn, start, end, thick)
-    for xy in true:
-        _dot(drawn, xy, TRUE, radius)
-    for xy in predicted:
-        _dot(drawn, xy, PREDICTED, max(2, round(0.7 * radius)))
-    for xy in hidden:
-        _ring(drawn, xy, TRUE, round(1.6 * radius), 1)
-    for xy in missed:
-        _ring(drawn, xy, MISSED, 2 * radius, thick + 1)
+    rings(drawn, true, TRUE, 2.4 * radius, thick, ground=image)
+    rings(drawn, predicted, PREDICTED, 1.4 * radius, thick, ground=image)
+    rings(drawn, hidden, TRUE, 3.2 * radius, 1, ground=image)
+    rings(drawn, missed, MISSED, 2.4 * radius, thick + 1, ground=image)
     for xy in false:
         _cross(drawn, xy, FALSE, 2 * radius, thick + 1)
     for start, end in zip(true, predicted, strict=True):
@@ -67,16 +64,6 @@ def _places(xy: FloatArray) -> tuple[int, int]:
 def _line(image: Image, start: FloatArray, end: FloatArray, thick: int) -> None:
     for ink, width in ((INK, thick + 2), (BETWEEN, thick)):
         cv2.line(image, _places(start), _places(end), ink, width, cv2.LINE_AA, SHIFT)
-
-
-def _dot(image: Image, xy: FloatArray, colour: Colour, radius: int) -> None:
-    for ink, more in ((INK, 1), (colour, 0)):
-        cv2.circle(image, _places(xy), (radius + more) << SHIFT, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
-
-
-def _ring(image: Image, xy: FloatArray, colour: Colour, radius: int, thick: int) -> None:
-    for ink, width in ((INK, thick + 2), (colour, thick)):
-        cv2.circle(image, _places(xy), radius << SHIFT, ink, width, cv2.LINE_AA, SHIFT)
 
 
 def _cross(image: Image, xy: FloatArray, colour: Colour, radius: int, thick: int) -> None:

@@ -28,6 +28,7 @@ from kaname.errors import InputError
 from kaname.files import content_hash
 from kaname.metrics.calibration import Bin, expected_calibration_error
 from kaname.reporting.curves import curves, reliability
+from kaname.reporting.names import readable
 from kaname.reporting.page import (
     Figure,
     Figures,
@@ -251,10 +252,11 @@ def _figures(report: Report) -> list[Section]:
         sections.append(Figures(figures, heading="At a glance"))
     note, figures = report.metrics_note, entries(report.metrics)
     if any(entry.get("value") is not None and entry.get("low") is None for _, _, entry in figures):
-        note += " A figure without an interval rests on fewer than 5 samples (or clusters)."
-    excluded = [f"{group} {metric} {entry['excluded']}" for group, metric, entry in figures if entry.get("excluded")]
+        note += "\nA figure without an interval rests on fewer than 5 samples (or clusters)."
+    excluded = [(group, metric, entry["excluded"]) for group, metric, entry in figures if entry.get("excluded")]
     if excluded:
-        note += f" Samples left out of a mean because they have no value: {', '.join(excluded)}."
+        parts = [f"{readable(group)}, {readable(metric)}: {count}" for group, metric, count in excluded]
+        note += f"\nSamples left out of a mean because they have no value: {'; '.join(parts)}."
     return [*sections, metrics_table(report.metrics, heading="Figures", note=note.strip())]
 
 

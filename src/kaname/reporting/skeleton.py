@@ -1,4 +1,4 @@
-"""Instances of a skeleton drawn on an image: its edges as lines, its points as dots in the colours of their groups."""
+"""Instances of a skeleton drawn on an image: its edges as lines, its points as rings in the colours of their groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kaname.reporting.draw import PALETTE
 from kaname.types import FloatArray, Image
 
 SHIFT = 4  # OpenCV draws at fractions of a pixel: integers in units of 2 ** -SHIFT pixels
-DOT = 110  # of an instance's extent or so in the radius of a dot
+DOT = 110  # of an instance's extent or so in the radius of a point
 OUTLINE = (20, 20, 20)
 
 
@@ -19,7 +19,7 @@ def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | N
     """A copy of an image with instances ``(N, C, 2)`` on it; points that are NaN are left out.
 
     Args:
-        skeleton: whose channels they are; without one all dots have one colour and there are no lines.
+        skeleton: whose channels they are; without one all rings have one colour and there are no lines.
     """
     drawn = np.array(image, order="C")
     for points in instances:
@@ -38,6 +38,6 @@ def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | N
                 cv2.line(drawn, *ends, colours.get(names[one], PALETTE[0]), thickness, cv2.LINE_AA, SHIFT)
         for number in np.flatnonzero(there):
             centre, colour = tuple(places[number].tolist()), colours.get(names[number], PALETTE[0])
-            for size, ink in ((radius + 1, OUTLINE), (radius, colour)):
-                cv2.circle(drawn, centre, round(size * 2**SHIFT), ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
+            for thick, ink in ((thickness + 2, OUTLINE), (thickness, colour)):
+                cv2.circle(drawn, centre, round(1.6 * radius * 2**SHIFT), ink, thick, cv2.LINE_AA, SHIFT)
     return drawn

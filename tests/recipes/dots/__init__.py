@@ -25,7 +25,7 @@ from kaname.inference.card import grid_of
 from kaname.inference.model import Arrays, Decode, Feed, Request
 from kaname.metrics.intervals import summary
 from kaname.pipeline.boxes import source_of
-from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder
+from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder, Overwrite
 from kaname.pipeline.labelled import Labelled, Result
 from kaname.pipeline.predict import predict_videos
 from kaname.training.settings import TrainSettings
@@ -146,6 +146,9 @@ def score(path: Path, clips: Sequence[Clip], settings: AnswerSettings, how: Mapp
     return Result({"points": figures}, {"frames": len(rows)}, table, f"{len(clips)} clips")
 
 
-def predict(*sources: Path, checkpoint: Checkpoint, out: OutFolder, flags: BoxFlags = BoxFlags()) -> None:  # noqa: B008
+def predict(
+    *sources: Path, checkpoint: Checkpoint, out: OutFolder, overwrite: Overwrite = False,
+    flags: BoxFlags = BoxFlags(),  # noqa: B008
+) -> None:  # fmt: skip
     """Find the dots in folders of frames and videos; without boxes each frame is one."""
-    predict_videos(RECIPE, sources, checkpoint, out, boxes=source_of(flags))
+    predict_videos(RECIPE, sources, checkpoint, out, boxes=source_of(flags), overwrite=overwrite)

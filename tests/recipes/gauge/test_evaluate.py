@@ -93,7 +93,8 @@ def all_notches(points: dict[str, Any]) -> dict[str, Any]:
 
 
 def score(data: Path, file: Path, *more: object) -> Answer:
-    return call("gauge", "evaluate", "--data", data, "--predictions", file, "--out", file.parent / "scores", *more)
+    words = ("--data", data, "--predictions", file, "--out", file.parent / "scores", "--overwrite")
+    return call("gauge", "evaluate", *words, *more)
 
 
 def metrics(file: Path) -> dict[str, Any]:
@@ -282,7 +283,7 @@ def test_draw_labels_and_predictions(data: Path, tmp_path: Path) -> None:
     predictions(file, {"val_1.png": all_notches(dial_points(0)), "val_2.png#1": EMPTY, "val_2.png#2": EMPTY})
     words = ("--predictions", file, "--images", data / "val" / "images", "--out", tmp_path / "alone")
     assert "2 pictures" in call("gauge", "draw", *words).done().out
-    assert sorted(path.name for path in (tmp_path / "alone").iterdir()) == ["val_1.jpg", "val_2.jpg"]
+    assert sorted(path.name for path in (tmp_path / "alone").glob("*.jpg")) == ["val_1.jpg", "val_2.jpg"]
     call("gauge", "draw", "--predictions", file, "--out", tmp_path / "none").refused("val_1.png", "--images")
     call("gauge", "draw", "--out", tmp_path / "none").refused("--data")
     assert draw_dial({}).shape == (64, 64, 3)

@@ -90,7 +90,7 @@ def test_keys_change_the_extraction(trained: Trained, image: Path, tmp_path: Pat
     predict(trained.model, tmp_path, image, *words).done()
     settings = json.loads((tmp_path / "points.json").read_text())["settings"]
     assert (settings["threshold"], settings["min_score"], settings["clusters"]) == (0.8, 0.05, "weighted")
-    predict(trained.model, tmp_path, image, "--min-score", "1").done()
+    predict(trained.model, tmp_path, image, "--min-score", "1", "--overwrite").done()
     assert all(not found for found in rows(tmp_path)["val_1.png"]["points"].values())
 
 
@@ -154,7 +154,7 @@ def test_a_network_that_sees_nothing(trained: Trained, image: Path, tmp_path: Pa
     assert all(row["points"] == empty == row["scores"] for row in rows(tmp_path / "out").values())
     maps = kaname.load(tmp_path / "blind.pt").maps(read_image(image))
     assert 0.05 < maps.min() < maps.max() < 0.1
-    predict(tmp_path / "blind.pt", tmp_path / "out", image, "--min-score", "0").done()
+    predict(tmp_path / "blind.pt", tmp_path / "out", image, "--min-score", "0", "--overwrite").done()
     assert rows(tmp_path / "out")["val_1.png"]["points"]["middle"]  # asked for, the noise does become points
     call("gauge", "validate", "--model-path", tmp_path / "blind.pt", "--out", tmp_path / "v").done()
     found = json.loads((tmp_path / "v" / "metrics.json").read_text())

@@ -129,7 +129,7 @@ def test_draw_of_a_folder_of_text(data: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "A_pred.txt").write_text("".join(row(frame, (80, 150)) for frame in range(40)))
     draw(out=tmp_path / "out", data_root=data, predictions=folder)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"A_frame_0.jpg", "A_frame_10.jpg"}
+    assert {path.name for path in (tmp_path / "out").glob("*.jpg")} == {"A_frame_0.jpg", "A_frame_10.jpg"}
     image = read_image(tmp_path / "out" / "A_frame_10.jpg")
     assert near(image, (50, 60), TRUE) and near(image, (80, 60), PREDICTED)
 

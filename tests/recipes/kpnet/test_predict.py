@@ -83,7 +83,7 @@ def test_loose_images(made: Path, tmp_path: Path) -> None:
         shutil.copy(sorted(source.iterdir())[number], tmp_path / "clip" / name)
     shutil.copy(next(source.iterdir()), tmp_path / "photo.png")
     predict(made, tmp_path / "out", tmp_path / "clip", tmp_path / "photo.png", "--no-pictures").done()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "clip_pred.json", "clip_pred.txt", "photo_pred.json", "photo_pred.txt", "points.json",
     ]  # fmt: skip
     rows = read_rows(tmp_path / "out" / "clip_pred.txt", SKELETON, predictions=True)

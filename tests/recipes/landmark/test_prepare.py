@@ -204,7 +204,5 @@ def test_split_by_group_and_by_the_names_that_all_recipes_have(tmp_path: Path) -
     shares = ("--val", 0.3, "--test", 0.3, "--group", "folder")
     answer = calling.call("landmark", "split", *words, *shares).done()
     assert f"--split-dir {tmp_path / 'out'}" in answer.out and "--group" in answer.out
-    sides = [
-        {int("".join(filter(str.isdigit, name))) % 3 for name in own} for own in parts(tmp_path / "out").values()
-    ]
+    sides = [{int("".join(filter(str.isdigit, name))) % 3 for name in own} for own in parts(tmp_path / "out").values()]
     assert [len(side) for side in sides] == [1, 1, 1] and len(set.union(*sides)) == 3

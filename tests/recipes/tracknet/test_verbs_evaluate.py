@@ -58,6 +58,7 @@ def test_predictions_score_alike_without_torch(trained: Trained, scored: Path, t
 def test_settings_change_the_figures(trained: Trained, scored: Path, tmp_path: Path) -> None:
     words = (
         "evaluate",
+        "--overwrite",
         "--data",
         trained.data,
         "--predictions",
@@ -88,7 +89,7 @@ def test_the_method_is_written_down(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_sets_and_overrides(trained: Trained, tmp_path: Path) -> None:
-    words = ("evaluate", "--checkpoint", trained.model, "--out", tmp_path)
+    words = ("evaluate", "--checkpoint", trained.model, "--out", tmp_path, "--overwrite")
     call(*words, "data.split.test_games=[1]").done()
     assert metrics(tmp_path)["settings"]["games"] == ["game1"]
     call(*words, "--split", "all").done()
@@ -111,7 +112,16 @@ def test_smoothing_scores_filled_places(tmp_path: Path) -> None:
     rows[4] = Row(4, 0, float("nan"), float("nan"), 0.1, "")
     rows += [Row(number, 0, float("nan"), float("nan"), 0.1, "") for number in (9, 10, 11)]
     write_rows(tmp_path / "ball.csv", rows)
-    words = ("evaluate", "--data", tmp_path / "data", "--predictions", tmp_path / "ball.csv", "--out", tmp_path / "out")
+    words = (
+        "evaluate",
+        "--data",
+        tmp_path / "data",
+        "--predictions",
+        tmp_path / "ball.csv",
+        "--out",
+        tmp_path / "out",
+        "--overwrite",
+    )
     for smooth, recall, wrong in (("none", 8 / 9, 0), ("inpaint", 1.0, 0), ("kalman", 1.0, 3)):
         rows.reverse()
         write_rows(tmp_path / "ball.csv", rows)

@@ -99,7 +99,7 @@ def test_frames_in_are_rows_out(trained: Trained, match: Path, tmp_path: Path, n
     assert np.nanmedian(off) < 2.0 and np.isfinite(off).sum() >= 11
     notes = json.loads((tmp_path / "out" / "ball.json").read_text(encoding="utf-8"))
     assert notes["frames"] == 14 and notes["absent"] == "negative" and notes["detect"]["score_threshold"] == 0.5
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ball.csv", "ball.json", "ball.svg"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["ball.csv", "ball.json", "ball.svg"]
 
 
 def test_a_variable_rate_an_odd_size_and_a_turned_camera(trained: Trained, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_frames_that_were_promised(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_settings_of_the_detection(trained: Trained, match: Path, tmp_path: Path) -> None:
-    words = ("predict", match / "a.mp4", "--checkpoint", trained.model, "--out", tmp_path / "out")
+    words = ("predict", match / "a.mp4", "--checkpoint", trained.model, "--out", tmp_path / "out", "--overwrite")
     call(*words, "score_threshold=0.999").done()
     assert not any(row["x"] for row in table(tmp_path / "out" / "ball.csv"))
     call(*words, "--score-threshold", 0.001, "detect.method=argmax").done()

@@ -76,8 +76,9 @@ DEMO = Demo(
     intro=intro,
     pictures=pictures,
     curves={"Loss": ["train_loss", "val_loss"]},
-    own="kaname gauge train --data training_data --epochs 50 --val\n"
-    "kaname gauge predict --model-path model.pt photo.jpg --out predictions",
+    own="kaname gauge check --data training_data\n"
+    "kaname gauge train --data training_data --backbone small --epochs 50 --val --out-dir run\n"
+    "kaname gauge predict --checkpoint run/model.pt photo.jpg --out-dir predictions",
     heading="gauge: the notches of a dial",
     table="Held-out dials",
     note=lambda result: "Mean over images, 95 % bootstrap interval.",

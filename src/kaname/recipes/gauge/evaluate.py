@@ -23,7 +23,7 @@ from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.decode import made, read
-from kaname.recipes.gauge.figures import GROUPS, image_figures
+from kaname.recipes.gauge.figures import GROUPS, image_figures, of_group
 from kaname.recipes.gauge.labels import Dial, labelled, letterbox, truth_of
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figures_table
@@ -63,6 +63,9 @@ def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Map
         group: {metric: summary([figures[group][metric] for figures in images.values()], kinds) for metric in METRICS}
         for group in GROUPS
     }
+    for group in GROUPS:
+        if not any(len(of_group(one.predicted, group)) for one in compared.values()):
+            groups[group]["non_assigned"]["note"] = "nothing predicted"  # else 0 would read as perfect
     over = "images" if kinds is None else f"{len(set(kinds))} groups of images (by {cluster} of their names)"
     facts = {
         "truth": truth,

@@ -20,10 +20,11 @@ def image_figures(
     predicted: Mapping[str, FloatArray], truth: Mapping[str, FloatArray], tolerance: float
 ) -> dict[str, dict[str, float | None]]:
     """All figures of one image by group; points in pixels at 448, ``middle`` holding all notches on both sides."""
-    return {group: set_figures(_group(predicted, group), _group(truth, group), tolerance) for group in GROUPS}
+    return {group: set_figures(of_group(predicted, group), of_group(truth, group), tolerance) for group in GROUPS}
 
 
-def _group(points: Mapping[str, FloatArray], group: str) -> FloatArray:
+def of_group(points: Mapping[str, FloatArray], group: str) -> FloatArray:
+    """The points of an image that a group compares, ``(N, 2)``."""
     if group == "start_end":
         return np.concatenate([points["start"], points["end"]])
     return points[group]

@@ -37,8 +37,8 @@ HEADLINE = (
     Headline("Mean distance, all notches", "middle", "mean_distance_px", "px"),
 )
 MARKS = (
-    "Rings are the labelled notches, as wide as the tolerance; crosses are predictions. Green: found; amber ring: "
-    "missed; red cross: wrong."
+    "Wide rings are the labelled notches, as wide as the tolerance; small rings are predictions. Green: found; amber: "
+    "missed; red: wrong."
 )
 
 

@@ -22,6 +22,7 @@ from kaname.pipeline.flags import (
     Limit,
     OnnxFile,
     OutFolder,
+    Overwrite,
     ParityCount,
     ParityImages,
     Results,
@@ -180,6 +181,7 @@ class ScoringFlags:
     min_score: MinScore = None
     clusters: Clusters = None
     cluster: Cluster = "none"
+    overwrite: Overwrite = False
     device: Device = "auto"
 
 
@@ -206,6 +208,7 @@ def evaluate(
         how={"truth": flags.truth, "cluster": flags.cluster},
         pictures=pictures,
         device=flags.device,
+        overwrite=flags.overwrite,
     )
 
 
@@ -234,6 +237,7 @@ def predict(
     min_score: MinScore = None,
     clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
@@ -248,7 +252,8 @@ def predict(
 
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
+    how = {"changes": changes, "pictures": pictures, "device": device, "overwrite": overwrite}
+    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, **how)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:
@@ -265,10 +270,11 @@ def draw(
     predictions: Annotated[Path | None, Parameter(help="points.json; its images lie in --images or --data.")] = None,
     images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw labels (with --data) or predictions (with --predictions), or both, on their images."""
     from kaname.pipeline.draw import draw as run
     from kaname.recipes.gauge import labels
 
     folder = None if data is None else labels.labelled(data, {})
-    run(RECIPE, folder, predictions, images, out, limit)
+    run(RECIPE, folder, predictions, images, out, limit, overwrite=overwrite)

@@ -109,7 +109,9 @@ DEMO = Demo(
     pictures=pictures,
     curves={"Loss": ["train_loss", "val_loss"], "Points found while validating": ["val_pck_by_channel"]},
     own="kaname kpnet check --data-root ./data\n"
-    "kaname kpnet train --data-root ./data --image-size 540,960 --in-chans 6 --resize-only",
+    "kaname kpnet train --data-root ./data --backbone small --image-size 540,960 --in-chans 6 --resize-only "
+    "--out-dir run\n"
+    "kaname kpnet predict --checkpoint run/best.pt video.mp4 --out-dir predictions",
     heading="kpnet: key points of hands and tools",
     table="Held-out videos",
 )

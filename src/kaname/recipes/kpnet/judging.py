@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.errors import InputError
-from kaname.pipeline.flags import OUT_NAMES, Checkpoint, Device, Limit, OutFolder, validating
+from kaname.pipeline.flags import (
+    OUT_NAMES,
+    Checkpoint,
+    Device,
+    Limit,
+    OutFolder,
+    Overwrite,
+    validating,
+)
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.commands import Bones, Data, Missing, Videos
 
@@ -68,6 +76,7 @@ def evaluate(
     similarity: Annotated[Literal["gaussian", "linear"] | None, Parameter(help="Of HOTA-KP.")] = None,
     scale_px: Annotated[float | None, Parameter(help="Its scale in pixels; default 10.")] = None,
     absent: Absent = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Score a model, a file of predictions or trackers' text files: HOTA-KP, PCK, visibility, jitter, switches.
@@ -94,7 +103,7 @@ def evaluate(
         video_root = data_root / "movie"
     changes = {**scored, "absent": absent, "video_root": video_root, "missing_flow": missing_flow}
     how = {"videos": names, "length": length, "step": step}
-    _model_or_points(checkpoint, predictions, data_root, skeleton, split, out, changes, how, device)
+    _model_or_points(checkpoint, predictions, data_root, skeleton, split, out, changes, how, device, overwrite)
 
 
 validate = validating(evaluate)
@@ -110,6 +119,7 @@ def _model_or_points(
     changes: dict[str, Any],
     how: dict[str, Any],
     device: str,
+    overwrite: bool,
 ) -> None:
     from kaname.pipeline.evaluate import evaluate as run
     from kaname.recipes.kpnet import labels
@@ -119,7 +129,7 @@ def _model_or_points(
     labelled = labels.labelled(None, {"data": {}}, words) if file is not None else None
     results = run(
         RECIPE, labelled, checkpoint=checkpoint, predictions=file, out=out, split=split, changes=changes, how=how,
-        words=words, device=device,
+        words=words, device=device, overwrite=overwrite,
     )  # fmt: skip
     source = checkpoint or predictions
     if out is not None and source is not None:
@@ -242,13 +252,14 @@ def draw(
     ] = None,
     images: Annotated[Path | None, Parameter(help="Folder of the predicted images.")] = None,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw labels (with --data-root), predictions (with --predictions), or both, on their frames."""
     if _texts(predictions):
         from kaname.recipes.kpnet.pictures import draw_texts
 
         assert predictions is not None
-        draw_texts(predictions, data_root or DEFAULT_ROOT, out, limit=limit, skeleton=skeleton)
+        draw_texts(predictions, data_root or DEFAULT_ROOT, out, limit=limit, skeleton=skeleton, overwrite=overwrite)
         return
     from kaname.pipeline.draw import draw as run
     from kaname.recipes.kpnet import labels
@@ -257,4 +268,5 @@ def draw(
         predictions = predictions / "points.json"
     words = _words(data_root, skeleton)
     own = data_root is not None or predictions is None
-    run(RECIPE, labels.labelled(None, {"data": {}}, words) if own else None, predictions, images, out, limit)
+    run(RECIPE, labels.labelled(None, {"data": {}}, words) if own else None, predictions, images, out, limit,
+        overwrite=overwrite)  # fmt: skip

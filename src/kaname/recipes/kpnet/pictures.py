@@ -19,6 +19,7 @@ from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.metrics.hota_kp import Objects
 from kaname.metrics.keypoint_objects import VISIBLE, pairs_of, rows_by_frame
+from kaname.pipeline.replacing import drawing, record_of
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.drawing import COLOURS, painted
@@ -163,7 +164,8 @@ def frame_reader(data_root: Path, video: str, video_root: Path | None) -> Callab
     return read
 
 
-def draw_texts(predictions: Path, data_root: Path, out: Path, *, limit: int = 0, skeleton: str | None = None) -> None:
+def draw_texts(predictions: Path, data_root: Path, out: Path, *, limit: int = 0, skeleton: str | None = None,
+               overwrite: bool = False) -> None:  # fmt: skip
     """Draw ``VIDEO_pred.txt``, of a folder or one, on their frames, beside the labels where there are some.
 
     Frames that have an image are drawn; of a video without any, all predicted frames.
@@ -187,11 +189,15 @@ def draw_texts(predictions: Path, data_root: Path, out: Path, *, limit: int = 0,
         shown = [number for number in numbers if number in frame_files(data_root, video)] or numbers
         pictures += [(video, number, {name: places_in(side, number) for name, side in (("labelled", truth),
                      ("predicted", predicted)) if side}) for number in shown]  # fmt: skip
-    make_folder(out)
+    made_of = {"predictions": [predictions.absolute()], "data": [data_root.absolute()], "skeleton": skeleton}
+    record = record_of(out, "draw", {**made_of, "limit": limit})
     readers = {video: frame_reader(data_root, video, None) for video in dict.fromkeys(one for one, _, _ in pictures)}
-    for video, number, layers in pictures[: limit or None]:
-        image = points_overlay(readers[video](number), layers, COLOURS)
-        write_image(out / f"{frame_name(video, number)}.jpg", image)
+    with drawing(record, overwrite=overwrite) as place_of:
+        for video, number, layers in pictures[: limit or None]:
+            image = points_overlay(readers[video](number), layers, COLOURS)
+            path = place_of(f"{frame_name(video, number)}.jpg")
+            make_folder(out)
+            write_image(path, image)
     print(f"{len(pictures[: limit or None])} pictures in {out}")
 
 

@@ -12,9 +12,12 @@ from kaname.errors import located, require
 from kaname.files import whole_file
 from kaname.geometry.image import image_size, write_image
 from kaname.pipeline.jobs import check as check_jobs
-from kaname.pipeline.model import describe_model
+from kaname.pipeline.model import answer_settings, describe_model
+from kaname.pipeline.nothing import Finds
 from kaname.pipeline.predict import about_model, picture_names, row_names
 from kaname.pipeline.records import claim
+from kaname.pipeline.replacing import record_of as record_of_all
+from kaname.pipeline.replacing import refuse_others, results
 from kaname.progress import Bar
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How
@@ -91,10 +94,14 @@ def predict_images(
         InputError: an image that cannot be read, or a result of another checkpoint or with other settings.
     """
     files = [path for source in sources for path in source.images.values()]
+    target = out / RECIPE.predictions[-1]
+    made_of = {"recipe": RECIPE.name, "sources": [path.absolute() for path in files], **how.answers}
+    whole = record_of_all(out, "predict", made_of, checkpoint)
     for path in files:
         image_size(path)  # a wrong one among thousands is found before the work, not after it
     for source in sources:
         record_of(source, checkpoint, out, how).finished(overwrite=overwrite)
+    refuse_others(whole, [target], overwrite=overwrite)
     model = open_here(checkpoint, device, {**how.answers, "video_root": videos})
     names = row_names(files)
     called = iter(zip(names, picture_names(names), strict=True))
@@ -111,9 +118,11 @@ def predict_images(
                     yield Prediction(name, seen.answer)
                     bar.advance()
 
-    target = out / RECIPE.predictions[-1]
-    RECIPE.write(target, rows(), about_model(RECIPE, model, how.answers))
+    with results(whole, [target], overwrite=overwrite):
+        RECIPE.write(target, rows(), about_model(RECIPE, model, how.answers))
     print(f"{len(files)} image(s) predicted with {describe_model(model)}; written to {target}")
+    said = Finds(RECIPE, answer_settings(RECIPE, model.card["config"], how.answers)).read(RECIPE.read(target)).said()
+    print("\n".join(said), end="\n" if said else "")
 
 
 def _written(source: Source, checkpoint: Path, out: Path, how: How, model: Any) -> Iterator[Seen]:

@@ -76,9 +76,9 @@ DEMO = Demo(
     intro=intro,
     pictures=pictures,
     curves={"Loss": ["train_loss", "val_loss"], "NME while validating": ["val_nme"]},
-    own="kaname landmark crawl --tags 'animal_ears solo 1girl' --limit 100 --output-dir data/raw\n"
-    "kaname landmark annotate --image-dir data/raw --output-dir data/annotated\n"
-    "kaname landmark train --image-dir data/raw --annotation-dir data/annotated --checkpoint WEIGHTS.pth",
+    own="kaname landmark annotate --image-dir data/raw --output-dir data/annotated\n"
+    "kaname landmark train --image-dir data/raw --annotation-dir data/annotated --backbone small --out-dir run\n"
+    "kaname landmark predict --checkpoint run/best_model.pth picture.png --out-dir predictions",
     heading="landmark: 28 points of a character's face",
     table="Held-out faces",
     data=data,

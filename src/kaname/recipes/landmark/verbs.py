@@ -16,6 +16,7 @@ from kaname.pipeline.flags import (
     Device,
     Limit,
     OutFolder,
+    Overwrite,
     ParityCount,
     ParityImages,
     Weights,
@@ -113,6 +114,7 @@ def evaluate(
     min_score: MinScore = None,
     method: Method = None,
     flip_test: FlipTest = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Score a model or a file of predictions: metrics.txt, metrics.json, report.html and a table."""
@@ -136,6 +138,7 @@ def evaluate(
         changes=given,
         words=words,
         device=device,
+        overwrite=overwrite,
     )
     name, result = list(results.items())[-1]
     write_text(out / "metrics.txt", summary_text(result))
@@ -157,6 +160,7 @@ def predict(
     method: Method = None,
     flip_test: FlipTest = None,
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.
@@ -175,7 +179,7 @@ def predict(
     else:
         faces = source_of(boxes)
     how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "device": device}
-    predict_images(RECIPE, paths, checkpoint, out, **how)
+    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, **how)
 
 
 def export(
@@ -211,6 +215,7 @@ def draw(
     skeleton: Bones = None,
     predictions: Annotated[Path | None, Parameter(help="points.json; its images lie in --image-dir.")] = None,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw annotations (with --annotation-dir), predictions (with --predictions), or both, on their images."""
     from kaname.pipeline.draw import draw as run
@@ -218,4 +223,4 @@ def draw(
 
     stored = data_of(image_dir, annotation_dir, None, skeleton)
     folder = None if annotation_dir is None and predictions is not None else labels.labelled(None, stored)
-    run(RECIPE, folder, predictions, image_dir, out, limit)
+    run(RECIPE, folder, predictions, image_dir, out, limit, overwrite=overwrite)

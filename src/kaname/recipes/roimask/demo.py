@@ -89,7 +89,8 @@ DEMO = Demo(
     },
     own="kaname roimask analyze --annotations instances_train.json --out data_analyze.json\n"
     "kaname roimask train --images DIR --annotations instances_train.json --val-images DIR "
-    "--val-annotations instances_val.json --extractor FILE.onnx --tensor NAME",
+    "--val-annotations instances_val.json --extractor FILE.onnx --tensor NAME --out-dir run\n"
+    "kaname roimask predict --checkpoint run/best.pt photo.jpg --boxes boxes.json --out-dir predictions",
     heading="roimask: this person, not the other one",
     table="Held-out scenes",
     data=data,

@@ -47,11 +47,13 @@ def predict(
     changes: Mapping[str, Any],
     wanted: Wanted,
     device: str,
+    overwrite: bool = False,
 ) -> None:
     """Write the masks of all boxes, one image, and of it one mask, at a time in memory.
 
     Args:
         where: the flags of boxes, and boxes that were given as numbers, the same for every image.
+        overwrite: replace what ``out`` holds of something else.
 
     Raises:
         InputError: bad usage, files that cannot be read, boxes that make no sense.
@@ -89,10 +91,13 @@ def predict(
 
             return each
 
+        def finish() -> None:
+            for file in outlines:
+                file.write("[]\n" if file.tell() == 0 else "\n]\n")
+            stack.close()
+
         how = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared, "device": device}
-        predict_images(RECIPE, sources, checkpoint, out, **how)
-        for file in outlines:
-            file.write("[]\n" if file.tell() == 0 else "\n]\n")
+        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:

@@ -19,6 +19,7 @@ from kaname.pipeline.flags import (
     Device,
     Limit,
     OutFolder,
+    Overwrite,
     ParityCount,
     ParityImages,
     Results,
@@ -228,6 +229,7 @@ def evaluate(
     extractor: Extractor = None,
     pictures: Annotated[bool, Parameter(help="Draw the masks of every image.", negative=())] = False,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Score a model or a file of predictions: metrics.json, report.html and a table."""
@@ -250,6 +252,7 @@ def evaluate(
         pictures=pictures,
         limit=limit,
         device=device,
+        overwrite=overwrite,
     )
 
 
@@ -272,7 +275,8 @@ def validate(
     from kaname.recipes.roimask.report import draw_photos, picture_name
 
     given, words = {"extractor": extractor}, annotated.words()
-    run(RECIPE, checkpoint=checkpoint, out=out, changes=given, how={"noise": True}, words=words, device=device)
+    how = {"how": {"noise": True}, "words": words, "device": device}
+    run(RECIPE, checkpoint=checkpoint, out=out, changes=given, overwrite=True, **how)  # the picture names its epoch
     model = open_model(RECIPE, checkpoint, runtime=device, changes=given)
     stored = model.card["config"]
     sets = labelled(None, stored, words)
@@ -304,6 +308,7 @@ def predict(
     masks: Annotated[bool, Parameter(help="A PNG of each mask.")] = True,
     polygons: Annotated[bool, Parameter(help="polygons.json: outlines, holes named.")] = True,
     pictures: Annotated[bool, Parameter(help="Also draw the masks on each image.")] = True,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Find the person in each box: masks.json (COCO results, RLE), a PNG a mask, outlines, pictures.
@@ -317,7 +322,8 @@ def predict(
     given = {"threshold": threshold, "rescore": rescore, "overlap": overlap, "extractor": extractor}
     wanted = Wanted(masks=masks, cutouts=cutouts, polygons=polygons, pictures=pictures)
     where = flags.with_boxes(boxes)
-    run([*paths, *(image or [])], checkpoint, out, where, merged(words, given, "answers"), wanted, device)
+    changes = merged(words, given, "answers")
+    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, device, overwrite)
 
 
 def export(
@@ -344,9 +350,10 @@ def draw(
     annotated: SetFlags = SetFlags(),
     predictions: Annotated[Path | None, Parameter(help="masks.json; its images lie in --images.")] = None,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw annotated masks (with --data or --annotations), predicted ones (with --predictions), or both."""
     from kaname.pipeline.draw import draw as run
 
     own = annotated.data is not None or annotated.annotations is not None or predictions is None
-    run(RECIPE, annotated.labelled() if own else None, predictions, annotated.images, out, limit)
+    run(RECIPE, annotated.labelled() if own else None, predictions, annotated.images, out, limit, overwrite=overwrite)

@@ -73,8 +73,10 @@ DEMO = Demo(
     figures=figures,
     pictures=pictures,
     curves={"Loss": ["train_loss", "val_loss"], "F1 while training": ["val_f1"]},
-    own="kaname tracknet train --data my_match --model small_unet data.sequence.length=3 data.absent=negative\n"
-    "kaname tracknet predict --checkpoint best.pt match.mp4 --out predictions --overlay --smooth inpaint",
+    own="kaname tracknet check --data my_match\n"
+    "kaname tracknet train --data my_match --model small_unet --out-dir run data.sequence.length=3 "
+    "data.absent=negative\n"
+    "kaname tracknet predict --checkpoint run/best.pt match.mp4 --out-dir predictions --overlay --smooth inpaint",
     heading="tracknet: the ball",
     table="Held-out games",
     export="ball.onnx",

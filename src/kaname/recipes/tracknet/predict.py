@@ -11,8 +11,10 @@ from kaname.files import write_text
 from kaname.pipeline import jobs
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
-from kaname.pipeline.predict import FOLDER_RATE, places
+from kaname.pipeline.predict import FOLDER_RATE, places, record_of_video
 from kaname.pipeline.predict import predict_video as predict_frames
+from kaname.pipeline.records import Record
+from kaname.pipeline.replacing import refuse_others, results
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.decode import Way, draw_ball
 from kaname.reporting.trajectory import trajectory
@@ -34,6 +36,7 @@ def predict(
     rate: float = FOLDER_RATE,
     changes: Mapping[str, Any] | None = None,
     processes: int = 1,
+    overwrite: bool = False,
     device: str = "auto",
 ) -> None:
     """Find the ball in videos and folders of frames; one that fails does not stop the others, and ends in exit code 2.
@@ -44,16 +47,25 @@ def predict(
         rate: frames per second of a folder of frames.
         changes: settings of the detection to use instead of the stored ones.
         processes: videos at once.
+        overwrite: replace what a folder holds of another video, another model or other settings.
     """
     jobs.check(processes, elsewhere=False)
     chosen = places(sources, out, rate)
+    about = {"smooth": smoothing.__dict__, "keep_static": keep_static, "rate": rate, **(changes or {})}
+    records = {source: record_of_video(RECIPE, source, place, checkpoint, about) for source, place in chosen.items()}
+    for source, place in chosen.items():
+        refuse_others(records[source], [place / RECIPE.predictions[-1]], overwrite=overwrite)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
     given = {"checkpoint": checkpoint, "smoothing": smoothing, "keep_static": keep_static, "overlay": overlay,
-             "rate": rate, "changes": changes, "device": device}  # fmt: skip
+             "rate": rate, "changes": changes, "overwrite": overwrite, "device": device}  # fmt: skip
     passes = 2 if overlay else 1
     work = [
-        Job(str(source), {"source": source, "out": place, **given}, passes * (frame_count(source) or 1))
+        Job(
+            str(source),
+            {"source": source, "out": place, "record": records[source], **given},
+            passes * (frame_count(source) or 1),
+        )
         for source, place in chosen.items()
     ]
     unit = "frames read" if overlay else "frames"
@@ -64,20 +76,23 @@ def predict_video(
     desk: Desk,
     source: Path,
     out: Path,
+    record: Record,
     checkpoint: Path,
     smoothing: Smoothing,
     keep_static: bool,
     overlay: bool,
     rate: float,
     changes: Mapping[str, Any] | None,
+    overwrite: bool,
     device: str,
 ) -> str:
     """One video; returns what there is to say of it."""
     model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
     way = Way(smoothing, keep_static=keep_static)
-    said = predict_frames(
-        RECIPE, model, source, out, changes=changes, follow=way, about=way.about, draw=draw_ball if overlay else None,
-        trail_seconds=TRAIL_SECONDS, rate=rate, tell=desk.tell,
-    )  # fmt: skip
-    write_text(out / PLOT, trajectory(way.marks(), way.size, title=source.name))
+    with results(record, [out / RECIPE.predictions[-1]], overwrite=overwrite):
+        said = predict_frames(
+            RECIPE, model, source, out, changes=changes, follow=way, about=way.about,
+            draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, tell=desk.tell,
+        )  # fmt: skip
+        write_text(out / PLOT, trajectory(way.marks(), way.size, title=source.name))
     return f"{said}\n{source}: the way of the ball over time: {out / PLOT}"

@@ -30,8 +30,9 @@ from kaname.types import FloatArray
 SHOWN = 3  # of each kind of fault; twice as many of the best
 FLIGHT = 300  # frames of a clip that are plotted
 MARKS = (
-    "The boxes in a frame are enlarged below it. The ring is the labelled ball, as wide as the tolerance; the cross is "
-    "the answer. Where the two are close, or one is missing, the place is shown without (left) and with marks (right); "
+    "The boxes in a frame are enlarged below it. The wide ring is the labelled ball, as wide as the tolerance; the "
+    "small one is the answer. Where the two are close, or one is missing, the place is shown without (left) and with "
+    "marks (right); "
     "else the ball is on the left, the answer on the right. Green: found; amber: missed; red: wrong."
 )
 

@@ -16,6 +16,7 @@ from kaname.pipeline.flags import (
     Limit,
     OnnxFile,
     OutFolder,
+    Overwrite,
     ParityCount,
     ParityImages,
     Results,
@@ -122,6 +123,7 @@ def evaluate(
     method: Method = None,
     occluded_absent: Annotated[bool | None, Parameter(help="Count visibility 3 as no ball.")] = None,
     smooth: Smooth = "none",
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Score a model or a file of balls against labels: a table, metrics.json and report.html."""
@@ -133,6 +135,7 @@ def evaluate(
     run(
         RECIPE, folder, checkpoint=checkpoint, predictions=predictions, out=out, split=split, changes=changes,
         how={"occluded_absent": occluded_absent, "smooth": smooth}, words=overrides, device=device,
+        overwrite=overwrite,
     )  # fmt: skip
 
 
@@ -155,6 +158,7 @@ def predict(
     score_threshold: Threshold = None,
     method: Method = None,
     jobs: Jobs = 1,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Find the ball in every frame: ball.csv and its plot ball.svg, with --overlay also a video."""
@@ -166,7 +170,7 @@ def predict(
     smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
     run(
         paths, checkpoint, out, smoothing, keep_static=keep_static, overlay=overlay, rate=rate, changes=changes,
-        processes=jobs, device=device,
+        processes=jobs, overwrite=overwrite, device=device,
     )  # fmt: skip
 
 
@@ -184,10 +188,11 @@ def draw(
     predictions: Balls = None,
     source: Annotated[Path | None, Parameter(help="The video or folder that the predictions belong to.")] = None,
     limit: Limit = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw labels, predictions or both on their frames."""
     from kaname.pipeline.draw import draw as run
     from kaname.recipes.tracknet.evaluate import labelled
 
     folder = None if data is None else labelled(data, {})
-    run(RECIPE, folder, predictions, source, out, limit)
+    run(RECIPE, folder, predictions, source, out, limit, overwrite=overwrite)

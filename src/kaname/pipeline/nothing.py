@@ -1,0 +1,90 @@
+"""A model that finds nothing says so: how high its maps reach, what a point needs, what to do. No torch here.
+
+Without this an untrained model and a threshold that is too high both look like a photograph without anything in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kaname.inference.model import Model, Request, main_output
+from kaname.pipeline.recipe import Recipe
+from kaname.types import Answer, Masks
+
+Row = TypeVar("Row", bound=Any)
+
+
+class Finds:
+    """Counts the points that a model finds, and knows how high its maps reach."""
+
+    def __init__(self, recipe: Recipe, settings: Any) -> None:
+        self.recipe = recipe
+        self.threshold: float | None = getattr(settings, recipe.threshold) if recipe.threshold else None
+        # where the answers are made with a threshold of their own, their scores decide
+        self.least = self.threshold if recipe.predicted(settings) != settings else None
+        self.answers, self.found, self.highest = set[Any](), 0, 0.0
+
+    def watching(self, model: Model) -> Model:
+        """The same model; what it answers is counted."""
+
+        def decode(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
+            answers = model.decode(outputs, request)
+            self.saw(outputs, answers)
+            return answers
+
+        return model.using(model.runner, decode)
+
+    def saw(self, outputs: Mapping[str, Any], answers: Iterable[Answer]) -> None:
+        """Count what a network put out, and what was answered."""
+        if outputs:
+            self.highest = max(self.highest, float(np.nan_to_num(main_output(outputs)).max(initial=0)))
+        for answer in answers:
+            self.found += count(answer, self.least)
+
+    def counting(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The same rows; their images (or frames) are counted."""
+        for row in rows:
+            self.answers.add((getattr(row, "source", ""), row.frame))
+            yield row
+
+    def read(self, rows: Iterable[Any]) -> Finds:
+        """Count the rows of a file of predictions."""
+        for row in self.counting(rows):
+            answer = getattr(row, "answer", None)
+            if answer is None:  # of one object
+                self.highest = max(self.highest, row.score)
+                self.found += row.there and row.score > (self.least or 0.0)
+                continue
+            scores = [] if isinstance(answer, Masks) else [np.nan_to_num(each) for each in answer.scores.values()]
+            self.highest = max(self.highest, *(float(each.max(initial=0)) for each in scores), 0.0)
+            self.found += count(answer, self.least)
+        return self
+
+    def said(self) -> list[str]:
+        """One line where nothing was found at all, else none."""
+        if self.found or not self.answers:
+            return []
+        unit = f"{self.recipe.unit}s"
+        several = len(self.answers) > 1
+        line = f"warning: nothing was found in {len(self.answers)} {unit if several else self.recipe.unit}"
+        if self.threshold is None:
+            return [f"{line}: train longer, or give other {unit}"]
+        line += f": the highest score is {self.highest:.3g} and a point needs {self.threshold:g}; train longer, "
+        flag = f"--{self.recipe.threshold.replace('_', '-')}"
+        return [f"{line}lower the threshold ({flag} {self.highest / 2:.1g}) or give other {unit}"]
+
+
+def count(answer: Answer, least: float | None = None) -> int:
+    """How many points an answer has, with a score above ``least`` where that is given, or how many masks."""
+    if isinstance(answer, Masks):
+        return int((answer.probabilities.argmax(axis=1) == 1).any(axis=(1, 2)).sum()) if len(answer.boxes) else 0
+    found = 0
+    for name, xy in answer.xy.items():
+        there = np.isfinite(xy).all(axis=1)
+        if name in answer.visible:
+            there &= answer.visible[name] > 0
+        found += int((there if least is None else there & (answer.scores[name] > least)).sum())
+    return found
