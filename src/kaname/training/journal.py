@@ -13,7 +13,7 @@ from typing import Any
 from kaname.data.log import read_rows
 from kaname.errors import InputError
 from kaname.extras import require_package
-from kaname.files import whole_file, write_text, writing
+from kaname.files import no_link, whole_file, write_text, writing
 from kaname.training.update import means, sums_of
 from kaname.types import Batch, StepOutput
 
@@ -61,7 +61,7 @@ class Journal:
         if self.speak:
             print(text, flush=True)
         if self.folder is not None:
-            with writing(self.folder / "run.log") as path, path.open("a", encoding="utf-8") as file:
+            with writing(self.folder / "run.log") as path, open(path, "a", encoding="utf-8", opener=no_link) as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def note(self, text: str) -> None:
