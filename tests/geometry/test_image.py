@@ -16,7 +16,7 @@ from PIL import Image
 
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
-from kaname.geometry.image import image_size, read_image, resize, write_image
+from kaname.geometry.image import exif_orientation, image_size, read_image, resize, write_image
 from kaname.geometry.resampling import resample, resample_weights
 
 sides = st.integers(1, 90)
@@ -322,6 +322,41 @@ def test_the_guard_of_pillow_is_not_ours(tmp_path: Path, monkeypatch: pytest.Mon
         assert theirs == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp", "a.jpg", "a.webp", "a.gif"])
+def test_one_limit_for_every_format(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(noise((30, 50, 3))).save(tmp_path / name)
+    said: list[str] = []
+    for limit in ("0.001", "nan"):
+        monkeypatch.setenv("KANAME_MAX_MEGAPIXELS", limit)
+        for reader in (read_image, image_size, exif_orientation):
+            with pytest.raises(InputError, match="50 x 30 = 0 megapixels, more than") as caught:
+                reader(tmp_path / name)
+            said.append(str(caught.value))
+    assert len(set(said)) == 2 and all("KANAME_MAX_MEGAPIXELS" in line for line in said)
+    monkeypatch.setenv("KANAME_MAX_MEGAPIXELS", "many")
+    with pytest.raises(InputError, match="'many'"):
+        read_image(tmp_path / name)
+    monkeypatch.setenv("KANAME_MAX_MEGAPIXELS", "0.0015")
+    assert read_image(tmp_path / name).shape == (30, 50, 3)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"compression": "packbits"}]
+)
+def test_the_guard_of_pillow_is_off_while_pixels_are_read(
+    tmp_path: Path, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TIFF between its limit and ours was called damaged; grey, tiled and turned ones too."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise((100, 200, 3))).save(tmp_path / "a.tif", exif=exif, **options)
+    Image.fromarray(noise((100, 200))).save(tmp_path / "grey.tif", **options)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    assert read_image(tmp_path / "a.tif").shape == (200, 100, 3)
+    assert read_image(tmp_path / "grey.tif").shape == (100, 200, 3)
+    assert Image.MAX_IMAGE_PIXELS == 5_000
+
+
 def test_write_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     image = noise((4, 5, 3))
     write_image(tmp_path / "a.png", image)
@@ -373,10 +408,10 @@ def test_the_size_is_refused_as_the_image_is(tmp_path: Path, kind: str) -> None:
 
 
 def test_large_images_and_damaged_exif_do_not_warn(tmp_path: Path) -> None:
-    """150 megapixels, which Pillow warns of; an EXIF block that is cut off is no reason to say anything either."""
+    """120 megapixels, which Pillow warns of; an EXIF block that is cut off is no reason to say anything either."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert image_size(header(tmp_path / "a.png", 15_000, 10_000)) == (10_000, 15_000)
+        assert image_size(header(tmp_path / "a.png", 12_000, 10_000)) == (10_000, 12_000)
         exif = Image.Exif()
         exif[0x0112], exif[0x010F] = 6, "maker" * 20
         block = exif.tobytes()

@@ -17,7 +17,7 @@ from kaname.data.formats.files import IMAGE_ENDINGS
 from kaname.data.formats.tracknet_table import holes, order
 from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
-from kaname.geometry.image import read_image
+from kaname.geometry.image import read_image, refuse_large
 from kaname.types import Frame, Image
 
 MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: (x, y) goes to (ax + cy, bx + dy)
@@ -86,6 +86,7 @@ def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
             if not container.streams.video:
                 raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
             stream = container.streams.video[0]
+            refuse_large((stream.height, stream.width), path)
             stream.thread_type = "AUTO"
             rate = float(stream.average_rate or 25)
             promised, kind = stream.frames, container.format.name
