@@ -32,6 +32,7 @@ from kaname.errors import InputError
 REMEDY = "free space or choose another folder"
 RESTING = 10.0  # seconds
 LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _PARTIAL = re.compile(r"\.(.+?)(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the name, and the process
 
 
@@ -206,6 +207,16 @@ def sweep(folder: Path, stem: str = "") -> None:
     for item in folder.glob(f".{glob.escape(stem)}.*.partial*" if stem else ".*.partial*"):
         if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[2] or 0)):
             _remove(item)
+
+
+def spreadsheet_text(name: str) -> str:
+    """A name for a table of ours: one that a spreadsheet would run as a formula (``=1+1.jpg``) gets ``'`` in front."""
+    return f"'{name}" if _FORMULA.match(name) else name
+
+
+def name_in_table(cell: str) -> str:
+    """The name that :func:`spreadsheet_text` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def partial_name(name: str) -> str:

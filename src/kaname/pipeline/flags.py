@@ -19,7 +19,7 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.config import find_group
-from kaname.errors import InputError
+from kaname.errors import InputError, shown
 from kaname.training.settings import RunOptions, TrainSettings
 
 T = TypeVar("T")
@@ -239,7 +239,7 @@ def default_run_folder(data: Path, *, resume: str | None) -> Path:
 def report_problems(problems: Sequence[InputError]) -> None:
     """Print every problem as a line on stderr and stop with exit code 2, if there is one."""
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        print(shown(f"error: {problem}"), file=sys.stderr)
     if problems:
         raise SystemExit(2)
 

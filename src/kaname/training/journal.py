@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.data.log import read_rows
-from kaname.errors import InputError
+from kaname.errors import InputError, shown
 from kaname.extras import require_package
 from kaname.files import no_link, whole_file, write_text, writing
 from kaname.training.update import means, sums_of
@@ -58,6 +58,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Write one line to screen and file."""
+        text = shown(text)
         if self.speak:
             print(text, flush=True)
         if self.folder is not None:
