@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.video import address, frames, picture, refuse_cut
+from kaname.data.video import frames, opened, picture, refuse_cut
 from kaname.errors import InputError
 from kaname.types import Frame
 
@@ -196,9 +196,7 @@ class _From:
 
 
 def _open(path: Path, *, threads: bool = True) -> Any:
-    import av
-
-    container = av.open(address(path), metadata_errors="replace")
+    container = opened(path)
     if not container.streams.video:
         container.close()
         raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")

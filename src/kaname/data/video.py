@@ -24,6 +24,11 @@ MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: 
 FOLDER_RATE = 25.0  # frames per second where nothing states it
 TICKS = 90000  # per second, of a written file's clock
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
+# FFmpeg's readers of them: others play what a file names (ffconcat, HLS), run a graph or ask a device.
+CONTAINERS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "asf", "flv", "live_flv"),
+    *("ogg", "mxf", "nut", "ivf", "dv", "gif", "h264", "hevc", "m4v", "av1", "obu", "mjpeg", "yuv4mpegpipe", "wtv"),
+)
 VIDEO_ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
 )
@@ -60,6 +65,23 @@ def address(path: Path) -> str:
     return f"file:{os.path.abspath(path)}"
 
 
+def opened(path: Path, **options: str) -> Any:
+    """A video's container, open for reading.
+
+    Raises:
+        InputError: a file that names others instead of holding a video, whatever its own name.
+        av.FFmpegError: not a video, or damaged.
+    """
+    import av
+
+    careful = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file", **options}
+    try:
+        return av.open(address(path), metadata_errors="replace", options=careful)
+    except av.ArgumentError as error:
+        reason = "not a container that holds its video itself (a playlist, say, or another kind of file)"
+        raise InputError(reason, path=path, remedy="give the video, or convert it to mp4") from error
+
+
 def is_video(path: Path) -> bool:
     """Whether the file name ends like a video's."""
     return path.suffix.lower() in VIDEO_ENDINGS
@@ -82,7 +104,7 @@ def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
         raise InputError("the video does not exist", path=path, remedy="check the path")
     count, cut = 0, False
     try:
-        with av.open(address(path), metadata_errors="replace") as container:
+        with opened(path) as container:
             if not container.streams.video:
                 raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
             stream = container.streams.video[0]
@@ -153,7 +175,7 @@ def _is_cut(path: Path, promised: int) -> bool:
     import av
 
     try:
-        with av.open(address(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
+        with opened(path, ignore_editlist="1") as container:
             if container.format.name == "avi":
                 return _lacks_its_end(path)
             packets = container.demux(container.streams.video[0])
@@ -208,13 +230,13 @@ def frame_count(source: Path) -> int:
     if source.is_dir():
         return len(folder_images(source))
     try:
-        with av.open(address(source), metadata_errors="replace") as container:
+        with opened(source) as container:
             stream = container.streams.video[0]
             if stream.frames:
                 return stream.frames
             seconds = float(container.duration or 0) / av.time_base
             return max(1, round(seconds * float(stream.average_rate or 25)))
-    except (av.FFmpegError, IndexError):
+    except (av.FFmpegError, IndexError, InputError):
         return 1
 
 
