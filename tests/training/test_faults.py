@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import signal
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.damage import ONE_FRAME_A_PACKET, STREAMED
 from kaname.data.video import frames, opened, picture, refuse_cut
 from kaname.errors import InputError
 from kaname.types import Frame
 
-# Of these every packet is one frame; others hide frames in packets of their own, and are indexed by decoding them.
-ONE_FRAME_A_PACKET = ("h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg", "vp9", "av1")
-STREAMED = ("mpegts", "mpeg", "asf", "flv")  # their packets say too little of which frames are shown
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
 
 

@@ -42,6 +42,12 @@ ParityImages = Annotated[
         name=["--images", "--source"], help="Images or a video for the parity check; default: the model's own data."
     ),
 ]
+Damage = Annotated[
+    Literal["error", "blank"],
+    Parameter(
+        name="--damaged", help="Frames that damaged packets of a video have lost: blank: rows without an answer."
+    ),
+]
 ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
 BoxFormat = Annotated[
     Literal["xyxy", "xywh", "cxcywh"] | None,

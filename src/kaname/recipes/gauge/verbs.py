@@ -17,6 +17,7 @@ from kaname.pipeline.flags import (
     BoxUnits,
     Checkpoint,
     CocoKeypoints,
+    Damage,
     Device,
     Limit,
     OnnxFile,
@@ -209,6 +210,7 @@ def predict(
     min_score: MinScore = None,
     clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
+    damaged: Damage = "error",
     device: Device = "auto",
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
@@ -223,7 +225,8 @@ def predict(
 
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, changes=changes, pictures=pictures, device=device)
+    how = {"boxes": boxes_of, "changes": changes, "pictures": pictures, "damaged": damaged}
+    predict_images(RECIPE, paths, checkpoint, out, **how, device=device)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:

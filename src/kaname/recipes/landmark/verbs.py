@@ -14,6 +14,7 @@ from kaname.pipeline.flags import (
     OUT_NAMES,
     BoxFlags,
     Checkpoint,
+    Damage,
     Device,
     Limit,
     OutFolder,
@@ -146,6 +147,7 @@ def predict(
     method: Method = None,
     flip_test: FlipTest = None,
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
+    damaged: Damage = "error",
     device: Device = "auto",
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.
@@ -163,8 +165,8 @@ def predict(
         faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
     else:
         faces = source_of(boxes)
-    how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "device": device}
-    predict_images(RECIPE, paths, checkpoint, out, **how)
+    how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
+    predict_images(RECIPE, paths, checkpoint, out, **how, device=device)
 
 
 def export(

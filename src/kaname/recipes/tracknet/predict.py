@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kaname.data.video import frame_count
+from kaname.data.video import Damaged, frame_count
 from kaname.pipeline import jobs
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
@@ -28,6 +28,7 @@ def predict(
     *,
     overlay: bool = False,
     rate: float = FOLDER_RATE,
+    damaged: Damaged = "error",
     changes: Mapping[str, Any] | None = None,
     processes: int = 1,
     device: str = "auto",
@@ -37,6 +38,7 @@ def predict(
     Args:
         overlay: also write a video with the ball and its trail.
         rate: frames per second of a folder of frames.
+        damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
         changes: settings of the detection to use instead of the stored ones.
         processes: videos at once.
     """
@@ -44,7 +46,7 @@ def predict(
     chosen = places(sources, out, rate)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
-    given = {"checkpoint": checkpoint, "smoothing": smoothing, "overlay": overlay, "rate": rate,
+    given = {"checkpoint": checkpoint, "smoothing": smoothing, "overlay": overlay, "rate": rate, "damaged": damaged,
              "changes": changes, "device": device}  # fmt: skip
     passes = 2 if overlay else 1
     work = [
@@ -63,6 +65,7 @@ def predict_video(
     smoothing: Smoothing,
     overlay: bool,
     rate: float,
+    damaged: Damaged,
     changes: Mapping[str, Any] | None,
     device: str,
 ) -> str:
@@ -70,5 +73,6 @@ def predict_video(
     model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
     return predict_frames(
         RECIPE, model, source, out, changes=changes, follow=follow(smoothing), about={"smooth": smoothing.__dict__},
-        draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, tell=desk.tell,
+        draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, damaged=damaged,
+        tell=desk.tell,
     )  # fmt: skip

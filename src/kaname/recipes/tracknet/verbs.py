@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from kaname.config import merged
 from kaname.pipeline.flags import (
     Checkpoint,
+    Damage,
     Device,
     Jobs,
     Limit,
@@ -128,6 +129,7 @@ def predict(
     rate: Annotated[float, Parameter(help="Frames a second of a folder of frames.")] = 25.0,
     score_threshold: Threshold = None,
     method: Method = None,
+    damaged: Damage = "error",
     jobs: Jobs = 1,
     device: Device = "auto",
 ) -> None:
@@ -138,7 +140,8 @@ def predict(
     paths, words = split_sources(sources)
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest)
-    run(paths, checkpoint, out, smoothing, overlay=overlay, rate=rate, changes=changes, processes=jobs, device=device)
+    how = {"overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
+    run(paths, checkpoint, out, smoothing, **how, processes=jobs, device=device)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:
