@@ -9,7 +9,6 @@ import av
 import numpy as np
 import pytest
 
-
 from kaname import cli
 from kaname.data.formats.files import read_json
 from kaname.data.video import VideoWriter, frames

@@ -1,4 +1,4 @@
-"""Frames that the damaged packets of a video have lost: which they are, by the time stamps of what was to be decoded."""
+"""Frames that damaged packets of a video have lost: which they are, by the time stamps of what was to be decoded."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
             if decoder.errors and damaged == "error":
                 raise _damage(path, count, decoder.reason)
     except av.FFmpegError as error:
-        raise _damage(path, count, error.strerror) from error
+        raise _damage(path, count, error.strerror or str(error)) from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
     refuse_cut(path, decoder.container, decoder.promised, count, decoder.cut)
