@@ -53,15 +53,13 @@ def predict_images(
         each: from the settings of the answers to what is called with every file, its image (of a video each frame), a
             name for further files without ending, and the answers, before they are written.
         deep: read folders with their sub-folders; hidden ones are left out.
-        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
+        damaged: `kaname.data.video.frames`.
     """
-    # a path named twice is one answer
-    files = _checked({path.absolute(): path for path in _expand(sources, deep=deep)}.values())
+    files = _checked({path.absolute(): path for path in _expand(sources, deep=deep)}.values())  # each once
     model = open_model(recipe, checkpoint, runtime=device, changes=changes)
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, files)
-    names = row_names(files)
-    sheets = picture_names(names)
+    names, sheets = row_names(files), picture_names(row_names(files))
     further = None if each is None else each(answer_settings(recipe, model.card["config"], changes))
 
     def rows() -> Iterator[Prediction]:

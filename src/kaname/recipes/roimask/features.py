@@ -114,11 +114,11 @@ def _backbone(settings: ExtractorSettings) -> FeatureSource:
     from kaname.models.network import Network
     from kaname.types import Head
 
-    backbone = build_backbone(settings.backbone, pretrained=True)
+    size = settings.size or BACKBONE_SIZE
+    backbone = build_backbone(settings.backbone, pretrained=True, size=size)
     levels = len(backbone.channels)
     if not 0 <= settings.level < levels:
         reason = f"{settings.backbone} has {levels} maps, and none numbered {settings.level}"
         raise InputError(reason, remedy=f"extractor.level is 0..{levels - 1}; 0 is the finest")
-    size = settings.size or BACKBONE_SIZE
     network = Network(backbone, "upsample", size=size, heads={"unused": Head(["unused"])}, normalize="backbone")
     return TorchFeatures(network.eval(), view=View(settings.fit, size), licence=settings.licence)
