@@ -230,13 +230,11 @@ def _build(
         reason = f"timm cannot build {architecture} as a feature extractor ({hub.first_line(error)})"
         raise InputError(reason, remedy=hub.OTHERWISE) from error
     native, stated = _native(architecture), arguments.get("img_size")
-    own = (
-        native if stated is None else (stated, stated) if isinstance(stated, int) else (int(stated[0]), int(stated[1]))
-    )
+    own = native if stated is None else _both(stated)
     promised = (channels, strides)
     if free:  # a small input is enough, but for networks that look at blocks of a certain size
         with contextlib.suppress(InputError):
-            _try(net, architecture, in_channels, (2 * max(strides),) * 2, promised, native)
+            _try(net, architecture, in_channels, _both(2 * max(strides)), promised, native)
             return net, channels, strides
     at = size or own
     if at[0] % max(strides) == at[1] % max(strides) == 0:  # others are refused by the input's size
@@ -271,6 +269,10 @@ def _made(
         net = timm.create_model(architecture, **{**whole, **sized})
         arguments |= sized
     return LastLayer(net), [int(net.num_features)], strides[:1], free
+
+
+def _both(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def _native(architecture: str) -> tuple[int, int]:
