@@ -141,6 +141,23 @@ def test_source_has_no(pattern: str, why: str) -> None:
     assert not found - (PLAIN_PICKLES if "pickle" in pattern else set()), why
 
 
+def test_files_are_opened_for_writing_in_one_place() -> None:
+    """By `kaname.files`, or through its `no_link`; as a new file ("x"), which is never a link; or the null device."""
+    writes = re.compile(
+        r"""open\((?:[^()]|\([^()]*\))*["'](?:[wa]b?\+?|rb?\+b?)["'](?:[^()]|\([^()]*\))*\)"""
+        r"""|os\.open\([^\n]*(?:WRONLY|RDWR)|\.write_bytes\(|\.write_text\(|\.touch\(\)|\bimwrite\("""
+    )
+    fine = ("no_link", "devnull", 'address(partial), "w"', "open(handle,")
+    found = [
+        f"{short(path)}: {match[0]}"
+        for path in MODULES
+        if short(path) != "src/kaname/files.py"
+        for match in writes.finditer(path.read_text(encoding="utf-8"))
+        if not any(words in match[0] for words in fine)
+    ]
+    assert not found
+
+
 def test_one_file_knows_about_half_a_pixel() -> None:
     """A bare 0.5 added to or taken from something, in the rooms that handle coordinates, outside geometry/grid.py."""
     half = re.compile(r"[-+]\s*0?\.5(?![0-9])|(?<![0-9.])0\.5\s*[-+]")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kaname.errors import InputError
-from kaname.files import partial_name, sweep, whole_file, whole_folder, whole_path, write_text, writing
+from kaname.files import no_link, partial_name, sweep, whole_file, whole_folder, whole_path, write_text, writing
 
 
 def names(folder: Path) -> list[str]:
@@ -142,3 +142,66 @@ def test_what_is_in_a_folder_stays(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=words), whole_folder(path):
             raise AssertionError("never reached")
     assert names(tmp_path) == ["a.txt", "nowhere"]
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    """Members of the kind: a link to a file, one to nothing, one to a link, a pipe, a link in the way of a partial."""
+    precious = tmp_path / "precious"
+    precious.write_text("dear")
+    (tmp_path / "once").symlink_to(precious)
+    (tmp_path / "twice").symlink_to("once")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in (("once", "link"), ("twice", "link"), ("nowhere", "link"), ("pipe", "ordinary|such device")):
+        for mode in ("w", "a", "r+", "r+b"):
+            with (
+                pytest.raises(OSError, match=f"(?i){reason}"),
+                open(tmp_path / name, mode, opener=no_link) as file,
+            ):
+                file.write("spoilt" if "b" not in mode else b"spoilt")
+    (tmp_path / partial_name("a.txt")).symlink_to(precious)
+    write_text(tmp_path / "a.txt", "new")
+    (tmp_path / f"{partial_name('b.txt')}.txt").symlink_to(tmp_path / "none")
+    with whole_path(tmp_path / "b.txt", ending=".txt") as partial:
+        partial.write_text("new")
+    assert precious.read_text() == "dear" and not (tmp_path / "none").exists()
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == "new"
+    with open(tmp_path / "own", "w", opener=no_link) as file:
+        file.write("long")
+    with open(tmp_path / "own", "w", opener=no_link) as file:
+        file.write("new")
+    assert (tmp_path / "own").read_text() == "new"
+
+
+FILLER = """
+import sys, time
+from pathlib import Path
+from kaname.files import whole_folder
+with whole_folder(Path(sys.argv[1])) as folder:
+    (folder / "a").mkdir()
+    (folder / "a" / "b.txt").touch()
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_is_made_again_after_a_kill(tmp_path: Path, there: bool) -> None:
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", FILLER, str(out)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    if there:
+        with pytest.raises(InputError, match=f"process {process.pid} is writing"), whole_folder(out):
+            raise AssertionError("never reached")
+    process.kill()
+    process.communicate()
+    with whole_folder(out) as folder:
+        (folder / "c.txt").touch()
+    assert names(out) == ["c.txt"]
+    if there:  # what somebody has put beside the unfinished stays
+        (out / "c.txt").rename(out / "mine.txt")
+        with pytest.raises(InputError, match="not empty"), whole_folder(out):
+            raise AssertionError("never reached")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname import __version__, helping
-from kaname.errors import InputError, refuse_names
+from kaname.errors import InputError, refuse_names, shown
 from kaname.memory import COMMAND, reuse_memory
 from kaname.recipes import RECIPES, recipe_of, target_of
 
@@ -84,7 +84,7 @@ def main(words: Sequence[str] | None = None) -> None:
     show_traceback = "--traceback" in given
     given = [word for word in given if word != "--traceback"]
     try:
-        with terminable(), warning_in_a_line():
+        with terminable(), warning_in_a_line(), contextlib.redirect_stdout(Shown(sys.stdout)):  # type: ignore[type-var]
             run(given)
         sys.stdout.flush()
         code = 0
@@ -105,13 +105,13 @@ def main(words: Sequence[str] | None = None) -> None:
 @contextlib.contextmanager
 def warning_in_a_line() -> Iterator[None]:
     """Show this package's warnings in one line, and other packages' as Python does."""
-    before, shown = warnings.showwarning, set[str]()
+    before, said = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
         if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent):
-            if str(message) not in shown:  # Python itself forgets what it has shown whenever filters change
-                print(f"warning: {message}", file=sys.stderr)
-            shown.add(str(message))
+            if str(message) not in said:  # Python itself forgets what it has shown whenever filters change
+                print(shown(f"warning: {message}"), file=sys.stderr)
+            said.add(str(message))
         else:
             before(message, category, filename, lineno, *rest)
 
@@ -120,6 +120,20 @@ def warning_in_a_line() -> Iterator[None]:
         yield
     finally:
         warnings.showwarning = before
+
+
+class Shown:
+    """A stream without the escapes of names and cards; ``stream`` is the one below, for what draws with escapes."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text, its control characters written out."""
+        return self.stream.write(shown(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 class Terminated(KeyboardInterrupt):
@@ -220,7 +234,8 @@ def fail(text: str, code: int, show_traceback: bool) -> int:
     """One line on stderr, and with ``--traceback`` where it came from."""
     if show_traceback:
         traceback.print_exc()
-    line = " ".join(text.split("\n"))
+    line = shown(" ".join(text.split("\n")))
     if line:
-        print(line if code > 128 else f"error: {line}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # nobody can be told, and the code still says it
+            print(line if code > 128 else f"error: {line}", file=sys.stderr, flush=True)
     return code

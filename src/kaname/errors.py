@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterable, Iterator
 from os import PathLike, fspath
+
+# Of terminals and of writing in two directions: what can move, hide, colour or turn round other text.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(text: str) -> str:
+    """Text for people: names and cards may hold escapes of terminals, which are written out as ``\\u001b``."""
+    return text if text.isascii() and text.isprintable() else _CONTROLS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 class InputError(ValueError):
@@ -37,7 +46,7 @@ class InputError(ValueError):
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.path, self.row) if part is not None)
         text = f"{where}: {self.reason}" if where else self.reason
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return shown(f"{text}; {self.remedy}" if self.remedy else text)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes send errors through pickle, which would call __init__ with the message alone.
@@ -57,9 +66,9 @@ def refuse_names(names: Iterable[str | PathLike[str]]) -> None:
     for name in names:
         text = fspath(name)
         if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-            shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            escaped = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             remedy = "rename it, such as by `convmv -f shift-jis -t utf-8 -r --notest FOLDER`"
-            raise InputError("the name of this file is not UTF-8", path=shown, remedy=remedy)
+            raise InputError("the name of this file is not UTF-8", path=escaped, remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 What is being written lies beside its final name as ``.NAME.PID.partial`` (``.NAME.PID.partial.mp4`` for libraries that
 go by the ending), so that the last step is a rename within one file system. A failure or an interrupt removes it, and
-:func:`sweep` removes what a killed process left. A link at the final name is replaced, never followed.
+:func:`sweep` removes what a killed process left. A link at the final name is replaced, never followed; files that are
+opened where they lie, locks and journals, are opened through :func:`no_link`.
 
 Own code, because the libraries for it promise less: its author abandoned atomicwrites in favour of
 ``os.replace``, and fsspec's transactions write into the system's temporary folder and copy across file systems. Neither
@@ -12,12 +13,14 @@ writes folders, hands a path to libraries that open files themselves, or finds a
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import glob
 import hashlib
 import os
 import re
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +32,7 @@ from kaname.errors import InputError
 REMEDY = "free space or choose another folder"
 RESTING = 10.0  # seconds
 LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _PARTIAL = re.compile(r"\.(.+?)(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the name, and the process
 
 
@@ -39,6 +43,28 @@ def writing(path: Path, *, reason: str = "cannot be written", remedy: str = REME
         yield path
     except OSError as error:
         raise InputError(f"{reason} ({error.strerror or error})", path=path, remedy=remedy) from error
+
+
+def no_link(path: str | os.PathLike[str], flags: int, mode: int = 0o644) -> int:
+    """`os.open` of a file that is written where it lies, which must be a file and no link: writing through one would
+    change, empty or make a file elsewhere. Also an ``opener`` for `open`.
+
+    Raises:
+        OSError: as `os.open`; what lies there is a link, a pipe or another thing that is no file.
+    """
+    if os.path.islink(path):  # where there is no O_NOFOLLOW, and for an error that says what it is
+        raise OSError(errno.ELOOP, "a link, through which nothing is written", os.fspath(path))
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its reader
+    handle = os.open(path, (flags & ~os.O_TRUNC) | careful, mode)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not an ordinary file", os.fspath(path))
+        if flags & os.O_TRUNC:
+            os.ftruncate(handle, 0)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 def content_hash(path: Path) -> str:
@@ -79,6 +105,7 @@ def whole_path(
         with writing(path, remedy=remedy):
             if parents:
                 path.parent.mkdir(parents=True, exist_ok=True)
+            _remove(partial)  # of a killed process that had our number, or a link, which libraries would follow
             yield partial
             if durable:
                 _to_disk(partial, os.O_RDWR)
@@ -105,7 +132,7 @@ def whole_file(
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     with (
         whole_path(path, parents=parents, durable=durable, remedy=remedy) as partial,
-        partial.open(mode, encoding=encoding, newline=newline) as file,
+        partial.open(mode.replace("w", "x"), encoding=encoding, newline=newline) as file,
     ):
         yield file
 
@@ -120,31 +147,53 @@ def write_text(path: Path, text: str) -> None:
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The folder to write into: it becomes ``path`` when everything is in it, and goes away where that fails.
 
-    An existing empty folder is written into directly, because it may be a mount.
+    An existing empty folder stays, because it may be a mount: the new one is made in it, and what it holds moves up at
+    the end. What killed processes left there unfinished goes away.
 
     Raises:
-        InputError: ``path`` is a file or holds something, or it cannot be written.
+        InputError: ``path`` is a file or holds something, another process is writing it, or it cannot be written.
     """
     out = Path(os.path.abspath(path))
     if out.is_symlink() and not out.exists():
         raise InputError("a broken link", path=out, remedy="name a new folder")
     there = out.exists()
-    if there and (not out.is_dir() or any(out.iterdir())):
-        kind = "the folder is not empty" if out.is_dir() else "not a folder"
-        raise InputError(kind, path=out, remedy="name a new folder, or empty this one first")
-    folder = out if there else out.with_name(partial_name(out.name))
+    if there:
+        _refuse_full(out)
+    folder = (out / partial_name(out.name)) if there else out.with_name(partial_name(out.name))
     try:
         with writing(out):
             if not there:
-                _remove(folder)  # of a killed process that had our number
-            folder.mkdir(parents=True, exist_ok=True)
+                for left in _left_in(out.parent).pop(_repeated(out.name), ()):
+                    if all(_rests(path) for path in (left, *left.rglob("*"))):
+                        _remove(left)
+            _remove(folder)  # of a killed process that had our number
+            folder.mkdir(parents=True)
             yield folder
-            if not there:
+            if there:
+                for item in sorted(folder.iterdir()):
+                    item.rename(out / item.name)
+                folder.rmdir()
+            else:
                 folder.rename(out)
     except BaseException:
-        for item in folder.iterdir() if there else [folder]:
-            _remove(item)
+        _remove(folder)
         raise
+
+
+def _refuse_full(folder: Path) -> None:
+    """Refuse a folder that holds something else than what killed processes were making in it, which is removed."""
+    remedy = "name a new folder, or empty this one first"
+    if not folder.is_dir():
+        raise InputError("not a folder", path=folder, remedy=remedy)
+    with writing(folder):
+        items = {item: _PARTIAL.fullmatch(item.name) for item in folder.iterdir()}
+    own = {item: match for item, match in items.items() if match and match[1] == _repeated(folder.name)}
+    if len(own) < len(items):
+        raise InputError("the folder is not empty", path=folder, remedy=remedy)
+    for item, match in own.items():
+        if match[2] and _lives(int(match[2])):
+            raise InputError(f"process {match[2]} is writing this folder", path=folder, remedy="wait until it ends")
+        _remove(item)
 
 
 def sweep(folder: Path, stem: str = "") -> None:
@@ -158,6 +207,16 @@ def sweep(folder: Path, stem: str = "") -> None:
     for item in folder.glob(f".{glob.escape(stem)}.*.partial*" if stem else ".*.partial*"):
         if (match := _PARTIAL.fullmatch(item.name)) and not _lives(int(match[2] or 0)):
             _remove(item)
+
+
+def spreadsheet_text(name: str) -> str:
+    """A name for a table of ours: one that a spreadsheet would run as a formula (``=1+1.jpg``) gets ``'`` in front."""
+    return f"'{name}" if _FORMULA.match(name) else name
+
+
+def name_in_table(cell: str) -> str:
+    """The name that :func:`spreadsheet_text` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def partial_name(name: str) -> str:

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from kaname.errors import shown
+
 
 class Laps:
     """How long the stages of a piece of work take, one after the other.
@@ -36,14 +38,16 @@ class Bar:
 
     def __enter__(self) -> Bar:
         if self.speak and sys.stdout.isatty():
+            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"), transient=True,
+                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False), transient=True,
+                console=Console(file=getattr(sys.stdout, "stream", sys.stdout)),  # below what writes escapes out
             )  # fmt: skip
             self._bar.start()
-            self._task = self._bar.add_task(self.title, total=self.total, note="")
+            self._task = self._bar.add_task(shown(self.title), total=self.total, note="")
         return self
 
     def __exit__(
@@ -56,7 +60,7 @@ class Bar:
         """Count ``count`` further units; ``note`` stands after the bar."""
         self.done += count
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, note=note)
+            self._bar.update(self._task, completed=self.done, note=shown(note))
             return
         now = time.monotonic()
         if self.speak and now - self._said >= self.interval and 0 < self.done < self.total:
@@ -64,10 +68,11 @@ class Bar:
             left = (now - self.started) / self.done * (self.total - self.done)
             more = f", {note}" if note else ""
             title = f"{self.title}: " if self.title else ""
-            print(f"{title}{self.done}/{self.total}, about {left:.0f} s left{more}", flush=True)
+            print(shown(f"{title}{self.done}/{self.total}, about {left:.0f} s left{more}"), flush=True)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
+        line = shown(line)
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         elif self.speak:

@@ -67,6 +67,7 @@ class Frame:
         image: RGB uint8 ``(h, w, 3)``.
         name: of a folder, the name of its file.
         path: its file, or that of its video, for whatever needs a neighbour of the frame; None: it has none.
+        lost: in a damaged packet: the picture is that of a neighbour, and there is no answer.
     """
 
     index: int
@@ -74,6 +75,7 @@ class Frame:
     image: Image
     name: str = ""
     path: Path | None = None
+    lost: bool = False
 
 
 class Shown:

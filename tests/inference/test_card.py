@@ -68,6 +68,6 @@ def test_what_is_written_comes_back() -> None:
 )  # fmt: skip
 def test_fields_that_cannot_be_read(field: str, value: Any) -> None:
     text = json.dumps({**PLAIN, "format": cards.FORMAT, "version": 2, field: value})
-    with pytest.raises(InputError, match=f"the card's field '{field}' cannot be read") as caught:
+    with pytest.raises(InputError, match=f"the card's field '{field}' (cannot be read|is not)") as caught:
         cards.read(text, PATH)
     assert caught.value.path == "model.pt" and "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -87,6 +88,23 @@ def test_a_device_that_is_full(tmp_path: Path) -> None:
 
 def bug() -> None:
     raise KeyError("a fault of ours")
+
+
+@pytest.mark.parametrize("left", [["model.pt"], ["best.pt", "model.pt"], []])
+def test_a_folder_that_was_made_anew_is_told_as_it_is(tmp_path: Path, left: list[str]) -> None:
+    folder = tmp_path / "run"
+
+    def remade() -> None:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name in left:
+            (folder / name).touch()
+        memory_runs_out()
+
+    with pytest.raises(InputError) as caught:
+        run(folder, make_settings(), noise=False, step=at(1, remade))
+    said = f"weights are ({', '.join(left)})" if left else "nothing was saved yet"
+    assert str(caught.value).endswith(said)
 
 
 @pytest.mark.parametrize(("number", "saved"), [(1, 0), (3, 2), (8, 7)])

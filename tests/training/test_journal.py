@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kaname.data.log import read_rows
+from kaname.errors import InputError
 from kaname.progress import Bar
 from kaname.training.journal import Journal
 from kaname.training.signals import Signals
@@ -49,3 +50,18 @@ def test_signals_wait_and_a_second_ctrl_c_does_not() -> None:
     with Signals() as signals:
         signal.raise_signal(signal.SIGTERM)
         assert signals.caught == signal.SIGTERM
+
+
+@pytest.mark.parametrize("target", ["precious", "none", "link"])
+def test_a_journal_does_not_follow_a_link(tmp_path: Path, target: str) -> None:
+    (tmp_path / "precious").write_text("dear")
+    (tmp_path / "link").symlink_to("precious")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.log").symlink_to(tmp_path / target)
+    journal = Journal(run, speak=False, fresh=False, logger="none")
+    with pytest.raises(InputError, match="link"):
+        journal.say("words")
+    assert (tmp_path / "precious").read_text() == "dear" and not (tmp_path / "none").exists()
+    Journal(run, speak=False, logger="none").say("words")  # a new run replaces it
+    assert not (run / "run.log").is_symlink() and (tmp_path / "precious").read_text() == "dear"

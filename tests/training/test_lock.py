@@ -177,3 +177,26 @@ def test_a_held_lock_is_told_from_other_faults(tmp_path: Path) -> None:
         os.kill(child, signal.SIGKILL)
         process.kill()
         process.communicate()
+
+
+def test_a_lock_is_no_way_to_another_file(tmp_path: Path) -> None:
+    """A link, a dangling one, another name of a file and a file of another kind in the place of the lock."""
+    precious = tmp_path / "precious"
+    precious.write_text("dear")
+    for name, make in (
+        ("link", lambda place: place.symlink_to(precious)),
+        ("dangling", lambda place: place.symlink_to(tmp_path / "none")),
+        ("second-name", lambda place: os.link(precious, place)),
+        ("foreign", lambda place: place.write_text("not a number")),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        make(folder / NAME)
+        before = os.lstat(folder / NAME).st_size
+        with pytest.raises(InputError, match=r"\.lock") as refused, locked(folder):
+            raise AssertionError("never reached")
+        assert refused.value.remedy and os.lstat(folder / NAME).st_size == before
+    assert precious.read_text() == "dear" and not (tmp_path / "none").exists()
+    (tmp_path / NAME).write_text("12345\n")  # left by a killed process
+    with locked(tmp_path):
+        assert (tmp_path / NAME).read_text() == f"{os.getpid()}\n"

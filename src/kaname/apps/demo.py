@@ -59,4 +59,4 @@ def _make_room(folder: Path) -> None:
             raise InputError("the folder contains other files", path=folder, remedy="choose another --out")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / MARK).touch()
+    (folder / MARK).touch(exist_ok=False)

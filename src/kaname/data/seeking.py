@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.video import address, frames, picture, refuse_cut
+from kaname.data.damage import ONE_FRAME_A_PACKET, STREAMED
+from kaname.data.video import frames, opened, picture, refuse_cut
 from kaname.errors import InputError
 from kaname.types import Frame
 
-# Of these every packet is one frame; others hide frames in packets of their own, and are indexed by decoding them.
-ONE_FRAME_A_PACKET = ("h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg", "vp9", "av1")
-STREAMED = ("mpegts", "mpeg", "asf", "flv")  # their packets say too little of which frames are shown
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
 
 
@@ -196,9 +194,7 @@ class _From:
 
 
 def _open(path: Path, *, threads: bool = True) -> Any:
-    import av
-
-    container = av.open(address(path), metadata_errors="replace")
+    container = opened(path)
     if not container.streams.video:
         container.close()
         raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")

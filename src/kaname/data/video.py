@@ -9,21 +9,28 @@ import warnings
 from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from kaname.data.damage import Decoder
 from kaname.data.formats.files import IMAGE_ENDINGS
 from kaname.data.formats.tracknet_table import holes, order
 from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
-from kaname.geometry.image import read_image
+from kaname.geometry.image import read_image, refuse_large
 from kaname.types import Frame, Image
 
 MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: (x, y) goes to (ax + cy, bx + dy)
+Damaged = Literal["error", "blank"]
 FOLDER_RATE = 25.0  # frames per second where nothing states it
 TICKS = 90000  # per second, of a written file's clock
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
+# FFmpeg's readers of them: others play what a file names (ffconcat, HLS), run a graph or ask a device.
+CONTAINERS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "asf", "flv", "live_flv"),
+    *("ogg", "mxf", "nut", "ivf", "dv", "gif", "h264", "hevc", "m4v", "av1", "obu", "mjpeg", "yuv4mpegpipe", "wtv"),
+)
 VIDEO_ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
 )
@@ -60,18 +67,37 @@ def address(path: Path) -> str:
     return f"file:{os.path.abspath(path)}"
 
 
+def opened(path: Path, **options: str) -> Any:
+    """A video's container, open for reading.
+
+    Raises:
+        InputError: a file that names others instead of holding a video, whatever its own name.
+        av.FFmpegError: not a video, or damaged.
+    """
+    import av
+
+    careful = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file", **options}
+    try:
+        return av.open(address(path), metadata_errors="replace", options=careful)
+    except av.ArgumentError as error:
+        reason = "not a container that holds its video itself (a playlist, say, or another kind of file)"
+        raise InputError(reason, path=path, remedy="give the video, or convert it to mp4") from error
+
+
 def is_video(path: Path) -> bool:
     """Whether the file name ends like a video's."""
     return path.suffix.lower() in VIDEO_ENDINGS
 
 
-def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
+def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged = "error") -> Iterator[Frame]:
     """The frames of a video in order.
 
     Args:
         path: the file.
         wanted: numbers of the frames to give, such as ``range(0, 10**9, 29)``; the others are decoded and checked, but
             not made into images, which takes longer than decoding them. None: all.
+        damaged: what becomes of frames that damaged packets have lost: ``"error"``, or ``"blank"``: each is given with
+            the picture before it (at the beginning after it), marked as ``lost``, and a warning counts them.
 
     Raises:
         InputError: missing, not a video, without frames, or damaged (naming the last good frame).
@@ -80,31 +106,45 @@ def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
 
     if not path.is_file():
         raise InputError("the video does not exist", path=path, remedy="check the path")
-    count, cut = 0, False
+    count, lost = 0, list[int]()
     try:
-        with av.open(address(path), metadata_errors="replace") as container:
+        with opened(path) as container:
             if not container.streams.video:
                 raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            refuse_large((stream.height, stream.width), path)
+            # Several frames at once are faster, and an error in one of them takes others with it.
+            stream.thread_type = "AUTO" if damaged == "error" else "SLICE"
             rate = float(stream.average_rate or 25)
-            promised, kind = stream.frames, container.format.name
+            before = -1 / rate
             # AVI stores no order of display: of reordered frames it gives the time at which they were stored.
             stored = container.format.name == "avi" and stream.codec_context.has_b_frames
-            for packet in container.demux(stream):
-                cut = packet.is_corrupt if packet.size else cut
-                for frame in packet.decode():
-                    if wanted is None or count in wanted:
-                        seconds = count / rate if stored or frame.time is None else float(frame.time)
-                        yield Frame(count, seconds, picture(frame), path=path)
-                    count += 1
+            decoder = Decoder(stream, container.format.name)
+            for frame, whole in decoder.shown(container.demux(stream)):
+                if not whole and damaged == "error":
+                    raise _damage(path, count, decoder.reason)
+                lost += [] if whole else [count]
+                seconds = count / rate if stored or frame.time is None else float(frame.time)
+                before = seconds if whole else before + 1 / rate
+                if wanted is None or count in wanted:
+                    yield Frame(count, before, picture(frame), path=path, lost=not whole)
+                count += 1
+            if decoder.errors and damaged == "error":
+                raise _damage(path, count, decoder.reason)
     except av.FFmpegError as error:
-        place = f"after frame {count - 1}" if count else "at its beginning"
-        reason = f"the video is damaged {place} ({error.strerror})"
-        raise InputError(reason, path=path, remedy="encode it again") from error
+        raise _damage(path, count, error.strerror or str(error)) from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
-    refuse_cut(path, kind, promised, count, cut)
+    refuse_cut(path, decoder.container, decoder.promised, count, decoder.cut)
+    if lost:
+        first = f"frame {lost[0]}" if len(lost) == 1 else f"{len(lost)} frames, the first {lost[0]},"
+        warnings.warn(f"{path}: {first} of {count} lost in damaged packets: without an answer", stacklevel=2)
+
+
+def _damage(path: Path, count: int, why: str) -> InputError:
+    place = f"after frame {count - 1}" if count else "at its beginning"
+    remedy = "encode it again, or predict with --damaged blank"
+    return InputError(f"the video is damaged {place} ({why})", path=path, remedy=remedy)
 
 
 def refuse_cut(path: Path, kind: str, promised: int, count: int, cut: bool) -> None:
@@ -152,7 +192,7 @@ def _is_cut(path: Path, promised: int) -> bool:
     import av
 
     try:
-        with av.open(address(path), metadata_errors="replace", options={"ignore_editlist": "1"}) as container:
+        with opened(path, ignore_editlist="1") as container:
             if container.format.name == "avi":
                 return _lacks_its_end(path)
             packets = container.demux(container.streams.video[0])
@@ -220,13 +260,13 @@ def frame_count(source: Path) -> int:
     if source.is_dir():
         return len(folder_images(source))
     try:
-        with av.open(address(source), metadata_errors="replace") as container:
+        with opened(source) as container:
             stream = container.streams.video[0]
             if stream.frames:
                 return stream.frames
             seconds = float(container.duration or 0) / av.time_base
             return max(1, round(seconds * float(stream.average_rate or 25)))
-    except (av.FFmpegError, IndexError):
+    except (av.FFmpegError, IndexError, InputError):
         return 1
 
 

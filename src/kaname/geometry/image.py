@@ -34,7 +34,8 @@ COMMON_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM")
 OTHER_FORMATS = ("WEBP", "TIFF", "AVIF", "JPEG2000", "MPO", "TGA")
 ORIENTATION = 0x0112  # the EXIF tag
 QUARTER_TURNS = (5, 6, 7, 8)
-MEGAPIXELS = 200.0
+MEGAPIXELS = 120.0  # the largest cameras of phones; a network's view of more takes gigabytes
+LIMIT = "KANAME_MAX_MEGAPIXELS"  # names another limit
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 JPEG_END = b"\xff\xd9"
@@ -47,12 +48,14 @@ REDUCED = {
 }
 
 _header_lock = threading.Lock()
+_guard_lock = threading.Lock()
+_guards: list[int | None] = []  # Pillow's own while it is switched off, and one more for each that wants it so
 
 
 def read_image(
     path: PathLike,
     *,
-    max_megapixels: float = MEGAPIXELS,
+    max_megapixels: float | None = None,
     at_least: tuple[int, int] | None = None,
     expected: tuple[int, int] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
@@ -63,7 +66,8 @@ def read_image(
 
     Args:
         path: the file; any name.
-        max_megapixels: a larger image is refused before any pixel is decoded.
+        max_megapixels: a larger image is refused before any pixel is decoded; by default ``$KANAME_MAX_MEGAPIXELS``,
+            else :data:`MEGAPIXELS`.
         at_least: ``(height, width)`` that suffices: a JPEG whose shown size is at least two, four or eight times that,
             and divides by it, may be decoded at that fraction of its size, which is faster and averages its pixels.
         expected: ``(height, width)`` that the whole image must have, also where it is decoded at a fraction.
@@ -79,7 +83,7 @@ def read_image(
         return _decode(file, Path(path), max_megapixels, at_least, expected)
 
 
-def image_size(path: PathLike, *, max_megapixels: float = MEGAPIXELS) -> tuple[int, int]:
+def image_size(path: PathLike, *, max_megapixels: float | None = None) -> tuple[int, int]:
     """``(height, width)`` of what :func:`read_image` would return (EXIF orientation applied), from the header alone.
 
     Raises:
@@ -112,7 +116,26 @@ def exif_orientation(path: PathLike) -> int:
         InputError: as :func:`image_size`.
     """
     with _opened(Path(path)) as file:
-        return _orientation(_open(file, Path(path), MEGAPIXELS))
+        return _orientation(_open(file, Path(path), None))
+
+
+def refuse_large(size: tuple[int, int], path: PathLike, max_megapixels: float | None = None) -> None:
+    """Refuse a picture of more pixels than ``max_megapixels``, as :func:`read_image` does; ``size`` is ``(height,
+    width)``.
+
+    Raises:
+        InputError: it is larger, or ``$KANAME_MAX_MEGAPIXELS`` is no number.
+    """
+    if max_megapixels is None:
+        named = os.environ.get(LIMIT, "").strip() or str(MEGAPIXELS)
+        try:
+            max_megapixels = float(named)
+        except ValueError as error:
+            raise InputError(f"{LIMIT} is {named!r}", remedy="give a number of megapixels, such as 200") from error
+    height, width = size
+    if not width * height <= max_megapixels * 1e6:
+        reason = f"{width} x {height} = {width * height / 1e6:.0f} megapixels, more than {max_megapixels:g}"
+        raise InputError(f"the image has {reason}", path=path, remedy=f"scale it down first, or set {LIMIT}")
 
 
 @contextlib.contextmanager
@@ -131,6 +154,8 @@ def _opened(path: Path) -> Generator[Any]:
         raise InputError("no such file", path=path, remedy="check the path") from error
     except PermissionError as error:
         raise InputError("the file cannot be read (permission denied)", path=path) from error
+    except MemoryError as error:
+        raise InputError("the image does not fit into memory", path=path, remedy="scale it down first") from error
     except Exception as error:  # damaged files make image libraries raise almost anything
         reason = f"the image is damaged or truncated ({' '.join(str(error).split()) or type(error).__name__})"
         raise InputError(reason, path=path, remedy="copy or download it again") from error
@@ -139,7 +164,7 @@ def _opened(path: Path) -> Generator[Any]:
 def _decode(
     file: Any,
     path: Path,
-    max_megapixels: float,
+    max_megapixels: float | None,
     at_least: tuple[int, int] | None = None,
     expected: tuple[int, int] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
@@ -161,8 +186,9 @@ def _decode(
                 return _upright(np.asarray(decoded, np.uint8), image)
         file.seek(0)
         image = _open(file, path, max_megapixels)
-    image.load()
-    return _upright(_rgb(image, path), image)
+    with _unguarded():  # TIFF asks it once more
+        image.load()
+        return _upright(_rgb(image, path), image)
 
 
 def _shown(image: Image.Image) -> tuple[int, int]:
@@ -184,31 +210,41 @@ def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:
     return 1
 
 
-def _open(file: Any, path: Path, max_megapixels: float) -> Image.Image:
+def _open(file: Any, path: Path, max_megapixels: float | None) -> Image.Image:
     """The image with its header read and nothing decoded."""
     try:
         with _quiet():
             image = _identified(file)
     except Image.UnidentifiedImageError as error:
         raise InputError("not an image that can be read", path=path, remedy="convert it to JPEG or PNG") from error
-    width, height = image.size
-    if width * height > max_megapixels * 1e6:
-        reason = f"{width} x {height} = {width * height / 1e6:.0f} megapixels, more than {max_megapixels:g}"
-        raise InputError(f"the image has {reason}", path=path, remedy="scale it down first")
+    refuse_large((image.height, image.width), path, max_megapixels)
     return image
 
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """Switch off Pillow's own guard, a global that warns at 89 and fails at 179 megapixels (ours is in ``_open``), and
-    its warnings of damaged EXIF blocks, with which the picture is still whole."""
-    with _header_lock, warnings.catch_warnings():
+    """Switch off Pillow's own guard, and its warnings of damaged EXIF blocks, with which the picture is still whole."""
+    with _header_lock, _unguarded(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = theirs
+        yield
+
+
+@contextlib.contextmanager
+def _unguarded() -> Generator[None]:
+    """Switch off Pillow's own guard, a global that warns at 89 and fails at 179 megapixels (ours is `refuse_large`),
+    as long as any thread is in here."""
+    with _guard_lock:
+        if not _guards:
+            _guards.append(Image.MAX_IMAGE_PIXELS)
+            Image.MAX_IMAGE_PIXELS = None
+        _guards.append(None)
+    try:
+        yield
+    finally:
+        with _guard_lock:
+            _guards.pop()
+            if len(_guards) == 1:
+                Image.MAX_IMAGE_PIXELS = _guards.pop()
 
 
 def _identified(file: Any) -> Image.Image:

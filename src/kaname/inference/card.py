@@ -25,12 +25,12 @@ from typing import Any
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
+from kaname.inference import card_schema
+from kaname.inference.card_schema import FOREIGN
 from kaname.types import Head, Input
 
 FORMAT = "kaname-checkpoint"
 VERSION = 2
-FIELDS: Mapping[str, type] = {"recipe": str, "config": dict, "input_size": list, "channels": list, "backbone": dict}
-FOREIGN = "use a file that kaname wrote"
 
 
 @dataclass(frozen=True)
@@ -103,31 +103,26 @@ def read(text: object, path: Path, recipe: str | None = None) -> dict[str, Any]:
     """A card from its JSON text, as one of the newest version.
 
     Raises:
-        InputError: not Kaname's, of a newer version, with a field missing or of another type, or of another recipe
-            than ``recipe`` where that is asked for.
+        InputError: not Kaname's, of a newer version, with a field missing or of another kind (`card_schema`), or of
+            another recipe than ``recipe`` where that is asked for.
     """
     try:
         card = json.loads(text) if isinstance(text, str) else None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
         raise InputError("the card is not JSON", path=path, remedy=FOREIGN) from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InputError("not a kaname card", path=path, remedy=FOREIGN)
     version = card.get("version")
-    if not isinstance(version, int) or version > VERSION:
+    if type(version) is not int or version < 1:
+        raise InputError("the card's field 'version' is not a whole number from 1", path=path, remedy=FOREIGN)
+    if version > VERSION:
         reason = f"written by a newer kaname (card version {version}, this one reads {VERSION})"
         raise InputError(reason, path=path, remedy="update kaname")
-    for name, kind in FIELDS.items():
-        if name not in card:
-            raise InputError(f"the card lacks the field {name!r}", path=path, remedy=FOREIGN)
-        if not isinstance(card[name], kind):
-            raise InputError(f"the card's field {name!r} is not a {kind.__name__}", path=path, remedy=FOREIGN)
-    sizes = card["input_size"]
-    if len(sizes) != 2 or not all(type(side) is int and side > 0 for side in sizes):
-        raise InputError("the card's field 'input_size' is not (height, width)", path=path, remedy=FOREIGN)
+    card_schema.check(card, path)
     for name, typed in TYPED.items():
         try:
             typed(card)
-        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(
                 f"the card's field {name!r} cannot be read ({error})", path=path, remedy=FOREIGN
             ) from error

@@ -129,6 +129,7 @@ def read(path: Path, *, remedy: str) -> Any:
         InputError: missing, damaged, or holding pickled objects.
     """
     checkpoint_card.refuse_absent(path)
+    checkpoint_card.refuse_compressed(path, remedy)
     _refuse_damage(path, remedy)
     try:
         with warnings.catch_warnings():

@@ -9,6 +9,7 @@ import io
 import math
 import pickle
 import pickletools
+import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -46,10 +47,11 @@ def read(path: Path, recipe: str | None = None) -> Outline:
         InputError: missing, damaged, not Kaname's, of a newer version or of another recipe.
     """
     refuse_absent(path)
+    refuse_compressed(path)
     try:
         with zipfile.ZipFile(path) as archive:
             (member,) = (one for one in archive.infolist() if one.filename.rpartition("/")[2] == "data.pkl")
-            if member.file_size > LARGEST or member.compress_type != zipfile.ZIP_STORED:
+            if member.file_size > LARGEST:
                 raise ValueError("a pickle that torch would not have written")
             content = _Plain(io.BytesIO(archive.read(member))).load()
     except OSError as error:
@@ -81,6 +83,23 @@ def refuse_absent(path: Path) -> None:
     if not path.is_file():
         reason = "a checkpoint is a file, not a folder" if path.is_dir() else "the checkpoint does not exist"
         raise InputError(reason, path=path, remedy="check the path")
+
+
+def refuse_compressed(path: Path, remedy: str = REMEDY) -> None:
+    """Refuse an archive whose records would be more than they take up: torch stores them as they are.
+
+    Raises:
+        InputError: a compressed record, or records that lie on each other.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (OSError, ValueError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile):
+        return  # no archive: whoever reads it says what it is
+    stored = all(one.compress_type == zipfile.ZIP_STORED for one in members)
+    if not stored or sum(one.file_size for one in members) > path.stat().st_size:
+        reason = "its records are compressed, and torch stores them as they are"
+        raise InputError(reason, path=path, remedy=remedy)
 
 
 def unreadable(path: Path) -> str:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from kaname.errors import InputError
-from kaname.files import partial_name, write_text, writing
+from kaname.files import partial_name, whole_path, write_text, writing
 from kaname.inference.card import heads_of, inputs_of, write
 from kaname.inference.model import Decode, Model
 from kaname.inference.onnx_runner import CARD_KEY, OnnxRunner
@@ -183,8 +183,8 @@ def save_graph(proto: Any, card: Mapping[str, Any], path: Path) -> None:
     import onnx
 
     proto.metadata_props.append(onnx.StringStringEntryProto(key=CARD_KEY, value=write(card)))
-    with writing(path, remedy="check the folder"):
-        onnx.save(proto, str(path))
+    with whole_path(path, ending=".onnx", remedy="check the folder") as partial:
+        onnx.save(proto, str(partial))
 
 
 def _without_traces(proto: Any) -> None:

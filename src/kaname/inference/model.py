@@ -252,7 +252,8 @@ class Model:
         """The answers for the last ``fresh`` frames of a whole window."""
         answers = self.answer(self.request(window, boxes(window[-1]) if callable(boxes) else boxes, fresh))
         for frame, answer in zip(window[-fresh:], answers[-fresh:], strict=True):
-            yield replace(frame, image=frame.image[:0].copy()), answer  # a view would keep the pixels
+            # A view would keep the pixels.
+            yield replace(frame, image=frame.image[:0].copy()), blank(answer) if frame.lost else answer
 
     def _tracks(self, source: Iterable[Frame], boxes: Any, what: str) -> Tracks:
         if not self.takes_boxes:
@@ -312,6 +313,19 @@ def _moved(answer: Answer, corner: NDArray[np.int64], size: Size) -> Answer:
         asked = None if answer.asked is None else answer.asked + moved
         return replace(answer, boxes=answer.boxes + moved, size=size, asked=asked)
     return replace(answer, xy={name: xy + corner for name, xy in answer.xy.items()}, size=size)
+
+
+def blank(answer: Any) -> Any:
+    """An answer of the same kind that found nothing."""
+    if isinstance(answer, Masks):
+        asked = None if answer.asked is None else answer.asked[:0]
+        return replace(answer, probabilities=answer.probabilities[:0], boxes=answer.boxes[:0], ids=(), asked=asked)
+    if not answer.visible:
+        nothing = {name: xy[:0] for name, xy in answer.xy.items()}
+        return replace(answer, xy=nothing, scores={name: value[:0] for name, value in answer.scores.items()}, ids=())
+    absent = {name: np.full_like(xy, np.nan) for name, xy in answer.xy.items()}
+    scores, visible = ({k: np.zeros_like(v) for k, v in part.items()} for part in (answer.scores, answer.visible))
+    return replace(answer, xy=absent, scores=scores, visible=visible)
 
 
 def conditions(model: Model) -> dict[str, str | float]:

@@ -45,6 +45,14 @@ class OnnxRunner:
             for name in wanted:
                 if name not in [value.name for value in there]:
                     raise InputError(f"has no {name!r} {kind}", path=path, remedy="export it again")
+        shapes = {value.name: value.shape for value in self.session.get_outputs()}
+        for name, head in card.heads_of(self.card).items():
+            there, said = (shapes[name][1:2] or [None])[0], len(head.channels)
+            if isinstance(there, int) and there != said:
+                reason = (
+                    f"the card's field 'heads' (or 'channels') states {said} channels of {name!r}, the graph {there}"
+                )
+                raise InputError(reason, path=path, remedy="export it again")
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         return dict(zip(self.heads, self.session.run(self.heads, dict(inputs)), strict=True))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from kaname.errors import InputError
+from kaname.errors import InputError, shown
 
 TIMEOUT = 5.0  # seconds for the host to answer at all
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -66,7 +66,7 @@ KNOWN: dict[str, Known] = {
 
 def to_stderr(line: str) -> None:
     """The default notice."""
-    print(line, file=sys.stderr, flush=True)
+    print(shown(line), file=sys.stderr, flush=True)
 
 
 def licence_of(name: str) -> str:

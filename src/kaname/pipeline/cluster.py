@@ -126,7 +126,7 @@ class _Spread:
         token = self.cluster.folder / f".probe-{secrets.token_hex(4)}"
         with writing(self.cluster.folder):
             self.cluster.folder.mkdir(parents=True, exist_ok=True)
-            token.touch()
+            token.touch(exist_ok=False)
         try:
             probe = self.ray.remote(max_retries=0, num_cpus=0)(facts)
             for node in nodes:

@@ -21,7 +21,7 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname.config import find_group
-from kaname.errors import InputError
+from kaname.errors import InputError, shown
 from kaname.pipeline import presets
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.weights import weights_in
@@ -65,6 +65,12 @@ ParityImages = Annotated[
     Path | None,
     Parameter(
         name=["--images", "--source"], help="Images or a video for the parity check; default: the model's own data."
+    ),
+]
+Damage = Annotated[
+    Literal["error", "blank"],
+    Parameter(
+        name="--damaged", help="Frames that damaged packets of a video have lost: blank: rows without an answer."
     ),
 ]
 ParityCount = Annotated[int, Parameter(help="How many images (or windows of frames) to compare.")]
@@ -324,7 +330,7 @@ def validating(evaluate: Callable[..., None]) -> Callable[..., None]:
 def report_problems(problems: Sequence[InputError]) -> None:
     """Print every problem as a line on stderr and stop with exit code 2, if there is one."""
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        print(shown(f"error: {problem}"), file=sys.stderr)
     if problems:
         raise SystemExit(2)
 

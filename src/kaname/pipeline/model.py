@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kaname import __version__
 from kaname import config as configuration
+from kaname.errors import InputError, located
 from kaname.extras import require_package
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference import checkpoint_card
-from kaname.inference.card import backbone_name
+from kaname.inference.card import backbone_name, heads_of
+from kaname.inference.card_schema import FOREIGN
 from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
 from kaname.pipeline.recipe import Recipe
@@ -68,10 +71,13 @@ def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Ma
         return load_runner(place, recipe.name, lambda card: build_again(recipe, card, place), device=device)
 
     runner, card = open_runner(path, recipe.name, load, runtime=runtime)
-    settings = answer_settings(recipe, card["config"], changes)
-    feed = None if recipe.feed is None else recipe.feed(card, settings, path)
-    mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
-    return Model(card, runner, recipe.decode(card, settings), feed, mirror)
+    with _describing(path):
+        configuration.from_dict(recipe.schema.value, card["config"], source=str(path))  # an export's is not built from
+        settings = answer_settings(recipe, card["config"], changes)
+        with located(path):
+            feed = None if recipe.feed is None else recipe.feed(card, settings, path)
+            mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
+            return Model(card, runner, recipe.decode(card, settings), feed, mirror)
 
 
 def open_in_turn(
@@ -94,7 +100,27 @@ def open_in_turn(
 def build_again(recipe: Recipe, card: Mapping[str, Any], path: Path) -> Any:
     """The network that a card describes, with random weights; nothing is downloaded."""
     config = configuration.from_dict(recipe.schema.value, card["config"], source=str(path))
-    return recipe.build(config, card=card)
+    with _describing(path), located(path):
+        network = recipe.build(config, card=card)
+    built, stated = (
+        {name: len(head.channels) for name, head in heads.items()} for heads in (network.heads, heads_of(card))
+    )
+    if built != stated:
+        reason = f"the card's field 'heads' (or 'channels') states {stated}, and its configuration makes {built}"
+        raise InputError(reason, path=path, remedy=FOREIGN)
+    return network
+
+
+@contextlib.contextmanager
+def _describing(path: Path) -> Iterator[None]:
+    """Fields of a card that are each right and do not fit together are the fault of its file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        reason = f"the fields of its card do not fit together ({type(error).__name__}: {error})"
+        raise InputError(" ".join(reason.split()), path=path, remedy=FOREIGN) from error
 
 
 def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from kaname import config as configuration
 from kaname.data.formats.files import images_in, make_folder
 from kaname.data.formats.landmarks import images_below
-from kaname.data.video import VideoWriter, folder_frames, frame_count, frames, is_video, promised_frames
+from kaname.data.video import Damaged, VideoWriter, folder_frames, frame_count, frames, is_video, promised_frames
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
 from kaname.inference.model import Model
@@ -45,6 +45,7 @@ def predict_images(
     each: Callable[[Any], Each] | None = None,
     finish: Callable[[], object] = lambda: None,
     deep: bool = False,
+    damaged: Damaged = "error",
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
@@ -60,6 +61,7 @@ def predict_images(
             name for further files without ending, and the answers, before they are written.
         finish: called after the last of these, when further files are to be whole.
         deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
+        damaged: `kaname.data.video.frames`.
         overwrite: replace what ``out`` holds of other sources, another model or other settings, as a whole.
     """
     # a path named twice is one answer
@@ -74,7 +76,7 @@ def predict_images(
     settings = answer_settings(recipe, model.card["config"], changes)
     finds = Finds(recipe, settings)
     drawn = out / "pictures" if pictures else None
-    rows = _image_rows(finds.watching(model), files, find, drawn, None if each is None else each(settings))
+    rows = _image_rows(finds.watching(model), files, find, drawn, None if each is None else each(settings), damaged)
     with results(record, [target], overwrite=overwrite):
         recipe.write(
             target,
@@ -88,14 +90,19 @@ def predict_images(
 
 
 def _image_rows(
-    model: Model, files: Sequence[Path], find: Counted | None, drawn: Path | None, further: Each | None
+    model: Model,
+    files: Sequence[Path],
+    find: Counted | None,
+    drawn: Path | None,
+    further: Each | None,
+    damaged: Damaged,
 ) -> Iterator[Prediction]:
     """The answers for images, and for the frames of videos; pictures go to the folder ``drawn``."""
     names = row_names(files)
     with Bar("predicting", len(files)) as bar:
         for path, name, sheet in zip(files, names, picture_names(names), strict=True):
             if is_video(path):
-                for frame, answer in _stream(model, path, find):
+                for frame, answer in _stream(model, path, find, damaged):
                     if further is not None:
                         further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
                     yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
@@ -163,6 +170,7 @@ def predict_video(
     draw: Callable[[np.ndarray, list[Any]], np.ndarray] | None = None,
     trail_seconds: float = 0.0,
     rate: float = FOLDER_RATE,
+    damaged: Damaged = "error",
     tell: Callable[[int], object] = lambda count: None,
 ) -> str:
     """One video or folder of frames, into ``out``; what there is to say of it.
@@ -174,10 +182,11 @@ def predict_video(
         about: what else the file says.
         draw: a frame with its answer and those of the ``trail_seconds`` before it; given, a video is written too.
         rate: frames per second of a folder of frames.
+        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
         tell: hears of frames: each is read once, and once more where a video is drawn.
     """
     target, drawn = out / recipe.predictions[-1], out / OVERLAY
-    stream, size = _opened(source, rate)
+    stream, size = _opened(read_source(source, rate, damaged))
     decoded = 0
 
     def told(count: int) -> None:
@@ -194,7 +203,8 @@ def predict_video(
     if decoded < (promised := promised_frames(source)):
         lines.append(f"{source}: {decoded} of {promised} promised frames could be decoded")
     if draw is not None:
-        _draw_video(recipe, source, target, drawn, rate, draw, trail_seconds, tell)
+        again = read_source(source, rate, damaged)
+        _draw_video(again, recipe.read(target), drawn, draw, trail_seconds, tell)
         lines.append(f"{source}: drawn in {drawn}")
     elif drawn.exists():
         drawn.unlink()
@@ -241,9 +251,9 @@ def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None)
     return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **about}
 
 
-def read_source(source: Path, rate: float = FOLDER_RATE) -> Iterator[Frame]:
+def read_source(source: Path, rate: float = FOLDER_RATE, damaged: Damaged = "error") -> Iterator[Frame]:
     """The frames of a video, or of a folder with ``rate`` of them a second."""
-    return folder_frames(source, rate) if source.is_dir() else frames(source)
+    return folder_frames(source, rate) if source.is_dir() else frames(source, damaged=damaged)
 
 
 def picture_names(names: Sequence[str]) -> list[str]:
@@ -281,12 +291,12 @@ def _say(model: Model, find: Counted | None) -> None:
         print("no boxes were given: each picture is one box, the whole of it")
 
 
-def _stream(model: Model, path: Path, find: Counted | None) -> Iterator[tuple[Frame, Any]]:
+def _stream(model: Model, path: Path, find: Counted | None, damaged: Damaged) -> Iterator[tuple[Frame, Any]]:
     """Each frame of a video with its answer; of models of single images with its pixels."""
     newest: list[Frame] = []
 
     def watched() -> Iterator[Frame]:
-        for frame in frames(path):
+        for frame in frames(path, damaged=damaged):
             newest[:] = [frame]
             yield frame
 
@@ -338,8 +348,7 @@ def row_names(files: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
 
 
-def _opened(source: Path, rate: float) -> tuple[Iterator[Frame], Size]:
-    stream = read_source(source, rate)
+def _opened(stream: Iterator[Frame]) -> tuple[Iterator[Frame], Size]:
     first = next(stream)
     return itertools.chain([first], stream), (first.image.shape[0], first.image.shape[1])
 
@@ -354,20 +363,17 @@ def _rows(
 
 
 def _draw_video(
-    recipe: Recipe,
-    source: Path,
-    table: Path,
+    frames: Iterable[Frame],
+    rows: Sequence[Any],
     out: Path,
-    rate: float,
     draw: Callable[[np.ndarray, list[Any]], np.ndarray],
     trail_seconds: float,
     tell: Callable[[int], object],
 ) -> None:
     """A second pass over the source, so that no frame is kept while its answer is still being decided."""
-    rows = recipe.read(table)
     trail: list[Any] = []
     with VideoWriter(out) as writer:
-        for frame, row in zip(read_source(source, rate), rows, strict=True):
+        for frame, row in zip(frames, rows, strict=True):
             trail = [old for old in trail if frame.seconds - old.seconds <= trail_seconds] + [row]
             writer.write(draw(frame.image, trail), frame.seconds)
             tell(1)

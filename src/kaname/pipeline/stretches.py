@@ -47,7 +47,7 @@ class Stretches:
     def __enter__(self) -> Stretches:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w+", encoding="utf-8", newline="")
+            self._file = self.path.open("x+", encoding="utf-8", newline="")
             self._file.write(f"{MARK}{json.dumps({'key': self.key})}\n")
         left = left_of(self.target)
         found = [(whole[1], path) for path in left if path != self.path and (whole := _whole(path, self.key))]

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.errors import InputError
+from kaname.errors import InputError, shown
 from kaname.files import write_text
 from kaname.geometry.image import read_image, resize
 from kaname.reporting.names import readable
@@ -196,7 +196,7 @@ def write_page(
     template = environment.from_string((room / "page.html.jinja").read_text(encoding="utf-8"))
     style = (room / "page.css").read_text(encoding="utf-8")
     html = template.render(title=title, subtitle=subtitle, sections=sections, contents=contents, style=style)
-    write_text(Path(path), html)
+    write_text(Path(path), shown(html))
     return Path(path)
 
 

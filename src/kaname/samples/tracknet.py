@@ -25,7 +25,7 @@ import numpy as np
 from ..data.formats.tracknet_table import COLUMNS, LABELS
 from ..data.randomness import generator
 from ..data.video import address
-from ..files import whole_folder, whole_path
+from ..files import whole_file, whole_folder, whole_path
 from ..geometry.grid import PIXELS, centres
 from ..types import Image, Size
 from . import rally
@@ -276,7 +276,7 @@ def _write_clip(folder: Path, clip: Clip, length: int, quality: int) -> None:
         save_jpeg(folder / name, shot.image, quality)
         place = [f"{value:.2f}" for value in PIXELS.to_index(shot.point)] if shot.visibility else ["", ""]
         rows.append([name, shot.visibility, *place, "" if shot.status is None else shot.status])
-    with (folder / LABELS).open("w", newline="", encoding="utf-8") as file:
+    with whole_file(folder / LABELS) as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from ..errors import InputError
+from ..files import whole_file
 from ..types import Image
 
 VARIETIES = ("full", "plain")
@@ -33,4 +34,5 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 def save_jpeg(path: Path, image: Image, quality: int) -> None:
     """Write RGB ``(height, width, 3)``; not by ``imwrite``, which cannot name every path."""
     code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    path.write_bytes(code.tobytes())
+    with whole_file(path, "wb") as file:
+        file.write(code.tobytes())

@@ -4,7 +4,8 @@ Columns: ``frame`` (from 0), ``time`` (seconds), ``x``, ``y``, ``score``, ``sour
 ``filled`` or ``static``), ``clip``, ``file``, ``coordinates``. Coordinates are continuous pixels of the original frame,
 as the last column says: (0, 0) is the top-left corner of the top-left pixel. Without a position ``x``, ``y`` and
 ``source`` are blank; where what was detected is left out as a spot that never moves, ``source`` is ``static`` and ``x``
-and ``y`` are blank.
+and ``y`` are blank. Names that a spreadsheet would take for a formula (they begin with ``= + - @``) have ``'`` in
+front.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kaname.errors import InputError
-from kaname.files import whole_file
+from kaname.files import name_in_table, spreadsheet_text, whole_file
 from kaname.tracking.trajectory import DETECTED, FILLED, STATIC, Row
 
 COLUMNS = ("frame", "time", "x", "y", "score", "source", "clip", "file", "coordinates")
@@ -42,7 +43,16 @@ def _cells(row: Row) -> list[str]:
     there = math.isfinite(row.x) and row.source != STATIC
     x, y = (f"{row.x:.4f}", f"{row.y:.4f}") if there else ("", "")
     score = "" if math.isnan(row.score) else f"{row.score:.6f}"
-    return [str(row.frame), f"{row.seconds:.6f}", x, y, score, row.source, row.clip, row.file, COORDINATES]
+    return [
+        str(row.frame),
+        f"{row.seconds:.6f}",
+        x,
+        y,
+        score,
+        row.source,
+        *map(spreadsheet_text, (row.clip, row.file)),
+        COORDINATES,
+    ]
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -100,4 +110,5 @@ def _row(cells: Mapping[str, str | None], path: Path, line: int) -> Row:
         x = y = math.nan
     source = cells.get("source") or (DETECTED if math.isfinite(x) else "")
     score = min(max(score, 0.0), 1.0)
-    return Row(frame, seconds, x, y, score, source, cells.get("clip") or "", cells.get("file") or "")
+    clip, file = (name_in_table(cells.get(name) or "") for name in ("clip", "file"))
+    return Row(frame, seconds, x, y, score, source, clip, file)

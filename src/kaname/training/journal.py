@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kaname.data.log import read_rows
-from kaname.errors import InputError
+from kaname.errors import InputError, shown
 from kaname.extras import require_package
-from kaname.files import whole_file, write_text, writing
+from kaname.files import no_link, whole_file, write_text, writing
 from kaname.training.pace import duration
 from kaname.training.update import means, sums_of
 from kaname.types import Batch, StepOutput
@@ -59,10 +59,11 @@ class Journal:
 
     def say(self, text: str, show: Callable[[str], object] = lambda text: print(text, flush=True)) -> None:
         """Write one line to screen and file."""
+        text = shown(text)
         if self.speak:
             show(text)
         if self.folder is not None:
-            with writing(self.folder / "run.log") as path, path.open("a", encoding="utf-8") as file:
+            with writing(self.folder / "run.log") as path, open(path, "a", encoding="utf-8", opener=no_link) as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def note(self, text: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError
-from kaname.files import writing
+from kaname.files import no_link, writing
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -95,8 +95,8 @@ def _take(place: Path, folder: Path, reason: str, remedy: str) -> bool:
         _held[place][1] += 1
         return True
     while True:
-        with writing(folder):
-            handle = os.open(place, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        with writing(place, remedy="remove it, or choose another folder"):
+            handle = no_link(place, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0))
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -109,7 +109,11 @@ def _take(place: Path, folder: Path, reason: str, remedy: str) -> bool:
         if _is_at(handle, place):
             break
         os.close(handle)  # its holder removed the file between our opening and our locking it
+    if os.read(handle, 32).strip(b"0123456789\n"):
+        os.close(handle)
+        raise InputError("not a lock's file, which holds a number at most", path=place, remedy="move it away")
     os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
     os.write(handle, f"{os.getpid()}\n".encode())
     _held[place] = [handle, 1]
     return True

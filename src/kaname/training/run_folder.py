@@ -154,4 +154,8 @@ class RunFolder:
         if self.last.is_file():
             step = self.saved_step
             return f"the last good state is {self.last}, step {step}" if step else f"{self.last} is as it was"
-        return "nothing was saved yet" if self.path.is_dir() else f"the folder {self.path} is gone"
+        if not self.path.is_dir():
+            return f"the folder {self.path} is gone"
+        left = sorted(path.name for path in self.path.glob(f"*{self.last.suffix}") if path.is_file())
+        kept = f"no state to resume is in {self.path}, weights are ({', '.join(left[:3])})"
+        return kept if left else "nothing was saved yet"

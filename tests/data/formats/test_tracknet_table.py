@@ -154,3 +154,14 @@ def test_text_is_the_original_form():
     assert table_text(ROWS) == PLAIN
     odd = Row(2, 'a,"b".jpg', 2, (0.1 + 0.2, -1e-9), None)
     assert table_text([odd]) == f'{HEADER}\n"a,""b"".jpg",2,0.3,0,\n'
+
+
+@pytest.mark.parametrize("line", ["x" * 140_000, "file name," + "y" * 200_000, '"' + "z" * 131_073 + '",visibility'])
+@pytest.mark.parametrize("place", ["header", "row"])
+def test_endless_fields_are_one_line(tmp_path, line, place):
+    path = tmp_path / "Label.csv"
+    header = "file name,visibility,x-coordinate,y-coordinate,status"
+    path.write_text(f"{line}\n{header}\n" if place == "header" else f"{header}\n{line}\n")
+    with pytest.raises(InputError, match="not a table") as refused:
+        read_table(path)
+    assert refused.value.row == (1 if place == "header" else 2) and len(str(refused.value)) < 500

@@ -23,7 +23,7 @@ from kaname.data.formats.landmarks import (
 )
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
-from kaname.files import sweep
+from kaname.files import no_link, sweep
 from kaname.geometry.image import image_size
 from kaname.types import Size
 
@@ -158,7 +158,7 @@ class Album:
         other: Mapping[str, Any] = kept.annotation.other if kept else {}
         new = to_annotation(face, image, self.size(image), self.skeleton.name, finished=finished, other=other)
         write_annotation(path, new)
-        with path.open("rb+") as file:  # on the disk before anybody is told
+        with open(path, "rb+", opener=no_link) as file:  # on the disk before anybody is told
             os.fsync(file.fileno())
         self._keep(name)
         if finished:

@@ -25,7 +25,7 @@ from typing import Any
 from kaname.apps.annotation.album import Key
 from kaname.apps.annotation.face import Face
 from kaname.errors import InputError
-from kaname.files import whole_file, writing
+from kaname.files import no_link, whole_file, writing
 
 STEPS = 500  # that can be undone
 
@@ -121,7 +121,7 @@ class Journal:
         new = not self.path.exists()
         with writing(self.path, reason="the journal cannot be written", remedy="free space; nothing was kept"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            handle = no_link(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 before = os.fstat(handle).st_size
                 try:
@@ -151,7 +151,7 @@ class Journal:
                 remedy = "move this file away to start without it; saved annotations are elsewhere"
                 raise InputError("not a step of the journal", path=self.path, row=row, remedy=remedy) from error
         if torn:  # was never acknowledged; the next line must not be glued to it
-            with writing(self.path), self.path.open("r+b") as file:
+            with writing(self.path), open(self.path, "r+b", opener=no_link) as file:
                 file.truncate(len(data) - len(torn))
 
     def _take(self, entry: Mapping[str, Any]) -> None:

@@ -164,7 +164,10 @@ def number_text(value: float) -> str:
 
 def _header(path: Path, number: int, line: str) -> tuple[str, dict[str, int]]:
     """The dialect's name, and the position of each of its columns by the name in ``COLUMNS``."""
-    words = [word.strip().casefold() for word in next(csv.reader([line.rstrip("\n")]))]
+    try:
+        words = [word.strip().casefold() for word in next(csv.reader([line.rstrip("\n")]))]
+    except csv.Error as error:
+        raise InputError(f"not a table: {error}", path=path, row=number, remedy=_ACCEPTED) from error
     for dialect, names in DIALECTS.items():
         if sorted(words) == sorted(names):
             return dialect, {COLUMNS[i]: words.index(name) for i, name in enumerate(names)}

@@ -22,7 +22,7 @@ from kaname.data.formats.tracknet_table import (
     table_text,
 )
 from kaname.errors import InputError
-from kaname.files import write_text
+from kaname.files import whole_path, write_text
 from kaname.geometry.grid import PIXELS
 from kaname.types import Sample
 
@@ -116,7 +116,8 @@ def _copy(clip: Sequence[Sample], folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not (target.exists() and target.samefile(sample.image)):
-                shutil.copyfile(sample.image, target)
+                with whole_path(target) as partial:
+                    shutil.copyfile(sample.image, partial)
         except OSError as error:
             remedy = "check the image and the folder"
             raise InputError(f"cannot be copied: {error.strerror}", path=sample.image, remedy=remedy) from error

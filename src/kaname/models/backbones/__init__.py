@@ -60,6 +60,7 @@ def build_backbone(
     in_channels: int = 3,
     description: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
+    size: tuple[int, int] | None = None,
     notice: Notice = hub.to_stderr,
 ) -> Backbone:
     """Build a backbone by name, or again from its description.
@@ -72,6 +73,7 @@ def build_backbone(
             (load a state dict, strictly), no network and no other file needed. The other arguments are ignored.
         options: the builder's own arguments (``small``: ``width``, ``stride``; ``timm``: of ``timm.create_model``; a
             ViT: ``new_channels``, ``"repeat"`` or ``"zero"``, what the kernels of further channels start as).
+        size: ``(height, width)`` of the input, for networks of timm that are made for one size.
         notice: takes one line before a download; by default it is printed on stderr.
 
     Raises:
@@ -96,6 +98,7 @@ def build_backbone(
         description=description,
         options=dict(options or {}),
         notice=notice,
+        **({"size": size} if kind == "timm" and description is None else {}),
     )
     if adapters:
         add_lora(backbone, rank=int(adapters["rank"]), alpha=float(adapters["alpha"]))

@@ -7,15 +7,16 @@ the coarsest stride, so that cell *i* of every map covers ``[i, i + 1] * stride`
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbo
 FUSE = ("bilinear", "nearest")
 NEW_CHANNELS = ("repeat", "zero")
 COLOURS = 3
+# Of a saved model's arguments those that a backbone decides itself.
+OURS = ("num_classes", "global_pool", "in_chans", "features_only", "pretrained", "pretrained_cfg", "checkpoint_path")
 
 
 class Pyramid(nn.Module):
@@ -65,6 +68,7 @@ def build_timm(
     description: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     notice: Notice = hub.to_stderr,
+    size: tuple[int, int] | None = None,
 ) -> Backbone:
     """A network of timm by name, from a folder that timm saved, or again from its description.
 
@@ -74,6 +78,7 @@ def build_timm(
             ``bilinear`` (align_corners=False) as mmpose's were; and ``new_channels``, the kernels of input channels
             beyond the colours: ``repeat`` those of the colours, scaled (as timm does), or ``zero``, which keeps those
             of the colours, so that the first answers are those to the colours alone.
+        size: ``(height, width)`` of the input, for networks that are made for one size; default: their own.
 
     Raises:
         InputError: see `kaname.models.backbones.build_backbone`.
@@ -92,7 +97,7 @@ def build_timm(
         described = {"kind": "timm", "name": architecture, "arguments": arguments, "in_channels": in_channels}
         described |= {"mean": list(mean), "std": list(std), "licence": card.get("license") or hub.MODEL_CARD}
         described |= {"pretrained": pretrained} | ({} if fuse is None else {"fuse": fuse})
-    body, channels, strides = _build(architecture, in_channels, arguments)
+    body, channels, strides = _build(architecture, in_channels, arguments, size=size)
     if pretrained:
         overlay = overlay or _fetch(architecture, sum(weight.numel() for weight in body.parameters()), notice)
         body, channels, strides = _build(architecture, in_channels, arguments, pretrained=True, overlay=overlay)
@@ -160,7 +165,8 @@ def _folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any], dict[str
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         architecture, card = str(values["architecture"]), dict(values.get("pretrained_cfg") or {})
-        arguments = dict(values.get("model_args") or {})
+        given = dict(values.get("model_args") or {})
+        arguments = {name: value for name, value in given.items() if name not in OURS}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("not the config.json of a timm model", path=path, remedy="give an intact folder") from error
     if architecture not in timm_names():
@@ -193,7 +199,7 @@ def _fetch(architecture: str, parameters: int, notice: Notice) -> dict[str, Any]
     return {}
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     logger = logging.getLogger("timm")
     level = logger.level
@@ -207,27 +213,104 @@ def _quiet() -> Iterator[None]:
 def _build(
     architecture: str,
     in_channels: int,
-    arguments: Mapping[str, Any],
+    arguments: dict[str, Any],
     *,
     pretrained: bool = False,
     overlay: Mapping[str, Any] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> tuple[nn.Module, list[int], list[int]]:
-    """The network with its channels and strides."""
-    import timm
-
-    common = dict(arguments) | {"in_chans": in_channels, "pretrained": pretrained}
+    """The network with its channels and strides; ``arguments`` gets the ``img_size`` of one that is made for a size."""
+    common: dict[str, Any] = {"in_chans": in_channels, "pretrained": pretrained}
     if overlay:
         common["pretrained_cfg_overlay"] = dict(overlay)
     try:
         with _quiet():
-            net: Any = timm.create_model(architecture, features_only=True, **common)
-            channels = list(net.feature_info.channels())
-            strides = [int(value) for value in net.feature_info.reduction()]
-            if len(set(strides)) > 1 or not hasattr(getattr(net, "model", None), "forward_intermediates"):
-                return Pyramid(net), channels, strides
-            # The features_only form of a transformer has lost its final norm: build the whole one, any input size.
-            net = timm.create_model(architecture, num_classes=0, global_pool="", dynamic_img_size=True, **common)
-            return LastLayer(net), [int(net.num_features)], strides[:1]
+            net, channels, strides, free = _made(architecture, common, arguments, size)
     except Exception as error:  # timm raises whatever its models raise
         reason = f"timm cannot build {architecture} as a feature extractor ({hub.first_line(error)})"
         raise InputError(reason, remedy=hub.OTHERWISE) from error
+    native, stated = _native(architecture), arguments.get("img_size")
+    own = native if stated is None else _both(stated)
+    promised = (channels, strides)
+    if free:  # a small input is enough, but for networks that look at blocks of a certain size
+        with contextlib.suppress(InputError):
+            _try(net, architecture, in_channels, _both(2 * max(strides)), promised, native)
+            return net, channels, strides
+    at = size or own
+    if at[0] % max(strides) == at[1] % max(strides) == 0:  # others are refused by the input's size
+        _try(net, architecture, in_channels, at, promised, native)
+    return net, channels, strides
+
+
+def _made(
+    architecture: str, common: Mapping[str, Any], arguments: dict[str, Any], size: tuple[int, int] | None
+) -> tuple[nn.Module, list[int], list[int], bool]:
+    """The network, its channels and strides, and whether it takes inputs of any size."""
+    import timm
+
+    # A folder states the size that its network was made for; what counts is the size that the input will have.
+    sized = {"img_size": list(size)} if size and _made_for_one_size(architecture) else {}
+    net: Any = timm.create_model(architecture, features_only=True, **common, **arguments)
+    channels = list(net.feature_info.channels())
+    strides = [int(value) for value in net.feature_info.reduction()]
+    if len(set(strides)) > 1 or not hasattr(getattr(net, "model", None), "forward_intermediates"):
+        if sized:
+            with contextlib.suppress(TypeError):  # where it takes any size, or none but its own
+                net = timm.create_model(architecture, features_only=True, **common, **{**arguments, **sized})
+                arguments |= sized
+        return Pyramid(net), channels, strides, not _made_for_one_size(architecture)
+    # The features_only form of a transformer has lost its final norm: build the whole one, any input size.
+    whole = {"num_classes": 0, "global_pool": "", **common, **arguments}
+    free = True
+    try:
+        net = timm.create_model(architecture, dynamic_img_size=True, **whole)
+    except TypeError:
+        free = False
+        net = timm.create_model(architecture, **{**whole, **sized})
+        arguments |= sized
+    return LastLayer(net), [int(net.num_features)], strides[:1], free
+
+
+def _both(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def _native(architecture: str) -> tuple[int, int]:
+    """``(height, width)`` of the images that a network was trained with."""
+    import timm
+
+    card = timm.get_pretrained_cfg(architecture)
+    return (card.input_size[1], card.input_size[2]) if card is not None else (224, 224)
+
+
+def _made_for_one_size(architecture: str) -> bool:
+    """Whether a network has parts of the size of its input, such as a table of places."""
+    import timm
+
+    card = timm.get_pretrained_cfg(architecture)
+    return card is not None and bool(card.fixed_input_size)
+
+
+def _try(
+    net: nn.Module,
+    architecture: str,
+    in_channels: int,
+    size: tuple[int, int],
+    promised: tuple[Sequence[int], Sequence[int]],
+    native: tuple[int, int],
+) -> None:
+    """Refuse a network that does not give the maps that it promises, before anything is made of it."""
+    trained = net.training
+    try:
+        with torch.no_grad():  # inference mode would spoil what a network caches
+            maps = net.eval()(torch.zeros(1, in_channels, *size))
+        given = [tuple(value.shape[1:]) for value in maps]
+    except Exception as error:  # whatever its layers raise
+        reason = f"timm:{architecture} does not take inputs of {size[0]} x {size[1]} ({hub.first_line(error)[:120]})"
+        raise InputError(reason, remedy=f"it was made for {native[0]} x {native[1]}, or take another model") from error
+    finally:
+        net.train(trained)
+    wanted = [(count, size[0] // stride, size[1] // stride) for count, stride in zip(*promised, strict=True)]
+    if given != wanted:
+        reason = f"the maps of timm:{architecture} do not lie on whole cells: {given}, not {wanted}"
+        raise InputError(reason, remedy="take another model, such as timm:convnext_atto")

@@ -16,13 +16,14 @@ def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Netw
     """The network of a configuration; with a file's ``card`` its backbone is rebuilt without any download."""
     settings = config.model
     description = None if card is None else card["backbone"]
-    backbone = build_backbone(settings.backbone, pretrained=settings.pretrained, description=description)
+    size = (config.size, config.size)
+    backbone = build_backbone(settings.backbone, pretrained=settings.pretrained, description=description, size=size)
     if settings.freeze and backbone.pretrained:
         freeze(backbone)
     return Network(
         backbone,
         settings.decoder,
-        size=(config.size, config.size),
+        size=size,
         heads={"heatmaps": Head(CHANNELS)},
         normalize=settings.normalize,
     )

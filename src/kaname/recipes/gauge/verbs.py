@@ -18,6 +18,7 @@ from kaname.pipeline.flags import (
     BoxUnits,
     Checkpoint,
     CocoKeypoints,
+    Damage,
     Device,
     Limit,
     OnnxFile,
@@ -238,6 +239,7 @@ def predict(
     clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
     overwrite: Overwrite = False,
+    damaged: Damage = "error",
     device: Device = "auto",
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
@@ -252,7 +254,7 @@ def predict(
 
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
-    how = {"changes": changes, "pictures": pictures, "device": device, "overwrite": overwrite}
+    how = {"changes": changes, "pictures": pictures, "damaged": damaged, "device": device, "overwrite": overwrite}
     predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, **how)
 
 

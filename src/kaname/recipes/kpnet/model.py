@@ -58,6 +58,7 @@ def build(config: KpnetConfig, *, card: Mapping[str, Any] | None = None) -> Netw
         in_channels=config.in_chans,
         description=None if card is None else card["backbone"],
         options=_options(config),
+        size=config.canvas,
     )
     if moving:
         backbone.body = Ranged(backbone.body, config.motion.scale)

@@ -23,7 +23,7 @@ from kaname.data.formats.mot_kp_files import ENDING, PREDICTED, LabelFile, label
 from kaname.data.formats.mot_kp_rows import objects_of, parse_rows, read_rows
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
-from kaname.files import write_text
+from kaname.files import spreadsheet_text, write_text
 from kaname.metrics.hota_kp import Objects
 from kaname.metrics.intervals import LEAST
 from kaname.pipeline.labelled import Result
@@ -222,8 +222,8 @@ def write_csv(folder: Path, results: Mapping[str, Result]) -> Path:
     for tracker, result in results.items():
         entry = result.groups["all"]["hota"]
         for video, value in sorted(entry["videos"].items()):
-            writer.writerow([tracker, video, f"{value:.6f}"])
-        writer.writerow([tracker, COMBINED, f"{entry['value']:.6f}"])
+            writer.writerow([spreadsheet_text(tracker), spreadsheet_text(video), f"{value:.6f}"])
+        writer.writerow([spreadsheet_text(tracker), COMBINED, f"{entry['value']:.6f}"])
     write_text(folder / CSV, text.getvalue())
     return folder / CSV
 

@@ -44,6 +44,7 @@ def build(config: LandmarkConfig, *, card: Mapping[str, Any] | None = None) -> N
         pretrained=settings.pretrained and settings.weights is None,
         description=None if card is None else card["backbone"],
         options=_options(settings.backbone, settings.fuse),
+        size=config.view.input_size,
     )
     decoder = settings.decoder
     if decoder == "auto":

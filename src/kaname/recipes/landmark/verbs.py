@@ -13,6 +13,7 @@ from kaname.pipeline.flags import (
     OUT_NAMES,
     BoxFlags,
     Checkpoint,
+    Damage,
     Device,
     Limit,
     OutFolder,
@@ -161,6 +162,7 @@ def predict(
     flip_test: FlipTest = None,
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
     overwrite: Overwrite = False,
+    damaged: Damage = "error",
     device: Device = "auto",
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.
@@ -178,8 +180,8 @@ def predict(
         faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
     else:
         faces = source_of(boxes)
-    how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "device": device}
-    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, **how)
+    how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
+    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, **how, device=device)
 
 
 def export(

@@ -115,8 +115,9 @@ def _backbone(settings: ExtractorSettings) -> FeatureSource:
     from kaname.models.network import Network
     from kaname.types import Head
 
+    size = settings.size or BACKBONE_SIZE
     try:
-        backbone = build_backbone(settings.backbone, pretrained=True)
+        backbone = build_backbone(settings.backbone, pretrained=True, size=size)
     except InputError as error:  # there is no small network here: an extractor has learned something
         remedy = (error.remedy or "").replace(hub.OTHERWISE, "give a local folder or an ONNX file to --extractor")
         raise InputError(error.reason, path=error.path, remedy=remedy) from error
@@ -124,6 +125,5 @@ def _backbone(settings: ExtractorSettings) -> FeatureSource:
     if not 0 <= settings.level < levels:
         reason = f"{settings.backbone} has {levels} maps, and none numbered {settings.level}"
         raise InputError(reason, remedy=f"extractor.level is 0..{levels - 1}; 0 is the finest")
-    size = settings.size or BACKBONE_SIZE
     network = Network(backbone, "upsample", size=size, heads={"unused": Head(["unused"])}, normalize="backbone")
     return TorchFeatures(network.eval(), view=View(settings.fit, size), licence=settings.licence)

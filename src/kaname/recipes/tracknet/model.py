@@ -30,7 +30,7 @@ def build(config: TracknetConfig, *, card: Mapping[str, Any] | None = None) -> N
         backbone = build_backbone(
             settings.pretrained_model_name, pretrained=settings.pretrained, options=options,
             description=None if card is None else card["backbone"],
-            in_channels=COLOURS * (frames if settings.fusion == STACK else 1),
+            in_channels=COLOURS * (frames if settings.fusion == STACK else 1), size=(height, width),
         )  # fmt: skip
     except InputError as error:
         remedy = (error.remedy or "").replace("`--config small`", "`--config small` (or `--model small_unet`)")

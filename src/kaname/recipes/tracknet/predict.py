@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kaname.data.video import frame_count
+from kaname.data.video import Damaged, frame_count
 from kaname.files import write_text
 from kaname.pipeline import jobs
 from kaname.pipeline.jobs import Desk, Job
@@ -34,6 +34,7 @@ def predict(
     keep_static: bool = False,
     overlay: bool = False,
     rate: float = FOLDER_RATE,
+    damaged: Damaged = "error",
     changes: Mapping[str, Any] | None = None,
     processes: int = 1,
     overwrite: bool = False,
@@ -45,6 +46,7 @@ def predict(
         keep_static: take spots that never move for the ball too.
         overlay: also write a video with the ball and its trail.
         rate: frames per second of a folder of frames.
+        damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
         changes: settings of the detection to use instead of the stored ones.
         processes: videos at once.
         overwrite: replace what a folder holds of another video, another model or other settings.
@@ -57,8 +59,8 @@ def predict(
         refuse_others(records[source], [place / RECIPE.predictions[-1]], overwrite=overwrite)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
-    given = {"checkpoint": checkpoint, "smoothing": smoothing, "keep_static": keep_static, "overlay": overlay,
-             "rate": rate, "changes": changes, "overwrite": overwrite, "device": device}  # fmt: skip
+    how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
+    given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "device": device}
     passes = 2 if overlay else 1
     work = [
         Job(
@@ -82,6 +84,7 @@ def predict_video(
     keep_static: bool,
     overlay: bool,
     rate: float,
+    damaged: Damaged,
     changes: Mapping[str, Any] | None,
     overwrite: bool,
     device: str,
@@ -92,7 +95,8 @@ def predict_video(
     with results(record, [out / RECIPE.predictions[-1]], overwrite=overwrite):
         said = predict_frames(
             RECIPE, model, source, out, changes=changes, follow=way, about=way.about,
-            draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, tell=desk.tell,
+            draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, damaged=damaged,
+            tell=desk.tell,
         )  # fmt: skip
         write_text(out / PLOT, trajectory(way.marks(), way.size, title=source.name))
     return f"{said}\n{source}: the way of the ball over time: {out / PLOT}"

@@ -11,6 +11,7 @@ from kaname.config import merged
 from kaname.pipeline.flags import (
     OUT_NAMES,
     Checkpoint,
+    Damage,
     Device,
     Jobs,
     Limit,
@@ -157,6 +158,7 @@ def predict(
     rate: Annotated[float, Parameter(help="Frames a second of a folder of frames.")] = 25.0,
     score_threshold: Threshold = None,
     method: Method = None,
+    damaged: Damage = "error",
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     device: Device = "auto",
@@ -168,10 +170,8 @@ def predict(
     paths, words = split_sources(sources)
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
-    run(
-        paths, checkpoint, out, smoothing, keep_static=keep_static, overlay=overlay, rate=rate, changes=changes,
-        processes=jobs, overwrite=overwrite, device=device,
-    )  # fmt: skip
+    how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
+    run(paths, checkpoint, out, smoothing, **how, processes=jobs, overwrite=overwrite, device=device)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:

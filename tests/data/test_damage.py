@@ -1,0 +1,115 @@
+"""Videos with damaged packets in the middle: refused by the frame, or read on with the lost frames in their places."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from kaname import cli
+from kaname.data.formats.files import read_json
+from kaname.data.video import VideoWriter, frames
+from kaname.errors import InputError
+from kaname.tracking.table import read_rows
+
+COUNT = 40
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def pattern(number: int) -> np.ndarray:
+    """A picture that says which one it is, by its brightness, with something in it that an encoder has to write."""
+    noise = np.random.default_rng(number).integers(0, 24, (64, 96, 3))
+    return (noise + 5 * number).astype(np.uint8)
+
+
+def written(path: Path, codec: str, group: int) -> Path:
+    with av.open(f"file:{path}", "w") as container:
+        stream = container.add_stream(codec, rate=20)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.options = {"g": str(group), "bf": "0", "qp": "10"} if codec == "libx264" else {"g": str(group)}
+        for number in range(COUNT):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pattern(number), format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def damaged(path: Path, numbers: list[int]) -> Path:
+    """The bytes of these packets are no longer what a decoder can read."""
+    with av.open(f"file:{path}") as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        place, size = content.find(packets[number]), len(packets[number])
+        assert place > 0, "containers hold packets as they are"
+        content[place : place + size] = b"\xff" * size
+    path.write_bytes(content)
+    return path
+
+
+MEMBERS = [
+    ("h264.mp4", "libx264", 1, [13]), ("h264.mov", "libx264", 1, [7, 8, 9, 30]), ("h264.mkv", "libx264", 1, [0]),
+    ("h264.mkv", "libx264", 1, [0, 1, 20]), ("end.mp4", "libx264", 1, [COUNT - 1]),
+    ("near.mp4", "libx264", 1, [COUNT - 2]), ("mpeg4.mp4", "mpeg4", 1, [11]),
+    ("long.mp4", "libx264", 10, [29]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "codec", "group", "numbers"), MEMBERS)
+def test_lost_frames_stand_in_their_places(
+    tmp_path: Path, name: str, codec: str, group: int, numbers: list[int]
+) -> None:
+    whole = {frame.index: frame.image for frame in frames(written(tmp_path / name, codec, group))}
+    path = damaged(tmp_path / name, numbers)
+    with pytest.raises(InputError, match="--damaged blank") as refused:
+        list(frames(path))
+    before = numbers[0] - 1
+    assert (f"after frame {before} " if before >= 0 else "at its beginning") in str(refused.value)
+    with pytest.warns(UserWarning, match=f"of {COUNT} lost in damaged packets") as said:
+        found = list(frames(path, damaged="blank"))
+    assert len(said) == 1 and str(numbers[0]) in str(said[0].message)
+    assert [frame.index for frame in found] == list(range(COUNT))
+    assert [frame.index for frame in found if frame.lost] == numbers
+    assert np.allclose(np.diff([frame.seconds for frame in found]), 1 / 20, atol=1e-3)
+    for frame in found:
+        if not frame.lost and group == 1:
+            assert np.array_equal(frame.image, whole[frame.index])
+    kept = [frame.index for frame in found if not frame.lost]
+    for frame in found:
+        if frame.lost and group == 1:  # the picture before it, at the beginning the one after
+            beside = max((one for one in kept if one < frame.index), default=kept[0])
+            assert np.array_equal(frame.image, whole[beside])
+
+
+def test_a_whole_video_is_read_as_before(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4") as writer:  # with frames in another order than they are stored
+        for number in range(COUNT):
+            writer.write(pattern(number), number / 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain, blank = list(frames(tmp_path / "a.mp4")), list(frames(tmp_path / "a.mp4", damaged="blank"))
+    assert len(plain) == len(blank) == COUNT and not any(frame.lost for frame in blank)
+    assert all(np.array_equal(a.image, b.image) and a.seconds == b.seconds for a, b in zip(plain, blank, strict=True))
+
+
+@pytest.mark.parametrize("recipe", ["tracknet", "gauge"])
+def test_predict_leaves_lost_frames_blank(tmp_path: Path, recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = damaged(written(tmp_path / "a.mp4", "libx264", 1), [5, 6, 20])
+    model = GOLDEN / {"tracknet": "ball.onnx", "gauge": "gauge.onnx"}[recipe]
+    words = [recipe, "predict", str(path), "--checkpoint", str(model), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as refused:
+        cli.main(words)
+    said = capsys.readouterr()
+    assert refused.value.code == 2 and "after frame 4 " in said.out + said.err and "--damaged" in said.out + said.err
+    with pytest.raises(SystemExit) as done:
+        cli.main([*words, "--damaged", "blank"])
+    assert not done.value.code and f"3 frames, the first 5, of {COUNT} lost" in capsys.readouterr().err
+    if recipe == "tracknet":
+        rows = read_rows(tmp_path / "out" / "ball.csv")
+        assert len(rows) == COUNT and not any(rows[number].there for number in (5, 6, 20))
+    else:
+        rows = read_json(tmp_path / "out" / "points.json")["images"]
+        assert len(rows) == COUNT
+        assert not any(len(points) for number in (5, 6, 20) for points in rows[number]["points"].values())
