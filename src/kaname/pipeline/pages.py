@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +40,12 @@ class Pages:
         pages = [self.options.out_dir / name for name in self.names]
         return all(page.is_file() and page.stat().st_mtime >= state.stat().st_mtime for page in pages)
 
-    def write(self) -> None:
-        """Write them; one that cannot be written is reported, and the run still counts as done."""
+    def write(self, say: Callable[[str], object] = print) -> None:
+        """Write them; one that cannot be written is reported, and the run still counts as done.
+
+        Args:
+            say: hears of the page, and of what a user has to know of the model.
+        """
         recipe, out = self.recipe, self.options.out_dir
         settings = getattr(self.config, recipe.loop)
         best = out / recipe.best_name
@@ -51,11 +55,12 @@ class Pages:
             evaluate.evaluate(recipe, self.labelled, checkpoint=best, out=out, **chosen)
             return
         try:
-            self._write_excerpt(best)
+            for line in self._write_excerpt(best):
+                say(line)
         except InputError as error:
-            print(f"no {PAGE}: {error}")
+            say(f"no {PAGE}: {error}")
 
-    def _write_excerpt(self, best: Path) -> None:
+    def _write_excerpt(self, best: Path) -> list[str]:
         """The best weights on some validation samples (where there are none, training samples).
 
         The predictions and figures behind the page lie in ``report/``; ``evaluate`` scores whole sets.
@@ -72,7 +77,7 @@ class Pages:
         title = f"{recipe.name}: training run {options.out_dir.resolve().name}"
         page = evaluate.Page(options.out_dir / PAGE, title, options.command)
         written = evaluate.write_page(scoring, result, items, folder, model=model, source=best, page=page)
-        print("\n".join([f"report in {written}", *result.said]))
+        return [f"report in {written}", *result.said]
 
 
 def excerpt(items: Sequence[Any], frames: int, limit: int = 0) -> tuple[list[Any], str | int]:

@@ -52,7 +52,7 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
             recipe.debug(getattr(task.train, "samples", task.train), options.out_dir / "debug")
     progress = work.fit()
     if first and not (work.start.finished and pages.newer_than(options.out_dir / task.last_name)):
-        pages.write()
+        pages.write(print if work.start.finished else work.journal.say)
     if first and not work.start.finished:
         for line in outcome(recipe, progress, options.out_dir):
             work.journal.say(line)
