@@ -16,6 +16,7 @@ from torch import nn
 from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
 from kaname.memory import reuse_memory
+from kaname.training.alone import Alone
 from kaname.training.settings import TrainSettings
 from kaname.training.sharding import shard
 from kaname.training.synchronised import synchronise
@@ -54,30 +55,37 @@ class Runtime:
 
     def __init__(self, settings: TrainSettings, *, partly_frozen: bool = False) -> None:
         """``partly_frozen``: parameters that require gradients may get none, so processes must look which do."""
-        with _quiet():
-            from lightning_fabric import Fabric
-
         device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, device)
-        names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
         local, machines = processes(settings.devices)
         if device.index is not None and local > 1:
             raise InputError(f"{settings.device} is one device, but {local} are asked for", remedy="use --device cuda")
-        index: Any = [device.index] if device.index is not None else local
-        with _quiet():
-            self.fabric = Fabric(
-                accelerator="gpu" if device.type == "cuda" else device.type,
-                devices=index,
-                num_nodes=machines,
-                strategy=self._chosen(settings.strategy, local * machines, partly_frozen=partly_frozen),
-                precision=names[self.precision],  # type: ignore[arg-type]
-            )
-            self.fabric.launch()
+        strategy = self._chosen(settings.strategy, local * machines, partly_frozen=partly_frozen)
+        if local * machines == 1 and self.precision != "fp16":  # Fabric's import takes seconds
+            self.fabric: Any = Alone(device, half=self.precision == "bf16")
+        else:
+            self.fabric = self._fabric(device, strategy, (local, machines))
         self.device = self.fabric.device
         if self.device.type == "cpu":
             reuse_memory()
         # MPS has no double precision; sums of some thousand cells are exact enough in single precision.
         self.wide = torch.float32 if self.device.type == "mps" else torch.float64
+
+    def _fabric(self, device: torch.device, strategy: Any, count: tuple[int, int]) -> Any:
+        names = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+        index: Any = [device.index] if device.index is not None else count[0]
+        with _quiet():
+            from lightning_fabric import Fabric
+
+            fabric = Fabric(
+                accelerator="gpu" if device.type == "cuda" else device.type,
+                devices=index,
+                num_nodes=count[1],
+                strategy=strategy,
+                precision=names[self.precision],  # type: ignore[arg-type]
+            )
+            fabric.launch()
+        return fabric
 
     def _chosen(self, strategy: str, world: int, *, partly_frozen: bool) -> Any:
         """Fabric's strategy; a single process needs none."""
@@ -189,7 +197,7 @@ class Runtime:
 
     def scaler(self) -> dict[str, Any]:
         """State of fp16's gradient scaler; empty in other precisions."""
-        return dict(self.fabric._precision.state_dict())
+        return dict(self.fabric._precision.state_dict()) if self.precision == "fp16" else {}
 
     def load_scaler(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`scaler`."""

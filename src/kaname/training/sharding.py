@@ -6,12 +6,12 @@ processes. Without sharding every function here gives back what it is given.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def shard(model: nn.Module, mesh: Any) -> nn.Module:
@@ -39,12 +39,18 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether the parameters are spread over processes."""
-    return any(isinstance(value, DTensor) for value in model.parameters())
+    return any(_is_part(value) for value in model.parameters())
+
+
+def _is_part(value: Any) -> bool:
+    """Whether it is spread over processes: never before somebody imported what spreads."""
+    tensors = sys.modules.get("torch.distributed.tensor")
+    return tensors is not None and isinstance(value, tensors.DTensor)
 
 
 def gathered(values: Any) -> Any:
     """Whole tensors in the place of sharded ones, through dictionaries and lists. Every process must call it."""
-    if isinstance(values, DTensor):
+    if _is_part(values):
         return values.full_tensor()
     if isinstance(values, Mapping):
         return {key: gathered(value) for key, value in values.items()}
@@ -55,9 +61,12 @@ def gathered(values: Any) -> Any:
 
 def scattered(value: Tensor, like: Tensor) -> Tensor:
     """This process's part of a whole tensor, where ``like`` is sharded."""
-    if not isinstance(like, DTensor) or value.shape != like.shape:
+    if not _is_part(like) or value.shape != like.shape:
         return value
-    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+    from torch.distributed.tensor import distribute_tensor
+
+    spread: Any = like
+    return distribute_tensor(value.to(like.device), spread.device_mesh, spread.placements)
 
 
 def scattered_state(state: Mapping[int, Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
