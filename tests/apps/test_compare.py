@@ -145,7 +145,7 @@ def test_what_cannot_be_compared(labelled: tuple[Path, dict[str, Any]], tmp_path
     compare(a, a, "--data", data, "--resamples", 0).refused("--resamples")
     compare(a, a, "--data", data, "--seed", -1).refused("--seed")
     compare(a, a, "--data", data, "word").refused("word")
-    compare(a).refused("requires an argument")
+    compare(a).refused("B is missing")
     stranger = predictions(tmp_path / "s" / "points.json", {"x.png": truth[NAMES[0]]})
     compare(a, stranger, "--data", data).refused("no labelled image is in both files")
     assert not list(tmp_path.rglob("compare.json"))

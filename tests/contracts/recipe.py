@@ -7,7 +7,6 @@ of its own.
 from __future__ import annotations
 
 import json
-import pickle
 import re
 import shutil
 import signal
@@ -23,6 +22,7 @@ import yaml
 
 import kaname
 from contracts.commands import Commands, commands, launched, without_torch
+from contracts.spoiled import key_of, spoil
 from kaname.data.log import read_rows
 from kaname.recipes import RECIPES, recipe_of
 
@@ -51,48 +51,6 @@ def snapshot(folder: Path) -> dict[str, bytes]:
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b""
         for path in sorted(folder.rglob("*")) if not path.name.startswith((".out.", ".err."))
     }  # fmt: skip
-
-
-def key_of(card: dict[str, Any]) -> str:
-    """Under which key a checkpoint holds its tensors."""
-    return card.get("weights", {}).get("key", "model")
-
-
-class Evil:
-    """Prints when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return print, ("run",)
-
-
-def spoil(kind: str, good: Path, target: Path, recipe: str) -> str:
-    """A file that is no checkpoint of ``recipe``, in one of many ways; returns a part of what must be said of it."""
-    whole = good.read_bytes()
-    texts = {"cut": whole[: len(whole) // 2], "text": b"no checkpoint", "empty": b"", "pickle": pickle.dumps(Evil())}
-    if kind in texts:
-        target.write_bytes(texts[kind])
-        return "pickled" if kind == "pickle" else "readable"
-    content = torch.load(good, weights_only=True)
-    card = json.loads(content["card"])
-    said = {"pickle in torch": "pickled", "tensors": "no kaname card", "recipe": "of the recipe 'other'",
-            "newer": "newer kaname", "no config": "'config'", "lost tensor": "missing"}[kind]  # fmt: skip
-    if kind == "pickle in torch":
-        torch.save({"card": Evil(), "model": {}}, target)
-        return said
-    if kind == "tensors":
-        torch.save({"weight": torch.zeros(3)}, target)
-        return said
-    if kind == "recipe":
-        card["recipe"] = "other"
-    elif kind == "newer":
-        card["version"] = 99
-    elif kind == "no config":
-        del card["config"]
-    elif kind == "lost tensor":
-        weights = content[key_of(card)]
-        weights.pop(next(iter(weights)))
-    torch.save({**content, "card": json.dumps(card)}, target)
-    return said
 
 
 class RecipeContract:
@@ -317,17 +275,16 @@ class RecipeContract:
         """Of the weights that were kept, on the validation set: one name, one value."""
         if not self.logged:
             pytest.skip("no figure of its log has the name of one of the report")
-        rows = read_rows(trained.run / "log.csv")
         epoch = json.loads(torch.load(trained.model, weights_only=True)["card"])["trained"]["epoch"]
         found = json.loads((trained.run / "report" / "metrics.json").read_text(encoding="utf-8"))
-        row = next(row for row in rows if row["epoch"] == epoch)
+        row = next(row for row in read_rows(trained.run / "log.csv") if row["epoch"] == epoch)
         for name, (group, figure) in self.logged.items():
             assert row[name] == pytest.approx(found[group][figure]["value"], rel=1e-3), name
 
     def test_predictions_are_replaced_by_the_same_alone(self, trained: Trained, predicted: Path) -> None:
         """The same command again is done; another model's answers are refused, and nothing is touched."""
-        words = ("predict", *self.sources(trained.data), "--out", predicted.parent, *self.answers, "--checkpoint")
-        before = snapshot(predicted.parent)
+        before, answers = snapshot(predicted.parent), ("--out", predicted.parent, *self.answers, "--checkpoint")
+        words = ("predict", *self.sources(trained.data), *answers)
         trained.kaname(*words, trained.last).refused("made with another", "--overwrite")
         assert snapshot(predicted.parent) == before
         trained.kaname(*words, trained.model).done()
@@ -339,15 +296,22 @@ class RecipeContract:
         """The file has its name because it answers like the model; here it answers the same images again."""
         report = json.loads(exported.with_name(f"{exported.name}.parity.json").read_text(encoding="utf-8"))
         assert report["passed"] and report["images"] >= 1
-        sources = self.sources(trained.data)
         calls = [
-            [self.name, "predict", *sources, "--checkpoint", exported, "--out", tmp_path / "onnx", *self.answers],
+            [
+                self.name,
+                "predict",
+                *self.sources(trained.data),
+                "--checkpoint",
+                exported,
+                "--out",
+                tmp_path / "onnx",
+                *self.answers,
+            ],
             [self.name, "draw", *self.data_words(trained.data), "--out", tmp_path / "drawn"],
             ["info", exported],
         ]
         code = f"import kaname\nassert kaname.load({str(exported)!r}).card['recipe'] == {self.name!r}"
-        for answer in without_torch(calls, code):
-            answer.done()
+        _ = [answer.done() for answer in without_torch(calls, code)]
         assert (tmp_path / "onnx" / self.predictions).stat().st_size > 0.8 * predicted.stat().st_size
         assert any((tmp_path / "drawn").rglob("*.*"))
 

@@ -121,8 +121,8 @@ DAMAGES = {
     "text": "not a readable", "no card": "no kaname card", "a tensor": "no kaname card",
     "card that is a number": "no kaname card", "card that is no JSON": "not JSON",
     "card that is a list": "not a kaname card",
-    "foreign card": "not a kaname card", "newer version": "newer kaname", "version as a word": "newer kaname",
-    "field missing": "lacks the field 'channels'", "field of another type": "'config' is not a dict",
+    "foreign card": "not a kaname card", "newer version": "newer kaname", "version as a word": "not a whole number",
+    "field missing": "lacks the field 'channels'", "field of another type": "'config' is not a mapping",
     "size of one": "'input_size'", "size of words": "'input_size'", "no weights": "no weights",
     "malformed weights": "no weights", "malformed training": "training state is damaged",
 }  # fmt: skip

@@ -396,6 +396,5 @@ def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
 
 
 def _as_list(answer: Answer | Tracks | list[Any]) -> Sequence[Any]:
-    if isinstance(answer, Tracks):
-        return answer.points
-    return answer if isinstance(answer, list) else [answer]
+    several = answer.points if isinstance(answer, Tracks) else answer
+    return several if isinstance(several, Sequence) else [several]

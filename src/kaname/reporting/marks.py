@@ -84,7 +84,7 @@ def steps_of(points: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     for own, base in ((False, 0.0), (True, 2.0)):
         counts = {name: count(xy) for name, xy in points.items() if name.startswith(LABELS) == own}
         few = [name for name, number in counts.items() if number < max(counts.values())]
-        steps |= {name: base + (1 + 0.5 * few.index(name) if name in few else 0) for name in counts}
+        steps |= {name: base + (1 + few.index(name) / 2 if name in few else 0) for name in counts}
     return dict(sorted(steps.items(), key=lambda item: -item[1]))
 
 

@@ -1,7 +1,7 @@
 """``dots``: three dots of a creature in a clip, from two frames and the optical flow between them, in given boxes.
 
-It needs of the house what gauge and tracknet do not: a window that answers its last frame, a second input, crops of
-boxes, an index-aligned grid, two heads, three losses that count different things, points that a mirror swaps.
+It needs of the house a window that answers its last frame, a second input, crops of boxes, an index-aligned grid, two
+heads, three losses that count different things, points that a mirror swaps.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Clip:
 
 def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -> Labelled:
     """Frames lie in ``SET/frames/CLIP``, labels and boxes in ``SET/labels/CLIP``."""
-    root = Path(config["data"]) if data is None else data
+    root = data or Path(config["data"])
     read = partial(points.read_labels, names=skeleton.read(root / "skeleton.yaml").names, remedy="sample again")
 
     def clip(place: Path) -> Clip:
@@ -114,17 +114,16 @@ def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
     def answers(outputs: Arrays, request: Request) -> list[Answer]:
         maps, boxes, frames = outputs["heatmaps"], np.asarray(request.boxes), request.wanted or 2
         visible = outputs["visibility"].reshape(len(maps), len(names), STATES).argmax(axis=2)
-        xy, scores = np.zeros((*visible.shape, 2)), np.zeros(visible.shape)
-        for row, one in enumerate(maps):
-            places, scores[row] = decode(one, grid, "dark")
-            xy[row] = request.back(boxes[row % len(boxes)]).points(places)
+        found = [decode(one, grid, "dark") for one in maps]
+        placed = [request.back(boxes[row % len(boxes)]).points(places) for row, (places, _) in enumerate(found)]
+        xy, scores = np.array(placed).reshape(*visible.shape, 2), np.array([s for _, s in found]).reshape(visible.shape)
         visible[scores <= settings.min_score] = 0
         xy[visible == 0] = np.nan
-        found: list[Answer] = []
+        given: list[Answer] = []
         for parts in zip(*(np.split(values, frames) for values in (xy, scores, visible)), strict=True):
             named = [dict(zip(names, np.moveaxis(part, 1, 0), strict=True)) for part in parts]
-            found.append(Points(named[0], named[1], request.size, named[2], ids=list(range(1, len(boxes) + 1))))
-        return found
+            given.append(Points(named[0], named[1], request.size, named[2], ids=list(range(1, len(boxes) + 1))))
+        return given
 
     return answers
 
@@ -142,8 +141,8 @@ def score(path: Path, clips: Sequence[Clip], settings: AnswerSettings, how: Mapp
             distances += np.linalg.norm(answer.xy[name] - xy, axis=1)[np.isfinite(xy[:, 0])].tolist()
             right += (answer.visible[name] == label.visible[name]).astype(float).tolist()
     figures = {"distance_px": summary(distances), "visibility": summary(right)}
-    table = [list(figures), [str(entry["value"]) for entry in figures.values()]]
-    return Result({"points": figures}, {"frames": len(rows)}, table, f"{len(clips)} clips")
+    table, facts = [list(figures), [str(one["value"]) for one in figures.values()]], {"frames": len(rows)}
+    return Result({"points": figures}, facts, table, f"{len(clips)} clips")
 
 
 def predict(

@@ -72,14 +72,12 @@ class Samples:
         clip, number, row = self.rows[index]
         images = [read_image(clip.frames[one]) for one in (number - 1 if number else 1, number)]
         into, label = VIEW.into(images[0].shape[:2], clip.boxes[row]), clip.labels[number]
-        points = np.stack([xy[row] for xy in label.points.values()])
-        visible = np.array([flags[row] for flags in label.visible.values()])
+        points, visible = (np.stack([v[row] for v in part.values()]) for part in (label.points, label.visible))
         random = generator(self.config.train.seed, epoch, index, "flip")
         if self.augmented and epoch >= 0 and random.random() < self.config.flip:
             into = Affine.flip(VIEW.size[1]) @ into
             points, visible = points[self.mirrored], visible[self.mirrored]
-        shown, flow = seen(images, into)
-        maps = encode(into.points(points), visible, CELLS, GRID, 1.5)
+        (shown, flow), maps = seen(images, into), encode(into.points(points), visible, CELLS, GRID, 1.5)
         return {"images": np.concatenate(shown, axis=2), "flow": flow, "heatmaps": maps, "visible": visible}
 
 

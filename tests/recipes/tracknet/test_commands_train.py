@@ -113,7 +113,8 @@ def test_folders_of_the_configuration(dots: Path, tmp_path: Path) -> None:
     both = (*words, "--out-dir", tmp_path / "b", "--logger", "none")
     call(*both, f"training.ckpt_dir={tmp_path / 'a'}").refused("given twice")
     (tmp_path / "own.yaml").write_text(f"ckpt_dir: {tmp_path / 'a'}\n", encoding="utf-8")
-    call(*both, "--training", tmp_path / "own.yaml").done()
+    place = both.index("--training") + 1
+    call(*both[:place], tmp_path / "own.yaml", *both[place + 1 :]).done()
     assert (tmp_path / "b" / "best.pt").is_file() and not (tmp_path / "b" / "tb").exists()
 
 

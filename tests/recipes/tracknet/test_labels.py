@@ -95,5 +95,5 @@ def test_a_clip_as_arrays(tmp_path: Path) -> None:
 
 
 def test_no_data(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the data set does not exist; set data\.root"):
+    with pytest.raises(InputError, match=r"the data set does not exist; check --data \(data\.root\)"):
         sets(DataSettings(root=tmp_path / "none"))

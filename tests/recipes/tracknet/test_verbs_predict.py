@@ -377,7 +377,8 @@ def test_drawings(trained: Trained, match: Path, tmp_path: Path) -> None:
 def test_one_frame_models_answer_images(dots: Path, tmp_path: Path) -> None:
     from recipes.tracknet.clips import TINY
 
-    call("train", "--data", dots, *TINY, "--epochs", 1, "--limit", 4, "--out-dir", tmp_path / "run").done()
+    call("train", "--data", dots, *TINY, "--epochs", 1, "--limit", 4, "data.sequence.length=1", "--out-dir",
+         tmp_path / "run").done()  # fmt: skip
     model = kaname.load(tmp_path / "run" / "best.pt", runtime="cpu")
     one = model.predict(pictures()[0])
     assert isinstance(one, Points) and list(one.xy) == ["ball"]

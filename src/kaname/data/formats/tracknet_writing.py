@@ -116,6 +116,7 @@ def _copy(clip: Sequence[Sample], folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not (target.exists() and target.samefile(sample.image)):
+                sample.image.open("rb").close()  # what cannot be read is no fault of the place it would go to
                 with whole_path(target) as partial:
                     shutil.copyfile(sample.image, partial)
         except OSError as error:
