@@ -16,7 +16,7 @@ from torch import nn
 
 from kaname.errors import InputError
 from kaname.training.settings import TrainSettings
-from kaname.training.sharding import scattered
+from kaname.training.sharding import is_part, scattered
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
@@ -24,8 +24,9 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: TrainSettings)
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     if not trainable:
         raise InputError("nothing to train: every parameter is frozen", remedy="set model.freeze=false")
-    # One pass over memory instead of a dozen. On a GPU torch chooses itself, and fp16's scaler needs it that way.
-    fused = True if trainable[0].device.type == "cpu" else None
+    # One pass over memory instead of a dozen. On a GPU torch chooses itself, and fp16's scaler needs it that way; for
+    # tensors that are spread over processes torch has no such pass.
+    fused = True if trainable[0].device.type == "cpu" and not any(map(is_part, trainable)) else None
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=fused)
     if settings.optimizer == "sgd":

@@ -39,10 +39,10 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether the parameters are spread over processes."""
-    return any(_is_part(value) for value in model.parameters())
+    return any(is_part(value) for value in model.parameters())
 
 
-def _is_part(value: Any) -> bool:
+def is_part(value: Any) -> bool:
     """Whether it is spread over processes: never before somebody imported what spreads."""
     tensors = sys.modules.get("torch.distributed.tensor")
     return tensors is not None and isinstance(value, tensors.DTensor)
@@ -50,7 +50,7 @@ def _is_part(value: Any) -> bool:
 
 def gathered(values: Any) -> Any:
     """Whole tensors in the place of sharded ones, through dictionaries and lists. Every process must call it."""
-    if _is_part(values):
+    if is_part(values):
         return values.full_tensor()
     if isinstance(values, Mapping):
         return {key: gathered(value) for key, value in values.items()}
@@ -61,7 +61,7 @@ def gathered(values: Any) -> Any:
 
 def scattered(value: Tensor, like: Tensor) -> Tensor:
     """This process's part of a whole tensor, where ``like`` is sharded."""
-    if not _is_part(like) or value.shape != like.shape:
+    if not is_part(like) or value.shape != like.shape:
         return value
     from torch.distributed.tensor import distribute_tensor
 
