@@ -24,7 +24,7 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: TrainSettings)
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     if not trainable:
         raise InputError("nothing to train: every parameter is frozen", remedy="set model.freeze=false")
-    # Adam in one pass over memory instead of a dozen. On a GPU torch chooses itself, and fp16's scaler needs it that way; for
+    # Adam in one pass over memory instead of a dozen. On a GPU torch chooses itself, and fp16's scaler needs it so; for
     # tensors that are spread over processes torch has no such pass.
     fused = True if trainable[0].device.type == "cpu" and not any(map(is_part, trainable)) else None
     if settings.optimizer == "adamw":
