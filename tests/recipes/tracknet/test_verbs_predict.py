@@ -66,6 +66,14 @@ def match(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["ball.csv", "ball.svg", "overlay.mp4"])
+def test_files_of_somebody_else_are_not_replaced(trained: Trained, match: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
+    words = ("predict", match / "a.mp4", "--checkpoint", trained.model, "--out", tmp_path)
+    call(*words).refused(f"this folder holds {name}", "--overwrite")
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
 def test_several_at_once_answer_alike(trained: Trained, match: Path, tmp_path: Path) -> None:
     """Two processes write what one writes; a video that cannot be read does not stop the others."""
     (tmp_path / "broken.mp4").write_bytes(b"no video")

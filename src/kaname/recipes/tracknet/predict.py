@@ -11,7 +11,7 @@ from kaname.files import write_text
 from kaname.pipeline import jobs
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
-from kaname.pipeline.predict import FOLDER_RATE, places, record_of_video
+from kaname.pipeline.predict import FOLDER_RATE, OVERLAY, places, record_of_video
 from kaname.pipeline.predict import predict_video as predict_frames
 from kaname.pipeline.records import Record
 from kaname.pipeline.replacing import refuse_others, results
@@ -56,7 +56,7 @@ def predict(
     about = {"smooth": smoothing.__dict__, "keep_static": keep_static, "rate": rate, **(changes or {})}
     records = {source: record_of_video(RECIPE, source, place, checkpoint, about) for source, place in chosen.items()}
     for source, place in chosen.items():
-        refuse_others(records[source], [place / RECIPE.predictions[-1]], overwrite=overwrite)
+        refuse_others(records[source], made_in(place), overwrite=overwrite)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
@@ -72,6 +72,11 @@ def predict(
     ]
     unit = "frames read" if overlay else "frames"
     jobs.run(JOB, work, processes=processes, title="predicting", unit=unit, ended=lambda _, said, __: said).report()
+
+
+def made_in(folder: Path) -> list[Path]:
+    """What the predictions of one video consist of; the video with the ball is there where it was asked for."""
+    return [folder / name for name in (*RECIPE.predictions, PLOT, OVERLAY)]
 
 
 def predict_video(
@@ -92,7 +97,7 @@ def predict_video(
     """One video; returns what there is to say of it."""
     model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
     way = Way(smoothing, keep_static=keep_static)
-    with results(record, [out / RECIPE.predictions[-1]], overwrite=overwrite):
+    with results(record, made_in(out), overwrite=overwrite):
         said = predict_frames(
             RECIPE, model, source, out, changes=changes, follow=way, about=way.about,
             draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, damaged=damaged,
