@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.recipe import RecipeContract, Trained
@@ -14,9 +15,10 @@ class TestRoimask(RecipeContract):
     sample = ("--count", 4, "--val-count", 4, "--size", "96,128")
     train = (
         *("--extractor", Path("data") / EXTRACTOR, "--device", "cpu", "--num-workers", 0, "--batch-size", 4),
-        *("--epochs", 2, "--lr", "1e-2", "--ema", "0.9", "--limit", 8),
+        *("--epochs", 2, "--lr", "1e-2", "--ema", "0.9"),
         *("--width", 8, "--roi-size", "4,4", "--mask-size", "8,8", "--min-target", 4),
     )
+    logged: Mapping[str, tuple[str, str]] = {"val_miou_classes_1_2": ("all", "miou_classes_1_2")}
     damage = "**/val2017/*.jpg"
 
     @classmethod
