@@ -166,3 +166,17 @@ def test_predict_of_videos(tmp_path: Path) -> None:
     assert snapshot(out) == before
     call(*words, tmp_path / "b", "--overwrite").done()
     assert snapshot(out)["ball.csv"] != before["ball.csv"]
+
+
+def test_what_differs_is_said_shortly(tmp_path: Path) -> None:
+    """Files of one name by their paths, of settings in settings those that differ."""
+
+    def made(folder: str, fill: int) -> None:
+        settings = {"sources": [f"{folder}/Clip1"], "smooth": {"name": "inpaint", "max_gap": fill}}
+        with results(record_of(tmp_path, "predict", settings), [], overwrite=False):
+            write_text(tmp_path / "ball.csv", "x")
+
+    made("game1", 10)
+    with pytest.raises(InputError) as caught:
+        made("game2", 4)
+    assert "sources 1 (game1/Clip1), not 1 (game2/Clip1); smooth.max_gap 10, not 4; choose" in str(caught.value)

@@ -121,10 +121,7 @@ class Record:
             if known is None or content is None or not same(content, known):
                 said.append(f"another {role}" + (f" ({known['name']})" if known else ""))
         own = json.loads(json.dumps(dict(self.settings)))
-        for key in dict.fromkeys([*own, *stored["settings"]]):
-            if stored["settings"].get(key) != own.get(key):
-                said.append(f"{key} {_shown(stored['settings'].get(key))}, not {_shown(own.get(key))}")
-        return "; ".join(said)
+        return "; ".join([*said, *_differing(stored["settings"], own)])
 
     def _there(self, name: str, size: int) -> bool:
         try:
@@ -206,9 +203,23 @@ def _hashed(path: Path, *_state: Any) -> str:
     return content_hash(path)
 
 
-def _shown(value: Any) -> str:
+def _differing(stored: Mapping[str, Any], own: Mapping[str, Any], within: str = "") -> list[str]:
+    """Each setting that is another one: what it was, and what it is; of settings within one those alone that differ."""
+    said: list[str] = []
+    for key in dict.fromkeys([*own, *stored]):
+        was, now = stored.get(key), own.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            said += _differing(was, now, f"{within}{key}.")
+        elif was != now:
+            texts = (_shown(was), _shown(now))
+            if texts[0] == texts[1]:  # files of one name in other folders
+                texts = (_shown(was, whole=True), _shown(now, whole=True))
+            said.append(f"{within}{key} {texts[0]}, not {texts[1]}")
+    return said
+
+
+def _shown(value: Any, *, whole: bool = False) -> str:
     if isinstance(value, list) and value:
-        return (
-            f"{len(value)} ({', '.join(Path(str(one)).name for one in value[:2])}{', ...' if len(value) > 2 else ''})"
-        )
+        names = [str(one) if whole else Path(str(one)).name for one in value[:2]]
+        return f"{len(value)} ({', '.join(names)}{', ...' if len(value) > 2 else ''})"
     return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)

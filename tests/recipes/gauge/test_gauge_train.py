@@ -15,6 +15,7 @@ import yaml
 import kaname
 from calling import Answer, call, snapshot
 from kaname import config as configuration
+from kaname.data.log import read_rows
 from kaname.geometry.image import read_image
 from kaname.inference import checkpoint
 from kaname.recipes.gauge.config import GaugeConfig
@@ -82,6 +83,15 @@ def test_model_pt_is_the_best(trained: Trained) -> None:
     lowest = min(rows, key=lambda row: float(row["val_loss"]))
     assert best.card["trained"]["epoch"] == int(lowest["epoch"]) and last.card["trained"]["epoch"] == 40
     assert best.training is None and last.training is not None
+
+
+def test_the_log_has_the_figures_of_the_report(trained: Trained) -> None:
+    """Of weights that find something."""
+    epoch = kaname.load(trained.model).card["trained"]["epoch"]
+    row = read_rows(trained.run / "log.csv")[epoch - 1]
+    report = json.loads((trained.run / "val" / "metrics.json").read_text(encoding="utf-8"))
+    assert row["val_f1"] == pytest.approx(report["middle"]["f1"]["value"], rel=1e-6) and row["val_f1"] > 0
+    assert row["val_pck_start_end"] == pytest.approx(report["start_end"]["pck"]["value"], rel=1e-6)
 
 
 def test_the_card_says_everything(trained: Trained) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from kaname.data.log import read_rows
 from kaname.geometry.image import read_image
 from kaname.recipes.tracknet.config import DataSettings
 from kaname.recipes.tracknet.labels import sets
@@ -81,6 +83,27 @@ def test_counts_and_table_by_visibility_and_status(faulty: tuple[Path, Path], tm
     assert cells[0] == ["all", "80", "76", "1", "1", "1", "1"] and ["absent", "2", "0", "0", "1", "0", "1"] in cells
     assert ["bounce", "78", "76", "1", "0", "1", "0"] in cells
     assert "pck_4px" in page and "l2_median_px" in page and "fp1_4px" not in page
+
+
+def test_the_log_has_the_figure_of_the_report(trained: Trained) -> None:
+    """Of a model that finds some balls and misses some, on clips whose last window begins in the one before."""
+    card = json.loads(torch.load(trained.model, weights_only=True)["card"])
+    row = read_rows(trained.run / "log.csv")[card["trained"]["epoch"] - 1]
+    report = json.loads((trained.run / "report" / "metrics.json").read_text(encoding="utf-8"))
+    assert row["val_f1"] == pytest.approx(report["all"]["f1_4px"]["value"]) and row["val_f1"] > 0
+    assert json.loads((trained.run / "report" / "predictions.json").read_text(encoding="utf-8"))["frames"] % 3
+
+
+def test_frames_that_the_loss_leaves_out_count_in_the_log(dots: Path, tmp_path: Path) -> None:
+    """With ``absent=mask`` nothing teaches the network that there may be no ball: its false alarms are counted."""
+    call(
+        "train", "--data", dots, *TINY, "--out-dir", tmp_path, "--epochs", 8, "--batch-size", 4, "--lr", "1e-2",
+        "--ema", "0.9", "data.sequence.length=3", "data.absent=mask", "training.scheduler.warmup_epochs=1",
+    ).done()  # fmt: skip
+    card = json.loads(torch.load(tmp_path / "best.pt", weights_only=True)["card"])
+    row = read_rows(tmp_path / "log.csv")[card["trained"]["epoch"] - 1]
+    report = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))["all"]
+    assert row["val_f1"] == pytest.approx(report["f1_4px"]["value"]) and report["precision_4px"]["value"] < 1
 
 
 def test_the_page_of_a_model(trained: Trained, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def batch_of(cells: list[tuple[int, int, float]], balls: list[tuple[float, float
     targets = {
         "ball": ball, "present": torch.isfinite(ball).all(dim=2).to(torch.uint8), "mask": torch.tensor(mask)[:, None],
         "scale": torch.ones(count, 2), "heatmaps": empty,
+        "fresh": torch.tensor(mask)[:, None] > 0,
     }  # fmt: skip
     return logits, targets
 
@@ -38,7 +39,8 @@ CELL = DetectSettings(method="argmax")
 
 
 def test_counts_by_hand() -> None:
-    """Within 4 px (2 cells of 2 px across; 1.4 cells of 3 px down are 4.2); a frame that counts half counts as one."""
+    """Within 4 px (2 cells of 2 px across; 1.4 cells of 3 px down are 4.2). A frame that counts half in the loss counts
+    as one, one that the window before has answered not at all."""
     logits, targets = batch_of(CELLS, BALLS, MASK)
     sums = {name: float(value) for name, value in found_and_missed(logits, targets, CELL, GRID).items()}
     assert sums == {"found": 2, "wrong": 2, "missed": 1}

@@ -22,8 +22,9 @@ class Windows:
     - ``images`` uint8 ``(H, W, 3 T)``: the frames one after the other.
     - ``heatmaps`` uint8 ``(T, h, w)``: value / 255; empty where there is no ball.
     - ``mask`` float32 ``(T,)``: how much each frame counts in the loss.
-    - ``ball`` float32 ``(T, 2)``: (column, row) of the heatmap, not rounded, NaN without a ball; ``present`` uint8
-      ``(T,)``; ``scale`` float32 ``(2,)``: pixels of the original frame in a cell, along x and y.
+    - ``ball`` float32 ``(T, 2)``: pixels of the input, NaN without a ball; ``present`` uint8 ``(T,)``; ``scale``
+      float32 ``(2,)``: pixels of the original frame in one of the input, along x and y.
+    - ``fresh`` bool ``(T,)``: which frames no window before has answered: figures count each frame once.
 
     Clips are at least as long as the window; ``augment`` also chooses the windows of training.
     """
@@ -59,6 +60,7 @@ class Windows:
         """Window ``index``; ``epoch`` -1 is a pass without random changes."""
         (number, start), data = self.windows[index], self.config.data
         clip, chosen = self.clips[number], slice(start, start + self.length)
+        before = self.windows[index - 1] if index and not self.augment else (-1, 0)
         random = generator(self.config.training.seed, epoch, index, "augment")
         into, levels = Affine.letterbox(clip.size, self.size), None
         if self.augment and epoch >= 0:
@@ -77,6 +79,7 @@ class Windows:
             "mask": frame_weights(self.config, visibility, inside),
             "ball": ball.astype(np.float32),
             "present": present.astype(np.uint8),
+            "fresh": np.arange(self.length) >= (before[1] + self.length - start if before[0] == number else 0),
             "scale": np.full(2, 1 / into.scale, np.float32),
         }
 

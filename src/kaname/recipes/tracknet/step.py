@@ -40,10 +40,11 @@ def step_of(config: TracknetConfig) -> Step:
 def found_and_missed(
     logits: Tensor, targets: Mapping[str, Tensor], detect: DetectSettings, grid: Grid
 ) -> dict[str, Tensor]:
-    """Sums ``found``, ``wrong`` and ``missed`` over the frames that count, as ``evaluate`` counts them."""
+    """Sums ``found``, ``wrong`` and ``missed`` over all frames, as ``evaluate`` counts them: each once, those that the
+    loss leaves out too."""
     place, score = decoded(logits.sigmoid(), grid, detect.method)
     distance = ((place - targets["ball"]) * targets["scale"][:, None]).norm(dim=2)
-    counts = targets["mask"] > 0
+    counts = targets["fresh"]
     answered, present = (score > detect.score_threshold) & counts, (targets["present"] > 0) & counts
     found = answered & present & (distance <= detect.tolerance)
     sums = {"found": found, "wrong": answered & ~found, "missed": present & ~answered}
