@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kaname import progress
-from kaname.progress import Bar, Laps
+from kaname.progress import Bar, Laps, duration
 
 
 def test_plain_lines_with_the_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +41,8 @@ def test_laps_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.lap("sample")
     clock.lap("train")
     assert clock.seconds == {"sample": 2.0, "train": 3.0}
+
+
+def test_lengths_of_time() -> None:
+    lengths = [duration(value) for value in (0.4, 59.6, 61, 3600, 90061)]
+    assert lengths == ["0 s", "1 min", "1 min 1 s", "1 h", "1 d 1 h"]

@@ -68,7 +68,7 @@ class Bar:
             left = (now - self.started) / self.done * (self.total - self.done)
             more = f", {note}" if note else ""
             title = f"{self.title}: " if self.title else ""
-            print(shown(f"{title}{self.done}/{self.total}, about {left:.0f} s left{more}"), flush=True)
+            print(shown(f"{title}{self.done}/{self.total}, about {duration(left)} left{more}"), flush=True)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -77,3 +77,17 @@ class Bar:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         elif self.speak:
             print(line, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Words for a length of time, to two parts.
+
+    >>> [duration(value) for value in (4.2, 75, 600, 5400, 200000)]
+    ['4 s', '1 min 15 s', '10 min', '1 h 30 min', '2 d 7 h']
+    """
+    whole = round(seconds)
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaname.training import pace
-from kaname.training.pace import Pace, duration
+from kaname.training.pace import Pace
 
 
 def test_a_pace_counts_what_this_process_did(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,8 +29,3 @@ def test_a_long_run_is_estimated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.estimate(2) == "at this pace the run ends in about 1 h 39 min"
     now[0] = 24.0
     assert run.estimate(4) == ""
-
-
-def test_lengths_of_time() -> None:
-    lengths = [duration(value) for value in (0.4, 59.6, 61, 3600, 90061)]
-    assert lengths == ["0 s", "1 min", "1 min 1 s", "1 h", "1 d 1 h"]

@@ -14,7 +14,7 @@ from kaname.data.log import read_rows
 from kaname.errors import InputError, shown
 from kaname.extras import require_package
 from kaname.files import no_link, whole_file, write_text, writing
-from kaname.training.pace import duration
+from kaname.progress import duration
 from kaname.training.update import means, sums_of
 from kaname.types import Batch, StepOutput
 

@@ -23,12 +23,12 @@ from kaname.data.randomness import generator
 from kaname.errors import InputError
 from kaname.files import writing
 from kaname.inference import checkpoint
-from kaname.progress import Bar
+from kaname.progress import Bar, duration
 from kaname.training import faults, resume, run_folder
 from kaname.training.journal import Journal, describe_batch, describe_row
 from kaname.training.lock import locked_by_first
 from kaname.training.optim import MovingAverage, Schedule, averaged, build_optimizer
-from kaname.training.pace import Pace, duration
+from kaname.training.pace import Pace
 from kaname.training.resume import Progress
 from kaname.training.runtime import Runtime
 from kaname.training.settings import RunOptions, TrainSettings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from kaname.progress import duration
+
 SETTLED = 10.0  # seconds of training after which the pace is believed
 
 
@@ -33,17 +35,3 @@ class Pace:
             return ""
         self.said = True
         return f"at this pace the run ends in about {duration(left)}" if left > 60 else ""
-
-
-def duration(seconds: float) -> str:
-    """Words for a length of time, to two parts.
-
-    >>> [duration(value) for value in (4.2, 75, 600, 5400, 200000)]
-    ['4 s', '1 min 15 s', '10 min', '1 h 30 min', '2 d 7 h']
-    """
-    whole = round(seconds)
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
