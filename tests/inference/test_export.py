@@ -18,8 +18,9 @@ from kaname.geometry.view import View
 from kaname.inference import export as exporting
 from kaname.inference.card import described
 from kaname.inference.export import export
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
 from kaname.inference.onnx_runner import OnnxRunner
+from kaname.inference.request import Arrays, Request
 from kaname.inference.torch_runner import TorchRunner
 from kaname.types import Head, Input, Points
 
@@ -64,7 +65,7 @@ def test_a_file_that_fails_does_not_get_its_name(model: Model, tmp_path: Path, m
     monkeypatch.setattr(
         exporting,
         "OnnxRunner",
-        lambda path: lambda inputs: {"heatmaps": model.runner(inputs)["heatmaps"] + np.float32(0.01)},
+        lambda path, whole: lambda inputs: {"heatmaps": model.runner(inputs)["heatmaps"] + np.float32(0.01)},
     )
     with pytest.raises(InputError, match=r"does not answer like the model: maps differ by 0\.01"):
         export(model, asked(IMAGE), out)
@@ -88,7 +89,7 @@ def test_a_model_that_finds_nothing_is_compared_lower(
     told = {"heatmaps": np.full((1, 1, 4, 4), 0.3, np.float32)}
     monkeypatch.setattr(TorchRunner, "__call__", lambda self, inputs: told)
     monkeypatch.setattr(exporting, "partial_of", lambda model: lambda path: path.write_bytes(b"x"))
-    monkeypatch.setattr(exporting, "OnnxRunner", lambda path: lambda inputs: told)
+    monkeypatch.setattr(exporting, "OnnxRunner", lambda path, whole: lambda inputs: told)
     thresholds: list[float] = []
 
     def decode_at(threshold: float) -> Any:
@@ -116,7 +117,7 @@ def test_a_model_that_finds_points_has_no_warning(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "partial_of", lambda model: lambda path: path.write_bytes(b"x"))
-    monkeypatch.setattr(exporting, "OnnxRunner", lambda path: model.runner)
+    monkeypatch.setattr(exporting, "OnnxRunner", lambda path, whole: model.runner)
     assert "warning" not in export(model, asked(IMAGE), tmp_path / "model.onnx", 0.5).to_dict()
 
 

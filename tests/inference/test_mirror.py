@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from kaname.geometry.view import View
 from kaname.inference.card import described, inputs_of
 from kaname.inference.export import export
 from kaname.inference.mirror import Mirror
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
+from kaname.inference.request import Arrays, Request
 from kaname.inference.torch_runner import TorchRunner
 from kaname.types import Head, Input, Points
 
@@ -111,12 +113,12 @@ def test_a_mirror_that_is_one_cell_off_would_be_seen(shift: float) -> None:
     model = model_of(Blobs(), flip=True)
     image, box, _ = picture(np.random.default_rng(1), 300)
     request = model.request([image], box[None])
-    given = model.feed(request)
-    plain = dict(model.runner(given))
+    plain = dict(model.runner(model.feed(request)))
     assert model.mirror is not None
-    turned = dict(model.mirror.inputs(given, SIDE // STRIDE))
-    turned["boxes"] = turned["boxes"] + np.float32([shift, 0, shift, 0])
-    both = model.mirror.averaged(plain, model.runner(turned))
+    turned = model.mirror.request(request, SIDE // STRIDE)
+    assert turned.boxes is not None
+    moved = replace(turned, boxes=turned.boxes + np.array([shift, 0, shift, 0]))
+    both = model.mirror.averaged(plain, model.runner(model.feed(moved)))
     difference = np.abs(both["heatmaps"] - plain["heatmaps"]).max()
     assert difference < 1e-3 if shift == 0 else difference > 5e-3
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from data.test_video import write_video
@@ -16,7 +19,9 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import write_image
 from kaname.geometry.view import View
-from kaname.inference.model import Arrays, Model, Request, open_runner
+from kaname.inference.model import Model, open_runner
+from kaname.inference.request import Arrays, Request
+from kaname.models.preprocess import Preprocess
 from kaname.types import Frame, Masks, Points, Tracks
 
 
@@ -213,6 +218,103 @@ def test_a_stream_reads_no_further_than_its_window(window: Model) -> None:
         assert frame.index == number and read <= number + 3
         assert frame.image.size == 0 and frame.image.base is None
     assert number == 19
+
+
+@pytest.mark.parametrize("waiting", [1, 2])
+@pytest.mark.parametrize("count", [3, 5, 7, 20])
+def test_stages_that_overlap_answer_the_same(window: Model, waiting: int, count: int) -> None:
+    """In order, with bounded reading ahead; the pixels stay where they are asked for."""
+    read = 0
+
+    def source() -> Iterator[Frame]:
+        nonlocal read
+        for number in range(count):
+            read += 1
+            yield Frame(number, number / 25, np.full((8, 8, 3), 10 * number, np.uint8))
+
+    plain = list(window.stream(source()))
+    parts: list[str] = []
+
+    @contextlib.contextmanager
+    def part(name: str) -> Iterator[None]:
+        parts.append(name)
+        yield
+
+    read = 0
+    for number, (frame, answer) in enumerate(window.stream(source(), waiting=waiting, pixels=True, part=part)):
+        # windows of 3: one answered, some that wait, one in the network; then single frames
+        assert read <= number + 3 * (waiting + 3) + 2 * (waiting + 2)
+        assert frame.index == number and int(frame.image.max(initial=0)) == 10 * number
+        assert answer.xy["a"].tolist() == plain[number][1].xy["a"].tolist()
+    assert number == count - 1 and set(parts) == {"decode", "fit", "network", "answer"}
+
+
+def test_an_error_of_the_source_comes_after_the_answers_before_it(window: Model) -> None:
+    def source() -> Iterator[Frame]:
+        for number in range(6):
+            yield Frame(number, number / 25, np.zeros((8, 8, 3), np.uint8))
+        raise InputError("the video is damaged after frame 5")
+
+    answered, before = [], threading.active_count()
+    with pytest.raises(InputError, match="after frame 5"):
+        for frame, _ in window.stream(source(), waiting=2):
+            answered.append(frame.index)
+    assert answered == list(range(6)) and threading.active_count() == before
+
+
+class Fitting:
+    """A runner that takes images in the view, and notes what it was given."""
+
+    takes_fitted = True
+
+    def __init__(self) -> None:
+        self.given: list[Arrays] = []
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        self.given.append(inputs)
+        return {"heatmaps": inputs["fitted"][:, :1] / 255}
+
+
+@pytest.mark.parametrize(
+    ("view", "boxes"),
+    [
+        (View("letterbox", (12, 16)), None),
+        (View("stretch", (12, 16), (14, 20)), None),
+        (View("crop", (12, 16), factor=1.2), [[3, 4, 20.5, 30], [-5, -5, 9, 9]]),
+    ],
+    ids=["letterbox", "stretch", "crop"],
+)
+def test_images_are_fitted_before_they_reach_the_runner(view: View, boxes: list[list[float]] | None) -> None:
+    """In floating point, once each, frames side by side; what the graph would make of them itself."""
+    runner = Fitting()
+    frames = 2
+    card = {"view": view.to_dict(), "frames": frames, "step": 1}
+    images = [np.random.default_rng(n).integers(0, 256, (40, 31, 3), np.uint8) for n in range(4)]
+    Model(card, runner, lambda outputs, request: [None] * (request.wanted or frames)).predict(images, boxes)
+    assert len(runner.given) == 3
+    for first, given in enumerate(runner.given):
+        assert list(given) == ["fitted"] and given["fitted"].dtype == np.float32
+        both = np.concatenate(images[first : first + 2], axis=2)
+        wanted = Preprocess(view)(
+            torch.from_numpy(both[None]), None if boxes is None else torch.tensor(boxes, dtype=torch.float32)
+        ).numpy()
+        np.testing.assert_allclose(given["fitted"], wanted, atol=2e-3)
+        assert np.abs(given["fitted"] - np.rint(given["fitted"])).max() > 0.1, "not rounded to whole grey levels"
+
+
+def test_boxes_of_a_whole_image_are_left_to_the_graph() -> None:
+    """A network with boxes of its own needs the size of the image."""
+    asked: list[Arrays] = []
+
+    class Taking(Fitting):
+        def __call__(self, inputs: Arrays) -> Arrays:
+            asked.append(inputs)
+            return {"heatmaps": np.zeros((1, 1, 2, 2), np.float32)}
+
+    inputs = {"images": {"shape": [None, None, 3], "dtype": "uint8"}, "boxes": {"shape": [4], "batch": "boxes"}}
+    model = Model({"input_size": [8, 8], "inputs": inputs}, Taking(), lambda outputs, request: [None])
+    model.predict(spot(20, 20, 4, 4), boxes=[[1, 1, 9, 9]])
+    assert set(asked[0]) == {"images", "boxes"}
 
 
 def test_windows_that_are_none(window: Model) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.geometry.view import View
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
 from kaname.inference.parity import Parity, compare
+from kaname.inference.request import Arrays, Request
 from kaname.types import Frame, Masks, Points
 
 IMAGE = np.zeros((16, 16, 3), np.uint8)

@@ -16,7 +16,8 @@ from kaname.data.video import VideoWriter
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.geometry.view import View
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
+from kaname.inference.request import Arrays, Request
 from kaname.pipeline import predict as predicting
 from kaname.pipeline.boxes import BoxSource, source_of
 from kaname.pipeline.flags import BoxFlags

@@ -183,7 +183,7 @@ class Affine:
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
     def image(
-        self, array: Real[np.ndarray, "rows columns *channels"], size: Size
+        self, array: Real[np.ndarray, "rows columns *channels"], size: Size, *, exact: bool = False
     ) -> Real[np.ndarray, "{size[0]} {size[1]} *channels"]:
         """The image under this map, on a canvas of ``size`` (height, width); black outside.
 
@@ -192,6 +192,7 @@ class Affine:
 
         Args:
             array: ``(h, w)`` or ``(h, w, channels)``, uint8 or floating point with finite values.
+            exact: float32 for uint8 too, without rounding.
 
         Returns:
             uint8 (rounded) for uint8, else float32.
@@ -205,7 +206,8 @@ class Affine:
             array, a, b, d, e = np.moveaxis(array, 0, 1), b, a, e, d
             height, width = width, height
         if abs(b) * height + abs(d) * width < STRAIGHT:
-            return resample(array, size, (e, a), (f, c))
+            return resample(array, size, (e, a), (f, c), exact=exact)
+        pixels = pixels.astype(np.float32) if exact else pixels
         return _slanted(pixels, self, size).reshape((*size, *array.shape[2:]))
 
     def mask(

@@ -110,6 +110,8 @@ def resample(
     size: tuple[int, int],
     scale_yx: tuple[float, float],
     offset_yx: tuple[float, float],
+    *,
+    exact: bool = False,
 ) -> Real[np.ndarray, "{size[0]} {size[1]} *channels"]:
     """The image under ``x -> scale * x + offset`` on each axis, antialiased, on a canvas of ``size``; black outside.
 
@@ -117,6 +119,7 @@ def resample(
         array: ``(h, w)`` or ``(h, w, channels)``, uint8 or floating point with finite values.
         size: ``(height, width)`` of the result.
         scale_yx, offset_yx: for the axes (down, across); a negative scale mirrors.
+        exact: float32 for uint8 too, without rounding.
 
     Returns:
         uint8 (rounded) for uint8, else float32; channels as given.
@@ -124,7 +127,8 @@ def resample(
     height, width = whole_size(size, "the result")
     pixels = planes(array)
     if abs(scale_yx[0]) == abs(scale_yx[1]) == 1 and all(float(offset).is_integer() for offset in offset_yx):
-        return _moved(pixels, (height, width), scale_yx, offset_yx).reshape((height, width, *array.shape[2:]))
+        moved = _moved(pixels, (height, width), scale_yx, offset_yx).reshape((height, width, *array.shape[2:]))
+        return moved.astype(np.float32, copy=False) if exact else moved
     channels = pixels.shape[2]
     axis = (pixels.shape[1], width, float(scale_yx[1]), float(offset_yx[1]))
     across = _blocks(*axis)
@@ -137,7 +141,7 @@ def resample(
         tall = tall.reshape(bottom - top, right - left, channels)
         result[top:bottom, across[0].low : across[-1].high] = _across(axis, tall, left)
     result = result if array.ndim == 3 else result[:, :, 0]
-    return np.rint(result, out=result).astype(np.uint8) if array.dtype == np.uint8 else result
+    return np.rint(result, out=result).astype(np.uint8) if array.dtype == np.uint8 and not exact else result
 
 
 def _moved(

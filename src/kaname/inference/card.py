@@ -30,6 +30,7 @@ from kaname.inference.card_schema import FOREIGN
 from kaname.types import Head, Input
 
 FORMAT = "kaname-checkpoint"
+FITTED = "fitted"  # images that are in the view already, in the place of ``images`` and boxes
 VERSION = 2
 
 

@@ -21,14 +21,19 @@ from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.files import partial_name, whole_path, write_text, writing
-from kaname.inference.card import heads_of, inputs_of, write
-from kaname.inference.model import Decode, Model
+from kaname.geometry.view import View
+from kaname.inference.card import FITTED, heads_of, inputs_of, write
+from kaname.inference.model import Model
+from kaname.inference.onnx_file import SEEN, VIEW
+from kaname.inference.onnx_graphs import joined_graphs
 from kaname.inference.onnx_runner import CARD_KEY, OnnxRunner
 from kaname.inference.parity import MAP_TOLERANCE, POINT_TOLERANCE_PX, Parity, Requests, compare, compare_lower
-from kaname.inference.torch_runner import TorchRunner
+from kaname.inference.request import Decode
+from kaname.inference.torch_runner import Deployed, TorchRunner
 from kaname.types import Input
 
 OPSET = 20
+_SEEN = SEEN.removeprefix(VIEW)
 ANY_SIZE = (240, 320)  # of the example where an input takes any: unequal sides, or the graph would insist on a square
 ROWS = 2  # an example of one would fix that axis in the graph
 
@@ -70,7 +75,7 @@ def export(
     partial = out.with_name(partial_name(out.name) + ".onnx")
     try:
         (write_to or partial_of(reference))(partial)
-        candidate = model.using(OnnxRunner(partial))
+        candidate = model.using(OnnxRunner(partial, whole=True))  # as it runs without Kaname
         parity = compare(reference, candidate, requests, threshold)
         if threshold is not None and not parity.distances:
             compare_lower(parity, (reference, candidate), requests, threshold, decode_at)
@@ -141,10 +146,39 @@ def partial_of(model: Model) -> Callable[[Path], None]:
     inputs, outputs = inputs_of(model.card), list(heads_of(model.card))
 
     def write_to(path: Path) -> None:
-        graph = graph_of(runner.module, inputs, outputs, crop=model.view.fit == "crop")
+        crop = model.view.fit == "crop"
+        if "images" in inputs and (crop or "boxes" not in inputs):
+            graph = _behind_its_view(runner.module, inputs, outputs, model.view)
+        else:
+            graph = graph_of(runner.module, inputs, outputs, crop=crop)
         save_graph(graph, model.card, path)
 
     return write_to
+
+
+class _Seen(nn.Module):
+    """The view alone: images (and the boxes of a crop) to images in the view."""
+
+    def __init__(self, preprocess: nn.Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {_SEEN: self.preprocess(inputs["images"], inputs.get("boxes"))}
+
+
+def _behind_its_view(module: Deployed, inputs: dict[str, Input], outputs: list[str], view: View) -> Any:
+    """The view and the network as two parts of one graph, of which `onnx_file.without_view` can leave out the first."""
+    crop = view.fit == "crop"
+    front = {name: value for name, value in inputs.items() if name == "images" or (name == "boxes" and crop)}
+    channels = inputs["images"].shape[2]
+    back = {FITTED: Input((channels, *view.input_size))}
+    back |= {name: value for name, value in inputs.items() if name not in front}
+    parts = (
+        (graph_of(_Seen(module.preprocess), front, [_SEEN], crop=crop), {}),
+        (graph_of(module, back, outputs, crop=crop), {FITTED: _SEEN}),
+    )
+    return joined_graphs(parts, inputs=list(inputs), outputs=outputs, prefixes=(VIEW, "network/"))
 
 
 def graph_of(module: nn.Module, inputs: dict[str, Input], outputs: list[str], *, crop: bool = False) -> Any:

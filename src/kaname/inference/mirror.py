@@ -19,6 +19,7 @@ from kaname.errors import InputError
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference.card import grid_of, heads_of, view_of
+from kaname.inference.request import Request
 
 MAPS = "heatmaps"
 
@@ -52,23 +53,24 @@ class Mirror:
             raise InputError("the skeleton and the heatmaps have different numbers of points")
         return cls(view, grid_of(card), permutation)
 
-    def inputs(self, given: Mapping[str, NDArray[Any]], columns: int) -> dict[str, NDArray[Any]]:
-        """What the network is fed for the mirrored picture.
+    def request(self, request: Request, columns: int) -> Request:
+        """The question about the mirrored picture.
 
         Args:
-            given: ``images`` ``(B, h, w, 3)`` and ``boxes`` ``(N, 4)`` in their pixels.
+            request: with boxes.
             columns: of the maps.
         """
-        images, boxes = given["images"], np.asarray(given["boxes"], np.float64)
+        height, width = request.size
+        boxes = np.array([[0.0, 0.0, width, height]]) if request.boxes is None else request.boxes
         first, last = self.grid.from_index([[0, 0], [columns - 1, 0]])[:, 0]
-        width = self.view.input_size[1]
+        side = self.view.input_size[1]
         region = self.view.region(boxes)
         # Pixels of the picture by which the window moves, so that the first cell takes the place of the last.
-        moved = (width - first - last) * (region[:, 2] - region[:, 0]) / width
-        turned = images.shape[2] - boxes[:, [2, 1, 0, 3]]
+        moved = (side - first - last) * (region[:, 2] - region[:, 0]) / side
+        turned = width - boxes[:, [2, 1, 0, 3]]
         turned[:, [1, 3]] = boxes[:, [1, 3]]
         turned[:, [0, 2]] += moved[:, None]
-        return {**given, "images": images[:, :, ::-1].copy(), "boxes": turned.astype(np.float32)}
+        return request.mirrored(turned)
 
     def averaged(
         self, outputs: Mapping[str, NDArray[Any]], mirrored: Mapping[str, NDArray[Any]]

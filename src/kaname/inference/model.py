@@ -9,81 +9,52 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from kaname.data.ahead import ahead
 from kaname.data.formats.files import images_in
 from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
-from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import as_array, read_image
-from kaname.geometry.view import View
+from kaname.inference.answers import blank, joined, moved
 from kaname.inference.card import card_lines, inputs_of, view_of
 from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.onnx_runner import OnnxRunner
-from kaname.types import Answer, Frame, Image, Masks, Size, Tracks
+from kaname.inference.request import (
+    Arrays,
+    Decode,
+    Feed,
+    Maps,
+    Request,
+    check_image,
+    images_and_boxes,
+    main_output,
+    shown,
+)
+from kaname.types import Answer, Frame, Image, Size, Tracks
 
-Maps: TypeAlias = NDArray[np.float32]
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Runner: TypeAlias = Callable[[Arrays], Arrays]
-"""A network with its view and its activations: inputs by name to answers by name, each with its batch axis."""
+"""A network with its view and its activations: inputs by name to answers by name, each with its batch axis.
+
+One that has ``takes_fitted = True`` takes ``fitted`` (`Request.fitted`) in the place of ``images`` and boxes of a crop.
+"""
+
+Part: TypeAlias = Callable[[str], AbstractContextManager[Any]]
+"""Told what is going on: ``decode``, ``fit``, ``network``, ``answer`` (`kaname.pipeline.clock`)."""
+
+WAITING = 2  # frames, windows and outputs each that may be ready before they are asked for
 
 BOXES_AT_ONCE = 16
 BOX_INPUTS = {"boxes", "rois"}
 Source = Any  # path, array (h, w, 3) uint8 RGB, PIL image, or a list of them
-
-
-@dataclass(frozen=True)
-class Request:
-    """One question to a network: a window of frames of one size, and boxes where it takes boxes.
-
-    Attributes:
-        frames: as many as the network sees together.
-        view: how they become its input.
-        boxes: ``(N, 4)`` in pixels of the frames; None for a network that looks at whole images.
-        wanted: how many of the last frames are to be answered; None: all.
-    """
-
-    frames: Sequence[Frame]
-    view: View
-    boxes: NDArray[np.float64] | None = None
-    wanted: int | None = None
-
-    @property
-    def size(self) -> Size:
-        """``(height, width)`` of the frames."""
-        height, width = self.frames[0].image.shape[:2]
-        return height, width
-
-    @property
-    def image(self) -> Image:
-        """The frames' channels one after the other, ``(h, w, 3 * frames)``."""
-        images = [frame.image for frame in self.frames]
-        return images[0] if len(images) == 1 else np.concatenate(images, axis=2)
-
-    def back(self, box: ArrayLike | None = None) -> Affine:
-        """The map from pixels of the input to pixels of the frames; of a crop for one of its boxes."""
-        return self.view.into(self.size, box).inverse()
-
-
-Decode: TypeAlias = Callable[[Arrays, Request], list[Any]]
-"""Outputs by name, with their batch axis (1, or N boxes), to an answer for each (wanted) frame of the request."""
-
-Feed: TypeAlias = Callable[[Request], Arrays]
-
-
-def images_and_boxes(request: Request) -> Arrays:
-    """What most networks are fed: ``images`` uint8 ``(1, h, w, 3 * frames)`` and, where there are any, ``boxes``."""
-    given: dict[str, NDArray[Any]] = {"images": request.image[None]}
-    if request.boxes is not None:
-        given["boxes"] = request.boxes.astype(np.float32)
-    return given
 
 
 class Model:
@@ -173,22 +144,58 @@ class Model:
             return self._tracks(frames(path), boxes, "a video")
         return self._image(_read(path), boxes)
 
-    def stream(self, source: Iterable[Frame], boxes: Any = None) -> Iterator[tuple[Frame, Any]]:
-        """Frame by frame through a video of any length, in flat memory: each frame, without its pixels, and its answer.
+    def stream(
+        self,
+        source: Iterable[Frame],
+        boxes: Any = None,
+        *,
+        waiting: int = 0,
+        pixels: bool = False,
+        part: Part = lambda name: nullcontext(),
+    ) -> Iterator[tuple[Frame, Any]]:
+        """Frame by frame through a video of any length, in flat memory: each frame and its answer.
 
         As many answers come out as frames go in: the last window may share frames with the one before.
-        ``boxes`` are the same in every frame, or a function of a frame (of a window its last) that finds them.
+
+        Args:
+            source: the frames; where anything waits, it is read in a thread of its own.
+            boxes: the same in every frame, or a function of a frame (of a window its last) that finds them.
+            waiting: decoding, fitting, the network and the caller work at the same time, and so many frames, windows
+                and outputs wait between them; 0: one after the other, each when it is asked for.
+            pixels: whether the frames keep them.
+            part: told what is going on.
 
         Raises:
             InputError: a video shorter than one window, or frames of different sizes.
         """
-        window: list[Frame] = []
-        fresh = 0  # frames of the window that are not answered yet
+        frames = ahead(_timed(part, "decode", source), waiting)
+        seen = ahead(self._seen(frames, part), waiting)
+        for request, outputs in ahead(self._ran(self._windows(seen, boxes), part), waiting):
+            with part("answer"):
+                answers = self._joined([self.decode(output, each) for each, output in outputs])
+            fresh = request.wanted or len(request.frames)
+            for frame, answer in zip(request.frames[-fresh:], answers[-fresh:], strict=True):
+                # A view would keep the pixels.
+                frame = frame if pixels else replace(frame, image=frame.image[:0].copy())
+                yield frame, blank(answer) if frame.lost else answer
+
+    def _seen(self, source: Iterable[Frame], part: Part) -> Iterator[tuple[Frame, Maps | None]]:
+        """Each frame, and what the network sees of it where that is the same for every question."""
         for frame in source:
-            _same_size(window, check_image(frame.image), frame)
-            window, fresh = [*window[-(self.frames - 1) :], frame] if self.frames > 1 else [frame], fresh + 1
+            check_image(frame.image)
+            with part("fit"):
+                seen = shown(self.view, frame.image) if self._fits and self.view.fit != "crop" else None
+            yield frame, seen
+
+    def _windows(self, seen: Iterable[tuple[Frame, Maps | None]], boxes: Any) -> Iterator[Request]:
+        window: list[tuple[Frame, Maps | None]] = []
+        fresh = 0  # frames of the window that are not answered yet
+        for frame, image in seen:
+            _same_size(window[-1][0] if window else frame, frame)
+            window = [*window[-(self.frames - 1) :], (frame, image)] if self.frames > 1 else [(frame, image)]
+            fresh += 1
             if len(window) == self.frames and fresh >= self.step:
-                yield from self._window(window, fresh, boxes)
+                yield self._asked(window, fresh, boxes)
                 fresh = 0
         if fresh > 0 and len(window) < self.frames:
             raise InputError(
@@ -196,7 +203,21 @@ class Model:
                 remedy="give a longer video, or use a model with a shorter window",
             )
         if fresh:
-            yield from self._window(window, fresh, boxes)
+            yield self._asked(window, fresh, boxes)
+
+    def _asked(self, window: list[tuple[Frame, Maps | None]], fresh: int, boxes: Any) -> Request:
+        """The request for the last ``fresh`` frames of a whole window."""
+        frames, seen = [frame for frame, _ in window], [image for _, image in window if image is not None]
+        request = self.request(frames, boxes(frames[-1]) if callable(boxes) else boxes, fresh)
+        return replace(request, shown=seen or None)
+
+    def _ran(
+        self, requests: Iterable[Request], part: Part
+    ) -> Iterator[tuple[Request, list[tuple[Request, dict[str, NDArray[Any]]]]]]:
+        for request in requests:
+            with part("network"):
+                outputs = [(each, self.outputs(each)) for each in self._parts(request)]
+            yield request, outputs
 
     def request(self, images: Sequence[Frame | Image], boxes: Any = None, wanted: int | None = None) -> Request:
         """A window of frames, or of plain images ``(h, w, 3)``, as a request.
@@ -222,43 +243,47 @@ class Model:
 
     def outputs(self, request: Request) -> dict[str, NDArray[Any]]:
         """The network's outputs by name, activations applied: what ``decode`` takes."""
-        if request.boxes is None or len(request.boxes):
-            return self._asked(self.feed(request))
-        # Not every runtime takes an empty axis.
-        some = self.outputs(replace(request, boxes=np.array([[0.0, 0.0, *request.size[::-1]]])))
-        return {name: value[:0] for name, value in some.items()}
-
-    def _asked(self, given: Arrays) -> dict[str, NDArray[Any]]:
-        outputs = dict(self.runner(given))
+        if request.boxes is not None and not len(request.boxes):
+            # Not every runtime takes an empty axis.
+            some = self.outputs(replace(request, boxes=np.array([[0.0, 0.0, *request.size[::-1]]])))
+            return {name: value[:0] for name, value in some.items()}
+        request = replace(request, raw=not self._fits)
+        outputs = dict(self.runner(self.feed(request)))
         if self.mirror is None:
             return outputs
-        return self.mirror.averaged(outputs, self.runner(self.mirror.inputs(given, outputs[MAPS].shape[3])))
+        mirrored = self.mirror.request(request, outputs[MAPS].shape[3])
+        return self.mirror.averaged(outputs, self.runner(self.feed(mirrored)))
 
     def answer(self, request: Request) -> list[Any]:
         """One answer for each frame of the request; masks of many boxes are made some at a time, in flat memory."""
+        return self._joined([self.decode(self.outputs(part), part) for part in self._parts(request)])
+
+    def _parts(self, request: Request) -> list[Request]:
+        """A request of many boxes as several of few."""
         boxes = request.boxes
         if boxes is None or len(boxes) <= BOXES_AT_ONCE or "rois" not in inputs_of(self.card):
-            return self.decode(self.outputs(request), request)
-        parts = [replace(request, boxes=boxes[at : at + BOXES_AT_ONCE]) for at in range(0, len(boxes), BOXES_AT_ONCE)]
-        answers = [self.decode(self.outputs(part), part) for part in parts]
-        return [joined(group) for group in zip(*answers, strict=True)]
+            return [request]
+        return [replace(request, boxes=boxes[at : at + BOXES_AT_ONCE]) for at in range(0, len(boxes), BOXES_AT_ONCE)]
+
+    def _joined(self, parts: Sequence[list[Any]]) -> list[Any]:
+        return parts[0] if len(parts) == 1 else [joined(group) for group in zip(*parts, strict=True)]
+
+    @property
+    def _fits(self) -> bool:
+        """Whether frames are brought into the view here: boxes in pixels of a whole image are the graph's business."""
+        return getattr(self.runner, "takes_fitted", False) and (
+            self.view.fit == "crop" or "boxes" not in inputs_of(self.card)
+        )
 
     def maps(self, image: Image) -> NDArray[np.float32]:
         """The main output (see `main_output`) ``(C, H, W)`` of one image, of one window as ``(h, w, 3 * frames)``."""
         images = np.split(check_image(image, 3 * self.frames), self.frames, axis=2)
         return main_output(self.outputs(self.request(images)))[0]
 
-    def _window(self, window: list[Frame], fresh: int, boxes: Any) -> Iterator[tuple[Frame, Any]]:
-        """The answers for the last ``fresh`` frames of a whole window."""
-        answers = self.answer(self.request(window, boxes(window[-1]) if callable(boxes) else boxes, fresh))
-        for frame, answer in zip(window[-fresh:], answers[-fresh:], strict=True):
-            # A view would keep the pixels.
-            yield replace(frame, image=frame.image[:0].copy()), blank(answer) if frame.lost else answer
-
     def _tracks(self, source: Iterable[Frame], boxes: Any, what: str) -> Tracks:
         if not self.takes_boxes:
             _refuse_boxes(boxes, what)
-        pairs = list(self.stream(source, boxes))
+        pairs = list(self.stream(source, boxes, waiting=WAITING))
         return Tracks([f.index for f, _ in pairs], [f.seconds for f, _ in pairs], [answer for _, answer in pairs])
 
     def _folder(self, path: Path) -> list[Any]:
@@ -281,51 +306,12 @@ class Model:
         size: Size = (image.shape[0], image.shape[1])
         corners = pixel_boxes(boxes, size)
         cut = [np.ascontiguousarray(image[y1:y2, x1:x2]) for x1, y1, x2, y2 in corners]
-        return [_moved(self._image(part), box[:2], size) for part, box in zip(cut, corners, strict=True)]
+        return [moved(self._image(part), box[:2], size) for part, box in zip(cut, corners, strict=True)]
 
 
 def _read(path: Path) -> Frame:
     """An image file as a frame that knows it."""
     return Frame(0, 0.0, read_image(path), path.name, path)
-
-
-def joined(parts: Sequence[Masks]) -> Masks:
-    """The masks of one image that were made in parts."""
-    asked = [part.asked for part in parts if part.asked is not None]
-    return replace(
-        parts[0],
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-        boxes=np.concatenate([part.boxes for part in parts]),
-        ids=list(range(sum(len(part.boxes) for part in parts))),
-        asked=np.concatenate(asked) if asked else None,
-    )
-
-
-def main_output(outputs: Arrays) -> Maps:
-    """``heatmaps``, or the only output there is (of several without it the first)."""
-    return outputs["heatmaps"] if "heatmaps" in outputs else next(iter(outputs.values()))
-
-
-def _moved(answer: Answer, corner: NDArray[np.int64], size: Size) -> Answer:
-    """An answer for a part of an image as one for the image."""
-    if isinstance(answer, Masks):
-        moved = np.tile(corner, 2)
-        asked = None if answer.asked is None else answer.asked + moved
-        return replace(answer, boxes=answer.boxes + moved, size=size, asked=asked)
-    return replace(answer, xy={name: xy + corner for name, xy in answer.xy.items()}, size=size)
-
-
-def blank(answer: Any) -> Any:
-    """An answer of the same kind that found nothing."""
-    if isinstance(answer, Masks):
-        asked = None if answer.asked is None else answer.asked[:0]
-        return replace(answer, probabilities=answer.probabilities[:0], boxes=answer.boxes[:0], ids=(), asked=asked)
-    if not answer.visible:
-        nothing = {name: xy[:0] for name, xy in answer.xy.items()}
-        return replace(answer, xy=nothing, scores={name: value[:0] for name, value in answer.scores.items()}, ids=())
-    absent = {name: np.full_like(xy, np.nan) for name, xy in answer.xy.items()}
-    scores, visible = ({k: np.zeros_like(v) for k, v in part.items()} for part in (answer.scores, answer.visible))
-    return replace(answer, xy=absent, scores=scores, visible=visible)
 
 
 def conditions(model: Model) -> dict[str, str | float]:
@@ -367,24 +353,24 @@ def _refuse_boxes(boxes: Any, what: str) -> None:
         raise InputError(f"boxes belong to one image, not to {what}", remedy="predict image by image")
 
 
-def check_image(image: Any, channels: int = 3) -> Image:
-    """An RGB uint8 array ``(h, w, channels)``, or an :class:`InputError` that says what it is instead."""
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8:
-        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise InputError(f"an image is uint8 (height, width, {channels}) RGB, got {what}", remedy="convert it first")
-    if 0 in image.shape:
-        raise InputError(f"an image without pixels: {image.shape}", remedy="check the source")
-    return image
-
-
-def _same_size(window: list[Frame], image: Image, frame: Frame) -> None:
-    if window and window[-1].image.shape != image.shape:
-        before, now = window[-1].image.shape, image.shape
+def _same_size(before: Frame, frame: Frame) -> None:
+    if before.image.shape != frame.image.shape:
+        (was_high, was_wide), (high, wide) = before.image.shape[:2], frame.image.shape[:2]
         raise InputError(
-            f"frame {frame.index} has {now[1]} x {now[0]} pixels, the one before {before[1]} x {before[0]}",
+            f"frame {frame.index} has {wide} x {high} pixels, the one before {was_wide} x {was_high}",
             path=frame.path,
             remedy="give frames of one video",
         )
+
+
+def _timed(part: Part, name: str, items: Iterable[Frame]) -> Iterator[Frame]:
+    iterator = iter(items)
+    while True:
+        with part(name):
+            item = next(iterator, None)
+        if item is None:
+            return
+        yield item
 
 
 def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:

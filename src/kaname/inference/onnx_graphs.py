@@ -11,7 +11,11 @@ PARTS = "part{}/"
 
 
 def joined_graphs(
-    parts: Sequence[tuple[Any, Mapping[str, str]]], *, inputs: Sequence[str], outputs: Sequence[str]
+    parts: Sequence[tuple[Any, Mapping[str, str]]],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    prefixes: Sequence[str] | None = None,
 ) -> Any:
     """An ONNX model of several, one after the other.
 
@@ -20,6 +24,7 @@ def joined_graphs(
             Inputs that are not named there are inputs of the whole; of one name they are one.
         inputs: of the whole, in order.
         outputs: of the last part.
+        prefixes: how the names of each part's nodes and tensors begin; by default by its number.
 
     Raises:
         InputError: operators of a version that cannot be brought to the newest of the parts.
@@ -31,7 +36,7 @@ def joined_graphs(
     graphs: list[Any] = []
     made: dict[str, str] = {}
     for number, (model, taken) in enumerate(parts):
-        prefix = PARTS.format(number)
+        prefix = PARTS.format(number) if prefixes is None else prefixes[number]
         whole = compose.add_prefix(_raised(model, version), prefix)
         names = {prefix + own: made[given] for own, given in taken.items()}
         free = [entry.name for entry in whole.graph.input if entry.name not in names]

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from kaname.errors import InputError
 from kaname.inference import card
+from kaname.inference.card import FITTED
+from kaname.inference.onnx_file import SEEN, metadata, without_view
 
 CARD_KEY = "kaname"
 
@@ -21,25 +23,46 @@ class OnnxRunner:
     Args:
         path: the ONNX file.
         threads: threads of onnxruntime; 0 leaves the choice to it.
+        whole: run the file as it stands, view and all, as others do.
+
+    Attributes:
+        takes_fitted: whether images that are in the view already are taken; files of earlier versions do not.
 
     Raises:
         InputError: missing, damaged, or not one of Kaname's exports.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
-        if not path.is_file():
-            reason = "a model is a file, not a folder" if path.is_dir() else "the model file does not exist"
-            raise InputError(reason, path=path, remedy="check the path")
-        self.session = open_session(path, path, threads, remedy="export it again")
-        text = self.session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-        if text is None:
-            raise InputError(
-                "this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`"
-            )
-        self.card: dict[str, Any] = card.read(text, path)
+    def __init__(self, path: Path, *, threads: int = 0, whole: bool = False) -> None:
+        self.path, self.threads = path, threads
+        self.card: dict[str, Any] = read_card(path)
+        cut = None if whole else _network_of(path, self.card)
+        self.takes_fitted = cut is not None
+        self.session = self._opened(cut)
+        self._whole = None if self.takes_fitted else self.session
         self.heads = list(card.heads_of(self.card))
+        self._check()
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        given, session = dict(inputs), self.session
+        if FITTED in given:
+            given[SEEN] = given.pop(FITTED)
+        elif self._whole is None:
+            self._whole = session = self._opened(None)
+        else:
+            session = self._whole if "images" in given else session
+        return dict(zip(self.heads, session.run(self.heads, given), strict=True))
+
+    def _opened(self, content: bytes | None) -> Any:
+        return open_session(content or self.path, self.path, self.threads, remedy="export it again")
+
+    def _check(self) -> None:
+        """Raise an `InputError` where the graph is not what its card says."""
+        path, inputs = self.path, list(card.inputs_of(self.card))
+        if self.takes_fitted:
+            view = card.view_of(self.card)
+            inputs = [name for name in inputs if name != "images" and not (name == "boxes" and view.fit == "crop")]
         for kind, wanted, there in (
-            ("input", card.inputs_of(self.card), self.session.get_inputs()),
+            ("input", inputs, self.session.get_inputs()),
             ("output", self.heads, self.session.get_outputs()),
         ):
             for name in wanted:
@@ -54,13 +77,30 @@ class OnnxRunner:
                 )
                 raise InputError(reason, path=path, remedy="export it again")
 
-    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        return dict(zip(self.heads, self.session.run(self.heads, dict(inputs)), strict=True))  # type: ignore[arg-type]
-
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The card of an ONNX export."""
-    return OnnxRunner(path, threads=1).card
+    """The card of an ONNX export, which no runtime opens for it.
+
+    Raises:
+        InputError: missing, damaged, or not one of Kaname's exports.
+    """
+    if not path.is_file():
+        reason = "a model is a file, not a folder" if path.is_dir() else "the model file does not exist"
+        raise InputError(reason, path=path, remedy="check the path")
+    try:
+        text = metadata(path.read_bytes(), CARD_KEY)
+    except ValueError as error:
+        raise InputError(f"not a readable ONNX file ({error})", path=path, remedy="export it again") from error
+    if text is None:
+        raise InputError("this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`")
+    return card.read(text, path)
+
+
+def _network_of(path: Path, stated: Mapping[str, Any]) -> bytes | None:
+    """The file without its view, where it has one of its own."""
+    images = card.inputs_of(stated).get("images")
+    channels = None if images is None else images.shape[-1]
+    return None if channels is None else without_view(path.read_bytes(), (channels, *card.view_of(stated).input_size))
 
 
 def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str) -> Any:

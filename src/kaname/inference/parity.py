@@ -16,7 +16,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from kaname.errors import InputError
-from kaname.inference.model import Decode, Model, Request, main_output
+from kaname.inference.model import Model
+from kaname.inference.request import Decode, Request, main_output
 from kaname.types import Answer, Masks, Points
 
 MAP_TOLERANCE = 1e-4

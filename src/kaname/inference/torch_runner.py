@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kaname.geometry.view import View
 from kaname.inference import checkpoint
-from kaname.inference.card import view_of
+from kaname.inference.card import FITTED, view_of
 from kaname.inference.device import choose_device
 from kaname.memory import reuse_memory
 from kaname.models.preprocess import Preprocess
@@ -24,8 +24,8 @@ class Deployed(nn.Module):
     """A file's inputs by name to answers by name: `kaname.inference.model.Runner` on tensors.
 
     ``images`` are uint8 ``(B, h, w, 3 * frames)`` of any size, ``boxes`` ``(N, 4)`` in their pixels; the network sees
-    the images as the view shows them and the boxes in pixels of its input. Its raw outputs go through the activations
-    of its heads.
+    the images as the view shows them and the boxes in pixels of its input. ``fitted`` float32 ``(B, 3 * frames, rows,
+    columns)`` are images that are in the view already. Its raw outputs go through the activations of its heads.
 
     Args:
         network: with ``heads`` and ``inputs``.
@@ -40,7 +40,9 @@ class Deployed(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         fed = dict(inputs)
         images, boxes = fed.get("images"), fed.get("boxes")
-        if images is not None and self.preprocess.view.fit == "crop":
+        if FITTED in fed:
+            fed["images"] = fed.pop(FITTED)
+        elif images is not None and self.preprocess.view.fit == "crop":
             fed["images"] = self.preprocess(images, fed.pop("boxes", None))
         elif images is not None:
             fed["images"] = self.preprocess(images)
@@ -65,6 +67,8 @@ def activated(raw: Tensor, head: Head) -> Tensor:
 
 class TorchRunner:
     """Runs a :class:`Deployed` module with the contract of ``inference.model.Runner``, in fp32."""
+
+    takes_fitted = True
 
     def __init__(self, network: nn.Module, view: View, *, device: str = "auto") -> None:
         self.device = choose_device(device)

@@ -1,23 +1,24 @@
 """The view of photographs inside the graph, so that an export carries it and matches training.
 
-The formula is that of `kaname.geometry.resampling.resample_weights`, the one filter, with the sizes and boxes of
-`kaname.geometry.view.View`; both are written here in torch operations that ONNX has, because there the image's size is
-known only when the file runs. The arithmetic is double precision like theirs: a size that ends in exactly one half
-must round the same way, or every point moves.
+The filter is that of `kaname.geometry.resampling`, with the sizes and boxes of `kaname.geometry.view.View`. Here both
+are torch operations that ONNX has, because in a graph the image's size is known only when the file runs. Whole pictures
+take the runtime's own antialiased resize, which is that filter; crops, of which each box has its own scale, take it as
+matrices. Sizes are computed in double precision as there: one that ends in exactly one half must round the same way, or
+every point moves.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from jaxtyping import Float32, Float64, Real
 from torch import Tensor, nn
+from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.geometry.grid import HALF
 from kaname.geometry.view import View
-
-Numbers = Float64[Tensor, "*_numbers"]
-Axis = tuple[Float64[Tensor, "_pixels"], Numbers, Numbers]  # its pixels, its scale and its offset
 
 
 class Preprocess(nn.Module):
@@ -40,46 +41,58 @@ class Preprocess(nn.Module):
 
         A crop takes ``boxes`` ``(N, 4)`` in pixels of the images, N of one image or one per image, and gives N.
         """
-        (down, scale_y, offset_y), (across, scale_x, offset_x) = self._axes(images, boxes)
-        rows, columns = self.view.input_size
         planes = images.permute(0, 3, 1, 2).to(torch.float32)
+        if self.view.fit != "crop":
+            return self._whole(planes)
+        if boxes is None:
+            raise InputError("a crop needs boxes", remedy="give boxes (N, 4) in pixels of the images")
+        rows, columns = self.view.size
+        x1, y1, x2, y2 = boxes.to(torch.float64).unbind(1)
+        scale = 1 / (torch.maximum((x2 - x1) / columns, (y2 - y1) / rows) * self.view.factor)
+        down, across = (_positions(images.shape[axis], images.device) for axis in (1, 2))
         # Columns first: most photographs are wider than high, so this product shrinks them the most.
-        narrow = planes @ _weights(across, scale_x, offset_x, columns).transpose(-2, -1)
-        return _weights(down, scale_y, offset_y, rows) @ narrow
+        narrow = planes @ _weights(across, scale, columns / 2 - scale * (x1 + x2) / 2, columns).transpose(-2, -1)
+        return _weights(down, scale, rows / 2 - scale * (y1 + y2) / 2, rows) @ narrow
+
+    def _whole(
+        self, planes: Float32[Tensor, "images channels height width"]
+    ) -> Float32[Tensor, "images channels rows columns"]:
+        # No int() around them: an exporter would ask for their values.
+        sizes = [cast(int, side.item()) for side in _inner(planes, self.view).to(torch.int64)]
+        margins: list[int] = []
+        for axis, inner in reversed(list(enumerate(sizes))):
+            torch._check(inner >= 1)
+            torch._check(inner <= self.view.size[axis])
+            before = (self.view.size[axis] - inner) // 2 + self.view.margin[axis]
+            margins += [before, self.view.input_size[axis] - inner - before]
+        fitted = functional.interpolate(planes, size=sizes, mode="bilinear", antialias=True, align_corners=False)
+        return functional.pad(fitted, margins)
 
     def boxes(
         self, boxes: Float32[Tensor, "boxes 4"], images: Real[Tensor, "images height width channels"]
     ) -> Float32[Tensor, "boxes 4"]:
         """Boxes ``(N, 4)`` in pixels of the images to pixels of the input, of a view that shows whole images."""
-        (_, scale_y, offset_y), (_, scale_x, offset_x) = self._axes(images, None)
-        scale, offset = torch.stack([scale_x, scale_y]).repeat(2), torch.stack([offset_x, offset_y]).repeat(2)
-        return (boxes * scale + offset).to(torch.float32)
+        planes = images.permute(0, 3, 1, 2)
+        inner, offsets = _inner(planes, self.view), []
+        for axis in (1, 0):
+            offsets.append(torch.floor((self.view.size[axis] - inner[axis]) / 2) + self.view.margin[axis])
+        scale = (inner / _lengths(planes)).flip(0).repeat(2)
+        return (boxes * scale + torch.stack(offsets).repeat(2)).to(torch.float32)
 
-    def _axes(
-        self, images: Real[Tensor, "batch height width channels"], boxes: Real[Tensor, "boxes 4"] | None
-    ) -> tuple[Axis, Axis]:
-        """For the axes (down, across): the input's pixels, output pixels in one of them, where its 0 lies."""
-        rows, columns = self.view.size
-        down, across = (_positions(images.shape[axis], images.device) for axis in (1, 2))
-        # The number of pixels as a tensor: a Python number would be baked into an export.
-        height, width = down[-1] + 1, across[-1] + 1
-        if self.view.fit == "crop":
-            if boxes is None:
-                raise InputError("a crop needs boxes", remedy="give boxes (N, 4) in pixels of the images")
-            x1, y1, x2, y2 = boxes.to(torch.float64).unbind(1)
-            side = torch.maximum((x2 - x1) / columns, (y2 - y1) / rows) * self.view.factor
-            scale = 1 / side
-            offset_y, offset_x = rows / 2 - scale * (y1 + y2) / 2, columns / 2 - scale * (x1 + x2) / 2
-            return (down, scale, offset_y), (across, scale, offset_x)
-        scale_y, scale_x = rows / height, columns / width
-        if self.view.fit == "letterbox":
-            scale_y = scale_x = torch.minimum(scale_y, scale_x)
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        for axis, length, scale in ((0, height, scale_y), (1, width, scale_x)):
-            inner = torch.clamp(torch.floor(length * scale + HALF), min=1)
-            offset = torch.floor((self.view.size[axis] - inner) / 2) + self.view.margin[axis]
-            parts.append(((down, across)[axis], inner / length, offset))
-        return parts[0], parts[1]
+
+def _lengths(planes: Real[Tensor, "images channels height width"]) -> Float64[Tensor, "2"]:
+    """Height and width; as a tensor, because a Python number would be baked into an export."""
+    return torch.stack([_positions(planes.shape[axis], planes.device)[-1] + 1 for axis in (2, 3)])
+
+
+def _inner(planes: Real[Tensor, "images channels height width"], view: View) -> Float64[Tensor, "2"]:
+    """Whole rows and columns that a picture takes in the view."""
+    lengths = _lengths(planes)
+    # Divided as the geometry does it: a number over a tensor would be a product with its reciprocal.
+    scale = torch.tensor(view.size, dtype=torch.float64, device=planes.device) / lengths
+    if view.fit == "letterbox":
+        scale = scale.min()
+    return torch.clamp(torch.floor(lengths * scale + HALF), min=1)
 
 
 def _positions(count: int, device: torch.device) -> Float64[Tensor, "count"]:

@@ -14,7 +14,8 @@ from kaname import config as configuration
 from kaname.data.formats.files import write_json
 from kaname.errors import InputError, located, require
 from kaname.geometry.image import read_image
-from kaname.inference.model import Model, Request, conditions
+from kaname.inference.model import Model, conditions
+from kaname.inference.request import Request
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds

@@ -12,7 +12,8 @@ from kaname.data.formats.files import images_in
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
-from kaname.inference.model import Model, Request
+from kaname.inference.model import Model
+from kaname.inference.request import Request
 from kaname.pipeline.evaluate import boxes_of
 from kaname.pipeline.model import answer_settings, open_model
 from kaname.pipeline.predict import read_source

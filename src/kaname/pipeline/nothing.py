@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kaname.inference.model import Model, Request, main_output
+from kaname.inference.model import Model
+from kaname.inference.request import Request, main_output
 from kaname.pipeline.recipe import Recipe
 from kaname.types import Answer, Masks
 

@@ -16,8 +16,8 @@ import numpy as np
 from kaname.codecs import roi_mask
 from kaname.data.formats import coco
 from kaname.geometry.image import image_size
-from kaname.inference.model import Arrays, Decode, Feed, Request
 from kaname.inference.onnx_tensor import OnnxTensor
+from kaname.inference.request import Arrays, Decode, Feed, Request
 from kaname.metrics.intervals import summary
 from kaname.pipeline.boxes import source_of
 from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder

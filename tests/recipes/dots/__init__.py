@@ -22,7 +22,7 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference.card import grid_of
-from kaname.inference.model import Arrays, Decode, Feed, Request
+from kaname.inference.request import Arrays, Decode, Feed, Request
 from kaname.metrics.intervals import summary
 from kaname.pipeline.boxes import source_of
 from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder, Overwrite

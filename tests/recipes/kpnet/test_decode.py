@@ -8,7 +8,7 @@ import pytest
 from kaname.codecs.heatmap import encode
 from kaname.config import load
 from kaname.data.formats.skeleton import Skeleton, find
-from kaname.inference.model import Request
+from kaname.inference.request import Request
 from kaname.recipes.kpnet.config import AnswerSettings, KpnetConfig
 from kaname.recipes.kpnet.decode import decode_of, visibilities
 from kaname.types import Frame, Points

@@ -19,7 +19,7 @@ from kaname.data.formats import mot_kp
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import write_image
 from kaname.inference.card import view_of
-from kaname.inference.model import Request
+from kaname.inference.request import Request
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.labels import read_set, training_sets

@@ -9,7 +9,7 @@ from kaname.codecs.heatmap import encode
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
-from kaname.inference.model import Request
+from kaname.inference.request import Request
 from kaname.recipes.tracknet.config import DetectSettings
 from kaname.recipes.tracknet.decode import decode_of, row_of
 from kaname.tracking.trajectory import DETECTED

@@ -16,7 +16,7 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, Grid
 from kaname.inference.card import grid_of
-from kaname.inference.model import Arrays, Decode, Request
+from kaname.inference.request import Arrays, Decode, Request
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.types import Answer, Points, Prediction, Size

@@ -13,7 +13,8 @@ import numpy as np
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.geometry.image import image_size, read_image, resize, write_image
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
+from kaname.inference.request import Arrays, Request
 from kaname.metrics.calibration import Bin, calibration
 from kaname.metrics.points import nearest_distances
 from kaname.pipeline.labelled import Result

@@ -13,7 +13,7 @@ from kaname.codecs.heatmap import decode
 from kaname.data.formats.files import read_json
 from kaname.data.formats.skeleton import Skeleton
 from kaname.inference.card import grid_of
-from kaname.inference.model import Arrays, Decode, Request
+from kaname.inference.request import Arrays, Decode, Request
 from kaname.pipeline import answers as files
 from kaname.recipes.kpnet import MAPS, STATES, VISIBILITY
 from kaname.recipes.kpnet.config import AnswerSettings

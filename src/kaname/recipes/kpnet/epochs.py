@@ -17,7 +17,7 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image, write_image
 from kaname.inference.card import described
-from kaname.inference.model import Request
+from kaname.inference.request import Request
 from kaname.inference.torch_runner import activated
 from kaname.models.network import Network
 from kaname.pipeline.matching import Rows

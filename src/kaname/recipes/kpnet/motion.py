@@ -18,7 +18,7 @@ from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.view import View
 from kaname.inference.card import view_of
-from kaname.inference.model import Arrays, Feed, Request, images_and_boxes
+from kaname.inference.request import Arrays, Feed, Request, images_and_boxes
 from kaname.recipes.kpnet import FLOW, FOREGROUND
 from kaname.recipes.kpnet.config import AnswerSettings, KpnetConfig, MotionSettings
 from kaname.recipes.kpnet.labels import neighbours
@@ -115,14 +115,14 @@ class MotionFeed:
 
     def __call__(self, request: Request) -> Arrays:
         frame = request.frames[-1]
-        image = self.placed(frame.image)
+        image = self.placed(frame.image) if request.shown is None else np.rint(request.shown[-1]).astype(np.uint8)
         other = self._other(frame)
         if frame.path is not None:
             self.last[frame.path, frame.index] = image
             for key in list(self.last)[: -(self.flow.delta + KEPT)]:
                 del self.last[key]
         pair = still(image) if other is None else _turned(pair_of(image, other[0], self.flow.method), other[1])
-        return {"images": request.image[None]} | {name: one[None].astype(np.float32) for name, one in fed(pair).items()}
+        return {**images_and_boxes(request)} | {name: one[None].astype(np.float32) for name, one in fed(pair).items()}
 
     def _other(self, frame: Frame) -> tuple[Image, bool] | None:
         """The frame to compare with on the canvas, and whether it comes after."""

@@ -12,7 +12,8 @@ from kaname.codecs.heatmap import decode
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.inference.card import grid_of
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
+from kaname.inference.request import Arrays, Request
 from kaname.pipeline.clock import Clock
 from kaname.pipeline.model import answer_settings
 from kaname.pipeline.stretches import Stretches

@@ -11,7 +11,7 @@ import numpy as np
 from kaname.codecs.heatmap import decode
 from kaname.data.formats.files import read_json
 from kaname.inference.card import grid_of, heads_of
-from kaname.inference.model import Arrays, Decode, Request
+from kaname.inference.request import Arrays, Decode, Request
 from kaname.pipeline import answers as files
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import AnswerSettings

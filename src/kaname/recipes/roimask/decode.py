@@ -17,7 +17,7 @@ from kaname.data.formats import masks as files
 from kaname.data.formats.files import read_json
 from kaname.data.rois import seen_regions
 from kaname.inference.card import heads_of, view_of
-from kaname.inference.model import Arrays, Decode, Request
+from kaname.inference.request import Arrays, Decode, Request
 from kaname.pipeline import answers
 from kaname.recipes.roimask import MASKS
 from kaname.recipes.roimask.config import AnswerSettings

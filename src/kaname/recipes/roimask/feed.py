@@ -14,8 +14,8 @@ from kaname.geometry.view import View
 from kaname.inference.card import inputs_of, view_of
 from kaname.inference.detector import Detector
 from kaname.inference.joint_pass import joint_pass
-from kaname.inference.model import Arrays, Feed, Request
 from kaname.inference.onnx_tensor import OnnxTensor
+from kaname.inference.request import Arrays, Feed, Request
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.features import OneMap, source_of
 from kaname.types import FloatArray, Frame, Image

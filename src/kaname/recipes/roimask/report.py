@@ -15,7 +15,8 @@ from kaname.data.formats.files import make_folder, write_json
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import clip, pad
 from kaname.geometry.image import read_image, write_image
-from kaname.inference.model import Arrays, Model, Request
+from kaname.inference.model import Model
+from kaname.inference.request import Arrays, Request
 from kaname.pipeline.labelled import Result
 from kaname.recipes.roimask.analyze import FILE, class_weights_of
 from kaname.recipes.roimask.config import AnswerSettings, RoimaskConfig

@@ -18,7 +18,7 @@ from kaname.codecs.heatmap import decode as decode_heatmaps
 from kaname.data.formats.files import read_json, write_json
 from kaname.errors import InputError
 from kaname.inference.card import grid_of
-from kaname.inference.model import Arrays, Decode, Request
+from kaname.inference.request import Arrays, Decode, Request
 from kaname.recipes.tracknet import BALL
 from kaname.recipes.tracknet.config import DataSettings, DetectSettings
 from kaname.recipes.tracknet.labels import games_of, sets
