@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Sequence
 from fractions import Fraction
@@ -334,3 +335,15 @@ def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"), VideoWriter(tmp_path / "empty.mp4"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_frames_are_let_go_at_once(tmp_path: Path) -> None:
+    """None waits in a cycle for the garbage collector, which sees few objects where there are many pixels."""
+    path = write_video(tmp_path / "a.mp4", [np.full((64, 64, 3), 9 * n, np.uint8) for n in range(20)], rate=10)
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in frames(path)) == 20
+        assert gc.collect() < 20
+    finally:
+        gc.enable()

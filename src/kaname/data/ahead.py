@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ class _Ended:
         self.error = error
 
 
-def ahead(items: Iterable[T], most: int) -> Iterator[T]:
+def ahead(items: Iterable[T], most: int) -> Generator[T, None, None]:
     """The same items in their order, made in a thread of its own, at most ``most`` before they are asked for.
 
     An error comes after the items that were made before it. Whoever stops early (or is interrupted) waits for the item
@@ -49,7 +49,7 @@ def ahead(items: Iterable[T], most: int) -> Iterator[T]:
             error = raised
         finally:
             if isinstance(items, Generator):
-                cast(Generator[T], items).close()
+                cast(Generator[T, None, None], items).close()
         waiting.put(_Ended(error))
 
     thread = threading.Thread(target=make, name="ahead", daemon=True)

@@ -172,8 +172,12 @@ def refuse_cut(path: Path, kind: str, promised: int, count: int, cut: bool) -> N
 def picture(frame: Any) -> Image:
     """A decoded frame as it is shown: a phone held upright stores its frames sideways, one held by its front camera
     mirrored, and both say so in the display matrix, which turns by quarters here."""
+    from av.sidedata.sidedata import SideDataContainer
+
     image = frame.to_ndarray(format="rgb24")
-    matrix = next((bytes(one) for one in frame.side_data if one.type.name == "DISPLAYMATRIX"), b"")
+    # Asked for its side data a frame keeps it, and that keeps the frame: both would stay until cycles are collected.
+    noted = SideDataContainer(frame)  # pyright: ignore[reportCallIssue] (its stub lacks the argument)
+    matrix = next((bytes(one) for one in noted if one.type.name == "DISPLAYMATRIX"), b"")
     if len(matrix) != MATRIX.size:
         return image
     right_x, right_y, _, down_x, down_y, *_ = MATRIX.unpack(matrix)  # where the stored picture's right and down go

@@ -91,6 +91,7 @@ CocoKeypoints = Annotated[
     Literal["index", "continuous"],
     Parameter(help="What COCO key points are: pixel indices, as COCO has them, or continuous pixels."),
 ]
+ProfileFlag = Annotated[bool, Parameter(name="--profile", help="Say where the time went.", negative=())]
 Overwrite = Annotated[bool, Parameter(help="Replace what the folder holds of something else.", negative=())]
 Limit = Annotated[int, Parameter(help="At most this many pictures; 0 draws all.")]
 Jobs = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from kaname import config as configuration
+from kaname.data.ahead import ahead
 from kaname.data.formats.files import images_in, make_folder
 from kaname.data.formats.landmarks import images_below
 from kaname.data.video import Damaged, VideoWriter, folder_frames, frame_count, frames, is_video, promised_frames
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
-from kaname.inference.model import Model
+from kaname.inference.model import WAITING, Model
 from kaname.pipeline.boxes import BoxSource, Counted
+from kaname.pipeline.clock import Profile
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
@@ -48,6 +51,7 @@ def predict_images(
     damaged: Damaged = "error",
     device: str = "auto",
     overwrite: bool = False,
+    profile: bool = False,
 ) -> None:
     """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
 
@@ -63,30 +67,35 @@ def predict_images(
         deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
         damaged: `kaname.data.video.frames`.
         overwrite: replace what ``out`` holds of other sources, another model or other settings, as a whole.
+        profile: say where the time went.
     """
+    times = Profile(profile)
     # a path named twice is one answer
     files = _checked({path.absolute(): path for path in _expand(sources, out if deep else None)}.values())
     given = {} if boxes is None else boxes.about
     made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **(changes or {}), **given}
     record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
     refuse_others(record, [target], overwrite=overwrite)
-    model = open_model(recipe, checkpoint, runtime=device, changes=changes)
-    boxes = None if boxes is None else boxes.beside(model)
-    find = _found(model, boxes, files)
+    with times.part("start"):
+        model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+        boxes = None if boxes is None else boxes.beside(model)
+        find = _found(model, boxes, files)
     settings = answer_settings(recipe, model.card["config"], changes)
     finds = Finds(recipe, settings)
     drawn = out / "pictures" if pictures else None
-    rows = _image_rows(finds.watching(model), files, find, drawn, None if each is None else each(settings), damaged)
-    with results(record, [target], overwrite=overwrite):
+    further = None if each is None else each(settings)
+    rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
+    with results(record, [target], overwrite=overwrite), times.part("write"):
         recipe.write(
             target,
-            finds.counting(rows),
+            finds.counting(times.waiting(rows)),
             {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)},
         )
         finish()
     _say(model, find)
     print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")
-    print("\n".join(finds.said()), end="\n" if finds.said() else "")
+    for line in [*finds.said(), *times.lines(len(finds.answers), recipe.unit)]:
+        print(line)
 
 
 def _image_rows(
@@ -96,27 +105,31 @@ def _image_rows(
     drawn: Path | None,
     further: Each | None,
     damaged: Damaged,
+    times: Profile,
 ) -> Iterator[Prediction]:
     """The answers for images, and for the frames of videos; pictures go to the folder ``drawn``."""
     names = row_names(files)
-    with Bar("predicting", len(files)) as bar:
+    read = times.each("decode", map(read_image, [path for path in files if not is_video(path)]))
+    with closing(ahead(read, WAITING)) as images, Bar("predicting", len(files)) as bar:
         for path, name, sheet in zip(files, names, picture_names(names), strict=True):
             if is_video(path):
-                for frame, answer in _stream(model, path, find, damaged):
+                for frame, answer in _stream(model, path, find, damaged, times):
                     if further is not None:
-                        further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
+                        with times.part("draw"):
+                            further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
                     yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
             else:
-                image = read_image(path)
-                frame = Frame(0, 0.0, image, path=path)
-                given = None if find is None else find(path, frame)
-                with located(path):
+                frame = Frame(0, 0.0, next(images), path=path)
+                with located(path), times.part("network"):
+                    given = None if find is None else find(path, frame)
                     answers = _answers(model, frame, given)
-                if drawn is not None:
-                    make_folder(drawn)
-                    write_image(drawn / sheet, overlay(image, answers, model.card.get("skeleton")))
-                if further is not None:
-                    further(path, Frame(0, 0.0, image, name), Path(sheet).stem, answers)
+                with times.part("draw"):
+                    if drawn is not None:
+                        make_folder(drawn)
+                        picture = overlay(frame.image, answers, model.card.get("skeleton"))
+                        write_image(drawn / sheet, picture)
+                    if further is not None:
+                        further(path, Frame(0, 0.0, frame.image, name), Path(sheet).stem, answers)
                 for number, answer in enumerate(answers, 1):
                     alone = find is not None and not model.takes_boxes
                     yield Prediction(name, answer, box=number if alone else None)
@@ -172,6 +185,7 @@ def predict_video(
     rate: float = FOLDER_RATE,
     damaged: Damaged = "error",
     tell: Callable[[int], object] = lambda count: None,
+    times: Profile | None = None,
 ) -> str:
     """One video or folder of frames, into ``out``; what there is to say of it.
 
@@ -184,7 +198,9 @@ def predict_video(
         rate: frames per second of a folder of frames.
         damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
         tell: hears of frames: each is read once, and once more where a video is drawn.
+        times: told where the time goes.
     """
+    times = times or Profile()
     target, drawn = out / recipe.predictions[-1], out / OVERLAY
     stream, size = _opened(read_source(source, rate, damaged))
     decoded = 0
@@ -196,20 +212,22 @@ def predict_video(
 
     finds = Finds(recipe, answer_settings(recipe, model.card["config"], changes))
     boxes = None if find is None else partial(find, source)
-    rows = finds.counting(_rows(finds.watching(model), source, stream, boxes, told))
+    rows = finds.counting(times.waiting(_rows(finds.watching(model), source, stream, boxes, told, times)))
     said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
-    counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
+    with times.part("write"):
+        counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
     lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}", *finds.said()]
     if decoded < (promised := promised_frames(source)):
         lines.append(f"{source}: {decoded} of {promised} promised frames could be decoded")
     if draw is not None:
-        again = read_source(source, rate, damaged)
-        _draw_video(again, recipe.read(target), drawn, draw, trail_seconds, tell)
+        again = times.each("decode", read_source(source, rate, damaged))
+        with times.part("draw"), closing(ahead(again, WAITING)) as shown:
+            _draw_video(times.waiting(shown), recipe.read(target), drawn, draw, trail_seconds, tell)
         lines.append(f"{source}: drawn in {drawn}")
     elif drawn.exists():
         drawn.unlink()
         lines.append(f"{drawn} of an earlier prediction is removed")
-    return "\n".join(lines)
+    return "\n".join([*lines, *times.lines(decoded, "frame")])
 
 
 def record_of_video(recipe: Recipe, source: Path, out: Path, checkpoint: Path, about: Mapping[str, Any]) -> Record:
@@ -291,17 +309,12 @@ def _say(model: Model, find: Counted | None) -> None:
         print("no boxes were given: each picture is one box, the whole of it")
 
 
-def _stream(model: Model, path: Path, find: Counted | None, damaged: Damaged) -> Iterator[tuple[Frame, Any]]:
+def _stream(
+    model: Model, path: Path, find: Counted | None, damaged: Damaged, times: Profile
+) -> Iterator[tuple[Frame, Any]]:
     """Each frame of a video with its answer; of models of single images with its pixels."""
-    newest: list[Frame] = []
-
-    def watched() -> Iterator[Frame]:
-        for frame in frames(path, damaged=damaged):
-            newest[:] = [frame]
-            yield frame
-
-    for frame, answer in model.stream(watched(), None if find is None else partial(find, path)):
-        yield newest[0] if model.frames == 1 else frame, answer
+    boxes, pixels = None if find is None else partial(find, path), model.frames == 1
+    yield from model.stream(frames(path, damaged=damaged), boxes, waiting=WAITING, pixels=pixels, part=times.part)
 
 
 def _answers(model: Model, image: Frame, boxes: np.ndarray | None) -> list[Answer]:
@@ -354,10 +367,10 @@ def _opened(stream: Iterator[Frame]) -> tuple[Iterator[Frame], Size]:
 
 
 def _rows(
-    model: Model, source: Path, stream: Iterator[Frame], boxes: Any, tell: Callable[[int], object]
+    model: Model, source: Path, stream: Iterator[Frame], boxes: Any, tell: Callable[[int], object], times: Profile
 ) -> Iterator[Prediction]:
     with located(source):
-        for frame, answer in model.stream(stream, boxes):
+        for frame, answer in model.stream(stream, boxes, waiting=WAITING, part=times.part):
             tell(1)
             yield Prediction("", answer, frame=frame.index, seconds=frame.seconds, file=frame.name)
 

@@ -26,6 +26,7 @@ from kaname.pipeline.flags import (
     Overwrite,
     ParityCount,
     ParityImages,
+    ProfileFlag,
     Results,
     Weights,
     report_problems,
@@ -241,6 +242,7 @@ def predict(
     overwrite: Overwrite = False,
     damaged: Damage = "error",
     device: Device = "auto",
+    profile: ProfileFlag = False,
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
     from kaname.data.boxes import finder
@@ -255,7 +257,7 @@ def predict(
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
     how = {"changes": changes, "pictures": pictures, "damaged": damaged, "device": device, "overwrite": overwrite}
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, **how)
+    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, profile=profile, **how)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:

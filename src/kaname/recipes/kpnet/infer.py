@@ -115,7 +115,7 @@ def predict_video(
                     made = _predicted(desk, walk, whole, overwrite=overwrite, alone=alone)
             finally:
                 with clock.part("decode"):
-                    walk.stream.close()
+                    walk.close()
         return {**made, "seconds": time.monotonic() - began, "parts": clock.parts}
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 
 from kaname.codecs.heatmap import decode
+from kaname.data.ahead import ahead
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.inference.card import grid_of
-from kaname.inference.model import Model
+from kaname.inference.model import WAITING, Model
 from kaname.inference.request import Arrays, Request
 from kaname.pipeline.clock import Clock
 from kaname.pipeline.model import answer_settings
@@ -54,6 +56,7 @@ class Walk:
         if self.feed is not None:
             self._timed.feed = self._fed
         self.before: Frame | None = None
+        self.ahead: Generator[tuple[Frame, Frame | None], None, None] | None = None
         self.seen: Seen | None = None
 
     def rows(self) -> Rows:
@@ -104,9 +107,16 @@ class Walk:
     def _frames(self, first: int) -> Iterator[Frame]:
         delta = self.feed.flow.delta if self.feed is not None else 0
         frames = self.stream.frames(first, between=self.follow is not None, delta=delta)
-        for frame, before in self.clock.each("decode", frames):
-            self.before = before
-            yield frame
+        with closing(ahead(self.clock.each("decode", frames), WAITING)) as self.ahead:
+            for frame, before in self.clock.each(None, self.ahead):
+                self.before = before
+                yield frame
+
+    def close(self) -> None:
+        """Read no further, and let go of the video."""
+        if self.ahead is not None:
+            self.ahead.close()
+        self.stream.close()
 
     def _detect(self, frame: Frame) -> Found:
         """What the network finds in one frame."""

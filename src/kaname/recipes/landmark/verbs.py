@@ -20,6 +20,7 @@ from kaname.pipeline.flags import (
     Overwrite,
     ParityCount,
     ParityImages,
+    ProfileFlag,
     Weights,
     split_sources,
     validating,
@@ -164,6 +165,7 @@ def predict(
     overwrite: Overwrite = False,
     damaged: Damage = "error",
     device: Device = "auto",
+    profile: ProfileFlag = False,
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.
 
@@ -181,7 +183,7 @@ def predict(
     else:
         faces = source_of(boxes)
     how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
-    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, **how, device=device)
+    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, profile=profile, **how, device=device)
 
 
 def export(

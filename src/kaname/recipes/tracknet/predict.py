@@ -9,6 +9,7 @@ from typing import Any
 from kaname.data.video import Damaged, frame_count
 from kaname.files import write_text
 from kaname.pipeline import jobs
+from kaname.pipeline.clock import Profile
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
 from kaname.pipeline.predict import FOLDER_RATE, OVERLAY, places, record_of_video
@@ -39,6 +40,7 @@ def predict(
     processes: int = 1,
     overwrite: bool = False,
     device: str = "auto",
+    profile: bool = False,
 ) -> None:
     """Find the ball in videos and folders of frames; one that fails does not stop the others, and ends in exit code 2.
 
@@ -50,6 +52,7 @@ def predict(
         changes: settings of the detection to use instead of the stored ones.
         processes: videos at once.
         overwrite: replace what a folder holds of another video, another model or other settings.
+        profile: say where the time of each video went.
     """
     jobs.check(processes, elsewhere=False)
     chosen = places(sources, out, rate)
@@ -60,15 +63,28 @@ def predict(
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
-    given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "device": device}
+    given = {
+        "checkpoint": checkpoint,
+        "smoothing": smoothing,
+        **how,
+        "overwrite": overwrite,
+        "device": device,
+        "profile": profile,
+    }
     passes = 2 if overlay else 1
     work = [
         Job(
             str(source),
-            {"source": source, "out": place, "record": records[source], **given},
+            {
+                "source": source,
+                "out": place,
+                "record": records[source],
+                "first": number == 0 and processes == 1,
+                **given,
+            },
             passes * (frame_count(source) or 1),
         )
-        for source, place in chosen.items()
+        for number, (source, place) in enumerate(chosen.items())
     ]
     unit = "frames read" if overlay else "frames"
     jobs.run(JOB, work, processes=processes, title="predicting", unit=unit, ended=lambda _, said, __: said).report()
@@ -93,15 +109,19 @@ def predict_video(
     changes: Mapping[str, Any] | None,
     overwrite: bool,
     device: str,
+    profile: bool,
+    first: bool,
 ) -> str:
     """One video; returns what there is to say of it."""
-    model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
+    times = Profile(profile, from_start=first)
+    with times.part("start"):
+        model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
     way = Way(smoothing, keep_static=keep_static)
     with results(record, made_in(out), overwrite=overwrite):
         said = predict_frames(
             RECIPE, model, source, out, changes=changes, follow=way, about=way.about,
             draw=draw_ball if overlay else None, trail_seconds=TRAIL_SECONDS, rate=rate, damaged=damaged,
-            tell=desk.tell,
+            tell=desk.tell, times=times,
         )  # fmt: skip
         write_text(out / PLOT, trajectory(way.marks(), way.size, title=source.name))
     return f"{said}\n{source}: the way of the ball over time: {out / PLOT}"

@@ -20,6 +20,7 @@ from kaname.pipeline.flags import (
     Overwrite,
     ParityCount,
     ParityImages,
+    ProfileFlag,
     Results,
     Weights,
     report_problems,
@@ -162,6 +163,7 @@ def predict(
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     device: Device = "auto",
+    profile: ProfileFlag = False,
 ) -> None:
     """Find the ball in every frame: ball.csv and its plot ball.svg, with --overlay also a video."""
     from kaname.recipes.tracknet.predict import predict as run
@@ -171,7 +173,7 @@ def predict(
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
-    run(paths, checkpoint, out, smoothing, **how, processes=jobs, overwrite=overwrite, device=device)
+    run(paths, checkpoint, out, smoothing, **how, processes=jobs, overwrite=overwrite, device=device, profile=profile)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:
