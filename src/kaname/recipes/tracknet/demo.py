@@ -20,7 +20,7 @@ SIZE = (192, 320)
 # few large ones; a network that has seen so little is unsure, so the threshold is lower than usual.
 OVERRIDES = (
     "data.resize=[320,192]", "data.sequence.length=3", "data.sequence.stride=2", "data.absent=negative",
-    "model.heatmap.size=[160,96]", "model.heatmap.sigma=1.5", "training.epochs=4", "training.batch_size=2",
+    "model.heatmap.size=[160,96]", "model.heatmap.sigma=1.5", "training.epochs=3", "training.batch_size=2",
     "training.optimizer.lr=4e-3", "training.scheduler.warmup_epochs=0.2", "training.ema=0.98",
     "detect.score_threshold=0.4",
 )  # fmt: skip
