@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from kaname.codecs.mask_regions import PLAIN, Choice, Region, outlines, regions, score
 from kaname.data.formats import rle
-from kaname.data.formats.files import is_number, read_json, write_json
+from kaname.data.formats.files import is_number, write_json
+from kaname.data.formats.listed import once, read_listed
 from kaname.data.formats.points import row_name
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -146,22 +147,32 @@ def read_results(path: Path, *, recipe: str | None = None) -> list[Result]:
     Raises:
         InputError: not such a list, another recipe's, or a malformed entry, with its number.
     """
-    data = read_json(path)
-    if not isinstance(data, list):
-        raise InputError("not a COCO results list", path=path, remedy="it is a list with an entry for each mask")
-    results: list[Result] = []
-    for number, entry in enumerate(data, 1):
+    results, head = _read(path)
+    theirs = read_head(head).get("recipe", recipe)
+    if recipe is not None and theirs != recipe:
+        reason = f"predictions of the recipe {theirs!r}, not of {recipe!r}"
+        raise InputError(reason, path=path, remedy="score them with its evaluate")
+    return list(results)
+
+
+@once
+def _read(path: Path) -> tuple[list[Result], list[Any]]:
+    """The entries, and the first one as it stands in the file."""
+    first: list[Any] = []
+
+    def take(number: int, entry: Any) -> Result:
+        first.extend([entry] if number == 1 else [])
         try:
-            results.append(_result(entry))
+            return _result(entry)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError) as error:
             text = f"no {error}" if isinstance(error, KeyError) else str(error)
             reason = f"not a mask ({text[:100]})"
             raise InputError(reason, path=path, row=f"result {number}", remedy="predict again") from error
-    theirs = read_head(data).get("recipe", recipe)
-    if recipe is not None and theirs != recipe:
-        reason = f"predictions of the recipe {theirs!r}, not of {recipe!r}"
-        raise InputError(reason, path=path, remedy="score them with its evaluate")
-    return results
+
+    results = read_listed(path, "", take)
+    if not isinstance(results, list):
+        raise InputError("not a COCO results list", path=path, remedy="it is a list with an entry for each mask")
+    return results, first
 
 
 def read_head(content: Any) -> dict[str, Any]:

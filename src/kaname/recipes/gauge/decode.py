@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kaname.codecs.clusters import peaks
 from kaname.data.formats import points as points_json
-from kaname.data.formats.files import is_number, read_json
+from kaname.data.formats.files import is_number
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, Grid
@@ -94,7 +94,7 @@ def made(path: Path) -> dict[str, Any]:
     Raises:
         InputError: bandwidth or sigma is not a length.
     """
-    content = read_json(path)
+    content = points_json.read_head(path)
     content = content if isinstance(content, dict) else {}
     settings = content.get("settings")
     extract = settings if isinstance(settings, dict) else {}

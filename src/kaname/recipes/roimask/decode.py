@@ -14,7 +14,6 @@ from kaname.codecs.roi_align import pool
 from kaname.codecs.roi_mask import softmax
 from kaname.config import from_dict
 from kaname.data.formats import masks as files
-from kaname.data.formats.files import read_json
 from kaname.data.rois import seen_regions
 from kaname.inference.card import heads_of, view_of
 from kaname.inference.model import Arrays, Decode, Request
@@ -90,4 +89,4 @@ def read(path: Path) -> list[Prediction]:
 
 def made(path: Path) -> dict[str, Any]:
     """What a file says of its making: ``model``, ``answers``, ``classes``."""
-    return {**answers.made(path), "classes": files.read_head(read_json(path)).get("classes")}
+    return {**answers.made(path), "classes": answers.head_of(path).get("classes")}
