@@ -110,8 +110,7 @@ def bootstrap(
         return None
     entries, statistic = by_sums(entries, statistic)
     if isinstance(statistic, OfSums):
-        sums = entries if clusters is None else np.array([entries[group].sum(axis=0) for group in members])
-        results = statistic.of_sums(_resampled_sums(sums, n, seed))
+        results = statistic.of_sums(_resampled_sums(_cluster_sums(entries, members), n, seed))
     else:
         drawn: list[list[int]] = np.random.default_rng(seed).integers(0, len(members), (n, len(members))).tolist()
         resamples = (statistic(entries[np.concatenate([members[group] for group in row])]) for row in drawn)
@@ -206,6 +205,16 @@ def groups(clusters: Sequence[Hashable] | None, count: int) -> list[Int64[np.nda
     for index, name in enumerate(clusters):
         members.setdefault(name, []).append(index)
     return [np.array(indices, dtype=np.int64) for indices in members.values()]
+
+
+def _cluster_sums(
+    rows: Float64[np.ndarray, "samples columns"], members: Sequence[Int64[np.ndarray, "_members"]]
+) -> Float64[np.ndarray, "clusters columns"]:
+    """The sum of each cluster's rows."""
+    if len(members) == len(rows):  # each sample is a cluster, in its place
+        return rows
+    starts = np.cumsum([0, *(len(group) for group in members[:-1])])
+    return np.add.reduceat(rows[np.concatenate(members)], starts, axis=0)
 
 
 def _resampled_sums(

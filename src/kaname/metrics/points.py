@@ -11,7 +11,7 @@ a threshold means distance <= threshold.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
@@ -203,6 +203,25 @@ def nme(predicted: ArrayLike, truth: ArrayLike, visible: ArrayLike, normaliser: 
     if not counts.any() or normaliser is None or not np.isfinite(normaliser) or normaliser <= 0:
         return None
     return float(_lengths(predicted[counts] - truth[counts]).mean() / normaliser)
+
+
+def nme_each(
+    predicted: Float64[np.ndarray, "objects points 2"],
+    truth: Float64[np.ndarray, "objects points 2"],
+    visible: Bool[np.ndarray, "objects points"],
+    normalisers: Float64[np.ndarray, "objects"],
+) -> Float64[np.ndarray, "objects"]:
+    """`nme` of many objects at once; NaN instead of None, also for a normaliser that is not known.
+
+    >>> nme_each(np.array([[[0.0, 0], [3, 4]]]), np.zeros((1, 2, 2)), np.array([[True, True]]), np.array([10.0])).tolist()
+    [0.25]
+    """
+    apart = np.hypot(predicted[..., 0] - truth[..., 0], predicted[..., 1] - truth[..., 1])
+    counts = visible & ~np.isnan(apart)
+    number = counts.sum(axis=1)
+    known = (number > 0) & np.isfinite(normalisers) & (normalisers > 0)
+    mean = np.where(counts, apart, 0.0).sum(axis=1) / np.maximum(number, 1)
+    return np.where(known, mean / np.where(known, normalisers, 1.0), np.nan)
 
 
 def as_points(points: ArrayLike, name: str) -> Float64[np.ndarray, "points 2"]:
