@@ -123,10 +123,17 @@ def _filled(
     row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count - upper, count)
     start, step = begin[edge], (end - begin)[edge]
     column = np.searchsorted(columns, start[:, 0] + step[:, 0] * (rows[row] - start[:, 1]) / step[:, 1])
-    shape = (int(near.sum()), height, width + 1)
-    crossings = np.bincount(np.ravel_multi_index((ring[edge], row, column), shape), minlength=math.prod(shape))
-    inner = (np.cumsum(crossings.reshape(shape), axis=2)[..., :width] & 1).astype(bool)
-    return np.logical_or.reduce(inner, axis=0)
+    filled = np.zeros(size, bool)
+    if not len(edge):
+        return filled
+    # Nothing is inside above the first crossing, below the last, left of the leftmost or right of the rightmost.
+    top, left = int(row.min()), int(column.min())
+    shape = (int(near.sum()), int(row.max()) - top + 1, int(column.max()) - left + 1)
+    place = (ring[edge] * shape[1] + row - top) * shape[2] + column - left
+    crossings = np.bincount(place, minlength=math.prod(shape)).astype(np.uint8).reshape(shape)  # odd or even counts
+    inner = np.bitwise_or.reduce(np.cumsum(crossings, axis=2, dtype=np.uint8) & 1, axis=0)[:, : width - left]
+    filled[top : top + shape[1], left : left + inner.shape[1]] = inner
+    return filled
 
 
 def paste(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,9 +82,9 @@ def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any
     return {"masks": count}
 
 
-def read(path: Path) -> list[Prediction]:
-    """The predictions of a file."""
-    return answers.read(path, "roimask")
+def read(path: Path) -> Iterator[Prediction]:
+    """The predictions of a file, an image at a time."""
+    return files.stream(path, recipe="roimask")
 
 
 def made(path: Path) -> dict[str, Any]:

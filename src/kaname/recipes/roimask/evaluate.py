@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from kaname.codecs.roi_mask import inside
 from kaname.data.formats import coco_masks
 from kaname.data.formats import masks as files
+from kaname.data.formats.coco_masks import Shape
 from kaname.data.formats.masks import Result as Entry
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -33,10 +33,10 @@ from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import by_name
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import made
-from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, labelled
+from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, classes_in, labelled
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
-from kaname.types import FloatArray
+from kaname.types import FloatArray, Size
 
 CLASSES = 3
 GRID_FIGURES = ("miou_classes_1_2", "iou_target_mean", "share_over_0.5", "share_over_0.7", "leak")
@@ -155,29 +155,35 @@ def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> d
 
 def crowd_of(photo: Photo) -> NDArray[np.bool_]:
     """The pixels of an image's crowds, where they do not count."""
-    crowd = np.zeros(photo.size, bool)
-    for one in photo.crowds():
-        crowd |= inside(one, Affine.identity(), photo.size)
+    return _crowd_of(photo.crowds(), photo.size)
+
+
+def _crowd_of(crowds: Sequence[Shape], size: Size) -> NDArray[np.bool_]:
+    crowd = np.zeros(size, bool)
+    for one in crowds:
+        crowd |= inside(one, Affine.identity(), size)
     return crowd
 
 
 def compared(photo: Photo, entries: Sequence[Entry]) -> list[Roi]:
     """The targets of an image, each beside the prediction for its box."""
-    shapes, crowd = photo.shapes(), crowd_of(photo)
+    shapes, crowds = photo.shapes(), photo.crowds()
+    crowd = _crowd_of(crowds, photo.size)
     partners = partners_of(photo.boxes, entries)
     found: list[Roi] = []
     for row in photo.candidates.tolist():
         entry = entries[partners[row]] if row in partners else None
         true = inside(shapes[row], Affine.identity(), photo.size)
-        ours = np.zeros(photo.size, bool) if entry is None else entry.mask & ~(crowd & ~true)
+        ours = np.zeros(photo.size, bool) if entry is None else entry.mask
+        ours = ours & ~(crowd & ~true) if crowds else ours
         table = None
         region = photo.boxes[row] if entry is None else entry.region
         if entry is None or entry.grid is not None:
             grid = np.zeros(files.GRID, np.uint8) if entry is None or entry.grid is None else entry.grid
-            truth = photo.classes(region[None], [row], (grid.shape[0], grid.shape[1]))[0]
+            truth = classes_in(shapes, crowds, region[None], [row], (grid.shape[0], grid.shape[1]))[0]
             table = metrics.confusion(grid, truth, CLASSES, IGNORE)
         else:
-            truth = photo.classes(region[None], [row], files.GRID)[0]
+            truth = classes_in(shapes, crowds, region[None], [row], files.GRID)[0]
         crowded = bool((truth == metrics.NON_TARGET).any())
         either = np.count_nonzero(ours | true)
         overlap = np.count_nonzero(ours & true) / either if either else None
@@ -191,6 +197,8 @@ def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
         return {}
     overlap = iou(boxes, np.stack([entry.box for entry in entries]))
     same = np.arange(len(boxes))[:, None] == np.array([entry.more.get("instance", -1) for entry in entries])
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(-(overlap + 1e-6 * same))  # of two equal boxes the one of the same number
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {row: column for row, column in pairs if overlap[row, column] >= SAME_BOX}
@@ -267,11 +275,9 @@ def truth_of(photos: Sequence[Photo]) -> dict[str, Any]:
         groups = [(shape, given, 1) for shape, given in zip(coco_masks.crowds(sample), crowds, strict=True)]
         for shape, segmentation, crowd in [*own, *groups]:
             mask = inside(shape, Affine.identity(), photo.size)
-            corners = np.argwhere(mask)
-            low, high = (corners.min(axis=0), corners.max(axis=0) + 1) if len(corners) else (np.zeros(2), np.zeros(2))
             annotations.append({
                 "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
-                "bbox": [float(side) for side in (*low[::-1], *(high - low)[::-1])], "segmentation": segmentation,
+                "bbox": files.extent(mask), "segmentation": segmentation,
             })  # fmt: skip
     return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
 
