@@ -172,8 +172,7 @@ def boundary_iou(
         return None
     extent = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # outside it both are empty
     ours, real = _boundary(predicted[extent], reach), _boundary(truth[extent], reach)
-    either = np.count_nonzero(ours | real)
-    return float(np.count_nonzero(ours & real) / either) if either else None
+    return float(np.count_nonzero(ours & real) / np.count_nonzero(ours | real))
 
 
 def _boundary(mask: Bool[np.ndarray, "rows columns"], reach: int) -> Bool[np.ndarray, "rows columns"]:

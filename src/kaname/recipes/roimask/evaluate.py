@@ -9,7 +9,7 @@ On the grid of each box: ``miou_classes_1_2`` (IoU of target and of non-target o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.roi_mask import inside
+from kaname.codecs.roi_mask import inside, inside_each
 from kaname.data.formats import coco_masks
 from kaname.data.formats import masks as files
 from kaname.data.formats.coco_masks import Shape
@@ -95,10 +95,10 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
     """
     entries = by_image(of_category(path, photos), photos, path)
     two = len(made(path)["classes"] or [0] * CLASSES) < CLASSES
-    rois = [roi for photo in photos for roi in compared(photo, entries.get(photo.image_id, []))]
+    rois, truth = _truth_and_rois(photos, entries)
     crowded = [roi for roi in rois if roi.crowded]
     groups: dict[str, Any] = {"all": figures(rois, two=two), "crowded": figures(crowded, two=two)}
-    groups["coco"] = average_precision(photos, [one for some in entries.values() for one in some])
+    groups["coco"] = average_precision(photos, [one for some in entries.values() for one in some], truth)
     if how.get("in_detections") is not None:
         groups["coco_detections"] = how["in_detections"]
     missing = sum(roi.entry is None for roi in rois)
@@ -165,15 +165,16 @@ def _crowd_of(crowds: Sequence[Shape], size: Size) -> NDArray[np.bool_]:
     return crowd
 
 
-def compared(photo: Photo, entries: Sequence[Entry]) -> list[Roi]:
-    """The targets of an image, each beside the prediction for its box."""
+def compared(photo: Photo, entries: Sequence[Entry], masks: NDArray[np.bool_] | None = None) -> list[Roi]:
+    """The targets of an image, each beside the prediction for its box; ``masks`` are its instances' (`masks_of`)."""
+    masks = masks_of(photo) if masks is None else masks
     shapes, crowds = photo.shapes(), photo.crowds()
     crowd = _crowd_of(crowds, photo.size)
     partners = partners_of(photo.boxes, entries)
     found: list[Roi] = []
     for row in photo.candidates.tolist():
         entry = entries[partners[row]] if row in partners else None
-        true = inside(shapes[row], Affine.identity(), photo.size)
+        true = masks[row]
         ours = np.zeros(photo.size, bool) if entry is None else entry.mask
         ours = ours & ~(crowd & ~true) if crowds else ours
         table = None
@@ -189,6 +190,11 @@ def compared(photo: Photo, entries: Sequence[Entry]) -> list[Roi]:
         overlap = np.count_nonzero(ours & true) / either if either else None
         found.append(Roi(photo, row, entry, table, crowded, metrics.boundary_iou(ours, true), overlap))
     return found
+
+
+def masks_of(photo: Photo) -> NDArray[np.bool_]:
+    """The true masks ``(N, height, width)`` of an image's instances."""
+    return inside_each(photo.shapes(), Affine.identity(), photo.size)
 
 
 def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
@@ -233,8 +239,10 @@ def nothing(reason: str) -> dict[str, Any]:
     return {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
 
 
-def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict[str, Any]:
-    """COCO's figures, crowds ignored; without faster-coco-eval null with the reason."""
+def average_precision(
+    photos: Sequence[Photo], entries: Sequence[Entry], truth: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """COCO's figures, crowds ignored; without faster-coco-eval null with the reason. ``truth`` is `truth_of` them."""
     known = {photo.source: photo.image_id for photo in photos} | {
         str(photo.image_id): photo.image_id for photo in photos
     }
@@ -248,7 +256,7 @@ def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict
         for entry in entries
     ]
     try:
-        values = mask_ap(truth_of(photos), results)
+        values = mask_ap(truth_of(photos) if truth is None else truth, results)
     except InputError as error:
         return {name: nothing(str(error)) for name in COCO_FIGURES}
     count = sum(len(photo.boxes) for photo in photos)
@@ -261,25 +269,41 @@ def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict
 
 def truth_of(photos: Sequence[Photo]) -> dict[str, Any]:
     """The content of a COCO file of one category, crowds included, with the masks as they were annotated."""
-    images: list[dict[str, Any]] = []
+    return _truth(photos, [one for photo in photos for one in _annotations(photo, masks_of(photo))])
+
+
+def _truth(photos: Sequence[Photo], annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    images = [{"id": photo.image_id, "file_name": photo.source, "height": photo.size[0], "width": photo.size[1]}
+              for photo in photos]  # fmt: skip
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+
+
+def _truth_and_rois(
+    photos: Sequence[Photo], entries: Mapping[int | str, Sequence[Entry]]
+) -> tuple[list[Roi], dict[str, Any]]:
+    """All targets beside their predictions, and `truth_of` the images: the masks of an image are made once for both."""
+    rois: list[Roi] = []
     annotations: list[dict[str, Any]] = []
     for photo in photos:
-        (height, width), sample = photo.size, photo.sample
-        images.append({"id": photo.image_id, "file_name": photo.source, "height": height, "width": width})
-        encoded = sample.meta.get("rle", {})
-        own = [
-            (shape, [ring.ravel().tolist() for ring in sample.polygons[row]] or encoded[sample.ids[row]], 0)
-            for row, shape in zip(photo.rows.tolist(), photo.shapes(), strict=True)
-        ]
-        crowds = [one for one in sample.meta.get("crowds", ()) if one]
-        groups = [(shape, given, 1) for shape, given in zip(coco_masks.crowds(sample), crowds, strict=True)]
-        for shape, segmentation, crowd in [*own, *groups]:
-            mask = inside(shape, Affine.identity(), photo.size)
-            annotations.append({
-                "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
-                "bbox": files.extent(mask), "segmentation": segmentation,
-            })  # fmt: skip
-    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+        masks = masks_of(photo)
+        rois += compared(photo, entries.get(photo.image_id, []), masks)
+        annotations += _annotations(photo, masks)
+    return rois, _truth(photos, annotations)
+
+
+def _annotations(photo: Photo, masks: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
+    """An image's part of a COCO file."""
+    sample = photo.sample
+    encoded = sample.meta.get("rle", {})
+    own = [([ring.ravel().tolist() for ring in sample.polygons[row]] or encoded[sample.ids[row]], 0)
+           for row in photo.rows.tolist()]  # fmt: skip
+    crowds = [(one, 1) for one in sample.meta.get("crowds", ()) if one]
+    groups = inside_each(coco_masks.crowds(sample), Affine.identity(), photo.size)
+    for mask, (segmentation, crowd) in zip([*masks, *groups], [*own, *crowds], strict=True):
+        yield {
+            "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
+            "bbox": files.extent(mask), "segmentation": segmentation,
+        }  # fmt: skip
 
 
 def confusion_of(rois: Sequence[Roi]) -> dict[str, Any]:
