@@ -201,7 +201,8 @@ def landmark(folder: Path, count: int, random: np.random.Generator) -> Words:
         rows.append(Prediction(image.name, Points(ours, scores, size, told, ids=[1])))
     landmarks.write(data / "annotated", samples)
     points_json.write(folder / "points.json", rows, recipe="landmark", settings={}, **MADE)
-    return ["--predictions", folder / "points.json", "--image-dir", data / "images", "--annotation-dir", data / "annotated"]
+    where: Words = ["--image-dir", data / "images", "--annotation-dir", data / "annotated"]
+    return ["--predictions", folder / "points.json", *where]
 
 
 MAKERS: dict[str, Callable[[Path, int, np.random.Generator], Words]] = {

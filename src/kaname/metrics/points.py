@@ -213,8 +213,8 @@ def nme_each(
 ) -> Float64[np.ndarray, "objects"]:
     """`nme` of many objects at once; NaN instead of None, also for a normaliser that is not known.
 
-    >>> nme_each(np.array([[[0.0, 0], [3, 4]]]), np.zeros((1, 2, 2)), np.array([[True, True]]), np.array([10.0])).tolist()
-    [0.25]
+    >>> nme_each(np.array([[[0.0, 0], [3, 4]]]), np.zeros((1, 2, 2)), np.array([[True, True]]), np.array([10.0]))
+    array([0.25])
     """
     apart = np.hypot(predicted[..., 0] - truth[..., 0], predicted[..., 1] - truth[..., 1])
     counts = visible & ~np.isnan(apart)
