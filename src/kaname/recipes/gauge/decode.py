@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.clusters import peaks
 from kaname.data.formats import points as points_json
 from kaname.data.formats.files import is_number
 from kaname.errors import InputError
@@ -44,6 +43,8 @@ def extract_points(
         settings: thresholds; lengths in pixels at 448.
         grid: where the maps' cells lie in the input.
     """
+    from kaname.codecs.clusters import peaks  # files of predictions need no k-d tree
+
     xy: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
     bandwidth = settings.bandwidth * maps.shape[-1] * grid.stride_yx[1] / REFERENCE_SIZE
