@@ -95,8 +95,7 @@ def made(path: Path) -> dict[str, Any]:
     Raises:
         InputError: bandwidth or sigma is not a length.
     """
-    content = points_json.read_head(path)
-    content = content if isinstance(content, dict) else {}
+    content = head if isinstance(head := points_json.read_head(path), dict) else {}
     settings = content.get("settings")
     extract = settings if isinstance(settings, dict) else {}
     sigma = content.get("sigma", GaugeConfig().sigma)
