@@ -246,7 +246,7 @@ def _draws(generator: np.random.Generator, n: int, count: int) -> UInt8[np.ndarr
     """How often each of ``count`` clusters is drawn in each of ``n`` resamples; nobody is drawn 256 times: where there
     are that many clusters, the probability is under 1e-500."""
     drawn = generator.integers(0, count, (n, count)) + count * np.arange(n, dtype=np.int64)[:, None]
-    return np.bincount(drawn.ravel(), minlength=n * count).astype(np.uint8).reshape(n, count)
+    return np.reshape(np.bincount(drawn.ravel(), minlength=n * count).astype(np.uint8), (n, count))
 
 
 def usable(

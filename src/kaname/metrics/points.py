@@ -165,7 +165,7 @@ def set_figures(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> dic
     tp = len(_assign(ours, true, threshold, table))
     precision, recall, f1 = precision_recall_f1(tp, len(ours) - tp, len(true) - tp)
     to_truth = _nearest(ours, true, table)
-    to_predicted = _nearest(true, ours, None if table is None else table.T)
+    to_predicted = _nearest(true, ours, None if table is None else np.transpose(table))
     return {
         "mean_distance_px": float(to_truth.mean()) if len(ours) and len(true) else None,
         "pck": float((to_predicted <= threshold).mean()) if len(true) else None,

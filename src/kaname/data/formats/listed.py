@@ -6,7 +6,6 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from json.decoder import scanstring
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -82,7 +81,7 @@ def _object(text: str, place: int, key: str, take: Take) -> tuple[dict[str, Any]
     while text[place] != "}":
         if text[place] != '"':
             raise ValueError("a key is missing")
-        name, place = scanstring(text, place + 1)
+        name, place = _DECODER.raw_decode(text, place)
         place = _after(text, place, ":")
         read = _list(text, place, take) if name == key and text[place] == "[" else _DECODER.raw_decode(text, place)
         content[name], place = read
