@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaname.codecs.roi_mask import paste, paste_probabilities, patch, targets
+from kaname.codecs.roi_mask import in_any, inside, inside_each, paste, paste_probabilities, patch, targets
 from kaname.errors import InputError
+from kaname.geometry.affine import Affine
 
 
 def star(random: np.random.Generator, centre: tuple[float, float], radius: float, corners: int = 9) -> np.ndarray:
@@ -195,3 +196,23 @@ def test_paste_refuses() -> None:
         paste(np.zeros((2, 3, 4, 4), np.float32), [[0, 0, 1, 1]], 4, 4)
     with pytest.raises(InputError, match="four finite numbers"):
         paste(np.zeros((1, 3, 4, 4), np.float32), [[0, 0, np.nan, 1]], 4, 4)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_all_instances_at_once_equal_each_alone(seed: int) -> None:
+    """Polygons inside, across and beyond the border, several of an instance, none, and a mask."""
+    random = np.random.default_rng(seed)
+    size = (int(random.integers(1, 40)), int(random.integers(1, 40)))
+    shapes: list = [
+        [star(random, random.uniform(-10, 50, 2), random.uniform(1, 30)) for _ in range(random.integers(0, 4))]
+        for _ in range(random.integers(1, 6))
+    ]
+    shapes.insert(1, random.random(size) < 0.3)
+    x, y = np.meshgrid(np.arange(size[1]) + 0.5, np.arange(size[0]) + 0.5)
+    each = inside_each(shapes, Affine.identity(), size)
+    assert each.shape == (len(shapes), *size)
+    for shape, found in zip(shapes, each, strict=True):
+        slow = [holds(ring, x, y) for ring in shape] if isinstance(shape, list) else [shape]
+        np.testing.assert_array_equal(found, np.any([np.zeros(size, bool), *slow], axis=0))
+        np.testing.assert_array_equal(found, inside(shape, Affine.identity(), size))
+    np.testing.assert_array_equal(in_any(shapes, Affine.identity(), size), each.any(axis=0))

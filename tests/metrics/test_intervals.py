@@ -42,6 +42,39 @@ def test_quick_and_plain_way_agree():
     np.testing.assert_allclose([low, high], values.mean() + np.array([-1.96, 1.96]) * error, rtol=0.1)
 
 
+def drawn_one_by_one(rows, of_sums, members, n, seed):
+    """The resamples of sums, each drawn and added up as it is written down in a textbook."""
+    draws = np.random.default_rng(seed).integers(0, len(members), (n, len(members)))
+    return of_sums(np.array([sum(rows[members[one]].sum(axis=0) for one in row) for row in draws.tolist()]))
+
+
+@pytest.mark.parametrize(("kept", "block"), [(1 << 24, 1 << 20), (1 << 24, 100), (0, 1 << 20), (0, 7)])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_counting_draws_gives_the_sums_of_what_was_drawn(kept, block, clustered, monkeypatch):
+    module._all_draws.cache_clear()
+    monkeypatch.setattr(module, "KEPT", kept)
+    monkeypatch.setattr(module, "BLOCK", block)
+    rng = np.random.default_rng(5)
+    rows, names = rng.normal(3, 1, (61, 3)), rng.integers(0, 13, 61).tolist() if clustered else None
+    share = ratio((1, 0, 0), (0, 1, 1))
+    members = module.groups(names, len(rows))
+    wanted = drawn_one_by_one(rows, share.of_sums, members, 301, 4)
+    sums = module._cluster_sums(rows, members)
+    found = share.of_sums(module._resampled_sums(sums, 301, 4))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    assert len(set(wanted.tolist())) > 250
+    module._all_draws.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
+def test_a_sample_without_a_number_spoils_only_the_resamples_that_hold_it():
+    values = np.array([np.nan, *range(9)])
+    low, high = bootstrap(np.column_stack([values, np.ones(10)])[[*range(1, 10), *range(1, 10)]], ratio((1, 0), (0, 1)))
+    assert 0 <= low < high <= 8
+    assert bootstrap([np.inf, *range(1, 40)], n=4000) is None  # two in three hold it: most have no value
+    assert bootstrap([np.inf, *range(1, 40)], clusters=[0, *range(39)], n=4000) is None
+
+
 def test_covers_the_true_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(2)
     hits = 0

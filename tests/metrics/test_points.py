@@ -14,7 +14,16 @@ from hypothesis.extra import numpy as hnp
 
 from kaname.errors import InputError
 from kaname.metrics import points as module
-from kaname.metrics.points import matched, mean_nearest_distance, nme, non_assigned, pck, precision_recall_f1
+from kaname.metrics.points import (
+    matched,
+    mean_nearest_distance,
+    nme,
+    nme_each,
+    non_assigned,
+    pck,
+    precision_recall_f1,
+    set_figures,
+)
 
 NAN = float("nan")
 EMPTY = np.zeros((0, 2))
@@ -102,6 +111,41 @@ def test_matched_equals_trying_everything(seed):
     assert distance.sum() == pytest.approx(total)
     assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == tp
     assert (np.diff(pairs[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("dense", [0, module.DENSE])
+def test_all_figures_at_once_equal_each_alone(seed, dense, monkeypatch):
+    """With a table of all distances, and with the trees that large sets take."""
+    rng = np.random.default_rng(seed)
+    predicted, truth = (rng.integers(0, 60, (int(rng.integers(0, 25)), 2)) * 0.7 for _ in range(2))
+    predicted[rng.random(len(predicted)) < 0.1] = NAN
+    monkeypatch.setattr(module, "DENSE", dense)
+    found = set_figures(predicted, truth, 10)
+    there = predicted[~np.isnan(predicted).any(axis=1)]
+    distance = table(there, truth)
+    both = len(there) and len(truth)
+    assert found["mean_distance_px"] == (pytest.approx(distance.min(1).mean(), abs=1e-12) if both else None)
+    reached = (distance <= 10).any(axis=0).mean() if len(truth) else None
+    assert found["pck"] == reached
+    assert found["non_assigned"] == ((distance > 10).all(axis=1).mean() if len(there) else 0.0)
+    tp, fp, fn, pairs = matched(predicted, truth, 10)
+    assert (found["precision"], found["recall"], found["f1"]) == precision_recall_f1(tp, fp, fn)
+    monkeypatch.setattr(module, "DENSE", module.DENSE ^ (1 << 16))  # the other way
+    np.testing.assert_array_equal(matched(predicted, truth, 10)[3], pairs)
+
+
+def test_errors_of_many_objects_equal_those_of_each():
+    rng = np.random.default_rng(0)
+    predicted, truth = rng.normal(0, 50, (2, 200, 9, 2))
+    predicted[rng.random((200, 9)) < 0.3] = NAN
+    truth[rng.random((200, 9)) < 0.1] = NAN
+    visible, sizes = rng.random((200, 9)) < 0.7, rng.choice([NAN, 0.0, -1.0, 7.5, 90.0], 200)
+    visible[:5] = False
+    found = nme_each(predicted, truth, visible, sizes)
+    each = [nme(*one) for one in zip(predicted, truth, visible, sizes, strict=True)]
+    assert any(one is None for one in each) and any(one is not None for one in each)
+    np.testing.assert_allclose(found, [NAN if one is None else one for one in each], rtol=0, atol=1e-12)
 
 
 def test_more_pairs_go_before_shorter_pairs():

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Real, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, Real, UInt8
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
@@ -61,10 +61,10 @@ def targets(
         raise InputError(f"no instance {target_index}: there are {len(polygons)}, counted from 0")
     into = Affine.crop(regions[target_index], (height, width))
     found = np.zeros((height, width), np.uint8)
+    each = inside_each(polygons, into, (height, width))
     if classes > NON_TARGET:
-        others = [shape for number, shape in enumerate(polygons) if number != target_index]
-        found[in_any(others, into, (height, width))] = NON_TARGET
-    found[inside(polygons[target_index], into, (height, width))] = TARGET
+        found[each.any(axis=0)] = NON_TARGET
+    found[each[target_index]] = TARGET
     return found
 
 
@@ -81,28 +81,49 @@ def inside(shape: Shape, into: Affine, size: tuple[int, int]) -> Bool[np.ndarray
 
 def in_any(shapes: Sequence[Shape], into: Affine, size: tuple[int, int]) -> Bool[np.ndarray, "{size[0]} {size[1]}"]:
     """Which cells of a grid have their centre in at least one of several instances, as :func:`inside` says it."""
-    filled = np.zeros(size, bool)
-    rings: list[ArrayLike] = []
-    for shape in shapes:
+    return _inside(shapes, [0] * len(shapes), 1, into, size)[0]
+
+
+def inside_each(
+    shapes: Sequence[Shape], into: Affine, size: tuple[int, int]
+) -> Bool[np.ndarray, "shapes {size[0]} {size[1]}"]:
+    """Which cells of a grid have their centre in each of several instances, as :func:`inside` says it."""
+    return _inside(shapes, range(len(shapes)), len(shapes), into, size)
+
+
+def _inside(
+    shapes: Sequence[Shape], owners: Sequence[int], count: int, into: Affine, size: tuple[int, int]
+) -> Bool[np.ndarray, "{count} {size[0]} {size[1]}"]:
+    """The masks of ``count`` owners of shapes, whose numbers do not fall."""
+    filled = np.zeros((count, *size), bool)
+    corners: list[Float64[np.ndarray, "_ 2"]] = []
+    belongs: list[int] = []
+    for shape, owner in zip(shapes, owners, strict=True):
         if isinstance(shape, np.ndarray) and shape.ndim == 2:
-            filled |= into.mask(shape != 0, size)
-        else:
-            rings.extend(shape)
-    corners = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in rings if len(ring)]  # pyright: ignore
+            filled[owner] |= into.mask(shape != 0, size)
+            continue
+        rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in shape if len(ring)]  # pyright: ignore
+        corners += rings
+        belongs += [owner] * len(rings)
     together = max(1, MOST_CELLS // (size[0] * (size[1] + 1)))
     for first in range(0, len(corners), together):
-        filled |= _filled(corners[first : first + together], into, size)
+        some = slice(first, first + together)
+        _fill(filled, corners[some], np.array(belongs[some]), into)
     return filled
 
 
-def _filled(
-    rings: Sequence[Float64[np.ndarray, "_ 2"]], into: Affine, size: tuple[int, int]
-) -> Bool[np.ndarray, "rows columns"]:
-    """The cells whose centre lies in one of the polygons: inside and outside alternate where its edges cross a row.
+def _fill(
+    filled: Bool[np.ndarray, "owners rows columns"],
+    rings: Sequence[Float64[np.ndarray, "_ 2"]],
+    owners: Int64[np.ndarray, "rings"],
+    into: Affine,
+) -> None:
+    """Add to each owner's mask the cells whose centre lies in one of its polygons: inside and outside alternate where
+    its edges cross a row.
 
     All polygons in one go: those of a crowd are many and small, and most of them lie beside the box.
     """
-    height, width = size
+    _, height, width = filled.shape
     lengths = np.array([len(ring) for ring in rings])
     corners = into.points(np.concatenate(rings))
     if not np.isfinite(corners).all():
@@ -111,7 +132,7 @@ def _filled(
     low, high = np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)
     near = ((low < (width, height)) & (high > 0)).all(axis=1)
     if not near.any():
-        return np.zeros(size, bool)
+        return
     following = np.arange(1, len(corners) + 1)
     following[first + lengths - 1] = first  # the last corner of a ring leads to its first
     edges, ring = np.repeat(near, lengths), np.repeat(np.cumsum(near) - 1, lengths)
@@ -123,10 +144,18 @@ def _filled(
     row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count - upper, count)
     start, step = begin[edge], (end - begin)[edge]
     column = np.searchsorted(columns, start[:, 0] + step[:, 0] * (rows[row] - start[:, 1]) / step[:, 1])
-    shape = (int(near.sum()), height, width + 1)
-    crossings = np.bincount(np.ravel_multi_index((ring[edge], row, column), shape), minlength=math.prod(shape))
-    inner = (np.cumsum(crossings.reshape(shape), axis=2)[..., :width] & 1).astype(bool)
-    return np.logical_or.reduce(inner, axis=0)
+    if not len(edge):
+        return
+    # Nothing is inside above the first crossing, below the last, left of the leftmost or right of the rightmost.
+    top, left = int(row.min()), int(column.min())
+    shape = (int(near.sum()), int(row.max()) - top + 1, int(column.max()) - left + 1)
+    place = (ring[edge] * shape[1] + row - top) * shape[2] + column - left
+    crossings = np.bincount(place, minlength=math.prod(shape)).astype(np.uint8).reshape(shape)  # odd or even counts
+    inner = (np.cumsum(crossings, axis=2, dtype=np.uint8) & 1)[..., : width - left]
+    whose = owners[near]
+    begins = np.flatnonzero(np.diff(whose, prepend=-1))
+    own = (inner if len(begins) == len(whose) else np.bitwise_or.reduceat(inner, begins, axis=0)).astype(bool)
+    filled[whose[begins], top : top + shape[1], left : left + inner.shape[2]] |= own
 
 
 def paste(

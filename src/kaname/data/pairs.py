@@ -19,8 +19,9 @@ from kaname.config import nearest
 from kaname.data.formats import labelstudio
 from kaname.data.formats import points as points_json
 from kaname.data.formats.duplicates import across_names, without_double_points
-from kaname.data.formats.files import IMAGE_ENDINGS, image_files, read_json
+from kaname.data.formats.files import IMAGE_ENDINGS, image_files
 from kaname.data.formats.heatmaps import AGAIN, read_heatmaps
+from kaname.data.formats.listed import read_listed
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.types import FloatArray
@@ -198,7 +199,7 @@ class _Known:
 
     def _sort(self, path: Path) -> None:
         try:
-            data = read_json(path)
+            data = read_listed(path, "", lambda number, entry: None)  # of a list its length is enough
         except InputError as error:
             self.faults.append(error)
             return

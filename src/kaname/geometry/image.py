@@ -38,6 +38,9 @@ MEGAPIXELS = 120.0  # the largest cameras of phones; a network's view of more ta
 LIMIT = "KANAME_MAX_MEGAPIXELS"  # names another limit
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+SIZES = 1 << 17  # of how many files the size is kept
+PNG = b"\x89PNG\r\n\x1a\n"
+LATE = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # parts of a PNG that may hold its orientation
 JPEG_END = b"\xff\xd9"
 # The bits of the fraction alone, to be combined with those of RGB; OpenCV's names for colour include BGR's.
 REDUCED = {
@@ -47,6 +50,7 @@ REDUCED = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
 
+_sizes: dict[tuple[int, ...], tuple[int, int]] = {}  # of files as they were when they were asked for
 _header_lock = threading.Lock()
 _guard_lock = threading.Lock()
 _guards: list[int | None] = []  # Pillow's own while it is switched off, and one more for each that wants it so
@@ -89,8 +93,19 @@ def image_size(path: PathLike, *, max_megapixels: float | None = None) -> tuple[
     Raises:
         InputError: what :func:`read_image` raises, as far as the header shows it.
     """
-    with _opened(Path(path)) as file:
-        return _shown(_open(file, Path(path), max_megapixels))
+    try:
+        facts = os.stat(path)
+        asked = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    except (OSError, ValueError):
+        asked = None  # reading says what is wrong
+    size = None if asked is None else _sizes.get(asked)
+    if size is None:
+        with _opened(Path(path)) as file:
+            size = _shown(_open(file, Path(path), max_megapixels))
+        if asked is not None and len(_sizes) < SIZES:
+            _sizes[asked] = size
+    refuse_large(size, path, max_megapixels)
+    return size
 
 
 def as_array(image: Any) -> Any:
@@ -260,9 +275,32 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1..8."""
     try:
         with _quiet():
-            return int(image.getexif().get(ORIENTATION, 1))
+            # Pillow decodes a whole PNG to find what stands behind its pixels, whether anything does or not.
+            early = image.format == "PNG" and not _says_more_behind(image)
+            exif = Image.Image.getexif(image) if early else image.getexif()
+            return int(exif.get(ORIENTATION, 1))
     except Exception:  # as if there were no EXIF block
         return 1
+
+
+def _says_more_behind(image: Image.Image) -> bool:
+    """Whether a PNG, of which the header was read, has parts behind its pixels that may hold an EXIF block."""
+    file: Any = getattr(image, "fp", None)
+    if file is None or not file.seekable():
+        return True
+    place, size = file.tell(), file.seek(0, os.SEEK_END)
+    try:
+        start, pixels = len(PNG), False
+        while start + 8 <= size:
+            file.seek(start)
+            head = file.read(8)
+            pixels = pixels or head[4:] == b"IDAT"
+            if pixels and head[4:] in LATE:
+                return True
+            start += int.from_bytes(head[:4], "big") + 12
+        return False
+    finally:
+        file.seek(place)
 
 
 def _rgb(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height width 3"]:

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Real
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 
 from kaname.errors import InputError
 
@@ -254,6 +253,8 @@ def _assigned(scores: Float64[np.ndarray, "frames rows columns"]) -> tuple[Place
         chosen_rows.append(other if turned else one)
         chosen_columns.append(one if turned else other)
         left = left[~clear]
+    if len(left):
+        from scipy.optimize import linear_sum_assignment
     for frame in left.tolist():
         row, column = linear_sum_assignment(-scores[frame])
         frames.append(np.full(len(row), frame))

@@ -8,6 +8,7 @@ to the width that Student's t has for that many samples. From 50 samples on the 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Real
+from jaxtyping import Bool, Float64, Int64, Real, UInt8
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
@@ -24,6 +25,8 @@ from kaname.errors import InputError
 # From the values of some samples to one number; None or NaN where there is none.
 Statistic = Callable[[Float64[np.ndarray, "samples *values"]], float | None]
 
+BLOCK = 1 << 20  # draws that are worked on at once
+KEPT = 1 << 24  # draws up to which they are kept for the next figure of as many samples
 LEAST = 5  # samples (or clusters) below which an interval would say nothing
 
 
@@ -105,12 +108,11 @@ def bootstrap(
     members = groups(clusters, len(entries))
     if len(members) < LEAST:
         return None
-    generator = np.random.default_rng(seed)
     entries, statistic = by_sums(entries, statistic)
     if isinstance(statistic, OfSums):
-        results = statistic.of_sums(_resampled_sums(entries, members, n, generator))
+        results = statistic.of_sums(_resampled_sums(_cluster_sums(entries, members), n, seed))
     else:
-        drawn: list[list[int]] = generator.integers(0, len(members), (n, len(members))).tolist()
+        drawn: list[list[int]] = np.random.default_rng(seed).integers(0, len(members), (n, len(members))).tolist()
         resamples = (statistic(entries[np.concatenate([members[group] for group in row])]) for row in drawn)
         results = np.array([np.nan if result is None else result for result in resamples], dtype=np.float64)
     results = results[np.isfinite(results)]
@@ -205,20 +207,46 @@ def groups(clusters: Sequence[Hashable] | None, count: int) -> list[Int64[np.nda
     return [np.array(indices, dtype=np.int64) for indices in members.values()]
 
 
+def _cluster_sums(
+    rows: Float64[np.ndarray, "samples columns"], members: Sequence[Int64[np.ndarray, "_members"]]
+) -> Float64[np.ndarray, "clusters columns"]:
+    """The sum of each cluster's rows."""
+    if len(members) == len(rows):  # each sample is a cluster, in its place
+        return rows
+    starts = np.cumsum([0, *(len(group) for group in members[:-1])])
+    return np.add.reduceat(rows[np.concatenate(members)], starts, axis=0)
+
+
 def _resampled_sums(
-    rows: Float64[np.ndarray, "samples columns"],
-    members: list[Int64[np.ndarray, "_members"]],
-    n: int,
-    generator: np.random.Generator,
+    sums: Float64[np.ndarray, "clusters columns"], n: int, seed: int
 ) -> Float64[np.ndarray, "{n} columns"]:
-    """The sums of the rows of resampled clusters, from each cluster's own sums alone."""
-    sums = np.array([rows[group].sum(axis=0) for group in members])
-    results = np.empty((n, rows.shape[1]))
-    block = max(1, (1 << 20) // sums.size)  # some megabytes at a time, however many samples there are
-    for start in range(0, n, block):
-        drawn = generator.integers(0, len(members), (min(block, n - start), len(members)))
-        results[start : start + block] = sums[drawn].sum(axis=1)
+    """The sums over resampled clusters, from each cluster's own: how often each is drawn, times its sums."""
+    count = len(sums)
+    times = _all_draws(count, n, seed) if n * count <= KEPT else None
+    finite = bool(np.isfinite(sums).all())  # else what is not drawn would count, because 0 times NaN is NaN
+    results, generator, step = np.empty((n, sums.shape[1])), np.random.default_rng(seed), max(1, BLOCK // count)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        if finite:
+            some = _draws(generator, stop - start, count) if times is None else times[start:stop]
+            results[start:stop] = some.astype(np.float64) @ sums
+        else:
+            results[start:stop] = [sums[row].sum(axis=0) for row in generator.integers(0, count, (stop - start, count))]
     return results
+
+
+@functools.lru_cache(maxsize=4)
+def _all_draws(count: int, n: int, seed: int) -> UInt8[np.ndarray, "{n} {count}"]:
+    """All draws of a bootstrap: the same for every figure of as many clusters."""
+    generator, step = np.random.default_rng(seed), max(1, BLOCK // count)
+    return np.concatenate([_draws(generator, min(step, n - start), count) for start in range(0, n, step)])
+
+
+def _draws(generator: np.random.Generator, n: int, count: int) -> UInt8[np.ndarray, "{n} {count}"]:
+    """How often each of ``count`` clusters is drawn in each of ``n`` resamples; nobody is drawn 256 times: where there
+    are that many clusters, the probability is under 1e-500."""
+    drawn = generator.integers(0, count, (n, count)) + count * np.arange(n, dtype=np.int64)[:, None]
+    return np.reshape(np.bincount(drawn.ravel(), minlength=n * count).astype(np.uint8), (n, count))
 
 
 def usable(

@@ -15,7 +15,6 @@ from collections.abc import Container, Hashable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy.optimize import linear_sum_assignment
 
 from kaname.metrics.hota_kp import Objects
 
@@ -180,6 +179,8 @@ def pairs_of(
     near = _mean(apart, (truth.visible[rows] == VISIBLE)[:, None])
     pairs: dict[int, int] = {}
     distances: dict[int, float] = {}
+    from scipy.optimize import linear_sum_assignment
+
     for place, other in zip(*linear_sum_assignment(cost), strict=True):
         if cost[place, other] < FAR:
             pairs[rows[place]] = others[other]

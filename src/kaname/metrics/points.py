@@ -11,12 +11,12 @@ a threshold means distance <= threshold.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
 
 from kaname.errors import InputError
+
+DENSE = 1 << 16  # pairs of points up to which a table of all their distances is made
 
 
 def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | None:
@@ -37,7 +37,7 @@ def mean_nearest_distance(predicted: ArrayLike, truth: ArrayLike) -> float | Non
     predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
     if len(predicted) == 0 or len(truth) == 0:
         return None
-    return float(_nearest(predicted, truth).mean())
+    return float(_nearest(predicted, truth, _table(predicted, truth)).mean())
 
 
 def nearest_distances(predicted: ArrayLike, truth: ArrayLike) -> Float64[np.ndarray, "present"]:
@@ -53,7 +53,8 @@ def nearest_distances(predicted: ArrayLike, truth: ArrayLike) -> Float64[np.ndar
     >>> nearest_distances([[0, 0], [10, 1]], [[0, 3], [10, 0]]).tolist()
     [3.0, 1.0]
     """
-    return _nearest(_present(predicted, "predicted"), _present(truth, "truth"))
+    predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
+    return _nearest(predicted, truth, _table(predicted, truth))
 
 
 def pck(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | None:
@@ -74,7 +75,7 @@ def pck(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | Non
     predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
     if len(truth) == 0:
         return None
-    return float((_nearest(truth, predicted) <= threshold).mean())
+    return float((_nearest(truth, predicted, _table(truth, predicted)) <= threshold).mean())
 
 
 def non_assigned(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> float | None:
@@ -95,7 +96,7 @@ def non_assigned(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> fl
     predicted, truth = _present(predicted, "predicted"), _present(truth, "truth")
     if len(predicted) == 0:
         return 0.0
-    return float((_nearest(predicted, truth) > threshold).mean())
+    return float((_nearest(predicted, truth, _table(predicted, truth)) > threshold).mean())
 
 
 def matched(
@@ -121,7 +122,8 @@ def matched(
     _check_threshold(threshold)
     predicted, truth = _rows(predicted, "predicted"), _rows(truth, "truth")
     here, there = _finite_rows(predicted), _finite_rows(truth)
-    pairs = _assign(predicted[here], truth[there], threshold)
+    ours, true = predicted[here], truth[there]
+    pairs = _assign(ours, true, threshold, _table(ours, true))
     pairs = np.column_stack([here[pairs[:, 0]], there[pairs[:, 1]]])
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     return len(pairs), len(here) - len(pairs), len(there) - len(pairs), pairs
@@ -157,12 +159,17 @@ def set_figures(predicted: ArrayLike, truth: ArrayLike, threshold: float) -> dic
 
     Without either ``non_assigned`` is 0 and the others are null.
     """
-    tp, fp, fn = matched(predicted, truth, threshold)[:3]
-    precision, recall, f1 = precision_recall_f1(tp, fp, fn)
+    _check_threshold(threshold)
+    ours, true = _present(predicted, "predicted"), _present(truth, "truth")
+    table = _table(ours, true)
+    tp = len(_assign(ours, true, threshold, table))
+    precision, recall, f1 = precision_recall_f1(tp, len(ours) - tp, len(true) - tp)
+    to_truth = _nearest(ours, true, table)
+    to_predicted = _nearest(true, ours, None if table is None else np.transpose(table))
     return {
-        "mean_distance_px": mean_nearest_distance(predicted, truth),
-        "pck": pck(predicted, truth, threshold),
-        "non_assigned": non_assigned(predicted, truth, threshold),
+        "mean_distance_px": float(to_truth.mean()) if len(ours) and len(true) else None,
+        "pck": float((to_predicted <= threshold).mean()) if len(true) else None,
+        "non_assigned": float((to_truth > threshold).mean()) if len(ours) else 0.0,
         "precision": precision,
         "recall": recall,
         "f1": f1,
@@ -196,6 +203,25 @@ def nme(predicted: ArrayLike, truth: ArrayLike, visible: ArrayLike, normaliser: 
     if not counts.any() or normaliser is None or not np.isfinite(normaliser) or normaliser <= 0:
         return None
     return float(_lengths(predicted[counts] - truth[counts]).mean() / normaliser)
+
+
+def nme_each(
+    predicted: Float64[np.ndarray, "objects points 2"],
+    truth: Float64[np.ndarray, "objects points 2"],
+    visible: Bool[np.ndarray, "objects points"],
+    normalisers: Float64[np.ndarray, "objects"],
+) -> Float64[np.ndarray, "objects"]:
+    """`nme` of many objects at once; NaN instead of None, also for a normaliser that is not known.
+
+    >>> nme_each(np.array([[[0.0, 0], [3, 4]]]), np.zeros((1, 2, 2)), np.array([[True, True]]), np.array([10.0]))
+    array([0.25])
+    """
+    apart = np.hypot(predicted[..., 0] - truth[..., 0], predicted[..., 1] - truth[..., 1])
+    counts = visible & ~np.isnan(apart)
+    number = counts.sum(axis=1)
+    known = (number > 0) & np.isfinite(normalisers) & (normalisers > 0)
+    mean = np.where(counts, apart, 0.0).sum(axis=1) / np.maximum(number, 1)
+    return np.where(known, mean / np.where(known, normalisers, 1.0), np.nan)
 
 
 def as_points(points: ArrayLike, name: str) -> Float64[np.ndarray, "points 2"]:
@@ -239,46 +265,85 @@ def _finite_rows(xy: Float64[np.ndarray, "points 2"]) -> Int64[np.ndarray, "pres
 
 def _present(points: ArrayLike, name: str) -> Float64[np.ndarray, "present 2"]:
     """The points that are not missing."""
-    xy = _rows(points, name)
+    xy = as_points(points, name)
+    if np.isfinite(xy).all():
+        return xy
+    xy = _rows(xy, name)
     return xy[_finite_rows(xy)]
 
 
-def _nearest(
+def _table(
     points: Float64[np.ndarray, "points 2"], others: Float64[np.ndarray, "others 2"]
+) -> Float64[np.ndarray, "points others"] | None:
+    """All distances; None where there are so many that a k-d tree needs less memory and time."""
+    if len(points) * len(others) > DENSE:
+        return None
+    return np.hypot(points[:, 0][:, None] - others[:, 0], points[:, 1][:, None] - others[:, 1])
+
+
+def _nearest(
+    points: Float64[np.ndarray, "points 2"],
+    others: Float64[np.ndarray, "others 2"],
+    table: Float64[np.ndarray, "points others"] | None,
 ) -> Float64[np.ndarray, "points"]:
     """Distance of each point to the nearest other; infinite without others.
 
-    A k-d tree keeps the memory in proportion to points + others, where a table of distances would take their product.
+    Without a table a k-d tree keeps the memory in proportion to points + others.
     """
     if len(others) == 0:
         return np.full(len(points), np.inf)
+    if table is not None:
+        return table.min(axis=1)
+    from scipy.spatial import cKDTree
+
     nearest = np.asarray(cKDTree(others).query(points)[1], dtype=np.int64)
     return _lengths(points - others[nearest])
 
 
-def _assign(
-    predicted: Float64[np.ndarray, "predicted 2"], truth: Float64[np.ndarray, "truth 2"], threshold: float
-) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs of indices within the threshold: the most, then the shortest.
+def _links(
+    predicted: Float64[np.ndarray, "predicted 2"],
+    truth: Float64[np.ndarray, "truth 2"],
+    threshold: float,
+    table: Float64[np.ndarray, "predicted truth"] | None,
+) -> tuple[Int64[np.ndarray, "links"], Int64[np.ndarray, "links"], Float64[np.ndarray, "links"]]:
+    """All pairs within the threshold: row of predicted, column of truth, distance."""
+    if table is not None:
+        row, column = np.nonzero(table <= threshold)
+        return row, column, table[row, column]
+    from scipy.spatial import cKDTree
 
-    Only points within the threshold of each other can be paired, so the table of costs splits into small
-    independent ones.
-    """
-    nothing = np.zeros((0, 2), dtype=np.int64)
-    if len(predicted) == 0 or len(truth) == 0:
-        return nothing
     # A hair more than the threshold, then the same distance as everywhere else in this module.
     near = cKDTree(predicted).query_ball_point(truth, threshold * (1 + 1e-9), return_sorted=True)
     column = np.repeat(np.arange(len(truth)), [len(rows) for rows in near])
     row = np.array([index for rows in near for index in rows], dtype=np.int64)
-    within = _lengths(predicted[row] - truth[column]) <= threshold
-    row, column = row[within], column[within]
-    if len(row) == 0:
-        return nothing
-    group = _groups(row, column)
-    order = np.argsort(group, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    return np.concatenate([_assign_group(predicted, truth, row[part], column[part], threshold) for part in parts])
+    apart = _lengths(predicted[row] - truth[column])
+    within = apart <= threshold
+    return row[within], column[within], apart[within]
+
+
+def _assign(
+    predicted: Float64[np.ndarray, "predicted 2"],
+    truth: Float64[np.ndarray, "truth 2"],
+    threshold: float,
+    table: Float64[np.ndarray, "predicted truth"] | None,
+) -> Int64[np.ndarray, "pairs 2"]:
+    """Pairs of indices within the threshold: the most, then the shortest.
+
+    Only points within the threshold of each other can be paired, so the table of costs splits into small
+    independent ones; two points that have nobody else are a pair at once.
+    """
+    if len(predicted) == 0 or len(truth) == 0:
+        return np.zeros((0, 2), dtype=np.int64)
+    row, column, apart = _links(predicted, truth, threshold, table)
+    alone = (np.bincount(row, minlength=1)[row] == 1) & (np.bincount(column, minlength=1)[column] == 1)
+    parts = [np.column_stack([row[alone], column[alone]]).astype(np.int64)]
+    if not alone.all():
+        row, column, apart = row[~alone], column[~alone], apart[~alone]
+        group = _groups(row, column)
+        order = np.argsort(group, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+        parts += [_assign_group(row[part], column[part], apart[part], threshold) for part in members]
+    return np.concatenate(parts)
 
 
 def _groups(row: Int64[np.ndarray, "links"], column: Int64[np.ndarray, "links"]) -> Int64[np.ndarray, "links"]:
@@ -297,19 +362,23 @@ def _groups(row: Int64[np.ndarray, "links"], column: Int64[np.ndarray, "links"])
 
 
 def _assign_group(
-    predicted: Float64[np.ndarray, "predicted 2"],
-    truth: Float64[np.ndarray, "truth 2"],
     row: Int64[np.ndarray, "links"],
     column: Int64[np.ndarray, "links"],
+    apart: Float64[np.ndarray, "links"],
     threshold: float,
 ) -> Int64[np.ndarray, "pairs 2"]:
     """Pairs of one connected group, given the links (row of predicted, column of truth) that are allowed."""
+    if (row == row[0]).all() or (column == column[0]).all():  # one point among several: it takes the nearest
+        best = int(apart.argmin())
+        return np.array([[row[best], column[best]]], dtype=np.int64)
+    from scipy.optimize import linear_sum_assignment
+
     rows, i = np.unique(row, return_inverse=True)
     columns, j = np.unique(column, return_inverse=True)
     # A pair that is not allowed costs more than all allowed ones together, so that as few as possible are taken.
     forbidden = (min(len(rows), len(columns)) + 1) * max(threshold, 1.0)
     cost = np.full((len(rows), len(columns)), forbidden)
-    cost[i, j] = _lengths(predicted[row] - truth[column])
+    cost[i, j] = apart
     a, b = linear_sum_assignment(cost)
     real = cost[a, b] < forbidden
     return np.column_stack([rows[a[real]], columns[b[real]]]).astype(np.int64)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kaname.data.formats import masks, points
-from kaname.data.formats.files import read_json
 from kaname.types import Prediction
 
 MASKS = "masks.json"
@@ -33,11 +32,20 @@ def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any
 
 def read(path: Path, recipe: str) -> list[Prediction]:
     """The predictions of a file, which must be ``recipe``'s."""
-    return (masks if isinstance(read_json(path), list) else points).read(path, recipe=recipe)
+    return (masks if isinstance(points.read_head(path), list) else points).read(path, recipe=recipe)
 
 
 def made(path: Path) -> dict[str, Any]:
     """What a file says about its origin: ``model`` and ``answers``."""
-    content = read_json(path)
-    head = content if isinstance(content, dict) else masks.read_head(content)
+    head = head_of(path)
     return {"model": head.get("model"), "answers": head.get("settings", {})}
+
+
+def head_of(path: Path) -> dict[str, Any]:
+    """All that a file says of its rows together; empty for another program's.
+
+    Raises:
+        InputError: it is not JSON.
+    """
+    content = points.read_head(path)
+    return content if isinstance(content, dict) else masks.read_head(content)

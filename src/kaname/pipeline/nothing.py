@@ -59,8 +59,9 @@ class Finds:
                 self.highest = max(self.highest, row.score)
                 self.found += row.there and row.score > (self.least or 0.0)
                 continue
-            scores = [] if isinstance(answer, Masks) else [np.nan_to_num(each) for each in answer.scores.values()]
-            self.highest = max(self.highest, *(float(each.max(initial=0)) for each in scores), 0.0)
+            scores = [] if isinstance(answer, Masks) else [*answer.scores.values()]
+            highest = np.nan_to_num(np.concatenate(scores)).max(initial=0) if scores else 0.0
+            self.highest = max(self.highest, float(highest))
             self.found += count(answer, self.least)
         return self
 
@@ -82,10 +83,12 @@ def count(answer: Answer, least: float | None = None) -> int:
     """How many points an answer has, with a score above ``least`` where that is given, or how many masks."""
     if isinstance(answer, Masks):
         return int((answer.probabilities.argmax(axis=1) == 1).any(axis=(1, 2)).sum()) if len(answer.boxes) else 0
-    found = 0
-    for name, xy in answer.xy.items():
-        there = np.isfinite(xy).all(axis=1)
-        if name in answer.visible:
-            there &= answer.visible[name] > 0
-        found += int((there if least is None else there & (answer.scores[name] > least)).sum())
-    return found
+    if not answer.xy:
+        return 0
+    there = np.isfinite(np.concatenate(list(answer.xy.values()))).all(axis=1)
+    if answer.visible:
+        seen = [answer.visible.get(name, np.ones(len(xy), np.int64)) for name, xy in answer.xy.items()]
+        there &= np.concatenate(seen) > 0
+    if least is not None:
+        there &= np.concatenate([answer.scores[name] for name in answer.xy]) > least
+    return int(there.sum())

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from kaname.errors import InputError, require
 from kaname.types import FloatArray
@@ -52,6 +51,12 @@ class Identity:
         """
         if len(objects) > len(self.ids):
             raise InputError(f"{len(objects)} objects, but only {len(self.ids)} ids", remedy="raise the instances")
+        if len(self.ids) == 1 or not objects:
+            given = self.ids[: len(objects)]
+            self.follow(objects, given)
+            return given
+        from scipy.optimize import linear_sum_assignment
+
         found: dict[int, int] = {}
         seen = [one for one in self.ids if one in self.last]
         fresh = [one for one in self.ids if one not in self.last]

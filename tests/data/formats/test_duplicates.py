@@ -11,7 +11,7 @@ from PIL import Image
 
 from kaname.data.annotations import read_faces
 from kaname.data.formats import mot_kp
-from kaname.data.formats.duplicates import same_places
+from kaname.data.formats.duplicates import double_points, same_places
 from kaname.data.formats.landmarks import Annotation, write_annotation
 from kaname.types import Sample
 
@@ -72,3 +72,15 @@ def test_an_object_of_a_video_with_two_ids(tmp_path: Path, shift: float) -> None
         assert not said
     else:
         assert len(said) == 1 and f"V.txt:2: the {name} with id 2 lies where that with id 1 does (line 1)" in said[0]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_double_points_equal_their_definition(seed):
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform(0, 6, (int(rng.integers(0, 14)), 2))
+    xy[rng.random(len(xy)) < 0.1] = np.nan
+    kept: list[int] = []
+    for row, place in enumerate(xy):
+        if not any(np.hypot(*(place - xy[other])) < 1 for other in kept):
+            kept.append(row)
+    assert double_points(xy) == [row for row in range(len(xy)) if row not in kept]

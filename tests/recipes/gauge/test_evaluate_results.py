@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from calling import call, snapshot
+from kaname.codecs import clusters
 from kaname.recipes.gauge import evaluate as figures
 from kaname.recipes.gauge import prepare, report
 from recipes.gauge.conftest import Trained
@@ -79,9 +80,9 @@ def test_the_truth_of_heatmaps_follows_the_model(trained: Trained, tmp_path: Pat
     write_json(tmp_path / "d" / "annotation.json", [task(1, "a.png", points, size)])
     wide = with_extraction(trained.model, tmp_path / "wide.pt", bandwidth=40.0)
     seen: list[tuple[float, float]] = []
-    peaks, encode = figures.peaks, prepare.encode
+    peaks, encode = clusters.peaks, prepare.encode
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "peaks", lambda *a, **b: (seen.append((0, b["bandwidth"])), peaks(*a, **b))[1])
+        patch.setattr(clusters, "peaks", lambda *a, **b: (seen.append((0, b["bandwidth"])), peaks(*a, **b))[1])
         patch.setattr(prepare, "encode", lambda *a: (seen.append((a[3], 0)), encode(*a))[1])
         words = ("--data", tmp_path / "d", "--truth", "heatmap")
         call("gauge", "evaluate", "--checkpoint", wide, *words, "--out", tmp_path / "m").done()

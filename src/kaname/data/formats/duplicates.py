@@ -13,6 +13,7 @@ from kaname.errors import InputError
 from kaname.types import FloatArray, Sample
 
 NEAR = 1.0  # pixels; nobody marks two things so close to each other
+FEW = 1000  # points up to which all are compared with all at once
 
 
 def double_points(xy: FloatArray) -> list[int]:
@@ -23,6 +24,8 @@ def double_points(xy: FloatArray) -> list[int]:
     """
     kept: list[int] = []
     double: list[int] = []
+    if len(xy) < FEW and not (np.triu(np.hypot(*(xy[:, None] - xy).T), 1) + np.tri(len(xy)) < NEAR).any():
+        return double
     for row, place in enumerate(xy):
         near = any(np.hypot(*(place - xy[other])) < NEAR for other in kept)
         (double if near else kept).append(row)

@@ -25,13 +25,13 @@ from kaname.data.formats.files import (
     distinct_names,
     faults,
     labels_of_boxes,
-    read_json,
     sound,
     visibility,
     write_json,
 )
 from kaname.data.formats.labelstudio_names import source_path
 from kaname.data.formats.labelstudio_task import EXPORT, TaskReader, kind_of, label_of_box
+from kaname.data.formats.listed import read_listed
 from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
 from kaname.data.formats.units import doubted
 from kaname.errors import InputError
@@ -164,8 +164,15 @@ def _walk(
     annotator: int | str | None,
     only: Collection[Path] | None,
 ) -> Iterator[Sample | InputError]:
+    def read_task(position: int, task: Any) -> tuple[TaskReader, Sample | None]:
+        reader = TaskReader(path, task, position, folders, names, annotator, required=images is not None)
+        sample = reader.sample()
+        reader.task = reader.annotation = None  # of all tasks together they are most of the memory
+        return reader, sample
+
     try:
-        tasks, folders = read_json(path), _folders(path, images)
+        folders = _folders(path, images)
+        tasks = read_listed(path, "", read_task)
         if not isinstance(tasks, list):
             raise InputError(f"not a list of tasks but {kind_of(tasks)}", path=path, remedy=EXPORT)
         if not tasks:
@@ -175,17 +182,12 @@ def _walk(
         return
     files = None if only is None else {file.resolve() for file in only}
     numbers: set[str] = set()
-    readers = [
-        TaskReader(path, task, position, folders, names, annotator, required=images is not None)
-        for position, task in enumerate(tasks, start=1)
-    ]
-    entries = [Entry(reader.row, source_path(reader.source or ""), reader.image) for reader in readers]
+    entries = [Entry(reader.row, source_path(reader.source or ""), reader.image) for reader, _ in tasks]
     others = rivals(entries, folders[0] if images is not None else None)
-    for number, (reader, entry) in enumerate(zip(readers, entries, strict=True)):
+    for number, ((reader, sample), entry) in enumerate(zip(tasks, entries, strict=True)):
         rival = others.get(number)
         if reader.source and not wanted(entry, rival, files):
             continue
-        sample = reader.sample()
         if reader.row in numbers:
             yield reader.fault("duplicate task id", "export the project again")
         numbers.add(reader.row)

@@ -14,7 +14,7 @@ they enclose without belonging to the mask stands in ``holes``; RLE is the exact
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from kaname.codecs.mask_regions import PLAIN, Choice, Region, outlines, regions, score
 from kaname.data.formats import rle
-from kaname.data.formats.files import is_number, read_json, write_json
+from kaname.data.formats.files import is_number, write_json
+from kaname.data.formats.listed import once, read_listed
 from kaname.data.formats.points import row_name
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -116,10 +117,14 @@ def read(path: Path, *, recipe: str | None = None) -> list[Prediction]:
     Raises:
         InputError: what :func:`read_results` raises, or boxes of one image with grids of different sizes.
     """
+    return list(stream(path, recipe=recipe))
+
+
+def stream(path: Path, *, recipe: str | None = None) -> Iterator[Prediction]:
+    """As :func:`read`, an image at a time: the grids of all of them would take gigabytes."""
     groups: dict[tuple[str, Any], list[Result]] = {}
     for result in read_results(path, recipe=recipe):
         groups.setdefault((result.image, result.more.get("frame")), []).append(result)
-    predictions: list[Prediction] = []
     for (source, frame), results in groups.items():
         first = results[0]
         grids = [_grid_of(one) for one in results]
@@ -136,8 +141,7 @@ def read(path: Path, *, recipe: str | None = None) -> list[Prediction]:
             asked=np.stack([one.box for one in results]),
         )
         seconds, file = float(first.more.get("seconds", 0.0)), str(first.more.get("file", ""))
-        predictions.append(Prediction(source=source, answer=answer, frame=frame, seconds=seconds, file=file))
-    return predictions
+        yield Prediction(source=source, answer=answer, frame=frame, seconds=seconds, file=file)
 
 
 def read_results(path: Path, *, recipe: str | None = None) -> list[Result]:
@@ -146,22 +150,32 @@ def read_results(path: Path, *, recipe: str | None = None) -> list[Result]:
     Raises:
         InputError: not such a list, another recipe's, or a malformed entry, with its number.
     """
-    data = read_json(path)
-    if not isinstance(data, list):
-        raise InputError("not a COCO results list", path=path, remedy="it is a list with an entry for each mask")
-    results: list[Result] = []
-    for number, entry in enumerate(data, 1):
+    results, head = _read(path)
+    theirs = read_head(head).get("recipe", recipe)
+    if recipe is not None and theirs != recipe:
+        reason = f"predictions of the recipe {theirs!r}, not of {recipe!r}"
+        raise InputError(reason, path=path, remedy="score them with its evaluate")
+    return list(results)
+
+
+@once
+def _read(path: Path) -> tuple[list[Result], list[Any]]:
+    """The entries, and the first one as it stands in the file."""
+    first: list[Any] = []
+
+    def take(number: int, entry: Any) -> Result:
+        first.extend([entry] if number == 1 else [])
         try:
-            results.append(_result(entry))
+            return _result(entry)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError) as error:
             text = f"no {error}" if isinstance(error, KeyError) else str(error)
             reason = f"not a mask ({text[:100]})"
             raise InputError(reason, path=path, row=f"result {number}", remedy="predict again") from error
-    theirs = read_head(data).get("recipe", recipe)
-    if recipe is not None and theirs != recipe:
-        reason = f"predictions of the recipe {theirs!r}, not of {recipe!r}"
-        raise InputError(reason, path=path, remedy="score them with its evaluate")
-    return results
+
+    results = read_listed(path, "", take)
+    if not isinstance(results, list):
+        raise InputError("not a COCO results list", path=path, remedy="it is a list with an entry for each mask")
+    return results, first
 
 
 def read_head(content: Any) -> dict[str, Any]:
@@ -231,8 +245,9 @@ def _rings(region: Region, size: Size) -> dict[str, Any]:
 def _result(entry: Any) -> Result:
     if isinstance(entry["segmentation"], list):
         raise ValueError("its segmentation is outlines, results hold run lengths")
-    mask = rle.decode(entry["segmentation"])  # raises here, where its number is known
-    x, y, width, height = (float(value) for value in entry["bbox"]) if "bbox" in entry else _extent(mask)
+    rle.counts(entry["segmentation"])  # raises here, where its number is known
+    given = entry["bbox"] if "bbox" in entry else extent(rle.decode(entry["segmentation"]))
+    x, y, width, height = (float(value) for value in given)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError("its bbox is not x, y, width, height")
     if not isinstance(entry["image_id"], (int, str)) or not is_number(entry.get("score", 1.0)):
@@ -260,8 +275,8 @@ def _result(entry: Any) -> Result:
     )
 
 
-def _extent(mask: NDArray[np.bool_]) -> list[float]:
-    """The box of a mask, x, y, width, height, where a file states none: COCO's results of masks need not."""
+def extent(mask: NDArray[np.bool_]) -> list[float]:
+    """The box of a mask: x, y, width, height; COCO's results of masks need not state it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return [0.0, 0.0, 0.0, 0.0]

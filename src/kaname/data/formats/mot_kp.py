@@ -218,19 +218,18 @@ class _FileReader:
         scores: dict[str, Any] = {}
         for group in dict.fromkeys(row.group for row in rows):
             objects = [row for row in rows if row.group == group]
+            xy, third = np.array([row.points for row in objects]), np.array([row.third for row in objects])
+            placeless, unknown = np.isnan(xy).any(axis=2), third == UNLABELLED
+            there = (third > 0) & ~placeless
+            placed = np.where(there[:, :, None], xy, np.nan)
+            known = np.where(there, 2 if self.found.confidences else third, 0).astype(np.int64)
             for place, name in enumerate(self.skeleton.groups[group].points):
-                xy = np.array([row.points[place] for row in objects])
-                third = np.array([row.third[place] for row in objects])
-                placeless = np.asarray(np.isnan(xy).any(axis=1), np.bool_)
-                there = (third > 0) & ~placeless
-                points[name] = np.where(there[:, None], xy, np.nan)
-                visible[name] = np.where(there, 2 if self.found.confidences else third, 0).astype(np.int64)
+                points[name], visible[name] = placed[:, place], known[:, place]
                 if self.found.confidences:
-                    scores[name] = third
-                elif (third == UNLABELLED).any():
-                    unlabelled[name] = (third == UNLABELLED).tolist()
-                if placeless.any():
-                    hidden[name] = placeless.tolist()
+                    scores[name] = third[:, place]
+            for marks, kept in ((() if self.found.confidences else unknown, unlabelled), (placeless, hidden)):
+                for place in np.flatnonzero(np.any(marks, axis=0)).tolist():
+                    kept[self.skeleton.groups[group].points[place]] = np.asarray(marks)[:, place].tolist()
         further = {"unlabelled": unlabelled, "hidden": hidden, "scores": scores}
         meta |= {name: value for name, value in further.items() if value}
         return Sample(

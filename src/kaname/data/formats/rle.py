@@ -71,19 +71,20 @@ def _text(counts: list[int]) -> str:
 
 def _lengths(text: str) -> NDArray[np.int64]:
     groups = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64) - FIRST
-    wrong = np.flatnonzero((groups < 0) | (groups >= 2 * MORE))
-    if len(wrong):
-        raise ValueError(f"{text[wrong[0]]!r} does not belong in a run length")
-    last = (groups & MORE) == 0
-    if not len(groups) or not last[-1]:
+    if len(groups) and (groups.min() < 0 or groups.max() >= 2 * MORE):
+        wrong = int(((groups < 0) | (groups >= 2 * MORE)).argmax())
+        raise ValueError(f"{text[wrong]!r} does not belong in a run length")
+    ends = np.flatnonzero((groups & MORE) == 0)
+    if not len(groups) or not len(ends) or ends[-1] + 1 < len(groups):
         raise ValueError("the last run length is cut off")
-    begin = np.append(0, np.flatnonzero(last)[:-1] + 1)
-    sizes = np.diff(begin, append=len(groups))
+    begin = np.zeros_like(ends)
+    begin[1:] = ends[:-1] + 1
+    sizes = ends - begin + 1
     if sizes.max() * BITS > GREATEST_BITS:
         raise ValueError("a run length has too many digits")
-    shifts = BITS * (np.arange(len(groups)) - np.repeat(begin, sizes))
+    shifts = BITS * (np.arange(len(groups)) - begin.repeat(sizes))
     values = np.add.reduceat((groups & (MORE - 1)) << shifts, begin)
-    values -= ((groups[last] & SIGN) != 0) * (1 << BITS * sizes)
+    values -= ((groups[ends] & SIGN) != 0) * (1 << BITS * sizes)
     for first in (1, 2):  # from the fourth on a length is the difference to the one two before
-        values[first::2] = np.cumsum(values[first::2])
+        values[first::2].cumsum(out=values[first::2])
     return values

@@ -24,6 +24,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,7 +138,7 @@ class Skeleton:
         """Every point once, however many instances there are."""
         return tuple(point for group in self.groups.values() for point in group.points)
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Every instance of every group, in the order of the channels; instances count from 1."""
         slots: list[Slot] = []
@@ -147,7 +148,7 @@ class Skeleton:
                 slots.append(Slot(name, instance, start, start + len(group.points)))
         return tuple(slots)
 
-    @property
+    @cached_property
     def channels(self) -> tuple[str, ...]:
         """The points of every slot; where a group has several instances ``POINT#INSTANCE``."""
         return tuple(channel for slot in self.slots for channel in self._channels(slot))

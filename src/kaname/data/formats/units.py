@@ -42,11 +42,8 @@ def doubted(read: Iterable[Sample | InputError], path: Path, stored: Stored) -> 
 
 def fault_of(samples: Sequence[Sample], path: Path, stored: Stored) -> InputError | None:
     """The error of samples of one file whose points, boxes or polygons are all in another unit."""
-    points = [
-        (PIXELS.to_index(xy) if stored == "index" else xy, sample.size)
-        for sample in samples
-        for xy in sample.points.values()
-    ]
+    places = [(np.concatenate(list(sample.points.values())), sample.size) for sample in samples if sample.points]
+    points = [(PIXELS.to_index(xy) if stored == "index" else xy, size) for xy, size in places]
     boxes = [(np.reshape(sample.boxes, (-1, 2)), sample.size) for sample in samples]
     outlines = [
         (np.reshape(outline, (-1, 2)), sample.size)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.clusters import peaks
 from kaname.data.formats import points as points_json
-from kaname.data.formats.files import is_number, read_json
+from kaname.data.formats.files import is_number
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, Grid
@@ -44,6 +43,8 @@ def extract_points(
         settings: thresholds; lengths in pixels at 448.
         grid: where the maps' cells lie in the input.
     """
+    from kaname.codecs.clusters import peaks  # files of predictions need no k-d tree
+
     xy: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
     bandwidth = settings.bandwidth * maps.shape[-1] * grid.stride_yx[1] / REFERENCE_SIZE
@@ -94,8 +95,7 @@ def made(path: Path) -> dict[str, Any]:
     Raises:
         InputError: bandwidth or sigma is not a length.
     """
-    content = read_json(path)
-    content = content if isinstance(content, dict) else {}
+    content = head if isinstance(head := points_json.read_head(path), dict) else {}
     settings = content.get("settings")
     extract = settings if isinstance(settings, dict) else {}
     sigma = content.get("sigma", GaugeConfig().sigma)

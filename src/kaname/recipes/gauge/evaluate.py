@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kaname.codecs.clusters import peaks
 from kaname.config import from_dict
 from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.errors import InputError
@@ -141,6 +140,8 @@ def reference_truth(
         maps = encode(dial.points, size, REFERENCE_SIZE, sigma)
     else:
         raise InputError("no truth for this image", path=dial.image)
+    from kaname.codecs.clusters import peaks  # its k-d trees are not needed where points are known
+
     scale = REFERENCE_SIZE / maps.shape[1]
     stacked = {"start": maps[0], "middle": maps.max(axis=0), "end": maps[2]}
     how: dict[str, Any] = {"threshold": TRUTH_THRESHOLD, "bandwidth": bandwidth, "min_score": 0.0, "weighted": False}

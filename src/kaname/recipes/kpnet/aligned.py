@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,12 @@ class Compared:
     told: NDArray[np.int64]
     scores: FloatArray
 
-    @property
+    @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """``(C,)``: the true points that are visible."""
         return self.picture.channels[1] == VISIBLE
 
-    @property
+    @cached_property
     def errors(self) -> FloatArray:
         """``(C,)`` pixels; NaN where either side has no place."""
         return np.linalg.norm(self.predicted - self.picture.channels[0], axis=1)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from kaname.codecs.heatmap import decode
-from kaname.data.formats.files import read_json
 from kaname.data.formats.skeleton import Skeleton
 from kaname.inference.card import grid_of
 from kaname.inference.request import Arrays, Decode, Request
@@ -93,6 +92,4 @@ def read(path: Path) -> list[Prediction]:
 
 def made(path: Path) -> dict[str, Any]:
     """What a file says of its making: ``model``, ``answers`` and ``skeleton``."""
-    content = read_json(path)
-    head = content if isinstance(content, dict) else {}
-    return {**files.made(path), "skeleton": head.get("skeleton")}
+    return {**files.made(path), "skeleton": files.head_of(path).get("skeleton")}

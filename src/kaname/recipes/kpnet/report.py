@@ -39,11 +39,12 @@ def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model
     settings = result.settings
     compared, confusion = result.details
     limit = settings["pck_px"]
-    shots = [
-        Shot(Path(one.picture.source).stem, one.picture.source, caption(one, limit), partial(drawn, one))
-        for one in ranked(compared, limit)
-    ]
-    shown = write_extremes(folder, worst_and_best(shots, SHOWN))
+
+    def shot(one: Compared) -> Shot:
+        return Shot(Path(one.picture.source).stem, one.picture.source, caption(one, limit), partial(drawn, one))
+
+    chosen = worst_and_best(ranked(compared, limit), SHOWN)
+    shown = write_extremes(folder, {kind: [shot(one) for one in members] for kind, members in chosen.items()})
     rows = [[f"truly {name}", *(str(int(one)) for one in row)] for name, row in zip(STATES, confusion, strict=True)]
     return {
         "subtitle": f"{settings['images']} frames of {len(settings['videos'])} videos",

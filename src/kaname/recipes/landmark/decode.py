@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from kaname.codecs.heatmap import decode
-from kaname.data.formats.files import read_json
 from kaname.inference.card import grid_of, heads_of
 from kaname.inference.request import Arrays, Decode, Request
 from kaname.pipeline import answers as files
@@ -56,7 +55,6 @@ def read(path: Path) -> list[Prediction]:
 
 def made(path: Path) -> dict[str, Any]:
     """What a file says of its making: ``model``, ``answers``, ``skeleton`` and ``trained_on``."""
-    content = read_json(path)
-    head = content if isinstance(content, dict) else {}
+    head = files.head_of(path)
     own = {"skeleton": head.get("skeleton"), "trained_on": head.get("trained_on") or []}
     return {**files.made(path), **own}

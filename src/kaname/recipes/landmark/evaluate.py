@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from kaname.config import from_dict
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.metrics.intervals import summary
-from kaname.metrics.points import nme
+from kaname.metrics.points import nme_each
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.landmark.config import AnswerSettings
@@ -73,20 +72,40 @@ class FaceScore:
         """The image, and where it has several faces which of them."""
         return f"{self.picture.source}#{self.number + 1}" if len(self.picture.faces) > 1 else self.picture.source
 
-    def error(self, chosen: Any = True, normaliser: str = "bbox") -> float | None:
-        """NME over the landmarks that are ``chosen`` ``(P,)``; None without any of them."""
-        if self.predicted is None:
-            return None
-        return nme(self.predicted, self.truth, (self.visible > 0) & chosen, self.sizes[normaliser])
 
-    def figures(self, limit: float) -> dict[str, float | None]:
-        """Each of `FIGURES`; a face that was not found has failed."""
-        values = {f"nme_{name}": self.error(normaliser=name) for name in NORMALISERS}
-        error = values["nme_bbox"]
-        if self.sizes["bbox"] is None or not (self.visible > 0).any():
-            return {**values, "failure_rate": None, "auc": None}
-        failed = error is None or error > limit
-        return {**values, "failure_rate": float(failed), "auc": 0.0 if error is None else max(0.0, 1 - error / limit)}
+class Stacked:
+    """Faces side by side.
+
+    Attributes:
+        faces: they.
+        predicted, truth: ``(F, P, 2)``; NaN where there is none.
+        visible: ``(F, P)``.
+    """
+
+    def __init__(self, faces: Sequence[FaceScore]) -> None:
+        self.faces = faces
+        nowhere = np.full_like(faces[0].truth, np.nan) if faces else np.zeros((0, 2))
+        shape = (len(faces), len(nowhere))
+        predicted = [nowhere if face.predicted is None else face.predicted for face in faces]
+        self.predicted = np.array(predicted, np.float64).reshape(*shape, 2)
+        self.truth = np.array([face.truth for face in faces], np.float64).reshape(*shape, 2)
+        self.visible = np.array([face.visible for face in faces], np.int64).reshape(shape)
+
+    def errors(self, chosen: Any = True, normaliser: str = "bbox") -> FloatArray:
+        """The NME of each face ``(F,)`` over the landmarks that are ``chosen`` ``(P,)`` or ``(F, P)``; NaN without."""
+        sizes = np.array([face.sizes[normaliser] for face in self.faces], np.float64)  # None becomes NaN
+        return nme_each(self.predicted, self.truth, (self.visible > 0) & chosen, sizes)
+
+
+def figures_of(faces: Stacked, limit: float) -> dict[str, FloatArray]:
+    """Each of `FIGURES` of each face ``(F,)``, NaN where it has none; a face that was not found has failed."""
+    values = {f"nme_{name}": faces.errors(normaliser=name) for name in NORMALISERS}
+    error = values["nme_bbox"]
+    counts = np.array([face.sizes["bbox"] is not None for face in faces.faces], np.bool_)
+    counts &= (faces.visible > 0).any(axis=1)
+    lost = np.isnan(error)
+    failed, area = lost | (error > limit), np.where(lost, 0.0, np.maximum(0.0, 1 - error / limit))
+    return {**values, "failure_rate": np.where(counts, failed, np.nan), "auc": np.where(counts, area, np.nan)}
 
 
 def face_sizes(points: FloatArray, skeleton: Skeleton) -> dict[str, float | None]:
@@ -128,9 +147,10 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     fresh = [face for face in faces if face.picture.source not in seen]
     scored = fresh or faces
     limit = settings.failure
-    groups = {"all": _figures(scored, limit), **_parts(scored, skeleton)}
+    stacked = Stacked(scored)
+    groups = {"all": _figures(stacked, limit), **_parts(stacked, skeleton)}
     if seen and fresh:
-        groups[TRAINING] = _figures([face for face in faces if face.picture.source in seen], limit)
+        groups[TRAINING] = _figures(Stacked([face for face in faces if face.picture.source in seen]), limit)
     facts = {
         "skeleton": skeleton.name,
         "failure": limit,
@@ -147,7 +167,7 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     title = f"{len(scored)} faces, normalised mean error (0.05 is 5 %), 95 % intervals"
     if facts["only_training_images"]:
         title += "; THE MODEL HAS LEARNED FROM EVERY ONE OF THESE IMAGES"
-    files = {"landmark_metrics.json": per_point(scored, skeleton)}
+    files = {"landmark_metrics.json": per_point(stacked, skeleton)}
     return Result(groups, facts, _table(groups), title, (scored, skeleton), files)
 
 
@@ -174,6 +194,10 @@ def align(pictures: Sequence[Picture], rows: Rows, skeleton: Skeleton) -> tuple[
 
 def _partners(predicted: FloatArray, truth: Sequence[FloatArray]) -> dict[int, int]:
     """For true faces the row of the predicted one, so that the sum of mean distances is least."""
+    if len(truth) == len(predicted) == 1:
+        return {0: 0}
+    from scipy.optimize import linear_sum_assignment
+
     cost = np.full((len(truth), len(predicted)), 1e9)
     for number, points in enumerate(truth):
         for row, ours in enumerate(predicted):
@@ -183,34 +207,30 @@ def _partners(predicted: FloatArray, truth: Sequence[FloatArray]) -> dict[int, i
     return dict(zip(*(index.tolist() for index in linear_sum_assignment(cost)), strict=True))
 
 
-def _figures(faces: Sequence[FaceScore], limit: float) -> dict[str, Any]:
-    values = [face.figures(limit) for face in faces]
-    images = [face.picture.source for face in faces]
-    return {name: summary([one[name] for one in values], images, reason=_why(name)) for name in FIGURES}
+def _figures(faces: Stacked, limit: float) -> dict[str, Any]:
+    values = figures_of(faces, limit)
+    images = [face.picture.source for face in faces.faces]
+    return {name: summary(values[name], images, reason=_why(name)) for name in FIGURES}
 
 
 def _why(figure: str) -> str:
     return "no face has the points of both eyes" if figure in ("nme_interocular", "nme_outer") else "no face has a size"
 
 
-def _parts(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
+def _parts(faces: Stacked, skeleton: Skeleton) -> dict[str, Any]:
     """NME (bbox) of each group of the skeleton, and of seen and hidden landmarks."""
-    images = [face.picture.source for face in faces]
+    images = [face.picture.source for face in faces.faces]
     names = np.array(skeleton.names)
-    chosen: dict[str, list[Any]] = {
-        group: [np.isin(names, members.points)] * len(faces) for group, members in skeleton.groups.items()
-    }
-    chosen |= {"seen": [face.visible == 2 for face in faces], "hidden": [face.visible == 1 for face in faces]}
-    errors = {name: [f.error(m) for f, m in zip(faces, masks, strict=True)] for name, masks in chosen.items()}
+    chosen: dict[str, Any] = {group: np.isin(names, members.points) for group, members in skeleton.groups.items()}
+    chosen |= {"seen": faces.visible == 2, "hidden": faces.visible == 1}
+    errors = {name: faces.errors(mask) for name, mask in chosen.items()}
     return {name: {"nme_bbox": summary(each, images, reason="no such landmark")} for name, each in errors.items()}
 
 
-def per_point(faces: Sequence[FaceScore], skeleton: Skeleton) -> dict[str, Any]:
+def per_point(faces: Stacked, skeleton: Skeleton) -> dict[str, Any]:
     """NME (bbox) of each landmark, by its name."""
     only = np.eye(len(skeleton.names), dtype=bool)
-    return {
-        name: summary([face.error(only[number]) for face in faces], n=200) for number, name in enumerate(skeleton.names)
-    }
+    return {name: summary(faces.errors(only[number]), n=200) for number, name in enumerate(skeleton.names)}
 
 
 def _left_out(face: FaceScore) -> int:
@@ -259,8 +279,12 @@ def compare(
     about = made(predictions)["skeleton"]
     known = {Path(name).name for name in pictures}
     faces, _ = align(chosen, rows, Skeleton.from_dict(about) if about else chosen[0].skeleton)
+    figures = {name: values.tolist() for name, values in figures_of(Stacked(faces), settings.failure).items()}
     return Scored(
-        values={face.name: {"all": face.figures(settings.failure)} for face in faces},
+        values={
+            face.name: {"all": {name: None if np.isnan(each[row]) else each[row] for name, each in figures.items()}}
+            for row, face in enumerate(faces)
+        },
         settings={"recipe": "landmark", "failure": settings.failure, "data": data.as_posix()},
         clusters={} if cluster == "none" else {face.name: face.picture.source for face in faces},
         cluster=cluster or "image",

@@ -16,7 +16,7 @@ from kaname.geometry.view import View
 from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
 from kaname.pipeline.labelled import Result
-from kaname.recipes.landmark.evaluate import FaceScore, per_point
+from kaname.recipes.landmark.evaluate import FaceScore, Stacked
 from kaname.recipes.landmark.labels import Picture
 from kaname.reporting import draw
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
@@ -42,12 +42,13 @@ HEADLINE = (
 def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model | None) -> dict[str, Any]:
     """The recipe's fields of the page of a scored set; best and worst faces go to ``folder/best`` and ``/worst``."""
     settings = result.settings
-    faces, skeleton = result.details
+    faces, _ = result.details
     shots = [
-        Shot(face.name.replace("/", "_"), face.name, caption(face), partial(closeup, face)) for face in ranked(faces)
+        Shot(face.name.replace("/", "_"), face.name, caption(face, error), partial(closeup, face))
+        for face, error in ranked(faces)
     ]
     shown = write_extremes(folder, worst_and_best(shots, SHOWN))
-    points = {"each landmark": {name: entry for name, entry in per_point(faces, skeleton).items()}}
+    points = {"each landmark": result.files["landmark_metrics.json"]}
     return {
         "subtitle": f"{settings['faces']} faces",
         "notes": [*warnings(settings, model), *shown.unreadable],
@@ -66,14 +67,15 @@ def page(result: Result, pictures: Sequence[Picture], folder: Path, model: Model
     }
 
 
-def ranked(faces: Sequence[FaceScore]) -> list[FaceScore]:
-    """The worst face first; one that was not found is the worst."""
-    return sorted(faces, key=lambda face: -(float("inf") if (error := face.error()) is None else error))
+def ranked(faces: Sequence[FaceScore]) -> list[tuple[FaceScore, float | None]]:
+    """Each face with its error, the worst first; one that was not found is the worst."""
+    errors = [None if np.isnan(error) else error for error in Stacked(faces).errors().tolist()]
+    pairs = list(zip(faces, errors, strict=True))
+    return sorted(pairs, key=lambda pair: -(float("inf") if pair[1] is None else pair[1]))
 
 
-def caption(face: FaceScore) -> str:
+def caption(face: FaceScore, error: float | None) -> str:
     """A face's name and its error."""
-    error = face.error()
     return f"{face.name}: {'not found' if error is None else f'NME {error:.3f}'}"
 
 

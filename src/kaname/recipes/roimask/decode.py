@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,6 @@ from kaname.codecs.roi_align import pool
 from kaname.codecs.roi_mask import softmax
 from kaname.config import from_dict
 from kaname.data.formats import masks as files
-from kaname.data.formats.files import read_json
 from kaname.data.rois import seen_regions
 from kaname.inference.card import heads_of, view_of
 from kaname.inference.request import Arrays, Decode, Request
@@ -83,11 +82,11 @@ def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any
     return {"masks": count}
 
 
-def read(path: Path) -> list[Prediction]:
-    """The predictions of a file."""
-    return answers.read(path, "roimask")
+def read(path: Path) -> Iterator[Prediction]:
+    """The predictions of a file, an image at a time."""
+    return files.stream(path, recipe="roimask")
 
 
 def made(path: Path) -> dict[str, Any]:
     """What a file says of its making: ``model``, ``answers``, ``classes``."""
-    return {**answers.made(path), "classes": files.read_head(read_json(path)).get("classes")}
+    return {**answers.made(path), "classes": answers.head_of(path).get("classes")}

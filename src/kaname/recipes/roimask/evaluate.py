@@ -9,18 +9,18 @@ On the grid of each box: ``miou_classes_1_2`` (IoU of target and of non-target o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from kaname.codecs.roi_mask import inside
+from kaname.codecs.roi_mask import inside, inside_each
 from kaname.data.formats import coco_masks
 from kaname.data.formats import masks as files
+from kaname.data.formats.coco_masks import Shape
 from kaname.data.formats.masks import Result as Entry
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -33,10 +33,10 @@ from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import by_name
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import made
-from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, labelled
+from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, classes_in, labelled
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
-from kaname.types import FloatArray
+from kaname.types import FloatArray, Size
 
 CLASSES = 3
 GRID_FIGURES = ("miou_classes_1_2", "iou_target_mean", "share_over_0.5", "share_over_0.7", "leak")
@@ -95,10 +95,10 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
     """
     entries = by_image(of_category(path, photos), photos, path)
     two = len(made(path)["classes"] or [0] * CLASSES) < CLASSES
-    rois = [roi for photo in photos for roi in compared(photo, entries.get(photo.image_id, []))]
+    rois, truth = _truth_and_rois(photos, entries)
     crowded = [roi for roi in rois if roi.crowded]
     groups: dict[str, Any] = {"all": figures(rois, two=two), "crowded": figures(crowded, two=two)}
-    groups["coco"] = average_precision(photos, [one for some in entries.values() for one in some])
+    groups["coco"] = average_precision(photos, [one for some in entries.values() for one in some], truth)
     if how.get("in_detections") is not None:
         groups["coco_detections"] = how["in_detections"]
     missing = sum(roi.entry is None for roi in rois)
@@ -155,34 +155,46 @@ def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> d
 
 def crowd_of(photo: Photo) -> NDArray[np.bool_]:
     """The pixels of an image's crowds, where they do not count."""
-    crowd = np.zeros(photo.size, bool)
-    for one in photo.crowds():
-        crowd |= inside(one, Affine.identity(), photo.size)
+    return _crowd_of(photo.crowds(), photo.size)
+
+
+def _crowd_of(crowds: Sequence[Shape], size: Size) -> NDArray[np.bool_]:
+    crowd = np.zeros(size, bool)
+    for one in crowds:
+        crowd |= inside(one, Affine.identity(), size)
     return crowd
 
 
-def compared(photo: Photo, entries: Sequence[Entry]) -> list[Roi]:
-    """The targets of an image, each beside the prediction for its box."""
-    shapes, crowd = photo.shapes(), crowd_of(photo)
+def compared(photo: Photo, entries: Sequence[Entry], masks: NDArray[np.bool_] | None = None) -> list[Roi]:
+    """The targets of an image, each beside the prediction for its box; ``masks`` are its instances' (`masks_of`)."""
+    masks = masks_of(photo) if masks is None else masks
+    shapes, crowds = photo.shapes(), photo.crowds()
+    crowd = _crowd_of(crowds, photo.size)
     partners = partners_of(photo.boxes, entries)
     found: list[Roi] = []
     for row in photo.candidates.tolist():
         entry = entries[partners[row]] if row in partners else None
-        true = inside(shapes[row], Affine.identity(), photo.size)
-        ours = np.zeros(photo.size, bool) if entry is None else entry.mask & ~(crowd & ~true)
+        true = masks[row]
+        ours = np.zeros(photo.size, bool) if entry is None else entry.mask
+        ours = ours & ~(crowd & ~true) if crowds else ours
         table = None
         region = photo.boxes[row] if entry is None else entry.region
         if entry is None or entry.grid is not None:
             grid = np.zeros(files.GRID, np.uint8) if entry is None or entry.grid is None else entry.grid
-            truth = photo.classes(region[None], [row], (grid.shape[0], grid.shape[1]))[0]
+            truth = classes_in(shapes, crowds, region[None], [row], (grid.shape[0], grid.shape[1]))[0]
             table = metrics.confusion(grid, truth, CLASSES, IGNORE)
         else:
-            truth = photo.classes(region[None], [row], files.GRID)[0]
+            truth = classes_in(shapes, crowds, region[None], [row], files.GRID)[0]
         crowded = bool((truth == metrics.NON_TARGET).any())
         either = np.count_nonzero(ours | true)
         overlap = np.count_nonzero(ours & true) / either if either else None
         found.append(Roi(photo, row, entry, table, crowded, metrics.boundary_iou(ours, true), overlap))
     return found
+
+
+def masks_of(photo: Photo) -> NDArray[np.bool_]:
+    """The true masks ``(N, height, width)`` of an image's instances."""
+    return inside_each(photo.shapes(), Affine.identity(), photo.size)
 
 
 def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
@@ -191,6 +203,8 @@ def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
         return {}
     overlap = iou(boxes, np.stack([entry.box for entry in entries]))
     same = np.arange(len(boxes))[:, None] == np.array([entry.more.get("instance", -1) for entry in entries])
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(-(overlap + 1e-6 * same))  # of two equal boxes the one of the same number
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {row: column for row, column in pairs if overlap[row, column] >= SAME_BOX}
@@ -225,8 +239,10 @@ def nothing(reason: str) -> dict[str, Any]:
     return {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
 
 
-def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict[str, Any]:
-    """COCO's figures, crowds ignored; without faster-coco-eval null with the reason."""
+def average_precision(
+    photos: Sequence[Photo], entries: Sequence[Entry], truth: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """COCO's figures, crowds ignored; without faster-coco-eval null with the reason. ``truth`` is `truth_of` them."""
     known = {photo.source: photo.image_id for photo in photos} | {
         str(photo.image_id): photo.image_id for photo in photos
     }
@@ -240,7 +256,7 @@ def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict
         for entry in entries
     ]
     try:
-        values = mask_ap(truth_of(photos), results)
+        values = mask_ap(truth_of(photos) if truth is None else truth, results)
     except InputError as error:
         return {name: nothing(str(error)) for name in COCO_FIGURES}
     count = sum(len(photo.boxes) for photo in photos)
@@ -253,27 +269,41 @@ def average_precision(photos: Sequence[Photo], entries: Sequence[Entry]) -> dict
 
 def truth_of(photos: Sequence[Photo]) -> dict[str, Any]:
     """The content of a COCO file of one category, crowds included, with the masks as they were annotated."""
-    images: list[dict[str, Any]] = []
+    return _truth(photos, [one for photo in photos for one in _annotations(photo, masks_of(photo))])
+
+
+def _truth(photos: Sequence[Photo], annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    images = [{"id": photo.image_id, "file_name": photo.source, "height": photo.size[0], "width": photo.size[1]}
+              for photo in photos]  # fmt: skip
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+
+
+def _truth_and_rois(
+    photos: Sequence[Photo], entries: Mapping[int | str, Sequence[Entry]]
+) -> tuple[list[Roi], dict[str, Any]]:
+    """All targets beside their predictions, and `truth_of` the images: the masks of an image are made once for both."""
+    rois: list[Roi] = []
     annotations: list[dict[str, Any]] = []
     for photo in photos:
-        (height, width), sample = photo.size, photo.sample
-        images.append({"id": photo.image_id, "file_name": photo.source, "height": height, "width": width})
-        encoded = sample.meta.get("rle", {})
-        own = [
-            (shape, [ring.ravel().tolist() for ring in sample.polygons[row]] or encoded[sample.ids[row]], 0)
-            for row, shape in zip(photo.rows.tolist(), photo.shapes(), strict=True)
-        ]
-        crowds = [one for one in sample.meta.get("crowds", ()) if one]
-        groups = [(shape, given, 1) for shape, given in zip(coco_masks.crowds(sample), crowds, strict=True)]
-        for shape, segmentation, crowd in [*own, *groups]:
-            mask = inside(shape, Affine.identity(), photo.size)
-            corners = np.argwhere(mask)
-            low, high = (corners.min(axis=0), corners.max(axis=0) + 1) if len(corners) else (np.zeros(2), np.zeros(2))
-            annotations.append({
-                "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
-                "bbox": [float(side) for side in (*low[::-1], *(high - low)[::-1])], "segmentation": segmentation,
-            })  # fmt: skip
-    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+        masks = masks_of(photo)
+        rois += compared(photo, entries.get(photo.image_id, []), masks)
+        annotations += _annotations(photo, masks)
+    return rois, _truth(photos, annotations)
+
+
+def _annotations(photo: Photo, masks: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
+    """An image's part of a COCO file."""
+    sample = photo.sample
+    encoded = sample.meta.get("rle", {})
+    own = [([ring.ravel().tolist() for ring in sample.polygons[row]] or encoded[sample.ids[row]], 0)
+           for row in photo.rows.tolist()]  # fmt: skip
+    crowds = [(one, 1) for one in sample.meta.get("crowds", ()) if one]
+    groups = inside_each(coco_masks.crowds(sample), Affine.identity(), photo.size)
+    for mask, (segmentation, crowd) in zip([*masks, *groups], [*own, *crowds], strict=True):
+        yield {
+            "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
+            "bbox": files.extent(mask), "segmentation": segmentation,
+        }  # fmt: skip
 
 
 def confusion_of(rois: Sequence[Roi]) -> dict[str, Any]:
