@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from kaname.data.damage import ONE_FRAME_A_PACKET, STREAMED
 from kaname.data.video import frames, opened, picture, refuse_cut
 from kaname.errors import InputError
+from kaname.geometry.image import refuse_large
 from kaname.types import Frame
 
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
@@ -198,6 +199,7 @@ def _open(path: Path, *, threads: bool = True) -> Any:
     if not container.streams.video:
         container.close()
         raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
+    refuse_large((container.streams.video[0].height, container.streams.video[0].width), path)
     if threads:
         container.streams.video[0].thread_type = "AUTO"
     else:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kaname.data.formats.files import make_folder
+from kaname.data.frame_source import read_frame
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
@@ -72,7 +73,7 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
     rows: dict[Any, Any] = {}
     about: Mapping[str, Any] = {}
     if predictions is not None:
-        about, rows = recipe.made(predictions), {(row.source, row.frame): row for row in recipe.read(predictions)}
+        about, rows = recipe.made(predictions), {(_whose(row), row.frame): row for row in recipe.read(predictions)}
     apart = len(labelled.names) > 1 and not labelled.together
     drawn = 0
     for name in labelled.names:
@@ -83,7 +84,7 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
             for number, path in enumerate(item.frames):
                 place = Path(item.source, path.stem) if several else Path(path.stem)
                 row = rows.get((item.source, number if several else None))
-                image, layers = read_image(path), [recipe.truth(item, number, about)]
+                image, layers = read_frame(path), [recipe.truth(item, number, about)]
                 drawn += 1
                 yield (
                     Path(name if apart else "") / place,
@@ -92,6 +93,11 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
                 )
     if not drawn:
         raise InputError("no row belongs to a clip of this data", path=predictions, remedy="check --data")
+
+
+def _whose(row: Any) -> str:
+    """The image or the clip that a row is about; the ``source`` of a ball's row says how it was found."""
+    return row.clip if hasattr(row, "clip") else row.source
 
 
 def _frames(recipe: Recipe, predictions: Path, source: Path | None) -> Iterator[Picture]:

@@ -11,7 +11,7 @@ from typing import Any
 from kaname.data.formats.files import read_text
 from kaname.data.formats.landmarks import images_below
 from kaname.data.formats.mot_kp_files import FOREIGN, frame_images, frame_of
-from kaname.data.formats.tracknet_table import order
+from kaname.data.naming import order
 from kaname.data.seeking import VideoReader
 from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, frame_count, is_video
 from kaname.errors import InputError, require
