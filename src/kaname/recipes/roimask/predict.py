@@ -12,7 +12,7 @@ from typing import IO, Any
 from kaname.data.formats import boxes as tables
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.masks import entries_of
-from kaname.data.video import VideoWriter, is_video
+from kaname.data.video import Damaged, VideoWriter, is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.image import write_image
@@ -48,12 +48,14 @@ def predict(
     wanted: Wanted,
     device: str,
     overwrite: bool = False,
+    damaged: Damaged = "error",
 ) -> None:
     """Write the masks of all boxes, one image, and of it one mask, at a time in memory.
 
     Args:
         where: the flags of boxes, and boxes that were given as numbers, the same for every image.
         overwrite: replace what ``out`` holds of something else.
+        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
 
     Raises:
         InputError: bad usage, files that cannot be read, boxes that make no sense.
@@ -97,7 +99,7 @@ def predict(
             stack.close()
 
         how = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared, "device": device}
-        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, **how)
+        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, damaged=damaged, **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:
