@@ -25,7 +25,7 @@ FOLDERS = ("landmarks", "pts")  # formats with a file for each face
 NUMBERED = ("landmarks", "pts", "cvat")  # formats in which points may have numbers in the place of names
 SKELETAL = (*NUMBERED, "mot_kp")  # formats whose reader takes a skeleton
 OBJECTS = ("mot_kp", "dlc")  # formats of objects along a video, without boxes
-# Without the option FFmpeg repeats and drops frames of videos with uneven times.
+# Without that option FFmpeg may repeat and drop frames of videos with uneven times.
 EXTRACT = "ffmpeg -i VIDEO -fps_mode passthrough -start_number 0 FOLDER/%d.png"
 NAMED_BY_FILE = ("landmarks", "cvat", "coco")  # formats that name an image by its path below the images' folder
 
