@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from damaging import damaged, encoded
+from damaging import damaged, encoded, patched
 from kaname import cli
 from kaname.data.formats.files import read_json
 from kaname.data.seeking import VideoReader
@@ -112,3 +112,22 @@ def test_frames_by_number_are_those_in_order(
             frame = reader.read(number)
             assert (frame.index, frame.lost) == (number, number in numbers)
             assert group > 1 or np.array_equal(frame.image, whole[number].image)
+
+
+@pytest.mark.parametrize("number", [0, 13, 20, COUNT - 1])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4")])
+def test_pictures_that_a_decoder_has_patched(tmp_path: Path, name: str, codec: str, number: int) -> None:
+    """No error comes of them, and a part of the picture is made up: from there up to the next key frame."""
+    whole = [frame.image for frame in frames(written(tmp_path / name, codec, 10))]
+    path = patched(tmp_path / name, number)
+    place = f"after frame {number - 1}" if number else "at its beginning"
+    with pytest.raises(InputError, match=f"the video is damaged {place} .*--damaged blank"):
+        list(frames(path))
+    with pytest.warns(UserWarning, match="lost in damaged packets"):
+        found = list(frames(path, damaged="blank"))
+    assert len(found) == COUNT and found[number].lost
+    after = 10 * (number // 10 + 1)
+    for frame in (*found[:number], *found[after:]):
+        assert not frame.lost and np.array_equal(frame.image, whole[frame.index])
+    with pytest.raises(InputError, match="damaged"), VideoReader(path) as reader:
+        reader.read(number)

@@ -164,8 +164,8 @@ class VideoReader:
         """Decode on to the frame with this stamp; None where it does not come."""
         for frame in self._decoded:
             self._passed = frame.pts
-            if frame.pts is None or frame.pts > wanted:
-                return None
+            if frame.pts is None or frame.pts > wanted or frame.is_corrupt:
+                return None  # reading in order says what is wrong with a picture that is not whole
             if frame.pts == wanted:
                 return Frame(number, wanted * self.index.tick, picture(frame), path=self.path)
         return None
