@@ -98,7 +98,8 @@ class VideoReader:
     def __init__(
         self, path: Path, index: VideoIndex | None = None, *, threads: bool = True, damaged: Damaged = "error"
     ) -> None:
-        self.path, self.threads, self.damaged = path, threads, damaged
+        self.path, self.threads = path, threads
+        self.damaged: Damaged = damaged
         self.index = index_of(path, damaged=damaged) if index is None else index
         self._broken = False  # one packet could not be decoded: only reading in order tells which frames are lost
         self._container: Any = None

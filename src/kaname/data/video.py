@@ -93,8 +93,8 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
         wanted: numbers of the frames to give, such as ``range(0, 10**9, 29)``; the others are decoded and checked, but
             not made into images, which takes longer than decoding them. None: all.
         damaged: what becomes of frames that damaged packets have lost: ``"error"``, or ``"blank"``: each is given with
-            the picture before it (at the beginning after it), marked as ``lost``, and a warning counts them. Of frames that
-            refer to a lost one, up to the next key frame, the decoder makes what it can.
+            the picture before it (at the beginning after it), marked as ``lost``, and a warning counts them. Of frames
+            that refer to a lost one, up to the next key frame, the decoder makes what it can.
 
     Raises:
         InputError: missing, not a video, without frames, or damaged (naming the last good frame).

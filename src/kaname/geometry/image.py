@@ -280,7 +280,7 @@ def _rgb(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height width 3"]:
     array = np.empty((height, width, 3), np.uint8)
     rows = max(1, STRIP // max(1, width))
     for top in range(0, height, rows):
-        array[top : top + rows] = image.crop((0, top, width, min(height, top + rows))).convert("RGB")
+        array[top : top + rows] = np.asarray(image.crop((0, top, width, min(height, top + rows))).convert("RGB"))
     return array
 
 

@@ -67,12 +67,11 @@ def predict(
         def show(source: Path, frame: Frame, name: str, picture: Image) -> None:
             make_folder(out / PICTURES)
             if not is_video(source):
-                write_image(out / PICTURES / f"{name}.jpg", picture)
-                return
+                return write_image(out / PICTURES / f"{name}.jpg", picture)
             if source not in films:
                 film = out / PICTURES / f"{name.rpartition('_')[0]}.mp4"
                 films[source] = stack.enter_context(VideoWriter(film))
-            films[source].write(picture, frame.seconds)
+            return films[source].write(picture, frame.seconds)
 
         def prepared(settings: AnswerSettings) -> Each:
             choice = choice_of(settings)
@@ -98,8 +97,8 @@ def predict(
                 file.write("[]\n" if file.tell() == 0 else "\n]\n")
             stack.close()
 
-        how = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared, "device": device}
-        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, damaged=damaged, **how)
+        how = {"changes": changes, "damaged": damaged, "device": device, "overwrite": overwrite, "each": prepared}
+        predict_images(RECIPE, sources, checkpoint, out, boxes=boxes_of(*where), pictures=False, finish=finish, **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:
