@@ -295,3 +295,24 @@ def test_the_index_is_made_once(filmed: Path, monkeypatch: pytest.MonkeyPatch) -
         read_frame(sample.image)
         assert len(frame_source._readers) <= OPEN
     assert len(made) == len(set(made)) == 9
+
+
+def test_a_size_that_changes_within_a_video(one: Path) -> None:
+    """Two recordings one after the other in one stream; the file is named, and the frame."""
+    (one / "video" / "1_02_00.avi").unlink()
+    parts: list[bytes] = []
+    for place, size in enumerate([(64, 96), (48, 96)]):
+        with av.open(str(one / f"part{place}.ts"), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.height, stream.width, stream.pix_fmt, stream.options = *size, "yuv420p", {"bf": "0"}
+            for number in range(COUNT // 2):
+                frame = av.VideoFrame.from_ndarray(picture(None, size, ground=50 + number), format="rgb24")
+                frame.pts, frame.time_base = number + place * COUNT // 2, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        parts.append((one / f"part{place}.ts").read_bytes())
+    (one / "video" / "1_02_00.ts").write_bytes(b"".join(parts))
+    (fault,) = faults(one)
+    assert "1_02_00.ts: frame 10 has 96 x 48 pixels, the first 96 x 64" in fault
+    with pytest.raises(InputError, match=r"1_02_00\.ts: frame 12 has 96 x 48 pixels, not 96 x 64"):
+        read_frame(one / "video" / "1_02_00.ts" / "12.png", expected=(64, 96))
