@@ -33,6 +33,7 @@ REMEDY = "free space or choose another folder"
 RESTING = 10.0  # seconds
 LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_noted: list[set[Path]] = []
 _PARTIAL = re.compile(r"\.(.+?)(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the name, and the process
 
 
@@ -110,6 +111,7 @@ def whole_path(
             if durable:
                 _to_disk(partial, os.O_RDWR)
             os.replace(partial, path)
+        _note(path)
         for left in _left_in(path.parent.absolute()).pop(_repeated(path.name), ()):
             if _rests(left):
                 _remove(left)
@@ -119,6 +121,25 @@ def whole_path(
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[set[Path]]:
+    """The absolute paths of all that this process writes by this module while the context is open, as it comes.
+
+    What other processes write meanwhile, in the same folders too, is not among them.
+    """
+    noted: set[Path] = set()
+    _noted.append(noted)
+    try:
+        yield noted
+    finally:
+        _noted[:] = [one for one in _noted if one is not noted]
+
+
+def _note(*paths: Path) -> None:
+    for noted in _noted:
+        noted.update(Path(os.path.abspath(path)) for path in paths)
 
 
 @contextlib.contextmanager
@@ -175,6 +196,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 folder.rmdir()
             else:
                 folder.rename(out)
+        _note(*out.rglob("*"))
     except BaseException:
         _remove(folder)
         raise

@@ -33,7 +33,7 @@ class Sample:
     """One labelled image, as every format reader returns it and every writer takes it.
 
     Attributes:
-        image: path of the image file.
+        image: path of the image file; of a frame of a video what stands for it (`kaname.data.frame_source`).
         points: for each name, ``(N, 2)`` points; a skeleton's point has N = 1, a set of notches any N.
         visible: for each name, ``(N,)`` integers: 0 missing, 1 hidden, 2 visible (formats without the notion: 2).
         size: ``(height, width)`` of the image in pixels where the format states it.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
+from damaging import damaged, encoded, patched
 from kaname import cli
 from kaname.data.formats.files import read_json
+from kaname.data.seeking import VideoReader
 from kaname.data.video import VideoWriter, frames
 from kaname.errors import InputError
 from kaname.tracking.table import read_rows
@@ -26,27 +27,7 @@ def pattern(number: int) -> np.ndarray:
 
 
 def written(path: Path, codec: str, group: int) -> Path:
-    with av.open(f"file:{path}", "w") as container:
-        stream = container.add_stream(codec, rate=20)
-        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
-        stream.options = {"g": str(group), "bf": "0", "qp": "10"} if codec == "libx264" else {"g": str(group)}
-        for number in range(COUNT):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pattern(number), format="rgb24")))
-        container.mux(stream.encode())
-    return path
-
-
-def damaged(path: Path, numbers: list[int]) -> Path:
-    """The bytes of these packets are no longer what a decoder can read."""
-    with av.open(f"file:{path}") as container:
-        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    content = bytearray(path.read_bytes())
-    for number in numbers:
-        place, size = content.find(packets[number]), len(packets[number])
-        assert place > 0, "containers hold packets as they are"
-        content[place : place + size] = b"\xff" * size
-    path.write_bytes(content)
-    return path
+    return encoded(path, [pattern(number) for number in range(COUNT)], codec, group)
 
 
 MEMBERS = [
@@ -113,3 +94,40 @@ def test_predict_leaves_lost_frames_blank(tmp_path: Path, recipe: str, capsys: p
         rows = read_json(tmp_path / "out" / "points.json")["images"]
         assert len(rows) == COUNT
         assert not any(len(points) for number in (5, 6, 20) for points in rows[number]["points"].values())
+
+
+@pytest.mark.parametrize(("name", "codec", "group", "numbers"), MEMBERS)
+@pytest.mark.parametrize("order", ["forwards", "back and forth"])
+def test_frames_by_number_are_those_in_order(
+    tmp_path: Path, name: str, codec: str, group: int, numbers: list[int], order: str
+) -> None:
+    path = damaged(written(tmp_path / name, codec, group), numbers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = list(frames(path, damaged="blank"))
+    asked = list(range(COUNT)) if order == "forwards" else [30, 5, 29, 6, 13, 39, 0, 12, 8]
+    with VideoReader(path, damaged="blank") as reader:
+        assert len(reader) == COUNT
+        for number in asked:
+            frame = reader.read(number)
+            assert (frame.index, frame.lost) == (number, number in numbers)
+            assert group > 1 or np.array_equal(frame.image, whole[number].image)
+
+
+@pytest.mark.parametrize("number", [0, 13, 20, COUNT - 1])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4")])
+def test_pictures_that_a_decoder_has_patched(tmp_path: Path, name: str, codec: str, number: int) -> None:
+    """No error comes of them, and a part of the picture is made up: from there up to the next key frame."""
+    whole = [frame.image for frame in frames(written(tmp_path / name, codec, 10))]
+    path = patched(tmp_path / name, number)
+    place = f"after frame {number - 1}" if number else "at its beginning"
+    with pytest.raises(InputError, match=f"the video is damaged {place} .*--damaged blank"):
+        list(frames(path))
+    with pytest.warns(UserWarning, match="lost in damaged packets"):
+        found = list(frames(path, damaged="blank"))
+    assert len(found) == COUNT and found[number].lost
+    after = 10 * (number // 10 + 1)
+    for frame in (*found[:number], *found[after:]):
+        assert not frame.lost and np.array_equal(frame.image, whole[frame.index])
+    with pytest.raises(InputError, match="damaged"), VideoReader(path) as reader:
+        reader.read(number)

@@ -231,6 +231,19 @@ def test_modes_become_rgb(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_image(tmp_path / name), expected, err_msg=name)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "LA", "P", "1", "RGBA", "CMYK"])
+def test_strips_make_the_same_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Large images are converted strip by strip: here of 3 rows of 17."""
+    random = np.random.default_rng(0).integers(0, 256, (17, 23, 3), dtype=np.uint8)
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.fromarray(random).convert(mode).save(path)
+    whole = read_image(path)
+    monkeypatch.setattr("kaname.geometry.image.STRIP", 3 * 23 + 5)
+    assert np.array_equal(read_image(path), whole)
+    with Image.open(path) as opened:
+        assert np.array_equal(whole, np.array(opened.convert("RGB")))
+
+
 def test_jpegs_of_every_kind(tmp_path: Path) -> None:
     smooth = Image.fromarray(cv2.GaussianBlur(noise((64, 96, 3)), (0, 0), 4))
     path = tmp_path / "a.jpg"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,29 @@ def test_overwriting_replaces_the_whole_and_nothing_else(tmp_path: Path) -> None
     assert names(tmp_path) == {"points.json", "pictures/2.jpg", "pictures/mine.jpg", "notes.txt"}
     assert not (tmp_path / "masks").exists() and (tmp_path / "points.json").read_text() == "b"
     make(tmp_path, ["points.json", "pictures/2.jpg"], made_of="b")
+
+
+def test_what_another_program_writes_meanwhile_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file, one that was there before and changes, one of another process of ours, and a hidden one."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "log.txt").write_text("old")
+    record = record_of(tmp_path, "predict", {"sources": ["a"]})
+    script = (
+        "import sys; from kaname.files import write_text; from pathlib import Path; write_text(Path(sys.argv[1]), 'x')"
+    )
+    monkeypatch.chdir(tmp_path.parent)
+    with results(record, [], overwrite=False):
+        write_text(Path(tmp_path.name, "points.json"), "a")  # relative, as --out may be
+        (tmp_path / "log.txt").write_text("old and new")
+        (tmp_path / "pictures" / "thumbs.db").write_text("of a viewer")
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / "masks" / "other.png")], check=True)
+        write_text(tmp_path / "deep" / "er" / "1.txt", "a")
+        write_text(tmp_path / "gone.txt", "a")
+        (tmp_path / "gone.txt").unlink()
+        write_text(tmp_path.parent / "elsewhere.txt", "a")
+    assert json.loads(record.path.read_text())["results"].keys() == {"points.json", "deep/er/1.txt"}
+    make(tmp_path, ["points.json"], made_of="b", overwrite=True)
+    assert names(tmp_path) == {"points.json", "log.txt", "pictures/thumbs.db", "masks/other.png"}
 
 
 def test_results_that_no_record_names_are_not_replaced(tmp_path: Path) -> None:

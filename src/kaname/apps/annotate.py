@@ -106,7 +106,7 @@ def needs_gradio() -> None:
     version = importlib.metadata.version("gradio")
     if int(version.split(".")[0]) < 5:
         raise InputError(
-            f"annotate needs Gradio 5 or 6, found {version}", remedy='pip install "gradio>=5.0.0" --upgrade'
+            f"annotate needs Gradio 5 or 6, found {version}", remedy='pip install "gradio>=5.49.1" --upgrade'
         )
 
 

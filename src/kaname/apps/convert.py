@@ -25,6 +25,8 @@ FOLDERS = ("landmarks", "pts")  # formats with a file for each face
 NUMBERED = ("landmarks", "pts", "cvat")  # formats in which points may have numbers in the place of names
 SKELETAL = (*NUMBERED, "mot_kp")  # formats whose reader takes a skeleton
 OBJECTS = ("mot_kp", "dlc")  # formats of objects along a video, without boxes
+# Without that option FFmpeg may repeat and drop frames of videos with uneven times.
+EXTRACT = "ffmpeg -i VIDEO -fps_mode passthrough -start_number 0 FOLDER/%d.png"
 NAMED_BY_FILE = ("landmarks", "cvat", "coco")  # formats that name an image by its path below the images' folder
 
 
@@ -54,6 +56,7 @@ def convert(
     """
     from kaname.data.formats.coco_sets import joined  # here, so that help answers without NumPy
     from kaname.data.formats.skeleton import find
+    from kaname.data.frame_source import frame_in
 
     if source.resolve() == target.resolve():
         raise InputError("--input and --output are the same file", path=target, remedy="choose another --output")
@@ -74,6 +77,8 @@ def convert(
     options: dict[str, Any] = {"skeleton": order} if target_format in (*FOLDERS, "mot_kp") and order else {}
     if target_format != "tracknet":
         options["root"] = images or (Path() if source_format in NAMED_BY_FILE else None)
+    if filmed := sum(frame_in(sample.image) is not None for sample in samples):
+        print(f"{filmed} images are frames of videos, VIDEO/NUMBER.png; to use them elsewhere extract them: {EXTRACT}")
     with new_files(target, overwrite=overwrite) as place:
         _format(target_format).write(place, samples, **options)
     print(f"{len(samples)} images from {source} to {target}")

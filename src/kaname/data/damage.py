@@ -13,7 +13,7 @@ STREAMED = ("mpegts", "mpeg", "asf", "flv")  # their packets say too little of w
 
 
 class Decoder:
-    """Decodes the packets of a video one after the other, past damaged ones.
+    """Decodes the packets of a video one after the other, past damaged ones and pictures that a decoder has patched.
 
     Args:
         stream: that the packets are of.
@@ -30,6 +30,7 @@ class Decoder:
         self.exact = stream.codec_context.name in ONE_FRAME_A_PACKET and container not in STREAMED
         self.container, self.promised, self.cut = container, stream.frames, False
         self.reason = ""
+        self.sound = False  # the first pictures of an open group or of a stream that refreshes slowly are never whole
         self.errors = self.lost = self._came = 0
         self._awaited: list[int] = []  # stamps of packets whose frames have not come
 
@@ -65,7 +66,11 @@ class Decoder:
         found: list[Any] = []
         for frame in decoded:
             found += [None] * self._passed(frame.pts)
-            found.append(frame)
+            damaged = frame.is_corrupt and (self.sound or frame.key_frame)
+            self.sound = self.sound or not frame.is_corrupt
+            found.append(None if damaged else frame)
+            if damaged:
+                self.reason = self.reason or "a part of its picture cannot be decoded"
         return found
 
     def _rest(self) -> Iterator[None]:

@@ -2,6 +2,9 @@
 
 Both frames of a pair come from one kind of source: between a PNG and the same frame of an H.264 file lies compression,
 which would look like motion.
+
+Label files name frames by paths. Where the frames are in a video, ``VIDEO/12.png`` stands for frame 12 of it: the name
+that an extracted frame would have, at a place where no file can be. ``read_frame`` reads both.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kaname.data.seeking import VideoReader
+from kaname.data.seeking import VideoIndex, VideoReader, index_of
+from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.files import content_hash
-from kaname.geometry.image import read_image
-from kaname.types import Image
+from kaname.geometry.image import image_size, read_image
+from kaname.types import Image, Size
 
 OPEN = 4  # videos that a process keeps open
+INDEXED = 1 << 12  # videos of which a process remembers where the frames are
 MISSING = "give the video (--video-root) or that image, or train without motion: --missing-flow zero"
 
 
@@ -39,7 +44,7 @@ class FrameSource:
     @property
     def count(self) -> int | None:
         """How many frames there are; None where only some have an image."""
-        return None if self.video is None else len(_reader(*_state(self.video)))
+        return None if self.video is None else _index(*_state(self.video)).count
 
     def has(self, number: int) -> bool:
         """Whether a frame can be read."""
@@ -76,6 +81,65 @@ class FrameSource:
         return self.looked if first is None else first.parent
 
 
+def frame_places(video: Path) -> list[Path]:
+    """What stands for the frames of a video where files of images are asked for, in their order.
+
+    Raises:
+        InputError: as `kaname.data.seeking.index_of`.
+    """
+    return [video / f"{number}.png" for number in range(_index(*_state(video)).count)]
+
+
+def frame_in(place: Path) -> tuple[Path, int] | None:
+    """The video and the number of the frame that a path stands for; None where it is a file of its own."""
+    video = place.parent
+    if not (is_video(video) and place.stem.isdecimal()) or video.is_dir():
+        return None
+    return video, int(place.stem)
+
+
+def file_of(place: Path) -> Path:
+    """The file that a frame is read from."""
+    found = frame_in(place)
+    return place if found is None else found[0]
+
+
+def read_frame(place: Path, *, at_least: Size | None = None, expected: Size | None = None) -> Image:
+    """A frame from its own file or from its video, where the path stands for one. Of videos it is for one thread.
+
+    Args:
+        place: a path.
+        at_least, expected: as of `kaname.geometry.image.read_image`; a video's frames are decoded at full size.
+
+    Returns:
+        RGB uint8 ``(height, width, 3)``; of a video the same bytes as reading it in order gives.
+
+    Raises:
+        InputError: as `read_image`; there is no such frame, or the video is damaged there.
+    """
+    found = frame_in(place)
+    if found is None:
+        return read_image(place, at_least=at_least, expected=expected)  # type: ignore[return-value]
+    video, number = found
+    image = _reader(*_state(video)).read(number).image
+    if expected is not None and (size := image.shape[:2]) != tuple(expected):
+        reason = f"frame {number} has {size[1]} x {size[0]} pixels, not {expected[1]} x {expected[0]} like the others"
+        raise InputError(reason, path=video, remedy="encode the video again at one size")
+    return image
+
+
+def frame_size(place: Path) -> Size:
+    """``(height, width)`` of what `read_frame` returns.
+
+    Raises:
+        InputError: as `read_frame`.
+    """
+    if frame_in(place) is None:
+        return image_size(place)
+    height, width = read_frame(place).shape[:2]
+    return height, width
+
+
 def identity_of(path: Path) -> str:
     """A hash of a file's content, computed again only where the file has changed.
 
@@ -103,7 +167,7 @@ def _reader(*state: Any) -> VideoReader:
     if state not in _readers:
         if len(_readers) >= OPEN:
             _readers.popitem(last=False)[1].close()
-        _readers[state] = VideoReader(state[0], threads=False)
+        _readers[state] = VideoReader(state[0], _index(*state), threads=False)
     _readers.move_to_end(state)
     return _readers[state]
 
@@ -118,6 +182,11 @@ def _start_afresh() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_afresh)
+
+
+@functools.lru_cache(maxsize=INDEXED)
+def _index(path: Path, *_state: Any) -> VideoIndex:
+    return index_of(path)
 
 
 @functools.lru_cache(maxsize=1 << 14)

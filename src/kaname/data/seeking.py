@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.damage import ONE_FRAME_A_PACKET, STREAMED
-from kaname.data.video import frames, opened, picture, refuse_cut
+from kaname.data.video import Damaged, frames, opened, picture, refuse_cut
 from kaname.errors import InputError
+from kaname.geometry.image import refuse_large
 from kaname.types import Frame
 
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
@@ -49,8 +51,12 @@ class VideoIndex:
         return np.asarray(self.stamps * self.tick, np.float64)
 
 
-def index_of(path: Path) -> VideoIndex:
+def index_of(path: Path, *, damaged: Damaged = "error") -> VideoIndex:
     """The index of a video: all of its packets are read, and only its first frames decoded, unless it needs more.
+
+    Args:
+        path: the video.
+        damaged: ``"blank"``: one that cannot be indexed past its damage is counted as `frames` reads it.
 
     Raises:
         InputError: missing, not a video, without frames, or damaged.
@@ -62,6 +68,13 @@ def index_of(path: Path) -> VideoIndex:
     try:
         index = _by_packets(path) or _by_decoding(path)
     except av.FFmpegError as error:
+        if damaged == "blank":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # whoever reads it counts what is lost
+                seen = _Seen()
+                for _ in frames(path, seen, damaged=damaged):
+                    pass
+            return VideoIndex(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), seen.count, 1.0)
         raise InputError(f"the video is damaged ({error.strerror})", path=path, remedy="encode it again") from error
     if not index.count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
@@ -76,14 +89,19 @@ class VideoReader:
         index: of this very file, where it is known.
         threads: whether several threads decode. A process that is forked while one of these is open never ends, so
             loader processes decode with one.
+        damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
 
     Raises:
         InputError: as `index_of`.
     """
 
-    def __init__(self, path: Path, index: VideoIndex | None = None, *, threads: bool = True) -> None:
+    def __init__(
+        self, path: Path, index: VideoIndex | None = None, *, threads: bool = True, damaged: Damaged = "error"
+    ) -> None:
         self.path, self.threads = path, threads
-        self.index = index_of(path) if index is None else index
+        self.damaged: Damaged = damaged
+        self.index = index_of(path, damaged=damaged) if index is None else index
+        self._broken = False  # one packet could not be decoded: only reading in order tells which frames are lost
         self._container: Any = None
         self._decoded: Iterator[Any] = iter(())
         self._passed: int | None = None  # the stamp of the last frame that was decoded
@@ -118,10 +136,10 @@ class VideoReader:
             reason = f"the video has {len(self)} frames, no frame {number}"
             raise InputError(reason, path=self.path, remedy=f"frames count from 0 to {len(self) - 1}")
         try:
-            frame = self._by_stamp(number) if len(self.index.stamps) else None
+            frame = self._by_stamp(number) if len(self.index.stamps) and not self._broken else None
         except av.FFmpegError:
             self.close()
-            frame = None
+            frame, self._broken = None, self.damaged == "blank"
         return self._one_in_order(number) if frame is None else frame
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Frame]:
@@ -147,8 +165,8 @@ class VideoReader:
         """Decode on to the frame with this stamp; None where it does not come."""
         for frame in self._decoded:
             self._passed = frame.pts
-            if frame.pts is None or frame.pts > wanted:
-                return None
+            if frame.pts is None or frame.pts > wanted or frame.is_corrupt:
+                return None  # reading in order says what is wrong with a picture that is not whole
             if frame.pts == wanted:
                 return Frame(number, wanted * self.index.tick, picture(frame), path=self.path)
         return None
@@ -175,12 +193,22 @@ class VideoReader:
     def _one_in_order(self, number: int) -> Frame:
         if number < self._next or self._in_order is None:
             self._wanted = _From(number)
-            self._in_order = frames(self.path, self._wanted)
+            self._in_order = frames(self.path, self._wanted, damaged=self.damaged)
         self._wanted.first, self._next = number, number + 1
         frame = next(self._in_order, None)
         if frame is None or frame.index != number:
             raise InputError(f"frame {number} cannot be read", path=self.path, remedy="encode the video again")
         return frame
+
+
+class _Seen:
+    """No number, and how many were asked about: frames are counted without making images of them."""
+
+    count = 0
+
+    def __contains__(self, number: object) -> bool:
+        self.count += 1
+        return False
 
 
 class _From:
@@ -198,6 +226,7 @@ def _open(path: Path, *, threads: bool = True) -> Any:
     if not container.streams.video:
         container.close()
         raise InputError("no video stream in this file", path=path, remedy="give an mp4, avi or mov file")
+    refuse_large((container.streams.video[0].height, container.streams.video[0].width), path)
     if threads:
         container.streams.video[0].thread_type = "AUTO"
     else:

@@ -44,6 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.formats.files import image_size
+from kaname.data.frame_source import frame_in, read_frame
 from kaname.errors import InputError
 from kaname.types import Sample
 
@@ -240,13 +241,17 @@ def copies(sets: Mapping[str, Sequence[Path]]) -> list[InputError]:
 
 
 def prints(paths: Sequence[Path]) -> Prints:
-    """The prints of image files, decoded to thumbnails (JPEG at an eighth of its size), several at a time.
+    """The prints of image files, decoded to thumbnails (JPEG at an eighth of its size), several at a time, and of
+    frames of videos (`kaname.data.frame_source`).
 
     Raises:
         InputError: the first image that is missing or cannot be decoded.
     """
     with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
-        each = list(pool.map(_print, paths))
+        files = [path for path in paths if frame_in(path) is None]
+        known = dict(zip(files, pool.map(_print, files), strict=True))
+    # A video is read by one thread, which goes through it in the order of its frames.
+    each = [known[path] if path in known else _print(path) for path in paths]
     rows, columns = _CELLS
     return Prints(
         paths=list(paths),
@@ -289,6 +294,8 @@ def _print(path: Path) -> tuple[NDArray[np.int8], FloatArray, bool]:
 
 def _thumbnail(path: Path) -> NDArray[np.uint8]:
     """The grey image, as small as decoding makes it at once and as prints allow."""
+    if frame_in(path) is not None:
+        return np.asarray(cv2.cvtColor(read_frame(path), cv2.COLOR_RGB2GRAY), np.uint8)
     try:
         data = np.fromfile(path, np.uint8)  # imread would not take every name on every system
     except OSError as error:

@@ -14,8 +14,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from kaname.data.damage import Decoder
-from kaname.data.formats.files import IMAGE_ENDINGS
-from kaname.data.formats.tracknet_table import holes, order
+from kaname.data.naming import IMAGE_ENDINGS, VIDEO_ENDINGS, holes, order
 from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
 from kaname.geometry.image import read_image, refuse_large
@@ -30,9 +29,6 @@ FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 
 CONTAINERS = (
     *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "asf", "flv", "live_flv"),
     *("ogg", "mxf", "nut", "ivf", "dv", "gif", "h264", "hevc", "m4v", "av1", "obu", "mjpeg", "yuv4mpegpipe", "wtv"),
-)
-VIDEO_ENDINGS = (
-    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
 )
 
 
@@ -97,7 +93,8 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
         wanted: numbers of the frames to give, such as ``range(0, 10**9, 29)``; the others are decoded and checked, but
             not made into images, which takes longer than decoding them. None: all.
         damaged: what becomes of frames that damaged packets have lost: ``"error"``, or ``"blank"``: each is given with
-            the picture before it (at the beginning after it), marked as ``lost``, and a warning counts them.
+            the picture before it (at the beginning after it), marked as ``lost``, and a warning counts them. Of frames
+            that refer to a lost one, up to the next key frame, the decoder makes what it can.
 
     Raises:
         InputError: missing, not a video, without frames, or damaged (naming the last good frame).

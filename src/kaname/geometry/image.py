@@ -35,6 +35,7 @@ OTHER_FORMATS = ("WEBP", "TIFF", "AVIF", "JPEG2000", "MPO", "TGA")
 ORIENTATION = 0x0112  # the EXIF tag
 QUARTER_TURNS = (5, 6, 7, 8)
 MEGAPIXELS = 120.0  # the largest cameras of phones; a network's view of more takes gigabytes
+STRIP = 1 << 22  # pixels that are converted at once
 LIMIT = "KANAME_MAX_MEGAPIXELS"  # names another limit
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
@@ -312,7 +313,13 @@ def _rgb(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height width 3"]:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise InputError("the image has floating-point values", path=path, remedy="convert it to 8 or 16 bits")
-    return np.array(image.convert("RGB"))
+    # Strip by strip: Pillow would hand over a whole picture in a copy of a copy.
+    width, height = image.size
+    array = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP // max(1, width))
+    for top in range(0, height, rows):
+        array[top : top + rows] = np.asarray(image.crop((0, top, width, min(height, top + rows))).convert("RGB"))
+    return array
 
 
 def _upright(array: UInt8[np.ndarray, "rows columns 3"], image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kaname.data.formats.files import make_folder
-from kaname.data.video import is_video
+from kaname.data.frame_source import read_frame
+from kaname.data.video import Damaged, is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.pipeline.labelled import Labelled
@@ -26,11 +27,12 @@ Picture = tuple[Path, Image, list[Layers]]  # name without ending, image, what i
 
 def draw(
     recipe: Recipe, labelled: Labelled | None, predictions: Path | None, source: Path | None, out: Path, limit: int,
-    *, overwrite: bool = False,
+    *, damaged: Damaged = "error", overwrite: bool = False,
 ) -> None:  # fmt: skip
     """Draw the labels of ``labelled``, the rows of ``predictions`` on the images of ``source``, or both.
 
     Args:
+        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
         overwrite: replace pictures that were drawn of something else, as a whole.
 
     Raises:
@@ -44,7 +46,7 @@ def draw(
     if labelled is not None:
         pictures = _labelled(recipe, labelled, predictions)
     elif recipe.unit == "frame":
-        pictures = _frames(recipe, predictions, source)  # type: ignore[arg-type]
+        pictures = _frames(recipe, predictions, source, damaged)  # type: ignore[arg-type]
     else:
         pictures = _images(recipe, predictions, source)  # type: ignore[arg-type]
     given = {"data": None if labelled is None else labelled.root, "predictions": predictions, "source": source}
@@ -72,7 +74,7 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
     rows: dict[Any, Any] = {}
     about: Mapping[str, Any] = {}
     if predictions is not None:
-        about, rows = recipe.made(predictions), {(row.source, row.frame): row for row in recipe.read(predictions)}
+        about, rows = recipe.made(predictions), {(_whose(row), row.frame): row for row in recipe.read(predictions)}
     apart = len(labelled.names) > 1 and not labelled.together
     drawn = 0
     for name in labelled.names:
@@ -83,7 +85,7 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
             for number, path in enumerate(item.frames):
                 place = Path(item.source, path.stem) if several else Path(path.stem)
                 row = rows.get((item.source, number if several else None))
-                image, layers = read_image(path), [recipe.truth(item, number, about)]
+                image, layers = read_frame(path), [recipe.truth(item, number, about)]
                 drawn += 1
                 yield (
                     Path(name if apart else "") / place,
@@ -94,11 +96,16 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
         raise InputError("no row belongs to a clip of this data", path=predictions, remedy="check --data")
 
 
-def _frames(recipe: Recipe, predictions: Path, source: Path | None) -> Iterator[Picture]:
+def _whose(row: Any) -> str:
+    """The image or the clip that a row is about; the ``source`` of a ball's row says how it was found."""
+    return row.clip if hasattr(row, "clip") else row.source
+
+
+def _frames(recipe: Recipe, predictions: Path, source: Path | None, damaged: Damaged) -> Iterator[Picture]:
     if source is None:
         raise InputError("the frames are not known", remedy="give --data, or --source VIDEO|FOLDER")
     rows = {row.frame: row for row in recipe.read(predictions)}
-    for frame in read_source(source):
+    for frame in read_source(source, damaged=damaged):
         if frame.index not in rows:
             raise InputError(f"no row for frame {frame.index}", path=source, remedy="predict this video again")
         name = Path(f"frame_{frame.index:06d}")

@@ -12,8 +12,8 @@ from typing import Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
+from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
-from kaname.geometry.image import read_image
 from kaname.inference.model import Model, conditions
 from kaname.inference.request import Request
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
@@ -221,7 +221,7 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
 
 def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
     """The answers for an item's frames, in their order."""
-    read = speed.timed("reading", partial(read_image, expected=getattr(item, "size", None)))
+    read = speed.timed("reading", partial(read_frame, expected=getattr(item, "size", None)))
     frames = (Frame(number, 0.0, read(path), path.name, path) for number, path in enumerate(item.frames))
     with located(item.frames[0].parent):
         for frame, answer in model.stream(frames, boxes_of(item, model)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import images_in
+from kaname.data.frame_source import read_frame
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
@@ -104,7 +105,7 @@ def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str,
     for item in items[:: max(1, len(items) // count)]:
         for start in range(0, len(item.frames) - length + 1, max(10, length)):
             paths = item.frames[start : start + length]
-            frames = [Frame(number, 0.0, read_image(path), path=path) for number, path in enumerate(paths, start)]
+            frames = [Frame(number, 0.0, read_frame(path), path=path) for number, path in enumerate(paths, start)]
             name = f"{item.source}#{start}" if model.of_video else item.source
             yield name, model.request(frames, boxes_of(item, model))
 

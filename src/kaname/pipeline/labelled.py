@@ -19,7 +19,7 @@ class Item(Protocol):
 
     Attributes:
         source: what predictions call it.
-        frames: its image files.
+        frames: its image files, or what stands for frames of a video (`kaname.data.frame_source`).
     """
 
     @property

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError
+from kaname.files import noting
 from kaname.pipeline.records import ANOTHER, Record
-
-INSIDE = ("pictures", "masks", "cutouts")  # folders of a folder of predictions
 
 
 def record_of(out: Path, verb: str, settings: Mapping[str, Any], model: Path | None = None) -> Record:
@@ -59,7 +59,9 @@ def refuse_others(record: Record, targets: Sequence[Path], *, overwrite: bool) -
 def results(record: Record, targets: Sequence[Path], *, overwrite: bool) -> Iterator[None]:
     """Make results in the record's folder; those of something else are refused, or replaced as a whole.
 
-    Where the work fails halfway, the record names the old files and the new ones, and the same command replaces all.
+    Results are what this process writes below the folder by `kaname.files`, as every writer here does; what another
+    program puts there or changes meanwhile is not named by the record, and so never removed. Where the work fails
+    halfway, the record names the old files and the new ones, and the same command replaces all.
 
     Raises:
         InputError: see `refuse_others`.
@@ -67,18 +69,18 @@ def results(record: Record, targets: Sequence[Path], *, overwrite: bool) -> Iter
     stored, folder = refuse_others(record, targets, overwrite=overwrite), record.path.parent
     other = stored is not None and bool(record.differences(stored))
     known = {folder / name for name in (stored or {}).get("results", {})}
-    before, done = _there(folder), False
-    try:
-        yield
-        done = True
-    finally:
-        after = _there(folder)
-        written = {path for path, state in after.items() if before.get(path) != state}
-        if written:
-            if done and other:
-                remove(known - written)
-                known = set()
-            record.write(sorted(path for path in known | written if path.is_file()))
+    done = False
+    with noting() as noted:
+        try:
+            yield
+            done = True
+        finally:
+            written = {path for path in _below(folder, noted) if path.is_file()}
+            if written:
+                if done and other:
+                    remove(known - written)
+                    known = set()
+                record.write(sorted(path for path in known | written if path.is_file()))
 
 
 @contextlib.contextmanager
@@ -122,11 +124,10 @@ def remove(files: set[Path]) -> None:
             folder.rmdir()
 
 
-def _there(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    found: dict[Path, tuple[int, int, int]] = {}
-    for place in (folder, *(folder / name for name in INSIDE)):
-        for path in place.iterdir() if place.is_dir() else ():
-            if not path.name.startswith(".") and path.is_file():
-                facts = path.stat()
-                found[path] = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
-    return found
+def _below(folder: Path, paths: set[Path]) -> Iterator[Path]:
+    """Those of absolute paths that lie below a folder, as the folder's path has it; hidden files are left out."""
+    for path in paths:
+        with contextlib.suppress(ValueError):
+            inside = path.relative_to(os.path.abspath(folder))
+            if not path.name.startswith("."):
+                yield folder / inside

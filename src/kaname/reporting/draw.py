@@ -347,7 +347,8 @@ def with_legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage
         half = round(0.35 * text)
         cv2.rectangle(image, (pad, middle - half), (pad + 2 * half, middle + half), colour, cv2.FILLED)
         labels.append(((pad + 1.3 * text, float(middle)), row, "lm", text))
-    return _write(image, labels, PAPER, width)
+    image[:box_height, :box_width] = _write(image[:box_height, :box_width], labels, PAPER, width)
+    return image
 
 
 def _write(

@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, TypeVar
 
+from kaname.data.frame_source import file_of
 from kaname.data.log import read_rows
 from kaname.errors import InputError
 from kaname.files import content_hash
@@ -172,10 +173,10 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     """
     listed = list(samples)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        digests = pool.map(content_hash, [path for path, _ in listed])
+        files = list(dict.fromkeys(file_of(path) for path, _ in listed))
+        digests = dict(zip(files, pool.map(content_hash, files), strict=True))
         rows = [
-            f"{path.name}\0{digest}\0{hashlib.sha256(label).hexdigest()}\n"
-            for (path, label), digest in zip(listed, digests, strict=True)
+            f"{path.name}\0{digests[file_of(path)]}\0{hashlib.sha256(label).hexdigest()}\n" for path, label in listed
         ]
     return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from contracts.formats import FormatContract
 from kaname.data.formats import tracknet
-from kaname.data.formats.tracknet_table import HEADER, holes
+from kaname.data.formats.tracknet_table import HEADER
+from kaname.data.naming import holes
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.types import Sample

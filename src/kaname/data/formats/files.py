@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.naming import IMAGE_ENDINGS
 from kaname.errors import InputError, refuse_names
 from kaname.files import write_text, writing
 from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)
@@ -23,7 +24,6 @@ from kaname.types import Sample, Size
 
 Found = TypeVar("Found")
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 GREATEST = 1e12  # of a coordinate
 
 

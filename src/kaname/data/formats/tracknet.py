@@ -19,11 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kaname.data.formats.files import faults, image_size, sound
+from kaname.data.formats.files import faults, sound
 from kaname.data.formats.tracknet_layout import Clip, find_clips, frames_in, some
-from kaname.data.formats.tracknet_table import BALL, VISIBLE, Row, Table, holes, order, read_table
+from kaname.data.formats.tracknet_table import BALL, VISIBLE, Row, Table, read_table
 from kaname.data.formats.tracknet_writing import write_clips
 from kaname.data.formats.units import doubted
+from kaname.data.frame_source import frame_places, frame_size
+from kaname.data.naming import holes, order
+from kaname.data.video import frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import read_image
@@ -38,14 +41,16 @@ def read(path: str | PathLike[str], images: str | PathLike[str] | None = None, *
     Args:
         path: a label file, or the folder of a clip, of a game or of the games.
         images: where the frames are, if not next to the labels: the clip's folder of frames for a label file or a
-            clip, otherwise a folder with the same games and clips.
-        check: also decode every frame. Otherwise only the header of each clip's first frame is read.
+            clip, or its video; otherwise a folder with the same games and clips, or matches with their videos.
+        check: also decode every frame. Otherwise only the header of each clip's first frame is read, and of a video
+            its packets and its first frame.
 
     Returns:
         A sample for each row: ``points["ball"]`` (1, 2), ``visible["ball"]`` (1,): 2 where the file says 1 or 2,
-        1 where it says 3 (occluded), 0 with NaN where it says 0; ``size``; ``frame``, the row's number in its clip
-        from 0; ``meta``: ``game`` and ``clip`` (names of the folders), ``visibility`` (0..3) and ``status`` (0
-        flying, 1 hit, 2 bounce, None where blank) of the file, ``dialect``.
+        1 where it says 3 (occluded), 0 with NaN where it says 0; ``image``, of a rally's video what stands for the
+        frame (`kaname.data.frame_source`); ``size``; ``frame``, the row's number in its clip from 0; ``meta``:
+        ``game`` and ``clip`` (names of the folders), ``visibility`` (0..3) and ``status`` (0 flying, 1 hit, 2 bounce,
+        None where blank) of the file, ``dialect``.
 
     Raises:
         InputError: the first of ``problems``; without ``check`` the frames are not decoded.
@@ -115,15 +120,17 @@ class _ClipReader:
         self.clip = clip
         self.table: Table = read_table(clip.labels)
         self.faults: list[InputError] = list(self.table.faults)
-        if not clip.frames.is_dir():
-            raise InputError("the folder of its frames does not exist", path=clip.frames, remedy="check the path")
-        self.frames = frames_in(clip.frames)
+        self.video = is_video(clip.frames) and clip.frames.is_file()
+        if not self.video and not clip.frames.is_dir():
+            remedy = "put the folder or the video of its frames there, or name them (images)"
+            raise InputError("the folder of its frames does not exist", path=clip.frames, remedy=remedy)
+        self.frames = frame_places(clip.frames) if self.video else frames_in(clip.frames)
         if not self.frames:
             remedy = f"put the frames beside {clip.labels.name}, or name their folder (images)"
             raise InputError("a clip without frames", path=clip.frames, remedy=remedy)
         self.size: Size | None = None
         try:
-            self.size = image_size(self.frames[0])
+            self.size = frame_size(self.frames[0])
         except InputError as error:
             self.faults.append(error)
 
@@ -144,14 +151,18 @@ class _ClipReader:
             samples.append(self._sample(row, frame, len(samples)))
         self._check_order([sample.image.name for sample in samples], list(taken.values()))
         # A damaged row may be the label that a frame lacks.
-        bare = [frame.name for frame in self.frames if frame not in taken]
+        bare = [frame.stem if self.video else frame.name for frame in self.frames if frame not in taken]
         if len(bare) > len(self.table.faults):
             reason = f"{len(bare)} of {len(self.frames)} frames have no valid label: {some(bare)}"
-            self._fault(None, reason, "label them (visibility 0 where there is no ball), or move them elsewhere")
+            elsewhere = "cut the video where the labels end" if self.video else "move them elsewhere"
+            self._fault(None, reason, f"label them (visibility 0 where there is no ball), or {elsewhere}")
         return samples
 
     def check_frames(self) -> None:
         """Decode every frame; damaged ones and those of another size than the first go to ``faults``."""
+        if self.video:
+            self._check_video()
+            return
         with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
             decoded = list(pool.map(_decoded, self.frames))
         known = {fault.path for fault in self.faults}
@@ -162,8 +173,23 @@ class _ClipReader:
                 if os.fspath(frame) not in known:
                     self.faults.append(size)
             elif usual is not None and size != usual:
-                reason = f"the frame has {size[1]} x {size[0]} pixels, most of its clip {usual[1]} x {usual[0]}"
+                reason = f"the frame has {_pixels(size)} pixels, most of its clip {_pixels(usual)}"
                 self.faults.append(InputError(reason, path=frame, remedy="extract the clip's frames again"))
+
+    def _check_video(self) -> None:
+        """The same of a video, one frame at a time and up to the first that is wrong."""
+        path, count = self.clip.frames, 0
+        try:
+            for frame in frames(path):
+                size, count = frame.image.shape[:2], count + 1
+                if self.size is not None and size != self.size:
+                    reason = f"frame {frame.index} has {_pixels(size)} pixels, the first {_pixels(self.size)}"
+                    raise InputError(reason, path=path, remedy="encode the video again at one size")
+            if count != len(self.frames):
+                reason = f"it has {len(self.frames)} frames by its packets, and {count} can be decoded"
+                raise InputError(reason, path=path, remedy="encode the video again")
+        except InputError as error:
+            self.faults.append(error)
 
     def _fault(self, line: int | None, reason: str, remedy: str) -> None:
         self.faults.append(InputError(reason, path=self.clip.labels, row=line, remedy=remedy))
@@ -179,9 +205,11 @@ class _ClipReader:
             names = ", ".join(frame.name for frame in frames)
             self._fault(row.line, f"{row.name!r} may be {names}", "write the whole file name")
             return None
-        there = f"the {len(self.frames)} frames run from {self.frames[0].name} to {self.frames[-1].name}"
-        reason = f"no frame {row.name!r} in {self.clip.frames}"
-        self._fault(row.line, reason, f"{there}; extract them again, or drop the row")
+        reason, last = f"no frame {row.name!r} in {self.clip.frames}", self.frames[-1]
+        there = f"the {len(self.frames)} frames run from {self.frames[0].name} to {last.name}; extract them again"
+        if self.video:
+            there = f"the video has {len(self.frames)} frames, from 0 to {last.stem}; give the one that was labelled"
+        self._fault(row.line, reason, f"{there}, or drop the row")
         return None
 
     def _check_place(self, row: Row) -> None:
@@ -222,6 +250,10 @@ class _ClipReader:
                 "dialect": self.table.dialect,
             },
         )
+
+
+def _pixels(size: Size) -> str:
+    return f"{size[1]} x {size[0]}"
 
 
 def _decoded(frame: Path) -> Size | InputError:

@@ -3,8 +3,8 @@
 The original: ``game1/Clip1/0000.jpg`` and ``game1/Clip1/Label.csv``. What a folder holds makes it a game or a clip, not
 its name: a folder with frames or a label file is a clip, a folder of clips is a game, a folder of games is a data set.
 
-TrackNetV2 and V3: ``match1/csv/1_01_00_ball.csv`` for the frames ``match1/frame/1_01_00/0.png``; a match is a game and
-each rally a clip.
+TrackNetV2 and V3: ``match1/csv/1_01_00_ball.csv`` for the frames ``match1/frame/1_01_00/0.png``, or where there is no
+such folder for the video ``match1/video/1_01_00.mp4``; a match is a game and each rally a clip.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaname.data.formats.files import IMAGE_ENDINGS
-from kaname.data.formats.tracknet_table import LABELS, order
+from kaname.data.formats.tracknet_table import LABELS
+from kaname.data.naming import IMAGE_ENDINGS, VIDEO_ENDINGS, order
 from kaname.errors import InputError, refuse_names
 
 BALL_ENDING = "_ball.csv"  # of a rally's label file
@@ -24,13 +24,14 @@ TABLES, FRAMES, VIDEOS = "csv", "frame", "video"  # folders of a match
 LISTED = 5  # names in a message
 _FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what operating systems leave there
 _LAYOUT = (
-    "a data set is game1/Clip1/0000.jpg and game1/Clip1/Label.csv, or match1/csv/NAME_ball.csv and match1/frame/NAME"
+    "a data set is game1/Clip1/0000.jpg and game1/Clip1/Label.csv, or match1/csv/NAME_ball.csv and match1/frame/NAME "
+    "or match1/video/NAME.mp4"
 )
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Where one clip lies: its game's and its own name, its label file and the folder of its frames."""
+    """Where one clip lies: its game's and its own name, its label file and the folder of its frames, or its video."""
 
     game: str
     name: str
@@ -87,28 +88,48 @@ def _of_file(path: Path, images: Path | None) -> Clip:
     folder = path.parent
     rally = path.name[: -len(BALL_ENDING)] if path.name.lower().endswith(BALL_ENDING) else ""
     if rally and folder.name == TABLES:
-        return Clip(_name(folder / ".."), rally, path, folder.parent / FRAMES / rally if images is None else images)
+        frames = folder.parent / FRAMES / rally if images is None else images
+        if images is None and not frames.is_dir():
+            frames = _videos(folder.parent / VIDEOS).get(rally, frames)
+        return Clip(_name(folder / ".."), rally, path, frames)
     if rally:
-        return Clip(_name(folder), rally, path, images or folder)
+        return Clip(_name(folder), rally, path, images or _videos(folder).get(rally, folder))
     return Clip(_name(folder / ".."), _name(folder), path, images or folder)
 
 
 def _of_match(folder: Path, images: Path | None, game: str) -> Iterator[Clip | InputError]:
-    """The rallies of a match; ``images``: the folder of their folders of frames."""
+    """The rallies of a match; ``images``: the folder of their folders of frames, or of their videos."""
     tables = [path for path in _inside(folder / TABLES) if path.name.lower().endswith(BALL_ENDING)]
     names = [path.name[: -len(BALL_ENDING)] for path in tables]
     place = folder / FRAMES if images is None else images
+    there = {path.name: path for path in (_folders(place) if place.is_dir() else ())}
+    if not there.keys() >= set(names):
+        try:
+            there = {**_videos(folder / VIDEOS if images is None else images), **there}
+        except InputError as error:
+            yield error
+            return
     for name, path in zip(names, tables, strict=True):
-        video = next((one for one in (folder / VIDEOS).glob(f"{name}.*")), None)
-        if not (place / name).is_dir() and video is not None:
-            remedy = f"extract them: mkdir -p {place / name} && ffmpeg -i {video} -start_number 0 {place / name}/%d.png"
-            yield InputError(f"its frames are in the video {video.name}", path=path, remedy=remedy)
-        else:
-            yield Clip(game, name, path, place / name)
-    for other in _folders(place) if place.is_dir() else ():
-        if other.name not in names:
-            remedy = f"label them, or move them elsewhere; looked for {folder / TABLES / (other.name + BALL_ENDING)}"
+        yield Clip(game, name, path, there.get(name, place / name))
+    for name, other in there.items():
+        if name not in names:
+            remedy = f"label them, or move them elsewhere; looked for {folder / TABLES / (name + BALL_ENDING)}"
             yield InputError("frames without labels", path=other, remedy=remedy)
+
+
+def _videos(folder: Path) -> dict[str, Path]:
+    """The videos in a folder, by the names of their rallies.
+
+    Raises:
+        InputError: two of one name.
+    """
+    found: dict[str, Path] = {}
+    for path in _inside(folder) if folder.is_dir() else ():
+        if path.suffix.lower() in VIDEO_ENDINGS and path.is_file():
+            other = found.setdefault(path.stem, path)
+            if other != path:
+                raise InputError(f"{other.name} has its name too", path=path, remedy="keep the one that was labelled")
+    return found
 
 
 def _clip(folder: Path, frames: Path, game: str) -> Clip | InputError:

@@ -18,12 +18,14 @@ from kaname.data.formats.tracknet_table import (
     VISIBLE,
     Row,
     number_text,
-    order,
     table_text,
 )
+from kaname.data.frame_source import frame_in, read_frame
+from kaname.data.naming import order
 from kaname.errors import InputError
 from kaname.files import whole_path, write_text
 from kaname.geometry.grid import PIXELS
+from kaname.geometry.image import write_image
 from kaname.types import Sample
 
 WRITTEN = {0: 0, 1: 3, 2: 1}  # from a sample's visibility to the file's, where its meta does not say
@@ -115,7 +117,9 @@ def _copy(clip: Sequence[Sample], folder: Path) -> None:
         target = folder / sample.image.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if not (target.exists() and target.samefile(sample.image)):
+            if frame_in(sample.image) is not None:
+                write_image(target, read_frame(sample.image))
+            elif not (target.exists() and target.samefile(sample.image)):
                 sample.image.open("rb").close()  # what cannot be read is no fault of the place it would go to
                 with whole_path(target) as partial:
                     shutil.copyfile(sample.image, partial)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kaname import config as configuration
+from kaname.data.video import Damaged
 from kaname.errors import InputError, require
 from kaname.recipes.kpnet.config import KpnetConfig, sides_of
 from kaname.tracking.smooth import Smooth
@@ -31,6 +32,7 @@ class How:
         answers: settings of the answers that are not those of the checkpoint.
         overlay: whether a video with the key points drawn on it is made too.
         smooth: how points are smoothed along the video.
+        damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
     """
 
     tracker: Literal["none", "klt", "cotracker"] = "none"
@@ -43,6 +45,7 @@ class How:
     answers: Mapping[str, Any] = field(default_factory=dict)
     overlay: bool = False
     smooth: Smooth = field(default_factory=Smooth)
+    damaged: Damaged = "error"
 
     def __post_init__(self) -> None:
         require(self.tracker in TRACKERS, f"--tracker is {self.tracker!r}", f"use one of {', '.join(TRACKERS)}")
@@ -56,7 +59,8 @@ class How:
     def settings(self) -> dict[str, Any]:
         """What the result depends on: without a tracker its settings do not count."""
         unused = {"none": ("k", "grid_size", "vis_th"), "klt": ("grid_size",)}.get(self.tracker, ())
-        others = {name: value for name, value in asdict(self).items() if name not in ("answers", "smooth")}
+        apart = ("answers", "smooth", *(["damaged"] if self.damaged == "error" else []))
+        others = {name: value for name, value in asdict(self).items() if name not in apart}
         own = {name: None if name in unused else value for name, value in others.items()}
         return own | self.smooth.settings | configuration.plain(dict(self.answers))
 

@@ -138,7 +138,8 @@ def _predicted(desk: Desk, walk: Walk, whole: Record, *, overwrite: bool, alone:
             from kaname.recipes.kpnet.overlays import draw_video
 
             results.append(draw_video(target, walk.stream, walk.skeleton))
-        written = record.write(results, frames=len(walk.stream.numbers), rows=stretches.lines)
+        lost = {"lost": walk.lost} if walk.lost else {}
+        written = record.write(results, frames=len(walk.stream.numbers), rows=stretches.lines, **lost)
         stretches.discard()
     return written
 
@@ -146,7 +147,7 @@ def _predicted(desk: Desk, walk: Walk, whole: Record, *, overwrite: bool, alone:
 def _walk(source: Source, how: How, model: Any, cotracker: Path | None, clock: Clock) -> Walk:
     """A source with its frames and what walks through them."""
     bridging = how.tracker != "none"
-    stream = Stream(source, how.every, moving=bridging or bool(model.card.get("motion")))
+    stream = Stream(source, how.every, moving=bridging or bool(model.card.get("motion")), damaged=how.damaged)
     if bridging and stream.reader is None and stream.apart > 1:
         warnings.warn(f"{source.name}: no video, so the bridge goes {stream.apart} frames at a time", stacklevel=2)
     return Walk(model, stream, how, _follow(how, model, cotracker), clock)
@@ -162,7 +163,8 @@ def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
     frames = record["frames"]
     took = max(record.get("seconds", 0.0), 1e-3)
     rate = f"{frames / took:.1f} frames/s" if "seconds" in record else "by another command"
-    return f"{job.name}: {frames} frames, {record['rows']} rows, {rate}"
+    lost = f" ({record['lost']} frames lost in damaged packets: without an answer)" if record.get("lost") else ""
+    return f"{job.name}: {frames} frames, {record['rows']} rows{lost}, {rate}"
 
 
 def open_here(checkpoint: Path, device: str, changes: Mapping[str, Any], desk: Desk | None = None) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.data.formats.files import make_folder
+from kaname.data.video import Damaged
 from kaname.errors import located, require
 from kaname.files import whole_file
 from kaname.geometry.image import image_size, write_image
@@ -42,6 +43,7 @@ def predict(
     device: str = "auto",
     names: Sequence[str] | None = None,
     ray: str | None = None,
+    damaged: Damaged = "error",
 ) -> None:
     """Predict images and videos; exit code 2 where a video failed.
 
@@ -54,6 +56,7 @@ def predict(
         overwrite: replace what was made by another checkpoint or with other settings.
         names: further videos, in the folder ``video_root``.
         ray: address of machines that work together.
+        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
     """
     check_jobs(processes, ray is not None)
     root = None if answers.get("video_root") is None else Path(answers["video_root"])
@@ -64,7 +67,7 @@ def predict(
     for flag, given in asked.items():
         require(bool(videos) or not given, f"{flag} is for videos, and none is given", f"leave {flag} out")
     own = {name: value for name, value in answers.items() if name != "video_root"}
-    how = How(every=every, overlay=overlay, answers=own)
+    how = How(every=every, overlay=overlay, answers=own, damaged=damaged)
     for one in videos:  # what is refused is refused before the work
         record_of(one, checkpoint, out, how).finished(overwrite=overwrite)
     if images:

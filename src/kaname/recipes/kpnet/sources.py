@@ -11,9 +11,9 @@ from typing import Any
 from kaname.data.formats.files import read_text
 from kaname.data.formats.landmarks import images_below
 from kaname.data.formats.mot_kp_files import FOREIGN, frame_images, frame_of
-from kaname.data.formats.tracknet_table import order
+from kaname.data.naming import order
 from kaname.data.seeking import VideoReader
-from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, frame_count, is_video
+from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, Damaged, frame_count, is_video
 from kaname.errors import InputError, require
 from kaname.geometry.image import image_size, read_image
 from kaname.types import Frame, Size
@@ -170,16 +170,17 @@ class Stream:
         source: whose.
         every: each so-manieth frame of the video (of images alone: of these); None: those that have an image, else all.
         moving: whether what is between the frames is needed; then they come from the video, where there is one.
+        damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
 
     Attributes:
         numbers: of the frames that are asked for, in order.
         reader: of the video; None: they are images.
     """
 
-    def __init__(self, source: Source, every: int | None, *, moving: bool) -> None:
+    def __init__(self, source: Source, every: int | None, *, moving: bool, damaged: Damaged = "error") -> None:
         self.source = source
         whole = source.video is not None and (moving or not source.images or every is not None)
-        self.reader = VideoReader(source.video) if whole and source.video is not None else None
+        self.reader = VideoReader(source.video, damaged=damaged) if whole and source.video is not None else None
         images = list(source.images)
         if self.reader is None:
             self.numbers: Sequence[int] = images[:: every or 1]

@@ -14,6 +14,7 @@ from kaname.pipeline.flags import (
     CHECKPOINT_NAMES,
     OUT_NAMES,
     Checkpoint,
+    Damage,
     Device,
     Jobs,
     OutFolder,
@@ -187,6 +188,7 @@ def infer(
     heatmap_size: Annotated[str | None, Parameter(help="As in training; the file knows it.")] = None,
     in_chans: Annotated[int | None, Parameter(help="As in training; the file knows it.")] = None,
     cotracker: Annotated[Path | None, Parameter(help="Folder of a checkout of CoTracker with its weights.")] = None,
+    damaged: Damage = "error",
     jobs: Jobs = 1,
     ray: RayAddress = None,
     overwrite: Overwrite = False,
@@ -200,7 +202,8 @@ def infer(
 
     given = {"absent": absent, "missing_flow": missing_flow}
     answers = {name: value for name, value in given.items() if value is not None}
-    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers, smooth=smoothing.chosen())
+    how = How(tracker, k, grid_size, vis_th, every, third, write_absent, answers, smooth=smoothing.chosen(),
+              damaged=damaged)  # fmt: skip
     data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
     sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
     stated = Stated(in_chans, image_size, heatmap_size)
@@ -221,6 +224,7 @@ def predict(
         bool, Parameter(help="Also draw the key points into a video of each video.", negative=())
     ] = False,
     pictures: Annotated[bool, Parameter(help="Also draw the key points on each image.")] = True,
+    damaged: Damage = "error",
     jobs: Jobs = 1,
     ray: RayAddress = None,
     overwrite: Overwrite = False,
@@ -235,7 +239,7 @@ def predict(
     answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
     run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
         overwrite=overwrite, device=device, names=None if named is None else names_in(named),
-        ray=ray)  # fmt: skip
+        ray=ray, damaged=damaged)  # fmt: skip
 
 
 def export(

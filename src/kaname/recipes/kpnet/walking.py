@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,8 @@ class Walk:
         self.before: Frame | None = None
         self.ahead: Generator[tuple[Frame, Frame | None], None, None] | None = None
         self.seen: Seen | None = None
+        self.lost = 0  # frames that were asked for and came without a picture of their own
+        self._lost: set[int] = set()
 
     def rows(self) -> Rows:
         """What makes rows of this video's frames."""
@@ -76,7 +79,7 @@ class Walk:
             for step in self.clock.each("bridge", bridged(frames, self._detect, self.follow, **how)):
                 if done >= len(numbers) or step.frame != numbers[done]:
                     raise InputError(f"frame {step.frame} came out of its order", remedy="encode the video again")
-                yield step
+                yield self._blanked(step) if step.frame in self._lost else step
                 done += 1
         if done != len(numbers):
             reason = f"{done} frames came of {len(numbers)} that are asked for"
@@ -92,17 +95,19 @@ class Walk:
         if stretches.state is not None:
             done = int(stretches.state["frames"])
             rows.restore(stretches.state["objects"])
+            self.lost = int(stretches.state.get("lost", 0))
             tell(done)
-        began = done
+        began, lost = done, self.lost
         for step in self.steps(done):
+            before, lost = lost, self.lost
             with self.clock.part("write"):
                 if step.detected and done > began and done % self.how.k == 0:
-                    stretches.mark({"frames": done, "objects": rows.state()})
+                    stretches.mark({"frames": done, "objects": rows.state(), "lost": before})
                 for line in rows.of(step, self.seen.places if step.detected and self.seen else None):
                     stretches.add(line)
                 done += 1
                 tell(1)
-        stretches.mark({"frames": done, "objects": rows.state()})
+        stretches.mark({"frames": done, "objects": rows.state(), "lost": self.lost})
 
     def _frames(self, first: int) -> Iterator[Frame]:
         delta = self.feed.flow.delta if self.feed is not None else 0
@@ -110,6 +115,8 @@ class Walk:
         with closing(ahead(self.clock.each("decode", frames), WAITING)) as self.ahead:
             for frame, before in self.clock.each(None, self.ahead):
                 self.before = before
+                if frame.lost:
+                    self._lost.add(frame.index)
                 yield frame
 
     def close(self) -> None:
@@ -117,6 +124,14 @@ class Walk:
         if self.ahead is not None:
             self.ahead.close()
         self.stream.close()
+
+    def _blanked(self, step: Bridged) -> Bridged:
+        """A frame that was lost: the points of its neighbour's picture go on from here, but are not its own."""
+        self.lost += 1
+        self._lost.discard(step.frame)
+        found = step.found
+        nothing = Found(np.full_like(found.xy, np.nan), np.zeros_like(found.visible), np.zeros_like(found.scores))
+        return replace(step, found=nothing)
 
     def _detect(self, frame: Frame) -> Found:
         """What the network finds in one frame."""

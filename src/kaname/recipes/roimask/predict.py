@@ -12,7 +12,7 @@ from typing import IO, Any
 from kaname.data.formats import boxes as tables
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.masks import entries_of
-from kaname.data.video import VideoWriter, is_video
+from kaname.data.video import Damaged, VideoWriter, is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.image import write_image
@@ -48,12 +48,14 @@ def predict(
     wanted: Wanted,
     device: str,
     overwrite: bool = False,
+    damaged: Damaged = "error",
 ) -> None:
     """Write the masks of all boxes, one image, and of it one mask, at a time in memory.
 
     Args:
         where: the flags of boxes, and boxes that were given as numbers, the same for every image.
         overwrite: replace what ``out`` holds of something else.
+        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
 
     Raises:
         InputError: bad usage, files that cannot be read, boxes that make no sense.
@@ -65,12 +67,11 @@ def predict(
         def show(source: Path, frame: Frame, name: str, picture: Image) -> None:
             make_folder(out / PICTURES)
             if not is_video(source):
-                write_image(out / PICTURES / f"{name}.jpg", picture)
-                return
+                return write_image(out / PICTURES / f"{name}.jpg", picture)
             if source not in films:
                 film = out / PICTURES / f"{name.rpartition('_')[0]}.mp4"
                 films[source] = stack.enter_context(VideoWriter(film))
-            films[source].write(picture, frame.seconds)
+            return films[source].write(picture, frame.seconds)
 
         def prepared(settings: AnswerSettings) -> Each:
             choice = choice_of(settings)
@@ -96,8 +97,8 @@ def predict(
                 file.write("[]\n" if file.tell() == 0 else "\n]\n")
             stack.close()
 
-        how = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared, "device": device}
-        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, **how)
+        how = {"changes": changes, "damaged": damaged, "device": device, "overwrite": overwrite, "each": prepared}
+        predict_images(RECIPE, sources, checkpoint, out, boxes=boxes_of(*where), pictures=False, finish=finish, **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:

@@ -16,6 +16,7 @@ from kaname.pipeline.flags import (
     BoxLabel,
     BoxScore,
     Checkpoint,
+    Damage,
     Device,
     Limit,
     OutFolder,
@@ -308,6 +309,7 @@ def predict(
     masks: Annotated[bool, Parameter(help="A PNG of each mask.")] = True,
     polygons: Annotated[bool, Parameter(help="polygons.json: outlines, holes named.")] = True,
     pictures: Annotated[bool, Parameter(help="Also draw the masks on each image.")] = True,
+    damaged: Damage = "error",
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
@@ -323,7 +325,7 @@ def predict(
     wanted = Wanted(masks=masks, cutouts=cutouts, polygons=polygons, pictures=pictures)
     where = flags.with_boxes(boxes)
     changes = merged(words, given, "answers")
-    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, device, overwrite)
+    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, device, overwrite, damaged)
 
 
 def export(

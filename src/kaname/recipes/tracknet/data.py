@@ -8,10 +8,10 @@ import numpy as np
 
 from kaname.codecs.heatmap import encode
 from kaname.data.augment import apply_levels, contrast_brightness, mirrored_window
+from kaname.data.frame_source import read_frame
 from kaname.data.randomness import generator
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
-from kaname.geometry.image import read_image
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.labels import Clip, frame_weights, is_present
 
@@ -85,7 +85,7 @@ class Windows:
 
     def _frame(self, clip: Clip, position: int, into: Affine, levels: np.ndarray | None) -> np.ndarray:
         least = self.size if self.config.data.reduced_decode else None
-        image = read_image(clip.frames[position], at_least=least, expected=clip.size)
+        image = read_frame(clip.frames[position], at_least=least, expected=clip.size)
         read = (image.shape[0], image.shape[1])  # a reduced image is the whole frame on fewer pixels
         seen = (into @ Affine.resize(read, clip.size)).image(image, self.size)
         return seen if levels is None else apply_levels(seen, levels)

@@ -31,7 +31,7 @@ class Clip:
 
     Attributes:
         source: its name, ``game/clip``.
-        frames: N image files.
+        frames: N image files, or what stands for frames of a video (`kaname.data.frame_source`).
         xy: ``(N, 2)`` the ball in continuous pixels of its frame; NaN where there is none.
         visibility: ``(N,)`` 0 no ball, 1 easy, 2 hard to see, 3 occluded.
         status: ``(N,)`` 0 flying, 1 hit, 2 bounce, -1 unknown.

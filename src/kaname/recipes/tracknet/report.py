@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.geometry.image import read_image
+from kaname.data.frame_source import read_frame
 from kaname.inference.model import Model
 from kaname.metrics import detection
 from kaname.metrics.calibration import Bin, calibration
@@ -208,7 +208,7 @@ def _drawn(path: Path, marked: Marked, number: int) -> NDArray[np.uint8]:
     nowhere = np.full(2, np.nan)
     answer = marked.frames.predicted[number] if marked.answered[number] else nowhere
     true = marked.frames.truth[number] if marked.present[number] else nowhere
-    return closeup(read_image(path), answer, true, marked.tolerance)
+    return closeup(read_frame(path), answer, true, marked.tolerance)
 
 
 def _caption(marked: Marked, number: int) -> str:

@@ -190,6 +190,7 @@ def draw(
     predictions: Balls = None,
     source: Annotated[Path | None, Parameter(help="The video or folder that the predictions belong to.")] = None,
     limit: Limit = 0,
+    damaged: Damage = "error",
     overwrite: Overwrite = False,
 ) -> None:
     """Draw labels, predictions or both on their frames."""
@@ -197,4 +198,4 @@ def draw(
     from kaname.recipes.tracknet.evaluate import labelled
 
     folder = None if data is None else labelled(data, {})
-    run(RECIPE, folder, predictions, source, out, limit, overwrite=overwrite)
+    run(RECIPE, folder, predictions, source, out, limit, damaged=damaged, overwrite=overwrite)

@@ -1,0 +1,44 @@
+"""Names of image files and of numbered frames."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+VIDEO_ENDINGS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
+)
+
+
+def order(name: str) -> tuple[tuple[str, int, str], ...]:
+    """The key that sorts names as people count: ``9.jpg`` before ``10.jpg``, ``game2`` before ``game10``.
+
+    >>> sorted(["Clip10", "Clip2", "Clip1"], key=order)
+    ['Clip1', 'Clip2', 'Clip10']
+    """
+    parts = re.split(r"([0-9]+)", name.casefold())
+    digits = [*parts[1::2], "0"]
+    return tuple(zip(parts[::2], map(int, digits), digits, strict=True))
+
+
+def holes(names: Sequence[str]) -> list[int]:
+    """Where numbers are missing: positions in ``names`` (in their order) before which a larger step lies than usual.
+
+    >>> holes(["0002.jpg", "0003.jpg", "0006.jpg"]), holes(["0.jpg", "5.jpg", "10.jpg"]), holes(["a.jpg", "c.jpg"])
+    ([2], [], [])
+    """
+    parts = [re.split(r"([0-9]+)", name.rpartition(".")[0] or name) for name in names]
+    if len({tuple(part[::2]) for part in parts}) != 1:  # not numbered alike
+        return []
+    varying = [place for place in range(1, len(parts[0]), 2) if len({part[place] for part in parts}) > 1]
+    if len(varying) != 1:
+        return []
+    numbers = [int(part[varying[0]]) for part in parts]
+    steps = [later - number for number, later in itertools.pairwise(numbers)]
+    usual, count = Counter(steps).most_common(1)[0]
+    if len(steps) > 2 and 2 * count <= len(steps):  # no regular step: time stamps, say
+        return []
+    return [place for place, step in enumerate(steps, 1) if step >= 2 * max(1, min(usual, *steps))]
