@@ -43,11 +43,12 @@ class Camera:
     def straight(self, height: float = 0.0) -> Array:
         """The 3x3 matrix from the plane at this height to the image, before lens distortion."""
         r, d = self.rotation, self.distance
-        columns = np.stack([r[:, 0], r[:, 1], r[:, 2] * height], axis=1)
         f, (cx, cy) = self.focal, self.centre
         # depth = distance - z, with z towards the camera; scaled so that focal is pixels per radius at the centre
-        depth = np.array([0.0, 0.0, d]) - columns[2]
-        return np.stack([f * d * columns[0] + cx * depth, f * d * columns[1] + cy * depth, depth])
+        (a, b, c), (e, g, h), (k, m, n) = r.tolist()
+        rows = (a, b, c * height), (e, g, h * height), (0.0 - k, 0.0 - m, d - n * height)
+        return np.array([[f * d * x + cx * z for x, z in zip(rows[0], rows[2], strict=True)],
+                         [f * d * y + cy * z for y, z in zip(rows[1], rows[2], strict=True)], rows[2]])  # fmt: skip
 
     def halved(self) -> Camera:
         """The same view at half the size."""
