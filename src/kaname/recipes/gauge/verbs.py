@@ -64,7 +64,7 @@ def sample(
     ] = "full",
     without: Annotated[
         list[str] | None,
-        Parameter(help="Axes of the variety world to switch off, such as glare,jpeg; docs/gauge.md lists them."),
+        Parameter(help="Axes of the variety world to switch off, such as glare,jpeg; docs/gauge.md lists them.", negative=()),
     ] = None,
     layout: Annotated[
         Literal["split", "flat", "photographs"],

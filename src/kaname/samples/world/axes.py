@@ -24,6 +24,9 @@ from ...errors import InputError
 
 Value = float | str | bool
 
+CAREFUL = 0.45  # share of the pictures that a careful photographer took:
+LESS = 0.4  # there the axes of light, camera and dirt take part so many times as often as ``chance`` says
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -173,7 +176,7 @@ class Draws:
         axis = AXES[name]
         digest = hashlib.blake2b(f"{self.seed} {name}".encode(), digest_size=16).digest()
         chance, share = (int.from_bytes(part, "big") / 2**64 for part in (digest[:8], digest[8:]))
-        on = chance < axis.chance and name not in self.without
+        on = chance < axis.chance * self._care(axis.group) and name not in self.without
         value: Any = axis.off
         if on and not axis.span:
             value = True
@@ -183,6 +186,11 @@ class Draws:
             value = axis.span[0] + (axis.span[1] - axis.span[0]) * share**axis.skew
         self.known[name] = drawn = Drawn(value, on, self._key(name))
         return drawn
+
+    def _care(self, group: str) -> float:
+        """How much less often a careful photographer meets bad light, blur or dirt."""
+        careful = zlib.crc32(f"{self.seed} careful".encode()) / 2**32 < CAREFUL
+        return LESS if careful and group in ("light", "camera", "dirt") else 1.0
 
     def _key(self, name: str) -> tuple[int, int]:
         return self.seed, zlib.crc32(name.encode())
