@@ -64,7 +64,9 @@ class Camera:
         """Where the lens puts image points: the inverse of ``source``, by fixed-point iteration."""
         bent = np.array(points, dtype=np.float64)
         for _ in range(20 if self.bend else 0):
-            bent = points - (self.source(bent) - bent)
+            before, bent = bent, points - (self.source(bent) - bent)
+            if np.array_equal(before, bent):
+                break
         return bent
 
     def source(self, points: Array) -> Array:
@@ -129,6 +131,12 @@ def fill(image: Image, polygon: Array, colour: Colour | int) -> None:
 def fill_convex(image: Image, polygon: Array, colour: Colour | int) -> None:
     """Fill one convex polygon, antialiased: unbiased, which ``fill`` is not to the last tenth of a pixel."""
     cv2.fillConvexPoly(image, fixed(polygon), colour, cv2.LINE_AA, SHIFT)
+
+
+def fill_all(image: Image, polygons: Array, colour: Colour | int) -> None:
+    """Fill many convex polygons ``(N, corners, 2)`` with one colour, as ``fill_convex`` does one by one."""
+    for polygon in fixed(polygons.reshape(-1, 2)).reshape(polygons.shape):
+        cv2.fillConvexPoly(image, polygon, colour, cv2.LINE_AA, SHIFT)
 
 
 def strokes(image: Image, lines: Sequence[Array], colour: Colour | int, width: int = 1) -> None:

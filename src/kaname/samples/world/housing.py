@@ -10,7 +10,7 @@ from numpy.random import Generator
 
 from ...types import Image
 from .. import weather
-from ..camera import Array, Camera, Colour, fill_convex, filled, grey, polar, whole
+from ..camera import Array, Camera, Colour, fill_all, fill_convex, filled, grey, polar, whole
 from ..painting import mix
 from .axes import Draws
 from .plate import Plate
@@ -117,8 +117,7 @@ def _ring_marks(draws: Draws, ring: Image, housing: Housing, camera: Camera) -> 
     else:
         radius = 0.25 * housing.width if kind == "screws" else 0.01
         shapes = ((low + high) / 2)[:, None] + polar(radius, np.linspace(0, 2 * np.pi, 12, endpoint=False))
-    for shape in camera.project(shapes.reshape(-1, 2), housing.height).reshape(shapes.shape):
-        fill_convex(ring, shape, colour)
+    fill_all(ring, camera.project(shapes.reshape(-1, 2), housing.height).reshape(shapes.shape), colour)
 
 
 def paint_cover(draws: Draws, image: Image, plate: Plate, camera: Camera) -> None:

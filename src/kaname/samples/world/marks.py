@@ -32,22 +32,22 @@ class Row:
     thin: float = 0.01  # of two-part marks: the width of the thin part
     joint: float = 0.5  # of two-part marks: the share of the length, from within, that is thick
 
-    def outlines(self) -> list[Array]:
-        """The polygons ``(M, 2)`` of all marks in the plane."""
+    def outlines(self) -> Array:
+        """The polygons of all marks in the plane, ``(polygons, corners, 2)``."""
         if self.form == "two-part":
             joint = self.inner + (self.outer - self.inner) * self.joint
             thick = Row(self.angles, self.inner, joint, self.width)
-            return [*Row(self.angles, joint, self.outer, self.thin).outlines(), *thick.outlines()]
+            return np.concatenate([Row(self.angles, joint, self.outer, self.thin).outlines(), thick.outlines()])
         half = self.width / 2
         if self.form == "dot":
             ring = polar(half, np.linspace(0, 2 * np.pi, 14, endpoint=False))
-            return list(self.points()[:, None] + ring)
+            return self.points()[:, None] + ring
         shape = np.array(SHAPES.get(self.form, SHAPES["bar"]))
         along = np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
         across = np.stack([-along[:, 1], along[:, 0]], axis=1)
         radius = self.inner[:, None] + (self.outer - self.inner)[:, None] * shape[:, 0]
         side = half * shape[:, 1]
-        return list(radius[..., None] * along[:, None] + side[None, :, None] * across[:, None])
+        return radius[..., None] * along[:, None] + side[None, :, None] * across[:, None]
 
     def points(self) -> Array:
         """``(N, 2)``: the middle of each mark; of two-part marks half-way between the whole's and the thick part's."""

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from ...geometry.grid import PIXELS
 from ...types import Image
 from .. import lettering, prints
-from ..camera import Array, Colour, blend, fill, fill_convex, grey, pick, polar, strokes, whole
+from ..camera import Array, Colour, blend, fill, fill_all, fill_convex, grey, pick, polar, strokes, whole
 from ..dial import captions
 from ..painting import EXTENT, WIDENING, arc, ellipse, mix, to_canvas
 from ..scale import STEPS
@@ -73,13 +73,11 @@ def paint_row(canvas: Image, row: Row, colour: Colour, paper: Colour) -> None:
     length = np.maximum((row.outer - row.inner) / 2 - grow, 0.1 * pixel)
     middle = (row.inner + row.outer) / 2
     slender = replace(row, inner=middle - length, outer=middle + length, width=slim(row.width), thin=slim(row.thin))
-    for outline in slender.outlines():
-        fill_convex(canvas, to_canvas(outline, side), colour)
+    fill_all(canvas, to_canvas(slender.outlines(), side), colour)
     if row.form == "hollow" and row.width / pixel > 4:
         inside = replace(slender, width=slender.width * 0.5, form="bar", inner=middle - length * 0.75,
                          outer=middle + length * 0.75)  # fmt: skip
-        for outline in inside.outlines():
-            fill_convex(canvas, to_canvas(outline, side), paper)
+        fill_all(canvas, to_canvas(inside.outlines(), side), paper)
 
 
 def paint_scale(canvas: Image, scale: Scale, colour: Colour, paper: Colour, accent: Colour | None = None) -> None:
