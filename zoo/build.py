@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SEED = 20_000  # of the training pictures; validation has the next one
 HELD_OUT = 192
 EPOCH = 2048  # pictures between two validations
+EMPTY = 0.04  # share of the pictures without any dial
 SETTINGS = ("model.backbone=small", "model.pretrained=false", "augment.probability=0", "train.precision=fp32",
             "train.save_every=3m", "train.batch_size=8", "train.lr=0.003", "train.ema=0.998", "train.logger=none",
             "train.warmup_epochs=0.5", "train.final_lr=0.01")  # fmt: skip
@@ -49,14 +50,17 @@ class Rendered:
         from kaname.codecs.heatmap import encode_sets
         from kaname.recipes.gauge import CHANNELS
         from kaname.recipes.gauge.data import as_targets, photographed
-        from kaname.samples.gauge import render
+        from kaname.samples.gauge import render, render_nothing
 
         side = self.config.size
         rng = np.random.default_rng([SEED, epoch + 1, index])
-        dial = render(rng, side, variety="world", without=self.without)
-        sets = [dial.points[name] for name in CHANNELS]
+        if rng.random() < EMPTY:
+            image, sets = render_nothing(rng, side), [np.zeros((0, 2))] * len(CHANNELS)
+        else:
+            dial = render(rng, side, variety="world", without=self.without)
+            image, sets = dial.image, [dial.points[name] for name in CHANNELS]
         maps = encode_sets(sets, (side, side), 1.0, self.config.sigma * self.config.scale)
-        image = photographed(rng, dial.image, self.config.augment, self.config.scale)
+        image = photographed(rng, image, self.config.augment, self.config.scale)
         return {"images": image, "heatmaps": as_targets(maps)}
 
 

@@ -191,3 +191,12 @@ def test_the_documented_list_is_the_list() -> None:
 def test_room_is_the_distance_to_the_outline() -> None:
     square = np.array([[-1, -2], [3, -2], [3, 4], [-1, 4]], float)
     np.testing.assert_allclose(room(square, np.array([0, np.pi / 2, np.pi, -np.pi / 2])), [3, 4, 1, 2], atol=1e-9)
+
+
+def test_a_picture_without_a_dial_is_as_it_was_drawn_and_never_even() -> None:
+    for index in range(12):
+        one, two = (gauge.render_nothing(np.random.default_rng([1, index]), 80) for _ in range(2))
+        assert one.shape == (80, 80, 3)
+        assert one.dtype == np.uint8
+        assert np.array_equal(one, two)
+        assert one.std() > 1

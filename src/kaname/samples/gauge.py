@@ -32,9 +32,10 @@ from numpy.random import Generator
 from ..data.formats import labelstudio
 from ..errors import InputError
 from ..files import whole_folder
-from ..types import Sample, Size
+from ..types import Image, Sample, Size
 from .photograph import Dial, take
 from .world.axes import check_without
+from .world.distractors import nothing
 from .world.scene import picture
 from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
 
@@ -62,6 +63,11 @@ def render(rng: Generator, size: int = 448, *, variety: str = "full", without: I
         fill = rng.uniform(0.5, 0.84)
     jitter = rng.normal(0, 0.02, 2) if rng.random() < 0.85 else rng.normal(0, 0.06, 2)
     return take(rng, (size, size), fill * size, (jitter + 1 / 2) * size, crop=True)
+
+
+def render_nothing(rng: Generator, size: int = 448) -> Image:
+    """A picture ``(size, size, 3)`` without any dial, but with marks, print and round things: nothing is to be found."""
+    return nothing(rng, size)
 
 
 def render_photograph(rng: Generator, size: Size = (960, 1280)) -> Dial:

@@ -7,13 +7,13 @@ notches are hardly bolder than the marks between them every one has a number, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
 
 from ..camera import Array, polar
-from .axes import Draws
+from .axes import AXES, Draws
 from .layout import Layout
 
 DIVISIONS = np.array([1, 2, 2, 3, 4, 5, 5, 5, 6, 8, 10, 10, 20])
@@ -57,6 +57,8 @@ class Row:
         return polar(middle, self.angles)
 
 
+Line = tuple[float, float, float]  # along a scale: its radius, its width, and how much ink it has, 0..1
+
 SHAPES = {  # corners as (share of the length from within, share of half the width)
     "bar": ((0, -1), (1, -1), (1, 1), (0, 1)),
     "wedge": ((0, -0.25), (1, -1), (1, 1), (0, 0.25)),
@@ -71,7 +73,7 @@ class Scale:
 
     notches: Row
     others: tuple[Row, ...]
-    lines: tuple[tuple[float, float], ...]  # radius and width of each line along the scale
+    lines: tuple[Line, ...]
     span: tuple[float, float]  # angles of the first and the last mark
     numerals: str  # inside, outside, turned, missing or on the ladder
     numbered: str
@@ -154,6 +156,8 @@ def draw_scale(draws: Draws, layout: Layout) -> Scale:
     if form in ("block", "diamond", "triangle", "wedge", "dot", "hollow"):
         length, width, short = _broad(draws("marks").rng, form, length, thin, gap)
     if alternate != "none":
+        for name in ("ends", "overrun"):
+            draws.keep(name, AXES[name].off)
         return _alternating(draws, (angles, between), outer, (length, short), (width, thin))
     inner_end = draws("outward").value
     centred = rng.random() < 0.07
@@ -167,7 +171,52 @@ def draw_scale(draws: Draws, layout: Layout) -> Scale:
     ends = _ends(angles[:1], near, short, inner_end, centred)
     lines = _lines(draws, float(ends[0][0]), float(ends[1][0]), inner_end)
     span = (float(angles[0]), float(angles[-1]) if not layout.closed else layout.start + layout.sweep)
+    notches, others = _ends_apart(draws, notches, others, gap, wide)
+    if draws("overrun").on:
+        others = _overrun(draws, layout, between, others, near, (short, thin), inner_end=inner_end, centred=centred)
     return Scale(notches, others, lines, span, numerals, numbered, "none")
+
+
+def _ends_apart(
+    draws: Draws, notches: Row, others: tuple[Row, ...], gap: float, wide: float
+) -> tuple[Row, tuple[Row, ...]]:
+    """The first mark, or both ends, thicker, longer, or with a box that says how exact the zero is."""
+    drawn = draws("ends")
+    if not drawn.on:
+        return notches, others
+    rng, kind = drawn.rng, drawn.value
+    chosen = np.array([0, -1] if rng.random() < 0.6 else [0])
+    if kind == "longer":
+        inner, outer = notches.inner.copy(), notches.outer.copy()
+        extra = rng.uniform(0.02, 0.08)
+        if rng.random() < 0.5:
+            inner[chosen] -= extra
+        else:
+            outer[chosen] = np.minimum(outer[chosen] + extra, 0.985)
+        return replace(notches, inner=inner, outer=outer), others
+    if kind == "block":
+        width = min(notches.width * rng.uniform(1.5, 3.5), 0.5 * gap)
+        return notches, (*others, Row(notches.angles[chosen], notches.inner[chosen], notches.outer[chosen], width))
+    low = notches.inner[chosen] + rng.uniform(0, 0.7) * (notches.outer - notches.inner)[chosen]
+    return notches, (*others, Row(notches.angles[chosen], low, low + 0.02, rng.uniform(0.15, 0.5) * gap))
+
+
+def _overrun(
+    draws: Draws, layout: Layout, between: Array, others: tuple[Row, ...], near: float, thin: tuple[float, float], *,
+    inner_end: bool, centred: bool,
+) -> tuple[Row, ...]:  # fmt: skip
+    """Some thin marks before the first notch or after the last."""
+    rng, parts = draws("overrun").rng, between.shape[1] + 1
+    if layout.closed or parts == 1 or abs(layout.sweep) > 5.4:
+        draws.keep("overrun", False)
+        return others
+    steps_on = np.arange(1, int(rng.integers(1, min(parts, 6))) + 1)
+    if rng.random() < 0.5:
+        angles = layout.start - steps_on * (between[0, 0] - layout.start)
+    else:
+        last = layout.start + layout.sweep
+        angles = last + steps_on * (last - between[-1, -1])
+    return (*others, Row(angles, *_ends(angles, near, thin[0], inner_end, centred), thin[1]))
 
 
 def _unsteady(draws: Draws, angles: Array, gap: float) -> Array:
@@ -212,19 +261,22 @@ def _between(
     return tuple(rows)
 
 
-def _lines(draws: Draws, low: float, high: float, inner_end: bool) -> tuple[tuple[float, float], ...]:
+def _lines(draws: Draws, low: float, high: float, inner_end: bool) -> tuple[Line, ...]:
     """Lines along the marks between these radii."""
     kind, rng = draws("ladder").value, draws("ladder").rng
     width = rng.uniform(0.004, 0.018)
     base, tip = (low, high) if inner_end else (high, low)
     if kind == "base":
-        return ((base, width),)
+        return ((base, width, 1.0),)
     if kind == "tip":
-        return ((tip, width),)
+        return ((tip, width, 1.0),)
     if kind == "rails":
-        return ((base, width), (tip, width))
+        return ((base, width, 1.0), (tip, width, 1.0))
     if kind == "band":
-        return ((base, rng.uniform(0.02, 0.05)),)
+        return ((base, rng.uniform(0.02, 0.05), 1.0),)
+    if kind == "mirror":  # a strip of mirror within the marks
+        wide = rng.uniform(0.04, 0.1)
+        return ((low - wide / 2 - 0.01, wide, rng.uniform(0.08, 0.35)),)
     return ()
 
 
@@ -247,7 +299,7 @@ def _alternating(
     width = max(widths[0], 1.2 * widths[1])
     span = (float(angles[0]), float(angles[-1]))
     numerals = "missing" if draws("numerals").value == "missing" else "inside"
-    return Scale(Row(angles, inner, end, width), others, ((low, line), (high, line)), span, numerals, "all",
+    return Scale(Row(angles, inner, end, width), others, ((low, line, 1.0), (high, line, 1.0)), span, numerals, "all",
                  "out first" if even[0] else "in first")  # fmt: skip
 
 
@@ -268,6 +320,6 @@ def second_scale(rng: Generator, main: Scale, low: float, high: float, *, outwar
     minors = np.setdiff1d(angles, majors)
     notches = Row(majors, *_ends(majors, near, length, outwards, False), width, form)
     others = (Row(minors, *_ends(minors, near, short, outwards, False), thin),) if len(minors) else ()
-    lines = ((near, thin * rng.uniform(1, 2)),) if rng.random() < 0.7 else ()
+    lines = ((near, thin * rng.uniform(1, 2), 1.0),) if rng.random() < 0.7 else ()
     every = "all" if count < 9 else "every second"
     return Scale(notches, others, lines, (first, last), "outside" if outwards else "inside", every, "none")

@@ -82,8 +82,8 @@ def paint_row(canvas: Image, row: Row, colour: Colour, paper: Colour) -> None:
 
 def paint_scale(canvas: Image, scale: Scale, colour: Colour, paper: Colour, accent: Colour | None = None) -> None:
     """All marks and lines of a scale; ``accent`` colours its notches."""
-    for radius, width in scale.lines:
-        arc(canvas, radius, width, scale.span, colour)
+    for radius, width, strength in scale.lines:
+        arc(canvas, radius, width, scale.span, mix(paper, colour, strength))
     for row in scale.others:
         paint_row(canvas, row, colour, paper)
     paint_row(canvas, scale.notches, accent or colour, paper)
@@ -280,7 +280,7 @@ def paint_plate(draws: Draws, layout: Layout, side: int) -> Plate:
     """The whole face on a canvas of ``side`` pixels."""
     paper, ink = colours(draws)
     canvas = np.empty((side, side, 3), np.uint8)
-    canvas[:] = paper
+    cv2.rectangle(canvas, (0, 0), (side, side), paper, -1)
     if draws("paper").value == "metal":
         brushed = draws("paper").rng.normal(0, 5, (side, 1, 1))
         canvas[:] = np.clip(canvas + brushed, 0, 255).astype(np.uint8)
@@ -311,24 +311,29 @@ def paint_plate(draws: Draws, layout: Layout, side: int) -> Plate:
 
 
 def _second(draws: Draws, canvas: Image, scale: Scale, tones: tuple[Colour, Colour], free: float) -> float:
-    """A scale in another unit, within the main one or around it; returns the radius left free."""
+    """Scales in other units, within the main one or around it; returns the radius left free."""
     kind, rng = draws("second_scale").value, draws("second_scale").rng
     paper, ink = tones
     outer = kind in ("outer", "shared") and scale.outer < 0.9 and scale.numerals != "outside"
     if not outer and free < 0.4:
         draws.keep("second_scale", "none")
         return free
-    draws.keep("second_scale", kind if outer else "inner")
+    draws.keep("second_scale", kind if outer or kind == "several" else "inner")
     colour = mix(paper, pick(rng, STRONG), rng.uniform(0.6, 1.0)) if rng.random() < 0.7 else ink
     if outer:
         low = scale.outer + (0.0 if kind == "shared" else rng.uniform(0.01, 0.04))
         other = second_scale(rng, scale, low, 0.97, outwards=True)
-        height = min(rng.uniform(0.05, 0.08), 0.96 - other.outer)
-    else:
-        high = free - rng.uniform(0.01, 0.05)
-        other = second_scale(rng, scale, high - 0.2, high, outwards=rng.random() < 0.4)
-        other = replace(other, numerals="inside")
-        height = rng.uniform(0.05, 0.1)
+        _paint_other(draws, canvas, other, min(rng.uniform(0.05, 0.08), 0.96 - other.outer), colour, paper)
+        return free
+    for _ in range(3 if kind == "several" else 1):
+        if free >= 0.4:
+            high = free - rng.uniform(0.01, 0.05)
+            other = replace(second_scale(rng, scale, high - 0.2, high, outwards=rng.random() < 0.4), numerals="inside")
+            free = min(free, _paint_other(draws, canvas, other, rng.uniform(0.05, 0.1), colour, paper))
+            colour = mix(paper, pick(rng, STRONG), rng.uniform(0.6, 1.0)) if rng.random() < 0.5 else colour
+    return free
+
+
+def _paint_other(draws: Draws, canvas: Image, other: Scale, height: float, colour: Colour, paper: Colour) -> float:
     paint_scale(canvas, other, colour, paper)
-    inside = paint_numerals(draws, canvas, other, height, colour, main=False) if height > 0.045 else other.inner
-    return free if outer else min(free, inside)
+    return paint_numerals(draws, canvas, other, height, colour, main=False) if height > 0.045 else other.inner

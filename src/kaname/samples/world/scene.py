@@ -11,13 +11,13 @@ from numpy.random import Generator
 
 from ...data.augment import coarser, noisy, recompressed, shade_side, shaken, times, tinted
 from ...types import Image, Size
-from .. import casing, lettering, weather
+from .. import casing
 from ..background import paint_background
-from ..camera import Array, Camera, fill_convex, filled, grey, pick, turn
+from ..camera import Array, Camera, fill_convex, filled, turn
 from ..needle import Needle, paint_needle, shadow
 from ..painting import EXTENT
 from ..photograph import Dial
-from . import glass
+from . import distractors, glass
 from .axes import Draws, check_without
 from .housing import Housing, draw_housing, paint_body, paint_cover, paint_ring
 from .layout import draw_layout
@@ -127,6 +127,9 @@ def _seen(draws: Draws, tool: Instrument, camera: Camera, size: Size) -> Image:
     image = paint_background(ground.rng, size) if ground.on else np.full((*size, 3), 128, np.uint8)
     if draws("neighbour").on:
         image = _neighbour(draws, image, camera, housing)
+    grille = draws("grille")
+    for _ in range(round(grille.value)):
+        distractors.grille(grille.rng, image, grille.rng.uniform(0, size[0], 2), camera.focal * grille.rng.uniform(0.3, 1))
     if draws("pipe").on:
         shape = casing.Casing(1.0, 1.0 + housing.width, housing.height, 0.3, housing.colour, 1.0, housing.wall)
         casing.pipe(draws("pipe").rng, image, shape, camera)
@@ -174,12 +177,7 @@ def _neighbour(draws: Draws, image: Image, camera: Camera, housing: Housing) -> 
     share = rng.uniform(0.2, 0.5) if drawn.value == "dial" else rng.uniform(0.8, 1.1)
     middle = ring.mean(axis=0) + np.array([np.cos(way), np.sin(way)]) * reach * (1 + share) * rng.uniform(1.0, 1.15)
     if drawn.value == "plate":
-        wide, high = reach * rng.uniform(0.4, 1.2), reach * rng.uniform(0.1, 0.4)
-        corners = middle + np.array([[-wide, -high], [wide, -high], [wide, high], [-wide, high]])
-        fill_convex(image, corners, grey(rng, 120, 256) if rng.random() < 0.6 else pick(rng, ((30, 80, 170), (220, 190, 40))))
-        for row in range(int(rng.integers(1, 5))):
-            mask = lettering.text_mask(pick(rng, lettering.WORDS), pick(rng, lettering.PLAIN_FONTS), high * 0.5)
-            lettering.stamp(image, mask, middle + [0, (row - 1) * high * 0.45], grey(rng, 0, 60), 0.0, 1.0, 0.9)
+        distractors.name_plate(rng, image, middle, reach)
         return image
     other = Draws(int(rng.integers(2**62)), draws.without)
     focal = camera.focal * share
