@@ -123,7 +123,9 @@ def planned(out: Path, config: Any, recipe: Any, options: argparse.Namespace) ->
     plan = {"epochs": epochs, "pictures_an_epoch": EPOCH, "minutes": options.minutes, "without": options.without,
             "rendered_a_second": round(rendering, 2), "trained_a_second": round(training, 2)}  # fmt: skip
     path.write_text(json.dumps(plan, indent=1), encoding="utf-8")
-    print(f"one core renders {rendering:.1f} pictures a second, training takes {training:.1f}: {epochs} epochs of {EPOCH}")
+    print(
+        f"one core renders {rendering:.1f} pictures a second, training takes {training:.1f}: {epochs} epochs of {EPOCH}"
+    )
     return epochs
 
 
@@ -159,7 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(BUILDERS))
     parser.add_argument("--out", type=Path, help="folder of the run; default runs/zoo/NAME")
-    parser.add_argument("--minutes", type=float, default=600.0, help="how long to train; counted when the run is planned")
+    parser.add_argument(
+        "--minutes", type=float, default=600.0, help="how long to train; counted when the run is planned"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of the network")
     parser.add_argument("--workers", type=int, default=1, help="processes that render; 0 renders between the steps")
     parser.add_argument("--size", type=int, default=256, help="side of the network's input")

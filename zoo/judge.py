@@ -2,11 +2,11 @@
 
     python zoo/judge.py CHECKPOINT ../shared/data/gauge ../shared/data/gauge_more [--out runs/zoo/judged]
 
-Each folder holds ``images/`` and a Label Studio ``annotation.json``; the kind of a dial is its file name up to the last
-``_``. Prints, for each kind and for all together, F1 and PCK of all notches and PCK of start and end (10 px at 448), with
-95 % intervals over photographs where there are five or more, and for the whole folder over kinds as well. Writes
-``scores.json`` and ``worst.jpg``: the worst photographs with the true points as rings and the found ones as crosses
-(start green, end blue, the others red).
+Each folder holds ``images/`` and a Label Studio ``annotation.json``; the kind of a dial is its file name up to the
+last ``_``. Prints, for each kind and for all together, F1 and PCK of all notches and PCK of start and end (10 px at
+448), with 95 % intervals over photographs where there are five or more, and for the whole folder over kinds as well.
+Writes ``scores.json`` and ``FOLDER_worst.jpg``: the worst photographs with the true points as rings and the found ones
+as crosses (start green, end blue, the others red).
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def judge(model: Any, folder: Path) -> list[Judged]:
         answer = model.predict(image)
         found = {name: into.points(answer.xy[name]) for name in CHANNELS}
         figures = image_figures(found, truth, TOLERANCE)
-        judged.append(Judged(sample.image, sample.image.stem.rpartition("_")[0] or sample.image.stem, figures, truth, found))
+        judged.append(
+            Judged(sample.image, sample.image.stem.rpartition("_")[0] or sample.image.stem, figures, truth, found)
+        )
     return judged
 
 
@@ -69,7 +71,8 @@ def rows(judged: list[Judged]) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     for name, members in {**groups, "all": judged}.items():
         table[f"{name} ({len(members)})"] = {
-            title: summary([one.figures[group][metric] for one in members]) for title, (group, metric) in COLUMNS.items()
+            title: summary([one.figures[group][metric] for one in members])
+            for title, (group, metric) in COLUMNS.items()
         }
     table[f"all, by {len(kinds)} kinds"] = {
         title: summary([one.figures[group][metric] for one in judged], [one.kind for one in judged])
@@ -127,8 +130,7 @@ def main() -> None:
         print(f"\n{folder.name}\n\n{text(table)}")
         worst = sorted(judged, key=lambda one: one.figures["middle"]["f1"] or 0.0)[: options.worst]
         picture = cv2.cvtColor(montage(worst), cv2.COLOR_RGB2BGR)
-        for suffix in (".jpg", ".png"):
-            (options.out / f"{folder.name}_worst{suffix}").write_bytes(cv2.imencode(suffix, picture)[1].tobytes())
+        (options.out / f"{folder.name}_worst.jpg").write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
     (options.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
 
 

@@ -115,7 +115,9 @@ def seen_flat(
 def scene_width(tool: scene.Instrument, points: np.ndarray) -> float:
     """About how many pixels wide a notch's mark is seen, at least, from how much the scale is squeezed."""
     plane = tool.plate.scale.notches.points()
-    squeezed = np.linalg.svd((points - points.mean(0)), compute_uv=False) / np.linalg.svd(plane - plane.mean(0), compute_uv=False)
+    squeezed = np.linalg.svd((points - points.mean(0)), compute_uv=False) / np.linalg.svd(
+        plane - plane.mean(0), compute_uv=False
+    )
     return tool.plate.scale.notches.width * float(squeezed.min())
 
 
@@ -149,7 +151,7 @@ def test_the_point_is_the_middle_of_the_marks_darkness() -> None:
             part = dark[max(0, top) : top + 2 * reach + 1, max(0, left) : left + 2 * reach + 1]
             ys, xs = np.mgrid[0 : part.shape[0], 0 : part.shape[1]]
             middle = np.array([(part * (xs + 0.5)).sum(), (part * (ys + 0.5)).sum()]) / part.sum()
-            errors.append(np.hypot(*(middle + [max(0, left), max(0, top)] - [x, y])))
+            errors.append(np.hypot(*(middle + np.array([max(0, left), max(0, top)]) - [x, y])))
     assert len(errors) > 100
     assert np.median(errors) < 0.25
     assert np.percentile(errors, 95) < 1

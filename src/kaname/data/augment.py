@@ -137,7 +137,7 @@ def bell(strength: float) -> NDArray[np.uint8]:
 
 
 def shaken(random: np.random.Generator, image: Image, length: float) -> Image:
-    """Blurred along a line of ``length`` pixels in any direction, as by a hand that shakes; nothing moves on average."""
+    """Blurred along a line of ``length`` pixels in any direction, as by a shaking hand; nothing moves on average."""
     reach = max(1, round(length / 2))
     turn = random.uniform(0, np.pi)
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)

@@ -1,7 +1,7 @@
 """Rendered analog dials with exact notches, and data sets of them in the recipe's real file format.
 
-Three varieties: ``plain`` (everyday dials, what a small network learns in a minute), ``full`` (round dials with all that
-happens to them), and ``world``: every kind of instrument, along a written list of axes (print, geometry, material,
+Three varieties: ``plain`` (everyday dials, what a small network learns in a minute), ``full`` (round dials and all
+that happens to them), and ``world``: every kind of instrument, along a written list of axes (print, geometry, material,
 light, camera, dirt, distractors), each with a name and a range wider than any set of photographs shows, each of which
 can be switched off: ``kaname.samples.world.axes.AXES``, as a table in docs/gauge.md.
 
@@ -9,9 +9,10 @@ can be switched off: ``kaname.samples.world.axes.AXES``, as a table in docs/gaug
 whole data set. Truth is exact: the points are projected with the camera that the picture was drawn with. Which ticks
 count as notches and where their point lies follows the labels of real photographs: see ``kaname.samples.scale``.
 
-Adding a new look to ``world``: see ``kaname.samples.world.axes``. To ``full``: add a branch with a probability of its own to the room it belongs to (``scale``: ticks and values,
-``dial``: paper and numerals, ``prints``: texts, ``needle``, ``casing``, ``background``, ``weather``: glass, light and
-sensor); nothing else changes, but every picture of a given seed does, so say so in the change log.
+Adding a new look to ``world``: see ``kaname.samples.world.axes``. To ``full``: add a branch with a probability of its
+own to the room it belongs to (``scale``: ticks and values, ``dial``: paper and numerals, ``prints``: texts, ``needle``,
+``casing``, ``background``, ``weather``: glass, light and sensor); nothing else changes, but every picture of a given
+seed does, so say so in the change log.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def render(rng: Generator, size: int = 448, *, variety: str = "full", without: I
 
 
 def render_nothing(rng: Generator, size: int = 448) -> Image:
-    """A picture ``(size, size, 3)`` without any dial, but with marks, print and round things: nothing is to be found."""
+    """A picture ``(size, size, 3)`` without any dial, but with marks, print and round things: nothing to be found."""
     return nothing(rng, size)
 
 
@@ -175,7 +176,11 @@ def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, lis
     for index in range(first, plan.count, step):
         rng = np.random.default_rng([plan.seed, index])
         scene = plan.layout == "photographs"
-        dial = render_photograph(rng, plan.shape) if scene else render(rng, plan.size, variety=plan.variety, without=plan.without)
+        dial = (
+            render_photograph(rng, plan.shape)
+            if scene
+            else render(rng, plan.size, variety=plan.variety, without=plan.without)
+        )
         save_jpeg(plan.path(index), dial.image, 95)
         truth = {**dial.points, "boxes": dial.boxes}
         rows[str(index)] = {name: values.tolist() for name, values in truth.items()}

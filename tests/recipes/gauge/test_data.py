@@ -141,8 +141,8 @@ def test_middle_is_every_notch(tmp_path: Path) -> None:
         assert row["heatmaps"][CHANNELS.index("middle"), y, x] == 255
 
 
-PHOTO = {"photo_probability": 1.0, "blur": 3.0, "shake": 6.0, "noise": 4.0, "temperature": 0.2, "shade": 0.2, "coarse": 0.6,
-         "jpeg": 60}  # fmt: skip
+PHOTO = {"photo_probability": 1.0, "blur": 3.0, "shake": 6.0, "noise": 4.0, "temperature": 0.2, "shade": 0.2,
+         "coarse": 0.6, "jpeg": 60}  # fmt: skip
 
 
 def test_a_harder_photograph_moves_no_point(tmp_path: Path) -> None:
@@ -150,7 +150,9 @@ def test_a_harder_photograph_moves_no_point(tmp_path: Path) -> None:
     place = (SIZE * 0.46, SIZE * 0.55)
     plain = AugmentSettings(probability=1.0, rotate=30, crop=1.0, colour_probability=0.0, shrink=0.5)
     hard = AugmentSettings(**{**plain.__dict__, **PHOTO})
-    samples = [Dials(config(one), [dial(tmp_path, (SIZE, SIZE), place, maps=False)], augment=True) for one in (plain, hard)]
+    samples = [
+        Dials(config(one), [dial(tmp_path, (SIZE, SIZE), place, maps=False)], augment=True) for one in (plain, hard)
+    ]
     changed, sizes = 0, []
     for epoch in range(10):
         easy, noisy = (each.sample(0, epoch) for each in samples)
@@ -172,7 +174,9 @@ def test_each_change_of_the_photograph_acts_alone_and_only_where_it_is_asked_for
     for name, value in {**PHOTO, "glare": 120.0}.items():
         if name != "photo_probability":
             acting = Dials(config(AugmentSettings(**{**still.__dict__, name: value})), [known], augment=True)
-            assert any(not np.array_equal(acting.sample(0, e)["images"], before.sample(0, e)["images"]) for e in range(4)), name
+            assert any(
+                not np.array_equal(acting.sample(0, e)["images"], before.sample(0, e)["images"]) for e in range(4)
+            ), name
 
 
 @pytest.mark.parametrize("wrong", [{"shrink": 0.0}, {"jpeg": 0}, {"shade": 1.5}, {"coarse": 2.0}, {"blur": -1.0}])

@@ -60,11 +60,15 @@ def sample(
     val_fraction: Annotated[float, Parameter(help="Share of the images that goes to val/.")] = 0.2,
     variety: Annotated[
         Literal["full", "plain", "world"],
-        Parameter(help="full: round dials of all looks; plain: everyday dials, head-on; world: instruments of every kind."),
+        Parameter(
+            help="full: round dials of all looks; plain: everyday dials, head-on; world: instruments of every kind."
+        ),
     ] = "full",
     without: Annotated[
         list[str] | None,
-        Parameter(help="Axes of the variety world to switch off, such as glare,jpeg; docs/gauge.md lists them.", negative=()),
+        Parameter(
+            help="Axes of the variety world to switch off, such as glare,jpeg; docs/gauge.md lists them.", negative=()
+        ),
     ] = None,
     layout: Annotated[
         Literal["split", "flat", "photographs"],

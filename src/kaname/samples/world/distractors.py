@@ -1,4 +1,4 @@
-"""What stands around an instrument and can be taken for one: name plates, grilles and rulers, lids, and no dial at all."""
+"""What stands around an instrument and can be taken for one: name plates, grilles, rulers, lids; and no dial at all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ def name_plate(rng: Generator, image: Image, middle: Array, reach: float) -> Non
     """A plate with lines of print."""
     wide, high = reach * rng.uniform(0.4, 1.2), reach * rng.uniform(0.1, 0.4)
     corners = middle + np.array([[-wide, -high], [wide, -high], [wide, high], [-wide, high]])
-    fill_convex(image, corners, grey(rng, 120, 256) if rng.random() < 0.6 else pick(rng, ((30, 80, 170), (220, 190, 40))))
+    fill_convex(
+        image, corners, grey(rng, 120, 256) if rng.random() < 0.6 else pick(rng, ((30, 80, 170), (220, 190, 40)))
+    )
     for row in range(int(rng.integers(1, 5))):
         mask = lettering.text_mask(pick(rng, lettering.WORDS), pick(rng, lettering.PLAIN_FONTS), high * 0.5)
-        lettering.stamp(image, mask, middle + [0, (row - 1) * high * 0.45], grey(rng, 0, 60), 0.0, 1.0, 0.9)
+        lettering.stamp(image, mask, middle + np.array([0, (row - 1) * high * 0.45]), grey(rng, 0, 60), 0.0, 1.0, 0.9)
 
 
 def grille(rng: Generator, image: Image, middle: Array, reach: float) -> None:
-    """Short strokes side by side, as of a ruler, a vent, a thread, a fence or a bar code; straight or around a centre."""
+    """Short strokes side by side, as of a ruler, a vent, a thread or a fence; straight or around a centre."""
     count, turn = int(rng.integers(5, 40)), rng.uniform(0, np.pi)
     length, wide = reach * rng.uniform(0.08, 0.5), reach * rng.uniform(0.008, 0.04)
     along = np.array([np.cos(turn), np.sin(turn)])

@@ -48,7 +48,12 @@ def _liquid(draws: Draws, image: Image, plate: Plate, camera: Camera, opening: I
     cv2.copyTo(wet, mask, image)
     edge = camera.project(np.array([[low[0], level], [high[0], level]]), 0.05)
     line = np.zeros(size, np.uint8)
-    cv2.line(line, *(tuple(int(v) for v in np.round(p)) for p in edge), 255, max(1, round(camera.focal * rng.uniform(0.005, 0.03))))
+    cv2.line(
+        line,
+        *(tuple(int(v) for v in np.round(p)) for p in edge),
+        255,
+        max(1, round(camera.focal * rng.uniform(0.005, 0.03))),
+    )
     tone = grey(rng, 20, 255)
     share = cv2.bitwise_and(line, opening).astype(np.float32) / 255 * np.float32(rng.uniform(0.2, 0.7))
     image = np.round(image + (np.array(tone, np.float32) - image) * share[..., None]).astype(np.uint8)
@@ -84,11 +89,13 @@ def _stickers(draws: Draws, image: Image, plate: Plate, camera: Camera, height: 
         if rng.random() < 0.7:
             mask = lettering.text_mask(pick(rng, lettering.WORDS), "DejaVuSans", high * 0.35 * camera.focal / 0.73)
             place = camera.project(centre[None], height)[0]
-            lettering.stamp(image, mask, place, grey(rng, 0, 80), turn, min(1.0, wide * 0.85 * camera.focal / mask.shape[1]), 0.9)
+            lettering.stamp(
+                image, mask, place, grey(rng, 0, 80), turn, min(1.0, wide * 0.85 * camera.focal / mask.shape[1]), 0.9
+            )
 
 
 def paint_finger(draws: Draws, image: Image, outline: Array) -> None:
-    """A finger, a cable or a lever that comes from outside and ends at the ring; ``outline`` is the ring in the image."""
+    """A finger, a cable or a lever from outside that ends at the ring; ``outline`` is the ring in the image."""
     rng, wide = draws("finger").rng, float(draws("finger").value) * image.shape[1]
     rim = outline[int(rng.integers(len(outline)))]
     middle = outline.mean(axis=0)
@@ -102,7 +109,9 @@ def paint_finger(draws: Draws, image: Image, outline: Array) -> None:
         fill(image, points, whole(np.clip(base * (1.25 - 0.35 * share), 0, 255)))
 
 
-def shadows(draws: Draws, image: Image, light: Array, camera: Camera, opening: Array, height: float, needle: Array) -> Image:
+def shadows(
+    draws: Draws, image: Image, light: Array, camera: Camera, opening: Array, height: float, needle: Image
+) -> Image:
     """The face under the shadows of the ring and of the pointer; ``needle`` are its coverage 0..255 at half size."""
     cast = draws("cast")
     if not cast.on:

@@ -124,15 +124,23 @@ def paint_cover(draws: Draws, image: Image, plate: Plate, camera: Camera) -> Non
     """A disc over the axis, a corner piece, or a strip over the lower part of the face."""
     cover, kind = draws("cover"), plate.layout.kind
     rng = cover.rng
-    colour = whole(np.clip(np.array(plate.paper) * rng.uniform(0.3, 1.0), 0, 255)) if rng.random() < 0.5 else grey(rng, 10, 200)
+    colour = (
+        whole(np.clip(np.array(plate.paper) * rng.uniform(0.3, 1.0), 0, 255))
+        if rng.random() < 0.5
+        else grey(rng, 10, 200)
+    )
     low, high = plate.layout.outline.min(0), plate.layout.outline.max(0)
     if kind == "round":
         shape = polar(rng.uniform(0.12, 0.3), np.linspace(0, 2 * np.pi, 32, endpoint=False))
     elif kind == "corner":
-        shape = polar(min(rng.uniform(0.2, 0.5), plate.scale.inner - 0.05), np.linspace(0, 2 * np.pi, 32, endpoint=False))
+        shape = polar(
+            min(rng.uniform(0.2, 0.5), plate.scale.inner - 0.05), np.linspace(0, 2 * np.pi, 32, endpoint=False)
+        )
         shape = np.clip(shape, low, high)
     else:
-        lowest = -np.cos((plate.scale.span[1] - plate.scale.span[0]) / 2) * np.array([plate.scale.inner, plate.scale.outer])
+        lowest = -np.cos((plate.scale.span[1] - plate.scale.span[0]) / 2) * np.array(
+            [plate.scale.inner, plate.scale.outer]
+        )
         top = float(lowest.max()) + 0.08
         shape = np.array([[low[0], top], [high[0], top], high, [low[0], high[1]]])
         if top > high[1] - 0.06:

@@ -147,7 +147,7 @@ def draw_scale(draws: Draws, layout: Layout) -> Scale:
     angles, between, parts = steps(draws, layout, outer * 0.93)
     wide, long = _hierarchy(draws, numerals, numbered)
     thin, length = float(draws("hairline").value), float(draws("length").value)
-    gap = abs(float(np.diff(angles).min() if layout.sweep > 0 else np.diff(angles).max())) * outer * 0.85
+    gap = float(np.abs(np.diff(angles)).min()) * outer * 0.85
     thin = max(min(thin, 0.35 * gap / parts), 0.003)
     width = min(thin * wide, 0.45 * gap)
     length = min(length, outer * 0.4)

@@ -1,12 +1,14 @@
-"""The printed face: colours, fields, marks, numbers, texts, fittings, painted flat on the canvas of the dial's plane."""
+"""The printed face: colours, fields, marks, numbers, texts, fittings, painted flat on a canvas of the dial's plane."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from ...geometry.grid import PIXELS
 from ...types import Image
@@ -101,7 +103,7 @@ def texts_of(rng: Generator, count: int) -> list[str]:
     return captions(rng, first + step * np.arange(count, dtype=np.float64))
 
 
-def _chosen(scale: Scale) -> Array:
+def _chosen(scale: Scale) -> NDArray[np.bool_]:
     """Which notches have a number."""
     count = len(scale.notches.angles)
     shown = np.ones(count, bool)
@@ -129,7 +131,7 @@ def paint_numerals(draws: Draws, canvas: Image, scale: Scale, height: float, col
         return scale.inner - 0.02
     gap = rng.uniform(0.012, 0.07)
     near = scale.outer if outside else scale.inner
-    span = abs(float(np.diff(scale.notches.angles[shown]).min())) if shown.sum() > 1 else 2.0
+    span = float(np.abs(np.diff(scale.notches.angles[shown])).min()) if shown.sum() > 1 else 2.0
     arc_step = max(span, abs(float(scale.notches.angles[1] - scale.notches.angles[0])))
     longest = lettering.text_mask(max(texts, key=len), font, 40)
     aspect = longest.shape[1] / 29 * squeeze
@@ -172,9 +174,12 @@ def paint_sectors(draws: Draws, canvas: Image, scale: Scale, paper: Colour, ink:
     width = rng.uniform(0.02, 0.14)
     shade = rng.uniform(0.35, 1.0)
     inner, outer = rng.uniform(0.0, 0.3), rng.uniform(0.4, 0.95) * scale.inner
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in pairwise(cuts):
         if rng.random() < 0.75:
-            colour, ends = mix(paper, pick(rng, STRONG), shade), (first + (last - first) * low, first + (last - first) * high)
+            colour, ends = (
+                mix(paper, pick(rng, STRONG), shade),
+                (first + (last - first) * low, first + (last - first) * high),
+            )
             if kind == "band":
                 arc(canvas, radius, max(width, 0.02), ends, colour)
             else:
@@ -196,11 +201,13 @@ def paint_texts(draws: Draws, plate: Plate) -> None:
             if number:
                 mask, squeeze = prints.line(rng, size * unit, 1.2, unit)
             else:
-                mask = lettering.text_mask(pick(rng, lettering.UNITS), pick(rng, lettering.PLAIN_FONTS), size * unit / 0.73)
+                mask = lettering.text_mask(
+                    pick(rng, lettering.UNITS), pick(rng, lettering.PLAIN_FONTS), size * unit / 0.73
+                )
                 squeeze = 1.0
             wide = mask.shape[1] * squeeze / unit / 2
         places = rng.uniform(low, high, (12, 2))
-        places[: 6, 0] *= 0.15  # print likes the middle
+        places[:6, 0] *= 0.15  # print likes the middle
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0]]) * [wide, size * 0.7]
         spots = places[:, None] + corners
         radius = np.hypot(spots[..., 0], spots[..., 1])
@@ -247,7 +254,12 @@ def paint_fittings(draws: Draws, plate: Plate) -> None:
         for _ in range(int(rng.integers(1, 5))):
             centre = polar(rng.uniform(0.15, max(0.2, plate.free)), rng.uniform(0, 2 * np.pi))[0]
             along = rng.normal(0, 0.04, 2)
-            strokes(canvas, [to_canvas(np.array([centre - along, centre + along]), side)], plate.ink, 1 + int(rng.integers(2)))
+            strokes(
+                canvas,
+                [to_canvas(np.array([centre - along, centre + along]), side)],
+                plate.ink,
+                1 + int(rng.integers(2)),
+            )
     if kind == "window":  # counters, date windows
         low = np.array([-rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.45)])
         box = low + np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [-2 * low[0], rng.uniform(0.08, 0.2)]
@@ -287,8 +299,12 @@ def paint_plate(draws: Draws, layout: Layout, side: int) -> Plate:
     scale = draw_scale(draws, layout)
     if draws("home_made").on and draws("home_made").rng.random() < 0.5:  # squared paper
         for place in np.arange(-1, 1, draws("home_made").rng.uniform(0.08, 0.2)):
-            strokes(canvas, [to_canvas(np.array([[place, -1.05], [place, 1.05]]), side)], mix(paper, (90, 140, 200), 0.35))
-            strokes(canvas, [to_canvas(np.array([[-1.05, place], [1.05, place]]), side)], mix(paper, (90, 140, 200), 0.35))
+            strokes(
+                canvas, [to_canvas(np.array([[place, -1.05], [place, 1.05]]), side)], mix(paper, (90, 140, 200), 0.35)
+            )
+            strokes(
+                canvas, [to_canvas(np.array([[-1.05, place], [1.05, place]]), side)], mix(paper, (90, 140, 200), 0.35)
+            )
     accent = paint_sectors(draws, canvas, scale, paper, ink) if draws("sectors").on else None
     paint_scale(canvas, scale, ink, paper, accent)
     figures = float(draws("figures").value)

@@ -102,6 +102,8 @@ def limit_flags(draws: Draws, plate: Plate) -> list[tuple[Array, Colour]]:
         wide, narrow = sorted(rng.uniform(0.01, 0.07, 2), reverse=True)
         if rng.random() < 0.3:
             wide, narrow = narrow, wide
-        part = np.array([[inner, narrow], [max(outer, inner + 0.05), wide], [max(outer, inner + 0.05), -wide], [inner, -narrow]])
+        part = np.array(
+            [[inner, narrow], [max(outer, inner + 0.05), wide], [max(outer, inner + 0.05), -wide], [inner, -narrow]]
+        )
         shapes.append((_turned([part], angle)[0], colour if rng.random() < 0.6 else pick(rng, STRONG)))
     return shapes

@@ -102,8 +102,8 @@ def _aim(draws: Draws, tool: Instrument, size: int, wide: float) -> tuple[Camera
     focal = min(focal, (size - 2 * margin) / float(np.ptp(marks, axis=0).max()) * 0.98)
     middle = (ring.min(0) + ring.max(0)) / 2
     centre = size / 2 - focal * middle
-    seen = marks * focal
-    least, most = margin - seen.min(0), size - margin - seen.max(0)
+    seen = np.asarray(marks * focal)
+    least, most = margin - seen.min(axis=0), size - margin - seen.max(axis=0)
     centre = np.clip(centre, least, most)
     place = draws("place")
     if place.on:
@@ -129,7 +129,9 @@ def _seen(draws: Draws, tool: Instrument, camera: Camera, size: Size) -> Image:
         image = _neighbour(draws, image, camera, housing)
     grille = draws("grille")
     for _ in range(round(grille.value)):
-        distractors.grille(grille.rng, image, grille.rng.uniform(0, size[0], 2), camera.focal * grille.rng.uniform(0.3, 1))
+        distractors.grille(
+            grille.rng, image, grille.rng.uniform(0, size[0], 2), camera.focal * grille.rng.uniform(0.3, 1)
+        )
     if draws("pipe").on:
         shape = casing.Casing(1.0, 1.0 + housing.width, housing.height, 0.3, housing.colour, 1.0, housing.wall)
         casing.pipe(draws("pipe").rng, image, shape, camera)
@@ -236,7 +238,9 @@ def _sensor(draws: Draws, image: Image, camera: Camera) -> Image:
 def _expose(draws: Draws, image: Image, camera: Camera) -> Image:
     """Bring the face's brightest parts to the level that is wanted, with a soft shoulder instead of a hard cut."""
     drawn, reach = draws("exposure"), camera.focal * 0.7
-    (left, top), (right, bottom) = (np.clip(np.array(camera.centre) + way * reach, 0, len(image)).astype(int) for way in (-1, 1))
+    (left, top), (right, bottom) = (
+        np.clip(np.array(camera.centre) + way * reach, 0, len(image)).astype(int) for way in (-1, 1)
+    )
     part = image[top:bottom:4, left:right:4, 1]
     bright = max(40.0, float(np.percentile(part if part.size > 20 else image[::8, ::8, 1], 92)))
     gamma = np.exp(drawn.rng.normal(0, 0.25)) if drawn.on else 1.0
