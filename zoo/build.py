@@ -48,8 +48,8 @@ class Rendered:
         import numpy as np
 
         from kaname.codecs.heatmap import encode_sets
+        from kaname.data.photo import photographed
         from kaname.recipes.gauge import CHANNELS
-        from kaname.recipes.gauge.data import as_targets, photographed
         from kaname.samples.gauge import render, render_nothing
 
         side = self.config.size
@@ -60,8 +60,9 @@ class Rendered:
             dial = render(rng, side, variety="world", without=self.without)
             image, sets = dial.image, [dial.points[name] for name in CHANNELS]
         maps = encode_sets(sets, (side, side), 1.0, self.config.sigma * self.config.scale)
-        image = photographed(rng, image, self.config.augment, self.config.scale)
-        return {"images": image, "heatmaps": as_targets(maps)}
+        maps[CHANNELS.index("middle")] = maps.max(axis=0)  # start and end are notches too
+        image = photographed(rng, image, self.config.augment.photo, self.config.scale)
+        return {"images": image, "heatmaps": np.rint(maps * 255).astype(np.uint8)}
 
 
 def gauge_recipe(count: int, without: tuple[str, ...]) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ..data.augment import add, bell, times
+from ..data.photo import add, bell, times
 from ..types import Image, Size
 from .background import clouds
 from .camera import Array, grey, pick

@@ -7,70 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from kaname.codecs.heatmap import encode_sets
-from kaname.data.augment import (
-    blurred,
-    brightness_contrast,
-    coarser,
-    glaring,
-    noisy,
-    recompressed,
-    rotated_window,
-    shaded,
-    shaken,
-    tinted,
-)
 from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.data.randomness import generator
+from kaname.data.varied import varied
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
-from kaname.recipes.gauge.config import AugmentSettings, GaugeConfig
+from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.labels import Dial, letterbox, truth_of
-from kaname.types import Image, Size
-
-
-def varied(
-    random: np.random.Generator, image: Image, into: Affine, settings: AugmentSettings, side: int
-) -> tuple[Image, Affine]:
-    """A changed image ``(side, side, 3)`` and the map from the original to it; ``into`` is the unchanged one's."""
-    into = rotated_window(random, (side, side), rotate=settings.rotate, enlarge=settings.crop) @ into
-    if random.random() < settings.colour_probability:
-        image = brightness_contrast(random, image, settings.brightness, settings.contrast)
-    if settings.shrink < 1:
-        smaller = random.uniform(settings.shrink, 1)
-        into = Affine.scaling(smaller, smaller, (side / 2, side / 2)) @ into
-    return photographed(random, into.image(image, (side, side)), settings, side / REFERENCE_SIZE), into
-
-
-def photographed(random: np.random.Generator, image: Image, settings: AugmentSettings, scale: float) -> Image:
-    """What light, lens, sensor and file do to an image; nothing moves. ``scale`` are its pixels of one at 448."""
-
-    def acts(strength: float) -> bool:
-        return strength > 0 and random.random() < settings.photo_probability
-
-    if acts(settings.shade):
-        image = shaded(random, image, settings.shade)
-    if acts(settings.glare):
-        image = glaring(random, image, settings.glare)
-    if acts(settings.temperature):
-        image = tinted(image, random.uniform(-settings.temperature, settings.temperature))
-    if acts(1 - settings.coarse):
-        image = coarser(random, image, random.uniform(settings.coarse, 1))
-    if acts(settings.blur):
-        image = blurred(random, image, max(0.3, settings.blur * scale))
-    if acts(settings.shake):
-        image = shaken(random, image, random.uniform(0, settings.shake) * scale)
-    if acts(settings.noise):
-        image = noisy(random, image, random.uniform(0, settings.noise))
-    if acts(100 - settings.jpeg):
-        image = recompressed(image, int(random.integers(settings.jpeg, 100)))
-    return image
-
-
-def as_targets(heatmaps: np.ndarray) -> np.ndarray:
-    """Maps ``(3, S, S)`` of 0..1 as bytes, which keeps the loader's queue small; the middle one holds all notches."""
-    heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
-    return np.rint(heatmaps * 255).astype(np.uint8)
+from kaname.types import Size
 
 
 class Dials:
@@ -107,10 +52,13 @@ class Dials:
         into = letterbox(size, side)
         random = generator(self.config.train.seed, epoch, index, "augment")
         if self.augment is not None and epoch >= 0 and random.random() < self.augment.probability:
-            seen, into = varied(random, image, into, self.augment, side)
+            seen, into = varied(random, image, into, self.augment, (side, side), self.config.scale)
         else:
             seen = into.image(image, (side, side))
-        made = {"images": seen, "heatmaps": as_targets(self._targets(dial, size, into))}
+        heatmaps = self._targets(dial, size, into)
+        heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
+        # Steps of 1/255 suffice for a target: a byte per cell keeps the loader's queue small.
+        made = {"images": seen, "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
         return {**made, **self._truth(index, size)} if self.truths else made
 
     def _truth(self, index: int, size: Size) -> dict[str, np.ndarray]:

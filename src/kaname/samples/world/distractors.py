@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ...data.augment import glaring, noisy, recompressed, shaded
+from ...data.photo import glaring, noisy, recompressed, shaded
 from ...types import Image
 from .. import lettering
 from ..background import paint_background

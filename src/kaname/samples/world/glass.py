@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...data.augment import add, glare_band, times
+from ...data.photo import add, glare_band, times
 from ...types import Image
 from .. import lettering, weather
 from ..camera import Array, Camera, Colour, fill, fill_convex, filled, grey, pick, polar, whole

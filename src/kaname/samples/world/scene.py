@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ...data.augment import coarser, noisy, recompressed, shade_side, shaken, times, tinted
+from ...data.photo import coarser, noisy, recompressed, shade_side, shaken, times, tinted
 from ...types import Image, Size
 from .. import casing
 from ..background import paint_background
