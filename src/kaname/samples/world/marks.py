@@ -133,10 +133,18 @@ def _hierarchy(draws: Draws, numerals: str, numbered: str) -> tuple[float, float
     return float(wide), float(long)
 
 
+def _numerals(draws: Draws, layout: Layout) -> str:
+    """Where the numbers stand: beyond the marks on most instruments whose scale is an arc over the axis."""
+    drawn = draws("numerals")
+    if drawn.on and drawn.rng.random() < (0.6 if layout.kind in ("fan", "corner", "half") else 0.25):
+        draws.keep("numerals", "outside")
+    return str(drawn.value)
+
+
 def draw_scale(draws: Draws, layout: Layout) -> Scale:
     """The main scale."""
     rng = draws.own("scale")
-    numerals, numbered = draws("numerals").value, draws("numbered").value
+    numerals, numbered = _numerals(draws, layout), draws("numbered").value
     alternate, figures = draws("alternate").value, float(draws("figures").value)
     outer = layout.reach * (rng.uniform(0.8, 1.0) if rng.random() < 0.8 else rng.uniform(0.55, 0.8))
     if numerals == "outside" or alternate != "none":
