@@ -57,7 +57,9 @@ class Camera:
     def project(self, points: Array, height: float = 0.0) -> Array:
         """``(N, 2)`` points of the plane at this height -> ``(N, 2)`` image points before lens distortion."""
         points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-        xyw = np.column_stack([points, np.ones(len(points))]) @ self.straight(height).T
+        xyw = np.ones((len(points), 3))
+        xyw[:, :2] = points
+        xyw = xyw @ self.straight(height).T
         return xyw[:, :2] / xyw[:, 2:]
 
     def bend_points(self, points: Array) -> Array:

@@ -206,8 +206,8 @@ def paint_texts(draws: Draws, plate: Plate) -> None:
                 )
                 squeeze = 1.0
             wide = mask.shape[1] * squeeze / unit / 2
-        places = rng.uniform(low, high, (12, 2))
-        places[:6, 0] *= 0.15  # print likes the middle
+        places = rng.uniform(low, high, (8, 2))
+        places[:4, 0] *= 0.15  # print likes the middle
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0]]) * [wide, size * 0.7]
         spots = places[:, None] + corners
         radius = np.hypot(spots[..., 0], spots[..., 1])
