@@ -116,6 +116,8 @@ def pictures_a_second(config: Any, recipe: Any, *, workers: int) -> tuple[float,
 
 def planned(out: Path, config: Any, recipe: Any, options: argparse.Namespace) -> int:
     """The number of epochs that fill the minutes asked for; written down, so that a resumed run keeps to it."""
+    from kaname.data.formats.files import write_json
+
     path = out / "plan.json"
     if path.exists():
         return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
@@ -123,7 +125,7 @@ def planned(out: Path, config: Any, recipe: Any, options: argparse.Namespace) ->
     epochs = max(2, round(options.minutes * 60 * training * 0.93 / EPOCH))
     plan = {"epochs": epochs, "pictures_an_epoch": EPOCH, "minutes": options.minutes, "without": options.without,
             "rendered_a_second": round(rendering, 2), "trained_a_second": round(training, 2)}  # fmt: skip
-    path.write_text(json.dumps(plan, indent=1), encoding="utf-8")
+    write_json(path, plan)  # whole or not at all
     print(
         f"one core renders {rendering:.1f} pictures a second, training takes {training:.1f}: {epochs} epochs of {EPOCH}"
     )

@@ -307,8 +307,11 @@ def _alternating(
     width = max(widths[0], 1.2 * widths[1])
     span = (float(angles[0]), float(angles[-1]))
     numerals = "missing" if draws("numerals").value == "missing" else "inside"
-    return Scale(Row(angles, inner, end, width), others, ((low, line, 1.0), (high, line, 1.0)), span, numerals, "all",
-                 "out first" if even[0] else "in first")  # fmt: skip
+    numbered = draws("numbered").value
+    if numbered not in ("all", "without ends"):  # every mark that leaves the band has a number, but for the ends
+        numbered = draws.keep("numbered", "all")
+    notches, first = Row(angles, inner, end, width), "out first" if even[0] else "in first"
+    return Scale(notches, others, ((low, line, 1.0), (high, line, 1.0)), span, numerals, numbered, first)
 
 
 def second_scale(rng: Generator, main: Scale, low: float, high: float, *, outwards: bool) -> Scale:
