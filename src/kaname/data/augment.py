@@ -12,18 +12,26 @@ from kaname.geometry.affine import Affine
 from kaname.types import Image, Size
 
 
-def rotated_window(random: np.random.Generator, size: Size, *, rotate: float, enlarge: float) -> Affine:
+def rotated_window(
+    random: np.random.Generator, size: Size, *, rotate: float, enlarge: float, smallest: float = 1.0
+) -> Affine:
     """A rotation about the centre, an enlargement, and a window of the old size somewhere in it.
 
     Args:
         size: ``(height, width)`` of the canvas.
         rotate: largest angle in degrees, either way.
         enlarge: factor of the canvas, at least 1.
+        smallest: what is seen is made smaller about the centre, down to this factor; 1 leaves it.
     """
     height, width = size
-    turn = Affine.rotate(random.uniform(-rotate, rotate), (width / 2, height / 2))
+    centre = (width / 2, height / 2)
+    turn = Affine.rotate(random.uniform(-rotate, rotate), centre)
     left, top = random.uniform(0, width * (enlarge - 1)), random.uniform(0, height * (enlarge - 1))
-    return Affine.shift(-left, -top) @ Affine.scaling(enlarge, enlarge) @ turn
+    window = Affine.shift(-left, -top) @ Affine.scaling(enlarge, enlarge) @ turn
+    if smallest == 1:
+        return window
+    factor = random.uniform(smallest, 1)
+    return Affine.scaling(factor, factor, centre) @ window
 
 
 def mirrored_window(random: np.random.Generator, size: Size, *, flip: float, smallest: float) -> Affine:

@@ -43,11 +43,12 @@ class Camera:
     def straight(self, height: float = 0.0) -> Array:
         """The 3x3 matrix from the plane at this height to the image, before lens distortion."""
         r, d = self.rotation, self.distance
-        columns = np.stack([r[:, 0], r[:, 1], r[:, 2] * height], axis=1)
         f, (cx, cy) = self.focal, self.centre
         # depth = distance - z, with z towards the camera; scaled so that focal is pixels per radius at the centre
-        depth = np.array([0.0, 0.0, d]) - columns[2]
-        return np.stack([f * d * columns[0] + cx * depth, f * d * columns[1] + cy * depth, depth])
+        (a, b, c), (e, g, h), (k, m, n) = r.tolist()
+        rows = (a, b, c * height), (e, g, h * height), (0.0 - k, 0.0 - m, d - n * height)
+        return np.array([[f * d * x + cx * z for x, z in zip(rows[0], rows[2], strict=True)],
+                         [f * d * y + cy * z for y, z in zip(rows[1], rows[2], strict=True)], rows[2]])  # fmt: skip
 
     def halved(self) -> Camera:
         """The same view at half the size."""
@@ -56,14 +57,18 @@ class Camera:
     def project(self, points: Array, height: float = 0.0) -> Array:
         """``(N, 2)`` points of the plane at this height -> ``(N, 2)`` image points before lens distortion."""
         points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-        xyw = np.column_stack([points, np.ones(len(points))]) @ self.straight(height).T
+        xyw = np.ones((len(points), 3))
+        xyw[:, :2] = points
+        xyw = xyw @ self.straight(height).T
         return xyw[:, :2] / xyw[:, 2:]
 
     def bend_points(self, points: Array) -> Array:
         """Where the lens puts image points: the inverse of ``source``, by fixed-point iteration."""
         bent = np.array(points, dtype=np.float64)
         for _ in range(20 if self.bend else 0):
-            bent = points - (self.source(bent) - bent)
+            before, bent = bent, points - (self.source(bent) - bent)
+            if np.array_equal(before, bent):
+                break
         return bent
 
     def source(self, points: Array) -> Array:
@@ -128,6 +133,12 @@ def fill(image: Image, polygon: Array, colour: Colour | int) -> None:
 def fill_convex(image: Image, polygon: Array, colour: Colour | int) -> None:
     """Fill one convex polygon, antialiased: unbiased, which ``fill`` is not to the last tenth of a pixel."""
     cv2.fillConvexPoly(image, fixed(polygon), colour, cv2.LINE_AA, SHIFT)
+
+
+def fill_all(image: Image, polygons: Array, colour: Colour | int) -> None:
+    """Fill many convex polygons ``(N, corners, 2)`` with one colour, as ``fill_convex`` does one by one."""
+    for polygon in fixed(polygons.reshape(-1, 2)).reshape(polygons.shape):
+        cv2.fillConvexPoly(image, polygon, colour, cv2.LINE_AA, SHIFT)
 
 
 def strokes(image: Image, lines: Sequence[Array], colour: Colour | int, width: int = 1) -> None:

@@ -13,7 +13,7 @@ from ..geometry.grid import PIXELS
 from ..types import Image
 from . import lettering
 from .camera import Array, Colour, blend, fill, fill_convex, grey, pick, polar
-from .painting import EXTENT, WIDENING, arc, bar, mix, to_canvas
+from .painting import EXTENT, WIDENING, arc, bars, mix, to_canvas
 from .prints import paint_prints
 from .scale import Scale, Ticks, draw_scale, second_scale
 
@@ -29,30 +29,29 @@ class Face:
     second: bool
 
 
-def tick(canvas: Image, angle: float, kind: Ticks, colour: Colour) -> None:
-    """One tick."""
+def paint_kind(canvas: Image, angles: Array, kind: Ticks, colour: Colour) -> None:
+    """All ticks of one kind."""
     if kind.form == "two-part":
         joint = kind.inner + kind.joint * (kind.outer - kind.inner)
-        bar(canvas, angle, kind.inner, kind.outer, (kind.thin, kind.thin), colour)
-        bar(canvas, angle, kind.inner, joint, (kind.width, kind.width), colour)
+        bars(canvas, angles, kind.inner, kind.outer, (kind.thin, kind.thin), colour)
+        bars(canvas, angles, kind.inner, joint, (kind.width, kind.width), colour)
     elif kind.form == "wedge":
-        bar(canvas, angle, kind.inner, kind.outer, (kind.width * 0.2, kind.width), colour)
+        bars(canvas, angles, kind.inner, kind.outer, (kind.width * 0.2, kind.width), colour)
     elif kind.form == "dot":
-        middle = polar((kind.inner + kind.outer) / 2, angle)
         pixel = 2 * EXTENT / canvas.shape[0]
         ring = polar(kind.width / 2 - WIDENING * pixel, np.linspace(0, 2 * np.pi, 16, endpoint=False))
-        fill_convex(canvas, to_canvas(middle + ring, canvas.shape[0]), colour)
+        for middle in polar((kind.inner + kind.outer) / 2, angles):
+            fill_convex(canvas, to_canvas(middle + ring, canvas.shape[0]), colour)
     else:
-        bar(canvas, angle, kind.inner, kind.outer, (kind.width, kind.width), colour)
+        bars(canvas, angles, kind.inner, kind.outer, (kind.width, kind.width), colour)
 
 
 def paint_ticks(canvas: Image, scale: Scale) -> None:
     """All ticks and arcs of a scale."""
     kinds = ((scale.minor, scale.minor_angles), (scale.medium, scale.medium_angles), (scale.major, scale.angles))
     for kind, angles in kinds:
-        if kind is not None:
-            for angle in angles:
-                tick(canvas, angle, kind, scale.colour)
+        if kind is not None and len(angles):
+            paint_kind(canvas, angles, kind, scale.colour)
     for radius, width in scale.arcs:
         arc(canvas, radius, width, (scale.angles[0], scale.angles[-1]), scale.colour)
 

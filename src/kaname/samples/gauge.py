@@ -1,12 +1,18 @@
 """Rendered analog dials with exact notches, and data sets of them in the recipe's real file format.
 
+Three varieties: ``plain`` (everyday dials, what a small network learns in a minute), ``full`` (round dials and all
+that happens to them), and ``world``: every kind of instrument, along a written list of axes (print, geometry, material,
+light, camera, dirt, distractors), each with a name and a range wider than any set of photographs shows, each of which
+can be switched off: ``kaname.samples.world.axes.AXES``, as a table in docs/gauge.md.
+
 ``render`` gives one dial cropped as a detector would crop it, ``render_photograph`` one in a larger scene, ``write`` a
 whole data set. Truth is exact: the points are projected with the camera that the picture was drawn with. Which ticks
 count as notches and where their point lies follows the labels of real photographs: see ``kaname.samples.scale``.
 
-Adding a new look: add a branch with a probability of its own to the room it belongs to (``scale``: ticks and values,
-``dial``: paper and numerals, ``prints``: texts, ``needle``, ``casing``, ``background``, ``weather``: glass, light and
-sensor); nothing else changes, but every picture of a given seed does, so say so in the change log.
+Adding a new look to ``world``: see ``kaname.samples.world.axes``. To ``full``: add a branch with a probability of its
+own to the room it belongs to (``scale``: ticks and values, ``dial``: paper and numerals, ``prints``: texts, ``needle``,
+``casing``, ``background``, ``weather``: glass, light and sensor); nothing else changes, but every picture of a given
+seed does, so say so in the change log.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,19 +33,29 @@ from numpy.random import Generator
 from ..data.formats import labelstudio
 from ..errors import InputError
 from ..files import whole_folder
-from ..types import Sample, Size
+from ..types import Image, Sample, Size
 from .photograph import Dial, take
+from .world.axes import check_without
+from .world.distractors import nothing
+from .world.scene import picture
 from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
 
 
-def render(rng: Generator, size: int = 448, *, variety: str = "full") -> Dial:
+def render(rng: Generator, size: int = 448, *, variety: str = "full", without: Iterable[str] = ()) -> Dial:
     """One dial that fills its ``size`` x ``size`` image as a detector's crop does, never twice the same.
 
-    ``variety`` is ``full`` (everything this package can draw) or ``plain`` (an everyday dial: five to thirteen notches,
-    head-on, clean and in focus; what a small network learns in a minute).
+    ``variety`` is ``full`` (round dials of all looks), ``plain`` (an everyday dial: five to thirteen notches, head-on,
+    clean and in focus; what a small network learns in a minute) or ``world`` (every kind of instrument). Of ``world``
+    the axes named in ``without`` are switched off; their entry in ``traits`` has its ``off`` value.
 
     Every notch lies inside the image and inside the bezel's opening. The result depends on ``rng`` alone.
+
+    Raises:
+        InputError: an unknown axis, or ``without`` for another variety.
     """
+    check_axes(variety, without)
+    if variety == "world":
+        return picture(rng, size, without)
     if variety == "plain":
         centre = size / 2 + rng.normal(0, 0.015, 2) * size
         return take(rng, (size, size), rng.uniform(0.86, 0.98) * size, centre, crop=True, plain=True)
@@ -49,11 +66,22 @@ def render(rng: Generator, size: int = 448, *, variety: str = "full") -> Dial:
     return take(rng, (size, size), fill * size, (jitter + 1 / 2) * size, crop=True)
 
 
+def render_nothing(rng: Generator, size: int = 448) -> Image:
+    """A picture ``(size, size, 3)`` without any dial, but with marks, print and round things: nothing to be found."""
+    return nothing(rng, size)
+
+
 def render_photograph(rng: Generator, size: Size = (960, 1280)) -> Dial:
     """One dial somewhere in a larger scene of ``(height, width)`` pixels, with its box."""
     wide = rng.uniform(0.3, 0.75) * min(size)
     low, high = np.full(2, wide * 0.55), np.array([size[1], size[0]]) - wide * 0.55
     return take(rng, size, wide, rng.uniform(low, high), crop=False)
+
+
+def check_axes(variety: str, without: Iterable[str]) -> None:
+    """Refuse axes that do not exist, or for a variety that has none."""
+    if check_without(without) and variety != "world":
+        raise InputError(f"without goes with variety world, not {variety}", remedy="variety world, or nothing left out")
 
 
 LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
@@ -72,6 +100,7 @@ class _Plan:
     held: int
     layout: str
     variety: str
+    without: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Size:
@@ -91,6 +120,7 @@ def write(
     val_fraction: float = 0.2,
     layout: str = "split",
     variety: str = "full",
+    without: Iterable[str] = (),
     processes: int | None = None,
 ) -> Path:
     """Write a data set of ``count`` rendered dials and return its folder.
@@ -106,20 +136,23 @@ def write(
         layout: ``split``: ``{train,val}/{images/*.jpg, labels/annotation.json}``, what training reads; ``flat``:
             ``images/*.jpg`` and ``annotation.json`` as Label Studio exports them; ``photographs``: the same with a dial
             somewhere in a larger scene and its box as a rectangle.
-        variety: ``full`` or ``plain``, as in :func:`render`; photographs are always ``full``.
+        variety: ``full``, ``plain`` or ``world``, as in :func:`render`; photographs are always ``full``.
+        without: axes of ``world`` to switch off.
         processes: at most so many; default one for each core, fewer for small sets; 1 renders in this process.
 
     Raises:
         InputError: a value outside its range, or ``out`` holds something already.
     """
-    check_choice("variety", variety, VARIETIES)
+    check_choice("variety", variety, (*VARIETIES, "world"))
     check_choice("layout", layout, LAYOUTS)
+    without = tuple(without)
+    check_axes(variety, without)
     check_ranges({"count": (count, 1, math.inf), "seed": (seed, 0, math.inf), "size": (size, *SIDE)})
     if not 0 <= val_fraction < 1:
         raise InputError(f"val_fraction must be in 0..1 (1 excluded), got {val_fraction}", remedy="0.2 is usual")
     held = min(count - 1, max(1, round(count * val_fraction))) if layout == "split" and val_fraction > 0 else 0
     with whole_folder(out) as folder:
-        _fill(_Plan(str(folder), count, seed, size, held, layout, variety), processes)
+        _fill(_Plan(str(folder), count, seed, size, held, layout, variety, without), processes)
     return Path(out)
 
 
@@ -143,7 +176,11 @@ def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, lis
     for index in range(first, plan.count, step):
         rng = np.random.default_rng([plan.seed, index])
         scene = plan.layout == "photographs"
-        dial = render_photograph(rng, plan.shape) if scene else render(rng, plan.size, variety=plan.variety)
+        dial = (
+            render_photograph(rng, plan.shape)
+            if scene
+            else render(rng, plan.size, variety=plan.variety, without=plan.without)
+        )
         save_jpeg(plan.path(index), dial.image, 95)
         truth = {**dial.points, "boxes": dial.boxes}
         rows[str(index)] = {name: values.tolist() for name, values in truth.items()}

@@ -41,11 +41,18 @@ def text_mask(text: str, font: str, pixels: float) -> NDArray[np.uint8]:
     """Coverage 0..255 of one line of text, cropped to its ink; capitals are about 0.73 x ``pixels`` high."""
     if font.startswith("cm") and not (text.isascii() and text.replace(".", "").replace(",", "").isalnum()):
         font = "STIXGeneral"  # Computer Modern has TeX's encoding: its other characters are not what they seem
-    face = _font(font, max(5, round(pixels)))
+    return _printed(text, font, max(5, round(pixels)))
+
+
+@lru_cache(maxsize=4096)
+def _printed(text: str, font: str, pixels: int) -> NDArray[np.uint8]:
+    face = _font(font, pixels)
     left, top, right, bottom = face.getbbox(text)
     sheet = PillowImage.new("L", (max(1, int(right - left) + 2), max(1, int(bottom - top) + 2)), 0)
     ImageDraw.Draw(sheet).text((1 - left, 1 - top), text, fill=255, font=face)
-    return np.array(sheet)
+    mask = np.array(sheet)
+    mask.flags.writeable = False  # the same for all who ask
+    return mask
 
 
 def glyph_mask(rng: Generator, count: int, pixels: float) -> NDArray[np.uint8]:

@@ -15,16 +15,17 @@ from .camera import Array, Camera, Colour, fill, fill_convex, grey, pick, polar,
 
 @dataclass(frozen=True)
 class Needle:
-    """A needle: outlines ``(N, 2)`` in the dial's plane, the hub's radius, heights above the face in radii."""
+    """A needle: outlines ``(N, 2)`` in the dial's plane, the hub's radius, heights above the face in radii, its tip."""
 
     parts: tuple[Array, ...]
     colour: Colour
     hub: float
     hub_tones: tuple[Colour, ...]
     height: float
+    tip: Array  # (2,) in the dial's plane
 
 
-def _blade(rng: Generator, reach: float) -> Array:
+def blade(rng: Generator, reach: float) -> Array:
     """The pointing part along +x, from the axis to ``reach``."""
     wide, tip = rng.uniform(0.02, 0.055), rng.uniform(0.003, 0.012)
     kind = rng.random()
@@ -45,7 +46,7 @@ def _blade(rng: Generator, reach: float) -> Array:
     return np.concatenate([upper, [[reach, 0]], upper[::-1] * [1, -1]])
 
 
-def _tail(rng: Generator) -> list[Array]:
+def tail(rng: Generator) -> list[Array]:
     """The counterweight along -x, or nothing."""
     length, wide = rng.uniform(0.15, 0.5), rng.uniform(0.02, 0.07)
     kind = rng.random()
@@ -78,7 +79,7 @@ def draw_needle(rng: Generator, angles: Array, tick_inner: float, tick_outer: fl
         angle = first - np.sign(last - first) * rng.uniform(0, 0.25)
     reach = min(0.97, rng.uniform(tick_inner - 0.12, tick_outer + 0.02))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    parts = tuple(part @ turn for part in [_blade(rng, reach), *_tail(rng)])
+    parts = tuple(part @ turn for part in [blade(rng, reach), *tail(rng)])
     colour = grey(rng, 5, 60)
     kind = rng.random()
     if paper[0] < 60:
@@ -93,7 +94,7 @@ def draw_needle(rng: Generator, angles: Array, tick_inner: float, tick_outer: fl
         tone = np.array((190, 150, 90)) * rng.uniform(0.5, 1.1)
     shades = np.clip(np.outer((0.35, 0.85, 1.0, 1.2), tone), 0, 255)
     tones = tuple(whole(shade) for shade in shades[: int(rng.integers(1, 5))])
-    return Needle(parts, colour, rng.uniform(0.045, 0.14), tones, rng.uniform(0.02, 0.09))
+    return Needle(parts, colour, rng.uniform(0.045, 0.14), tones, rng.uniform(0.02, 0.09), polar(reach, angle)[0])
 
 
 def shadow(size: Size, needle: Needle, camera: Camera, light: Array, blur: float) -> NDArray[np.uint8]:

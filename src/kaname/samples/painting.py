@@ -7,7 +7,7 @@ import numpy as np
 
 from ..geometry.grid import PIXELS
 from ..types import Image
-from .camera import Array, Colour, fill, fill_convex, polar, strokes, whole
+from .camera import SHIFT, Array, Colour, fill, fixed, polar, strokes, whole
 
 EXTENT = 1.06  # the canvas reaches a little beyond the face's radius of 1
 WIDENING = 0.6  # what OpenCV's antialiased polygons add on each side, in pixels (measured)
@@ -26,20 +26,26 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 
 def bar(canvas: Image, angle: float, inner: float, outer: float, widths: tuple[float, float], colour: Colour) -> None:
     """A radial bar of the given widths at its inner and outer end, true to its size down to hair lines."""
+    bars(canvas, np.array([angle]), inner, outer, widths, colour)
+
+
+def bars(canvas: Image, angles: Array, inner: float, outer: float, widths: tuple[float, float], colour: Colour) -> None:
+    """Radial bars at angles ``(N,)``, each as ``bar`` draws one."""
     side = canvas.shape[0]
     pixel = 2 * EXTENT / side
-    along = np.array([np.cos(angle), np.sin(angle)])
-    across = np.array([-along[1], along[0]])
+    along = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     half = [max(w / 2 - WIDENING * pixel, 0.02 * pixel) for w in widths]
+    low, high = inner + WIDENING * pixel, outer - WIDENING * pixel
+    corners = [along * low + across * half[0], along * high + across * half[1],
+               along * high - across * half[1], along * low - across * half[0]]  # fmt: skip
+    polygons = fixed(to_canvas(np.stack(corners, axis=1), side).reshape(-1, 2)).reshape(-1, 4, 2)
     # a line thinner than the thinnest that OpenCV can draw becomes a fainter one
     strength = min(1.0, max(widths) / pixel / 1.3)
-    if strength < 1:
-        spot = PIXELS.to_index(to_canvas(along[None] * outer * 1.03, side))[0].astype(int).clip(0, side - 1)
-        colour = mix(whole(canvas[spot[1], spot[0]]), colour, strength)
-    inner, outer = inner + WIDENING * pixel, outer - WIDENING * pixel
-    inside = [along * inner - across * half[0], along * inner + across * half[0]]
-    outside = [along * outer + across * half[1], along * outer - across * half[1]]
-    fill_convex(canvas, to_canvas(np.array([inside[1], *outside, inside[0]]), side), colour)
+    spots = PIXELS.to_index(to_canvas(along * outer * 1.03, side)).astype(int).clip(0, side - 1)
+    for polygon, (x, y) in zip(polygons, spots, strict=True):
+        seen = colour if strength == 1 else mix(whole(canvas[y, x]), colour, strength)
+        cv2.fillConvexPoly(canvas, polygon, seen, cv2.LINE_AA, SHIFT)
 
 
 def arc(canvas: Image, radius: float, width: float, span: tuple[float, float], colour: Colour) -> None:

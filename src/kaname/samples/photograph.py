@@ -30,12 +30,16 @@ class Dial:
         points: ``start`` ``(1, 2)``, ``middle`` ``(N, 2)``, ``end`` ``(1, 2)``, float64, continuous pixels.
         boxes: ``(1, 4)``: x1, y1, x2, y2 of the bezel, clipped to the image.
         traits: what was drawn, in words and numbers, to look at the variety of a data set.
+        needle_tip: ``(1, 2)``: where the tip of the pointer is seen.
+        pivot: ``(1, 2)``: where the axis is seen that the pointer turns about, at the pointer's height.
     """
 
     image: Image
     points: Mapping[str, Array]
     boxes: Array
     traits: Mapping[str, object]
+    needle_tip: Array
+    pivot: Array
 
 
 def take(rng: Generator, size: Size, wide: float, centre: Array, *, crop: bool, plain: bool = False) -> Dial:
@@ -54,7 +58,7 @@ def take(rng: Generator, size: Size, wide: float, centre: Array, *, crop: bool, 
     else:  # head-on and whole: always visible
         camera = _camera(rng, casing, size, min(min(size) * 0.9, wide), np.array([size[1], size[0]]) / 2, 0.0)
         points = camera.bend_points(camera.project(plane))
-    image = _photograph(rng, face, casing, camera, size, plain=plain)
+    image, needle = _photograph(rng, face, casing, camera, size, plain=plain)
     outline = camera.bend_points(silhouette(camera, casing.outer, casing.height))
     box = np.clip(np.concatenate([outline.min(0), outline.max(0)]), 0, [size[1], size[0]] * 2)
     if crop and not plain and rng.random() < 0.12:
@@ -68,7 +72,8 @@ def take(rng: Generator, size: Size, wide: float, centre: Array, *, crop: bool, 
         "sweep": float(np.degrees(scale.angles[-1] - scale.angles[0])),
     }  # fmt: skip
     named = {"start": points[:1], "middle": points[1:-1], "end": points[-1:]}
-    return Dial(image, named, box[None], traits)
+    tip, pivot = (camera.bend_points(camera.project(at[None], needle.height)) for at in (needle.tip, np.zeros(2)))
+    return Dial(image, named, box[None], traits, tip, pivot)
 
 
 def _camera(rng: Generator, casing: Casing, size: Size, wide: float, centre: Array, calm: float) -> Camera:
@@ -98,8 +103,10 @@ def _visible(points: Array, camera: Camera, casing: Casing, size: Size) -> bool:
     return all(cv2.pointPolygonTest(opening, (float(x), float(y)), True) > margin for x, y in points)
 
 
-def _photograph(rng: Generator, face: Face, casing: Casing, camera: Camera, size: Size, *, plain: bool) -> Image:
-    """Everything that the lens sees, before sensor and file."""
+def _photograph(
+    rng: Generator, face: Face, casing: Casing, camera: Camera, size: Size, *, plain: bool
+) -> tuple[Image, Needle]:
+    """Everything that the lens sees, before sensor and file, and the needle in it."""
     image = paint_background(rng, size)
     paint_body(rng, image, casing, camera)
     paint_wall(image, casing, camera)
@@ -122,7 +129,7 @@ def _photograph(rng: Generator, face: Face, casing: Casing, camera: Camera, size
     if casing.height < 0.02:  # an open dial: a dark seam instead of a step
         seam = np.round(silhouette(camera, casing.hole, 0)).astype(np.int32)
         cv2.polylines(image, [seam], True, (60, 60, 60), 1, cv2.LINE_AA)
-    return camera.bend_image(weather.light(rng, image))
+    return camera.bend_image(weather.light(rng, image)), needle
 
 
 def _lit_face(rng: Generator, face: Face, casing: Casing, camera: Camera, needle: Needle, size: Size) -> Image:

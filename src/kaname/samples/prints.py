@@ -20,7 +20,7 @@ def write(canvas: Image, mask: Image, place: Array, colour: Colour, squeeze: flo
     lettering.stamp(canvas, mask, centre, colour, 0.0, squeeze, strength)
 
 
-def _line(rng: Generator, pixels: float, free: float, unit: float) -> tuple[NDArray[np.uint8], float]:
+def line(rng: Generator, pixels: float, free: float, unit: float) -> tuple[NDArray[np.uint8], float]:
     """One line of print as a mask with its stretch, not wider than ``free`` radii."""
     kind = rng.random()
     if kind < 0.25:
@@ -123,7 +123,7 @@ def paint_prints(rng: Generator, canvas: Image, scale: Scale, paper: Colour, ink
             mask = lettering.text_mask(units, font, max(height, 0.08) * unit / 0.73)
             squeeze = min(1.0, chord * unit / mask.shape[1])
         else:
-            mask, squeeze = _line(rng, height * unit, chord, unit)
+            mask, squeeze = line(rng, height * unit, chord, unit)
         shift = rng.normal(0, 0.03) if rng.random() < 0.8 else rng.uniform(-0.25, 0.25)
         write(canvas, mask, np.array([shift, y]), colour, squeeze=squeeze, strength=rng.uniform(0.5, 1.0))
     for _ in range(int(rng.integers(0, 3))):

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ..data.photo import add, bell, times
 from ..types import Image, Size
 from .background import clouds
 from .camera import Array, grey, pick
 
+__all__ = ("add", "times")  # what those who paint look for here
+
 Map = NDArray[np.float32]
-NORMAL = np.array([NormalDist().inv_cdf((i + 1) / 257) for i in range(256)])
-
-
-def times(image: Image, light: Map) -> Image:
-    """Image times a light map ``(height, width)`` of 0..2, clipped. In bytes: floats would take four times as long."""
-    level = cv2.convertScaleAbs(light, alpha=128)
-    return cv2.multiply(image, cv2.merge([level, level, level]), scale=1 / 128)
-
-
-def add(image: Image, light: Map, colour: tuple[float, float, float]) -> Image:
-    """Image plus coloured light in grey levels, clipped."""
-    return cv2.add(image, cv2.merge([cv2.convertScaleAbs(light, alpha=c) for c in colour]))
 
 
 def small_grid(size: Size, step: int = 4) -> tuple[Map, Map]:
@@ -182,11 +171,6 @@ def noise(rng: Generator, image: Image) -> Image:
     total = cv2.resize(stain, (width, height), interpolation=cv2.INTER_LINEAR)
     total = cv2.addWeighted(total, 1, cv2.merge([grain, grain, grain]), 1, -128)
     return cv2.addWeighted(image, 1, total, 1, -128)
-
-
-def bell(strength: float) -> NDArray[np.uint8]:
-    """A table from even bytes to a normal distribution around 128."""
-    return np.clip(np.round(128 + strength * NORMAL), 0, 255).astype(np.uint8)
 
 
 def sharpen(rng: Generator, image: Image) -> Image:

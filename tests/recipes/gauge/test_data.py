@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kaname.data.augment import brightness_contrast, rotated_window
+from kaname.data.photo import PhotoSettings
+from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge.config import AugmentSettings, GaugeConfig
 from kaname.recipes.gauge.data import Dials
@@ -138,3 +141,46 @@ def test_middle_is_every_notch(tmp_path: Path) -> None:
     row = Dials(config(), [Dial(base.image, points, None)], augment=False).sample(0, -1)
     for x, y in ((20, 20), (50, 20), (70, 70)):
         assert row["heatmaps"][CHANNELS.index("middle"), y, x] == 255
+
+
+PHOTO = {"blur": 3.0, "shake": 6.0, "noise": 4.0, "temperature": 0.2, "shade": 0.2, "coarse": 0.6, "jpeg": 60}
+
+
+def test_a_harder_photograph_moves_no_point(tmp_path: Path) -> None:
+    """With light, lens, sensor and file the blob is still where its map is; a shrunken one too."""
+    place = (SIZE * 0.46, SIZE * 0.55)
+    plain = AugmentSettings(probability=1.0, rotate=30, crop=1.0, colour_probability=0.0, shrink=0.5)
+    hard = replace(plain, photo=PhotoSettings(probability=1.0, **PHOTO))
+    known = dial(tmp_path, (SIZE, SIZE), place, maps=False)
+    samples = [Dials(config(one), [known], augment=True) for one in (plain, hard)]
+    changed, sizes = 0, []
+    for epoch in range(10):
+        easy, noisy = (each.sample(0, epoch) for each in samples)
+        assert np.array_equal(easy["heatmaps"], noisy["heatmaps"])  # what moves is drawn first
+        changed += not np.array_equal(easy["images"], noisy["images"])
+        seen = noisy["images"][..., 0].astype(float)
+        seen = np.where(seen > 0.4 * seen.max(), seen, 0)
+        assert np.abs(centroid(seen) - centroid(easy["heatmaps"][0])).max() < 1.2
+        sizes.append(float((easy["images"][..., 0] > 128).sum()))
+    assert changed == 10
+    assert min(sizes) < 0.6 * max(sizes)  # the dial is seen at many sizes
+
+
+def test_each_change_of_the_photograph_acts_alone_and_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    known = dial(tmp_path, (SIZE, SIZE), (40.0, 50.0), maps=False)
+    photo = PhotoSettings(probability=1.0)
+    still = AugmentSettings(probability=1.0, rotate=0, crop=1.0, colour_probability=0.0, photo=photo)
+    before = Dials(config(still), [known], augment=True)
+    assert np.array_equal(before.sample(0, 3)["images"], before.sample(0, -1)["images"])
+    for name, value in {**PHOTO, "glare": 120.0}.items():
+        acting = Dials(config(replace(still, photo=replace(photo, **{name: value}))), [known], augment=True)
+        changed = [not np.array_equal(acting.sample(0, e)["images"], before.sample(0, e)["images"]) for e in range(4)]
+        assert any(changed), name
+
+
+@pytest.mark.parametrize("wrong", [{"jpeg": 0}, {"shade": 1.5}, {"coarse": 2.0}, {"blur": -1.0}])
+def test_impossible_changes_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        PhotoSettings(**wrong)
+    with pytest.raises(InputError, match="shrink"):
+        AugmentSettings(shrink=0.0)

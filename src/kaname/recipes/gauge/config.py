@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from kaname.data.varied import AugmentSettings
 from kaname.errors import require, require_range
 from kaname.recipes.gauge import REFERENCE_SIZE
 from kaname.training.settings import TrainSettings
@@ -29,32 +30,6 @@ class ModelSettings:
     decoder: Literal["linear", "upsample"] = "linear"
     freeze: bool = True
     normalize: Literal["imagenet", "backbone", "none"] = "imagenet"
-
-
-@dataclass(frozen=True)
-class AugmentSettings:
-    """Random changes of a training image; points move along.
-
-    Attributes:
-        probability: share of samples that are changed at all.
-        rotate: largest rotation in degrees, either way.
-        crop: the image is enlarged by this factor and a window of the old size is cut out.
-        colour_probability: share of the changed samples whose brightness and contrast change as well.
-        brightness: factor drawn from 1 - b .. 1 + b.
-        contrast: factor drawn from 1 - c .. 1 + c.
-    """
-
-    probability: float = 0.9
-    rotate: float = 180.0
-    crop: float = 1.2
-    colour_probability: float = 0.5
-    brightness: float = 0.2
-    contrast: float = 0.2
-
-    def __post_init__(self) -> None:
-        require_range(self, "probability colour_probability brightness contrast", 0, 1)
-        require(0 <= self.rotate <= 180, f"rotate must lie in 0..180 degrees, got {self.rotate}")
-        require_range(self, "crop", 1, 4)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from kaname.codecs.heatmap import encode_sets
-from kaname.data.augment import brightness_contrast, rotated_window
 from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.data.randomness import generator
+from kaname.data.varied import varied
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
@@ -52,13 +52,13 @@ class Dials:
         into = letterbox(size, side)
         random = generator(self.config.train.seed, epoch, index, "augment")
         if self.augment is not None and epoch >= 0 and random.random() < self.augment.probability:
-            into = rotated_window(random, (side, side), rotate=self.augment.rotate, enlarge=self.augment.crop) @ into
-            if random.random() < self.augment.colour_probability:
-                image = brightness_contrast(random, image, self.augment.brightness, self.augment.contrast)
+            seen, into = varied(random, image, into, self.augment, (side, side), self.config.scale)
+        else:
+            seen = into.image(image, (side, side))
         heatmaps = self._targets(dial, size, into)
         heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
         # Steps of 1/255 suffice for a target: a byte per cell keeps the loader's queue small.
-        made = {"images": into.image(image, (side, side)), "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
+        made = {"images": seen, "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
         return {**made, **self._truth(index, size)} if self.truths else made
 
     def _truth(self, index: int, size: Size) -> dict[str, np.ndarray]:

@@ -60,8 +60,17 @@ def sample(
     size: CropSize = 448,
     val_fraction: Annotated[float, Parameter(help="Share of the images that goes to val/.")] = 0.2,
     variety: Annotated[
-        Literal["full", "plain"], Parameter(help="full: everything the renderer knows; plain: everyday dials, head-on.")
+        Literal["full", "plain", "world"],
+        Parameter(
+            help="full: round dials of all looks; plain: everyday dials, head-on; world: instruments of every kind."
+        ),
     ] = "full",
+    without: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Axes of the variety world to switch off, such as glare,jpeg; docs/gauge.md lists them.", negative=()
+        ),
+    ] = None,
     layout: Annotated[
         Literal["split", "flat", "photographs"],
         Parameter(
@@ -72,7 +81,8 @@ def sample(
     """Render a small data set of dials with exact truth, in the layout that train takes."""
     from kaname.samples.gauge import write
 
-    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout, variety=variety)
+    names = [name.strip() for word in without or () for name in word.split(",") if name.strip()]
+    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout, variety=variety, without=names)
     print(f"{count} rendered dials in {out}")
 
 
