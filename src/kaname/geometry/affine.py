@@ -227,7 +227,7 @@ class Affine:
         if array.ndim not in {2, 3} or array.size == 0:
             raise InputError(f"a mask must have the shape (h, w) or (h, w, channels) and pixels, got {array.shape}")
         if array.shape[:2] == (rows, columns) and np.array_equal(self.matrix, np.eye(2, 3)):
-            return array.copy()
+            return np.array(array)
         (a, b, c), (d, e, f) = self.inverse().matrix.tolist()
         column, row = _cells(a, b, c, (rows, columns)), _cells(d, e, f, (rows, columns))
         inside = (column >= 0) & (column < array.shape[1]) & (row >= 0) & (row < array.shape[0])

@@ -253,9 +253,9 @@ def _assigned(scores: Float64[np.ndarray, "frames rows columns"]) -> tuple[Place
         chosen_rows.append(other if turned else one)
         chosen_columns.append(one if turned else other)
         left = left[~clear]
-    if len(left):
-        from scipy.optimize import linear_sum_assignment
     for frame in left.tolist():
+        from scipy.optimize import linear_sum_assignment
+
         row, column = linear_sum_assignment(-scores[frame])
         frames.append(np.full(len(row), frame))
         chosen_rows.append(row)

@@ -11,6 +11,7 @@ from kaname.pipeline.demo import Demo
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.predict import predict_images
 from kaname.recipes.landmark import RECIPE
+from kaname.recipes.landmark.evaluate import FaceScore
 from kaname.recipes.landmark.labels import annotated_boxes
 from kaname.recipes.landmark.report import caption, closeup, ranked
 from kaname.reporting.page import Picture, Pictures, Section
@@ -59,8 +60,8 @@ def pictures(out: Path, result: Result) -> list[Section]:
     drawn = sorted((out / "predictions" / "pictures").iterdir())
     faces = ranked(result.details[0])
 
-    def shots(chosen: Sequence) -> list[Picture]:
-        return [Picture(closeup(face), caption(face)) for face in chosen]
+    def shots(chosen: Sequence[tuple[FaceScore, float | None]]) -> list[Picture]:
+        return [Picture(closeup(face), caption(face, error)) for face, error in chosen]
 
     return [
         Pictures([Picture(read_image(path), path.stem) for path in drawn], heading="Predictions of the exported file"),
