@@ -147,7 +147,9 @@ def build_gauge(options: argparse.Namespace) -> None:
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     data = validation_set(out, options.size)
-    words = [*SETTINGS, f"data={data}", f"size={options.size}", f"train.num_workers={options.workers}", *options.set]
+    given = {word.split("=")[0] for word in options.set}
+    words = [word for word in SETTINGS if word.split("=")[0] not in given]
+    words += [f"data={data}", f"size={options.size}", f"train.num_workers={options.workers}", *options.set]
     config = configuration.load(GaugeConfig, file=ROOT / "configs" / "gauge" / "small.yaml", overrides=words)
     recipe = gauge_recipe(EPOCH, tuple(options.without))
     epochs = planned(out, config, recipe, options)
