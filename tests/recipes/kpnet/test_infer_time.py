@@ -74,6 +74,7 @@ def test_every_part_has_its_own(made: Path, tmp_path: Path, monkeypatch: pytest.
     costs(Stretches, "add", 10_000)
     monkeypatch.setattr(module, "Clock", lambda: Clock(lambda: now[0]))
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("kaname.recipes.kpnet.walking.WAITING", 0)  # one after the other: this clock is everybody's
     found = predicted(made, tmp_path / "out", "val00")
     detections, length = tiny.LENGTH // 4, tiny.LENGTH
     wanted = {"decode": length, "flow": 10 * detections, "network": 100 * detections,

@@ -19,7 +19,8 @@ class ModelSettings:
     Attributes:
         backbone: ``small`` (U-Net from scratch), a Hugging Face hub name, ``timm:NAME`` or a local folder.
         pretrained: start the backbone from pretrained weights.
-        decoder: ``linear`` (1x1, ReLU, 1x1) or ``upsample`` (stages of upsampling and convolution).
+        decoder: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages of upsampling and convolution) or ``fpn`` (a feature
+            pyramid, for backbones with maps of several sizes).
         freeze: keep the backbone as it is; a backbone without pretrained weights always trains.
         normalize: ``imagenet``, ``backbone`` (what its weights were trained with) or ``none`` (0..1 as the
             original system fed it).
@@ -27,7 +28,7 @@ class ModelSettings:
 
     backbone: str = "facebook/dinov2-small"
     pretrained: bool = True
-    decoder: Literal["linear", "upsample"] = "linear"
+    decoder: Literal["linear", "upsample", "fpn"] = "linear"
     freeze: bool = True
     normalize: Literal["imagenet", "backbone", "none"] = "imagenet"
 

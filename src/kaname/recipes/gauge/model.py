@@ -11,6 +11,7 @@ from kaname.recipes.gauge import CHANNELS
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.types import Head
 
+PYRAMID = 64  # channels of a feature pyramid
 
 def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Network:
     """The network of a configuration; with a file's ``card`` its backbone is rebuilt without any download."""
@@ -20,12 +21,15 @@ def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Netw
     backbone = build_backbone(settings.backbone, pretrained=settings.pretrained, description=description, size=size)
     if settings.freeze and backbone.pretrained:
         freeze(backbone)
+    half = (size[0] // 2, size[1] // 2)
+    pyramid = {"canvas": size, "heatmap": half, "width": PYRAMID}
     return Network(
         backbone,
         settings.decoder,
         size=size,
         heads={"heatmaps": Head(CHANNELS)},
         normalize=settings.normalize,
+        decoder_options=pyramid if settings.decoder == "fpn" else None,
     )
 
 
