@@ -28,7 +28,7 @@ from kaname.geometry.image import write_image
 from kaname.geometry.view import View
 from kaname.inference.request import shown
 
-PYTHON = sys.executable
+PYTHON, OURS = sys.executable, str(HERE.parent / "src")
 MEGAPIXELS = {0.3: (480, 640), 2: (1200, 1600), 12: (3000, 4000), 50: (6000, 8192)}
 
 
@@ -72,28 +72,43 @@ def video(folder: Path, repeats: int, other: str | None) -> None:
         print(f"| 300 frames 1280 x 720 to 320 x 192 | {way} | {300 / wall:.1f} frames/s | {cpu:.2f} | {peak:.0f} |")
 
 
+def dial_export(folder: Path, source: str) -> Path:
+    """An export of a small U-Net at 224 px, trained for an epoch, as a source tree makes it."""
+    data, out, export = folder / "dials", folder / "run", folder / "gauge.onnx"
+    for words in (
+        ["sample", "--out", data, "--count", "8", "--size", "224", "--variety", "plain"],
+        ["train", "--data", data, "--out-dir", out, "--backbone", "small", "--epochs", "1", "--device", "cpu",
+         "--precision", "fp32", "--size", "224"],
+        ["export", "--model-path", out / "model.pt", "--out", export],
+    ):  # fmt: skip
+        command = [PYTHON, "-m", "kaname", "gauge", *map(str, words)]
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": source})
+    return export
+
+
 def photograph(folder: Path, repeats: int, other: str | None) -> None:
     """One photograph, from the process's start to its answer."""
     from kaname.inference.onnx_file import without_view
 
-    data, run_folder, export = folder / "dials", folder / "run", folder / "gauge.onnx"
-    for words in (
-        ["sample", "--out", data, "--count", "8", "--size", "224", "--variety", "plain"],
-        ["train", "--data", data, "--out-dir", run_folder, "--backbone", "small", "--epochs", "1", "--device", "cpu",
-         "--precision", "fp32", "--size", "224"],
-        ["export", "--model-path", run_folder / "model.pt", "--out", export],
-    ):  # fmt: skip
-        command = [PYTHON, "-m", "kaname", "gauge", *map(str, words)]
-        subprocess.run(command, check=True, capture_output=True)
+    export = dial_export(folder, OURS)
     content = without_view(export.read_bytes(), (3, 224, 224))
     assert content is not None
     (folder / "dial.onnx").write_bytes(content)
     photo = folder / "photo.jpg"
     write_image(photo, np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), np.uint8))
-    words = [PYTHON, "-m", "kaname", "gauge", "predict", str(photo), "--checkpoint", str(export), "--overwrite"]
     script = str(HERE / "peers" / "notches_in_photograph.py")
-    hand = [PYTHON, script, str(folder / "dial.onnx"), str(photo), str(folder / "found.json")]
-    ways = both(hand, [*words, "--no-pictures", "--out"], folder, other)
+
+    def words(model: Path) -> list[str]:
+        return [PYTHON, "-m", "kaname", "gauge", "predict", str(photo), "--checkpoint", str(model), "--overwrite",
+                "--no-pictures", "--out", str(model.parent / "out")]  # fmt: skip
+
+    ways: dict[str, tuple[list[str], str | None]] = {
+        "by hand": ([PYTHON, script, str(folder / "dial.onnx"), str(photo), str(folder / "found.json")], None),
+        "kaname": (words(export), OURS),
+    }
+    if other is not None:
+        (folder / "other").mkdir()
+        ways["kaname before"] = (words(dial_export(folder / "other", other)), other)
     for way, (wall, cpu, peak) in processes(ways, 2 * repeats + 1).items():
         print(f"| one photograph of 2 megapixels, whole process | {way} | {wall:.2f} s | {cpu:.2f} | {peak:.0f} |")
 
@@ -102,7 +117,7 @@ def both(hand: list[str], words: list[str], folder: Path, other: str | None) -> 
     """The loop by hand, this tree, and the other."""
     ways: dict[str, tuple[list[str], str | None]] = {
         "by hand": (hand, None),
-        "kaname": ([*words, str(folder / "ours")], str(HERE.parent / "src")),
+        "kaname": ([*words, str(folder / "ours")], OURS),
     }
     return ways if other is None else {**ways, "kaname before": ([*words, str(folder / "before")], other)}
 
@@ -130,10 +145,10 @@ def refusals(repeats: int, other: str | None) -> None:
     refused = [PYTHON, "-c", code, PYTHON, "-m", "kaname"]
     ways: dict[str, tuple[list[str], str | None]] = {
         "import torch": ([PYTHON, "-c", "import torch"], None),
-        "gauge train --data nowhere": ([*refused, "gauge", "train", "--data", "nowhere"], str(HERE.parent / "src")),
+        "gauge train --data nowhere": ([*refused, "gauge", "train", "--data", "nowhere"], OURS),
         "gauge predict nowhere.jpg --checkpoint nowhere.onnx": (
             [*refused, "gauge", "predict", "nowhere.jpg", "--checkpoint", "nowhere.onnx", "--out", "out"],
-            str(HERE.parent / "src"),
+            OURS,
         ),
     }
     if other is not None:

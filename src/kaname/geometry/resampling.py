@@ -70,6 +70,9 @@ def resample_weights(
     return weights
 
 
+# Multiplications below which OpenBLAS works in the thread that asks. Its other threads would wait for each of many small
+# products, and take the processor from whatever decodes the next frame meanwhile.
+ALONE = 1 << 18
 STEP = 8  # columns of the input in a block: smaller ones multiply fewer zeros, larger ones make fewer products
 
 
@@ -173,7 +176,10 @@ def _down(
     """Filter the rows; out rows ``top:bottom``."""
     result = np.empty((bottom - top, lines.shape[1]), np.float32)
     for low, high, first, last, weights in blocks:
-        np.matmul(weights, lines[first:last].astype(np.float32), out=result[low - top : high - top])
+        step = max(1, ALONE // weights.size)
+        for at in range(0, lines.shape[1], step):
+            part = lines[first:last, at : at + step].astype(np.float32)
+            np.matmul(weights, part, out=result[low - top : high - top, at : at + step])
     return result
 
 
@@ -205,7 +211,10 @@ def _across(
     flat = tall.reshape(rows, -1)
     for block, spread in zip(blocks, _spread(*axis, channels), strict=True):
         part = flat[:, (block.first - left) * channels : (block.last - left) * channels]
-        np.matmul(part, spread, out=result[:, (block.low - low) * channels : (block.high - low) * channels])
+        out = result[:, (block.low - low) * channels : (block.high - low) * channels]
+        step = max(1, ALONE // spread.size)
+        for at in range(0, rows, step):
+            np.matmul(part[at : at + step], spread, out=out[at : at + step])
     return result.reshape(rows, high - low, channels)
 
 
