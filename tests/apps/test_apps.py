@@ -41,10 +41,11 @@ def test_doctor_asks_torch_only_where_there_may_be_a_gpu() -> None:
     """Where it does not, it says what torch says."""
     from kaname.apps import doctor as module
     from kaname.inference.device import choose_device, choose_precision
+    from kaname.inference.runtimes import has_driver
 
     device = choose_device("auto")
     assert module._chosen() == (str(device), choose_precision("auto", device))
-    if device.type != "cpu" or module._has_driver() or not Path("/proc/cpuinfo").is_file():
+    if device.type != "cpu" or has_driver() or not Path("/proc/cpuinfo").is_file():
         pytest.skip("there may be a GPU here")
     program = "import sys\nfrom kaname.apps.doctor import doctor\ndoctor()\nassert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)

@@ -26,6 +26,8 @@ class OnnxRunner:
         InputError: missing, damaged, or not one of Kaname's exports.
     """
 
+    runtime, precision = "onnxruntime", "fp32"
+
     def __init__(self, path: Path, *, threads: int = 0) -> None:
         if not path.is_file():
             reason = "a model is a file, not a folder" if path.is_dir() else "the model file does not exist"

@@ -14,23 +14,27 @@ import numpy as np
 from kaname import config as configuration
 from kaname.data.formats.files import images_in, make_folder
 from kaname.data.formats.landmarks import images_below
-from kaname.data.video import Damaged, VideoWriter, folder_frames, frame_count, frames, is_video, promised_frames
+from kaname.data.video import FOLDER_RATE, Damaged, VideoWriter, frame_count, frames, is_video, promised_frames
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
-from kaname.inference.model import Model
+from kaname.inference.model import Model, Request
+from kaname.inference.runtimes import PLAIN, Running, ran_on
 from kaname.pipeline.boxes import BoxSource, Counted
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.records import Record
 from kaname.pipeline.replacing import record_of, refuse_others, results
+from kaname.pipeline.running import ASKED, Demand
+from kaname.pipeline.windows import read_source, windows_of
 from kaname.progress import Bar
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
 
 Each = Callable[[Path, Frame, str, list[Answer]], None]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
-FOLDER_RATE, OVERLAY = 25.0, "overlay.mp4"
+OVERLAY = "overlay.mp4"
+UNTOLD = ("own", "torch", "onnxruntime")  # what files of predictions were made by before there was a choice
 
 
 def predict_images(
@@ -46,7 +50,7 @@ def predict_images(
     finish: Callable[[], object] = lambda: None,
     deep: bool = False,
     damaged: Damaged = "error",
-    device: str = "auto",
+    running: Running = PLAIN,
     overwrite: bool = False,
 ) -> None:
     """Predict images, folders and videos into one file, with a picture of each image in ``out/pictures``.
@@ -62,6 +66,7 @@ def predict_images(
         finish: called after the last of these, when further files are to be whole.
         deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
         damaged: `kaname.data.video.frames`.
+        running: what the network runs on.
         overwrite: replace what ``out`` holds of other sources, another model or other settings, as a whole.
     """
     # a path named twice is one answer
@@ -70,7 +75,7 @@ def predict_images(
     made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **(changes or {}), **given}
     record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
     refuse_others(record, [target], overwrite=overwrite)
-    model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+    model = open_model(recipe, checkpoint, runtime=running, changes=changes, demand=demand_of(files))
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, files)
     settings = answer_settings(recipe, model.card["config"], changes)
@@ -130,13 +135,14 @@ def predict_videos(
     out: Path,
     *,
     boxes: BoxSource | None = None,
-    device: str = "auto",
+    running: Running = PLAIN,
     overwrite: bool = False,
 ) -> None:
     """Predict videos and folders of frames, one after the other; several get folders of their own below ``out``.
 
     Args:
         boxes: where those of the frames come from, for a network that takes boxes.
+        running: what the network runs on.
         overwrite: replace what a folder holds of another video, another model or other settings.
     """
     chosen = places(sources, out)
@@ -144,7 +150,7 @@ def predict_videos(
     records = {source: record_of_video(recipe, source, place, checkpoint, about) for source, place in chosen.items()}
     for source, place in chosen.items():
         refuse_others(records[source], [place / recipe.predictions[-1]], overwrite=overwrite)
-    model = open_model(recipe, checkpoint, runtime=device)
+    model = open_model(recipe, checkpoint, runtime=running, demand=demand_of(list(chosen)))
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, list(chosen))
     for source, place in chosen.items():
@@ -243,17 +249,30 @@ def places(sources: Sequence[Path], out: Path, rate: float = FOLDER_RATE) -> dic
     return {path: out / name for path, name in zip(chosen, names, strict=True)}
 
 
+def demand_of(sources: Sequence[Path], answers: int | None = None) -> Demand:
+    """What is going to be asked of a model: images, videos and folders of frames.
+
+    Args:
+        answers: how many there will be, where that is not one for each image and frame.
+    """
+
+    def requests(model: Model) -> Iterator[tuple[str, Request]]:
+        for source in sources[:ASKED]:
+            yield from itertools.islice(windows_of(model, source, ASKED), ASKED)
+
+    films = [path for path in sources if path.is_dir() or is_video(path)]
+    count = len(sources) - len(films) + sum(map(frame_count, films)) if answers is None else answers
+    return Demand(count, requests)
+
+
 def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a file of predictions says of the model that made it."""
     chosen = answer_settings(recipe, model.card["config"], changes)
     settings = configuration.plain(configuration.to_dict(chosen))
     about = recipe.about(model.card, {})
-    return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **about}
-
-
-def read_source(source: Path, rate: float = FOLDER_RATE, damaged: Damaged = "error") -> Iterator[Frame]:
-    """The frames of a video, or of a folder with ``rate`` of them a second."""
-    return folder_frames(source, rate) if source.is_dir() else frames(source, damaged=damaged)
+    runtime, precision = ran_on(model.runner)
+    ran = {} if precision == "fp32" and runtime in UNTOLD else {"runtime": f"{runtime} {precision}"}
+    return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **ran, **about}
 
 
 def picture_names(names: Sequence[str]) -> list[str]:

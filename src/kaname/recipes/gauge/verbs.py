@@ -27,6 +27,7 @@ from kaname.pipeline.flags import (
     ParityCount,
     ParityImages,
     Results,
+    RunFlags,
     Weights,
     report_problems,
     split_sources,
@@ -240,7 +241,7 @@ def predict(
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
     overwrite: Overwrite = False,
     damaged: Damage = "error",
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
     from kaname.data.boxes import finder
@@ -254,8 +255,8 @@ def predict(
 
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
-    how = {"changes": changes, "pictures": pictures, "damaged": damaged, "device": device, "overwrite": overwrite}
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, **how)
+    how = {"changes": changes, "pictures": pictures, "damaged": damaged, "overwrite": overwrite}
+    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, running=run_on.running(), **how)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:

@@ -20,6 +20,7 @@ from kaname.pipeline.flags import (
     Overwrite,
     ParityCount,
     ParityImages,
+    RunFlags,
     Weights,
     split_sources,
     validating,
@@ -163,7 +164,7 @@ def predict(
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
     overwrite: Overwrite = False,
     damaged: Damage = "error",
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.
 
@@ -181,7 +182,7 @@ def predict(
     else:
         faces = source_of(boxes)
     how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
-    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, **how, device=device)
+    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, **how, running=run_on.running())
 
 
 def export(

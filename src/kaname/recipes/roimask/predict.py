@@ -16,6 +16,7 @@ from kaname.data.video import VideoWriter, is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.image import write_image
+from kaname.inference.runtimes import Running
 from kaname.pipeline.boxes import BoxSource, source_of
 from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.predict import Each, predict_images
@@ -46,13 +47,14 @@ def predict(
     where: tuple[BoxFlags, Sequence[str]],
     changes: Mapping[str, Any],
     wanted: Wanted,
-    device: str,
+    running: Running,
     overwrite: bool = False,
 ) -> None:
     """Write the masks of all boxes, one image, and of it one mask, at a time in memory.
 
     Args:
         where: the flags of boxes, and boxes that were given as numbers, the same for every image.
+        running: what the network runs on.
         overwrite: replace what ``out`` holds of something else.
 
     Raises:
@@ -96,8 +98,8 @@ def predict(
                 file.write("[]\n" if file.tell() == 0 else "\n]\n")
             stack.close()
 
-        how = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared, "device": device}
-        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, **how)
+        how = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared}
+        predict_images(RECIPE, sources, checkpoint, out, finish=finish, overwrite=overwrite, running=running, **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:

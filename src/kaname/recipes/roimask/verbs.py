@@ -23,6 +23,7 @@ from kaname.pipeline.flags import (
     ParityCount,
     ParityImages,
     Results,
+    RunFlags,
     Weights,
     split_sources,
 )
@@ -309,7 +310,7 @@ def predict(
     polygons: Annotated[bool, Parameter(help="polygons.json: outlines, holes named.")] = True,
     pictures: Annotated[bool, Parameter(help="Also draw the masks on each image.")] = True,
     overwrite: Overwrite = False,
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
 ) -> None:
     """Find the person in each box: masks.json (COCO results, RLE), a PNG a mask, outlines, pictures.
 
@@ -323,7 +324,7 @@ def predict(
     wanted = Wanted(masks=masks, cutouts=cutouts, polygons=polygons, pictures=pictures)
     where = flags.with_boxes(boxes)
     changes = merged(words, given, "answers")
-    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, device, overwrite)
+    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, run_on.running(), overwrite)
 
 
 def export(

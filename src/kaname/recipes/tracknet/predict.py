@@ -8,10 +8,11 @@ from typing import Any
 
 from kaname.data.video import Damaged, frame_count
 from kaname.files import write_text
+from kaname.inference.runtimes import PLAIN, Running
 from kaname.pipeline import jobs
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
-from kaname.pipeline.predict import FOLDER_RATE, OVERLAY, places, record_of_video
+from kaname.pipeline.predict import FOLDER_RATE, OVERLAY, demand_of, places, record_of_video
 from kaname.pipeline.predict import predict_video as predict_frames
 from kaname.pipeline.records import Record
 from kaname.pipeline.replacing import refuse_others, results
@@ -38,7 +39,7 @@ def predict(
     changes: Mapping[str, Any] | None = None,
     processes: int = 1,
     overwrite: bool = False,
-    device: str = "auto",
+    running: Running = PLAIN,
 ) -> None:
     """Find the ball in videos and folders of frames; one that fails does not stop the others, and ends in exit code 2.
 
@@ -49,6 +50,7 @@ def predict(
         damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
         changes: settings of the detection to use instead of the stored ones.
         processes: videos at once.
+        running: what the network runs on.
         overwrite: replace what a folder holds of another video, another model or other settings.
     """
     jobs.check(processes, elsewhere=False)
@@ -58,9 +60,15 @@ def predict(
     for source, place in chosen.items():
         refuse_others(records[source], made_in(place), overwrite=overwrite)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
-    open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
+    open_in_turn(
+        RECIPE,
+        checkpoint,
+        running=running.before(alone=processes == 1),
+        changes=changes,
+        demand=demand_of(list(chosen)),
+    )
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
-    given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "device": device}
+    given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "running": running}
     passes = 2 if overlay else 1
     work = [
         Job(
@@ -92,10 +100,10 @@ def predict_video(
     damaged: Damaged,
     changes: Mapping[str, Any] | None,
     overwrite: bool,
-    device: str,
+    running: Running,
 ) -> str:
     """One video; returns what there is to say of it."""
-    model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
+    model = open_in_turn(RECIPE, checkpoint, running=running, number=desk.number, changes=changes)
     way = Way(smoothing, keep_static=keep_static)
     with results(record, made_in(out), overwrite=overwrite):
         said = predict_frames(

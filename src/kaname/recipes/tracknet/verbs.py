@@ -21,6 +21,7 @@ from kaname.pipeline.flags import (
     ParityCount,
     ParityImages,
     Results,
+    RunFlags,
     Weights,
     report_problems,
     split_sources,
@@ -161,7 +162,7 @@ def predict(
     damaged: Damage = "error",
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
 ) -> None:
     """Find the ball in every frame: ball.csv and its plot ball.svg, with --overlay also a video."""
     from kaname.recipes.tracknet.predict import predict as run
@@ -171,7 +172,7 @@ def predict(
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
-    run(paths, checkpoint, out, smoothing, **how, processes=jobs, overwrite=overwrite, device=device)
+    run(paths, checkpoint, out, smoothing, **how, processes=jobs, overwrite=overwrite, running=run_on.running())
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:
