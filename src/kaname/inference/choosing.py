@@ -10,96 +10,101 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from kaname.errors import InputError
 from kaname.inference.model import Decode, Model, Request, Runner
 from kaname.inference.parity import MAP_TOLERANCE, Parity, Requests, compare, compare_lower
 from kaname.inference.remembered import Row
-from kaname.inference.runtimes import (
-    TOLERANCE_PIXELS,
-    TOLERANCE_PX,
-    TOLERANCE_SCORE,
-    Candidate,
-    Material,
-)
+from kaname.inference.runtimes import TOLERANCE_PIXELS, TOLERANCE_PX, TOLERANCE_SCORE, Candidate, Material
 
 BEHIND = 1.5  # times the fastest: whoever is slower after two rounds is not the winner
+HOPELESS = 4.0  # times the plain one: whoever is slower is not compared, which would take as long
 SHARE = 0.01  # of points that may be on one side alone: what the 99th percentile leaves out
 REASON = 110  # letters of a foreign error that a table has room for
 
 Clock = Callable[[], float]
+Key = tuple[str, str]
+"""A runtime and a precision."""
 
 
 @dataclass(frozen=True)
 class Judging:
-    """What answers are compared by.
+    """What answers are compared by, and times are taken with.
 
     Attributes:
         requests: each with a name; at least one.
         threshold: the score that a point needs; None where answers have none.
         decode_at: the model's decode with another threshold, for models that find nothing at their own.
+        clock: seconds.
+        kept: the reference's outputs, which are asked for once.
     """
 
     requests: Requests
     threshold: float | None = None
     decode_at: Callable[[float], Decode] | None = None
+    clock: Clock = time.perf_counter
+    kept: dict[int, dict[str, NDArray[Any]]] = field(default_factory=dict)
 
 
 def measure(
-    reference: Model,
-    candidates: Iterable[Candidate],
-    material: Material,
-    judging: Judging,
-    *,
-    plain: tuple[str, str],
-    rounds: int,
-    clock: Clock = time.perf_counter,
-    tell: Callable[[str], object] = lambda name: None,
-) -> tuple[list[Row], dict[tuple[str, str], Runner]]:
+    reference: Model, plain: Key, candidates: Iterable[Candidate], material: Material, judging: Judging, *, rounds: int
+) -> tuple[list[Row], dict[Key, Runner]]:
     """Compare and time candidates.
 
     Args:
         reference: the model on its plain runtime in fp32.
-        candidates: in the order of the table; the plain one may be among them.
+        plain: that runtime and precision.
+        candidates: in the order of the table, those that start slowly after the others; the plain one may be among
+            them.
         material: what they are opened from.
         judging: what is asked, and how answers are compared.
-        plain: runtime and precision of the reference.
-        rounds: how often each answers a request in the race.
-        clock: seconds.
-        tell: hears the name of a candidate before it begins.
+        rounds: how often each answers in the race.
 
     Returns:
-        A row for each candidate, that of the reference first, and the runners of those that ran.
+        A row for each candidate, that of the reference first, and the runners of those that take part in the race.
     """
-    rows = {plain: Row(*plain, p99_px=None)}
-    runners: dict[tuple[str, str], Runner] = {plain: reference.runner}
+    rows: dict[Key, Row] = {plain: Row(*plain)}
+    runners: dict[Key, Runner] = {plain: reference.runner}
+    usual = seconds_of(reference, judging.requests[0][1], judging.clock)
     for candidate in candidates:
         key = (candidate.runtime, candidate.precision)
-        if key == plain:
+        if key in rows:
             continue
-        tell(candidate.name)
-        rows[key], runner = judged(reference, candidate, material, judging)
+        slow = next((row for (_, kind), row in rows.items() if kind == key[1] and row.verdict.startswith("slow")), None)
+        if candidate.slow_start and slow is not None:
+            rows[key] = Row(*key, verdict=f"not tried: {slow.runtime} {slow.precision} is {slow.verdict}")
+            continue
+        rows[key], runner = judged(reference, usual, candidate, material, judging)
         if runner is not None:
             runners[key] = runner
-    best = race({key: reference.using(runner) for key, runner in runners.items()}, judging.requests, rounds, clock)
+    best = race({key: reference.using(runner) for key, runner in runners.items()}, judging, rounds)
     for key, (seconds, against) in best.items():
         rows[key] = replace(rows[key], ms=1000 * seconds, times=against / max(seconds, 1e-9))
     return list(rows.values()), runners
 
 
-def judged(reference: Model, candidate: Candidate, material: Material, judging: Judging) -> tuple[Row, Runner | None]:
-    """A candidate's row without its time, and its runner where it runs."""
-    row = Row(candidate.runtime, candidate.precision)
+def judged(
+    reference: Model, usual: float, candidate: Candidate, material: Material, judging: Judging
+) -> tuple[Row, Runner | None]:
+    """A candidate's row, and its runner where it may race; ``usual`` are seconds of the reference."""
+    row, near = Row(candidate.runtime, candidate.precision), TOLERANCE_SCORE[candidate.precision]
     if candidate.absent:
         return replace(row, verdict=f"not installed: {', '.join(candidate.absent)}"), None
     try:
         runner = candidate.open(candidate, material)
-        near = TOLERANCE_SCORE[candidate.precision]
         other = reference.using(runner)
-        parity = compare(reference, other, judging.requests, judging.threshold, near=near)
+        seconds = seconds_of(other, judging.requests[0][1], judging.clock)
+        if seconds > HOPELESS * usual:
+            told = f"slow, {seconds / usual:.0f} times what the plain runtime takes"
+            return replace(row, verdict=told, ms=1000 * seconds, times=usual / seconds), None
+        how = {"near": near, "kept": judging.kept}
+        parity = compare(reference, other, judging.requests, judging.threshold, **how)
         if judging.threshold is not None and not parity.distances and not parity.unmatched:
-            compare_lower(parity, (reference, other), judging.requests, judging.threshold, judging.decode_at, near=near)
+            compare_lower(parity, (reference, other), judging.requests, judging.threshold, judging.decode_at, **how)
     except InputError as error:
         return replace(row, verdict=f"does not run: {error.reason}"), None
     except Exception as error:  # a foreign library refuses a graph, an operation or a precision by any error
@@ -133,25 +138,24 @@ def verdict(row: Row, parity: Parity) -> Row:
     return row
 
 
-def race(
-    models: dict[tuple[str, str], Model], requests: Requests, rounds: int, clock: Clock
-) -> dict[tuple[str, str], tuple[float, float]]:
+def race(models: dict[Key, Model], judging: Judging, rounds: int) -> dict[Key, tuple[float, float]]:
     """The least seconds of each for one request, and those of the first in the rounds that both took part in."""
     first = next(iter(models))
-    taken: dict[tuple[str, str], list[float]] = {key: [] for key in models}
+    taken: dict[Key, list[float]] = {key: [] for key in models}
     for number in range(max(rounds, 1)):
         least = {key: min(spans) for key, spans in taken.items() if spans}
         still = [
-            key for key in models
+            key
+            for key in models
             if number < 2 or key == first or least[key] <= BEHIND * min(least.values())
         ]  # fmt: skip
-        _, request = requests[number % len(requests)]
+        _, request = judging.requests[number % len(judging.requests)]
         models[first].feed(request)  # what a feed keeps of a picture is then there for all
         turn = number % len(still)
         for key in still[turn:] + still[:turn]:  # whoever comes after the slowest finds another cache
-            began = clock()
+            began = judging.clock()
             models[key].outputs(request)
-            taken[key].append(clock() - began)
+            taken[key].append(judging.clock() - began)
     own = taken[first]
     return {key: (min(spans), min(own[: len(spans)])) for key, spans in taken.items()}
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from kaname.errors import InputError
@@ -112,19 +113,24 @@ def compare(
     threshold: float | None,
     *,
     near: float = SCORE_TOLERANCE,
+    kept: dict[int, dict[str, NDArray[Any]]] | None = None,
 ) -> Parity:
     """Both models' answers to every request.
 
     Args:
         threshold: the score that a point needs; None where answers have none.
         near: how far from it a score may lie for its point to be on one side alone.
+        kept: the reference's outputs by the number of the request, of several comparisons with one reference.
 
     Raises:
         InputError: the outputs have other names or shapes.
     """
     parity = Parity()
-    for name, request in requests:
-        ours, theirs = reference.outputs(request), candidate.outputs(request)
+    for position, (name, request) in enumerate(requests):
+        known = None if kept is None else kept.get(position)
+        ours, theirs = reference.outputs(request) if known is None else known, candidate.outputs(request)
+        if kept is not None:
+            kept[position] = ours
         shapes, others = ({key: value.shape for key, value in one.items()} for one in (ours, theirs))
         if shapes != others:
             raise InputError(f"the export answers with maps of {others}, the model with {shapes}", path=name)
@@ -149,6 +155,7 @@ def compare_lower(
     decode_at: Callable[[float], Decode] | None,
     *,
     near: float = SCORE_TOLERANCE,
+    kept: dict[int, dict[str, NDArray[Any]]] | None = None,
 ) -> None:
     """Say that no point was compared, and compare at half of what the main output reaches."""
     parity.warning = (
@@ -159,7 +166,7 @@ def compare_lower(
         parity.lowered_to = parity.highest / 2
         decode = decode_at(parity.lowered_to)
         ours, theirs = (model.using(model.runner, decode) for model in models)
-        parity.lowered = compare(ours, theirs, requests, parity.lowered_to, near=near)
+        parity.lowered = compare(ours, theirs, requests, parity.lowered_to, near=near, kept=kept)
         parity.warning += f". At {parity.lowered_to:.3g} both find {len(parity.lowered.distances)} points alike"
 
 

@@ -194,6 +194,11 @@ def candidates_for(running: Running, device: str, *, export: bool, slow_start: b
     ]
 
 
+def candidate_of(runtime: str, precision: str) -> Candidate | None:
+    """The candidate of this name, which another version may have known."""
+    return next((one for one in CANDIDATES if (one.runtime, one.precision) == (runtime, precision)), None)
+
+
 def threads() -> int:
     """The threads that ``OMP_NUM_THREADS`` states, which torch heeds and the other runtimes must be told; else 0."""
     stated = os.environ.get("OMP_NUM_THREADS", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -107,6 +108,8 @@ class TorchRunner:
         self.runtime = "compile" if compiled else "torch"
         if self.device.type == "cpu":
             reuse_memory()
+        if compiled:  # where there is no compiler of CUDA it says so at length
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         run = network if precision == "fp32" else Lower(network, LOWER[precision], self.device.type)
         self.module = Deployed(cast(nn.Module, torch.compile(run)) if compiled else run, view).eval().to(self.device)
 

@@ -26,11 +26,11 @@ from kaname.inference.model import Decode, Model, Request, Runner
 from kaname.inference.remembered import Memory, Row, fastest
 from kaname.inference.runtimes import (
     AUTO,
-    CANDIDATES,
     OWN,
     Candidate,
     Material,
     Running,
+    candidate_of,
     candidates_for,
     device_kind,
     threads,
@@ -236,8 +236,7 @@ class Opening:
 
     def remembered(self, best: Row) -> Model | None:
         """The model on what was the fastest; None where that cannot be opened without an export."""
-        key = (best.runtime, best.precision)
-        candidate = next((one for one in CANDIDATES if (one.runtime, one.precision) == key), None)
+        candidate = candidate_of(best.runtime, best.precision)
         if candidate is None or candidate.absent:
             return None
         if candidate.exported and not self.export and not own_exports.used(own_exports.place_of(self.path)):
@@ -272,16 +271,10 @@ class Opening:
         """A row for each candidate that is asked for, and the runners of those that ran."""
         from kaname.inference.choosing import Judging, measure  # here, because SciPy takes time to import
 
-        judging = Judging(requests, *self.source.thresholds(self.card))
-        return measure(
-            self.plain_model,
-            self.candidates(slow_start=slow_start),
-            self.material,
-            judging,
-            plain=(self.plain, "fp32"),
-            rounds=rounds,
-            clock=self.source.clock,
-        )
+        judging = Judging(requests, *self.source.thresholds(self.card), clock=self.source.clock)
+        candidates = self.candidates(slow_start=slow_start)
+        plain = (self.plain, "fp32")
+        return measure(self.plain_model, plain, candidates, self.material, judging, rounds=rounds)
 
     def fallback(self) -> bool:
         """Whether an export in the cache can stand in for a checkpoint."""
