@@ -115,9 +115,7 @@ def test_masks_may_change_in_a_thousandth_of_their_pixels() -> None:
         return [Masks(inside, box, [0], (64, 64))]
 
     clock = Ticking()
-    rows = compared(
-        clock, named("x", clock.runner(0.5, 4.0)), named("y", clock.runner(0.5, 5.0)), decode=pasted
-    )
+    rows = compared(clock, named("x", clock.runner(0.5, 4.0)), named("y", clock.runner(0.5, 5.0)), decode=pasted)
     assert rows["x fp32"].verdict == ALIKE and rows["x fp32"].pixels == pytest.approx(4 / 4096)
     assert rows["y fp32"].verdict == "refused: 0.12 % of the pixels change (at most 0.1 %)"
 
@@ -150,7 +148,7 @@ def test_the_plain_runtime_stays_where_nothing_is_clearly_faster() -> None:
 
 
 def test_a_disturbance_that_hits_one_round_does_not_decide() -> None:
-    """The least of the rounds counts: the calls are a warm-up, one that is timed, one that is compared, then the race."""
+    """The least of the rounds counts. The calls: a warm-up, one that is timed, one that is compared, then the race."""
     clock = Ticking()
     rows = compared(clock, named("x", clock.runner([0.5, 0.5, 0.5, 0.5, 30.0, 0.5])), named("y", clock.runner(0.7)))
     assert rows["x fp32"].ms == 500.0 and rows["x fp32"].times == 2.0
