@@ -40,8 +40,7 @@ def bench(
         int, Parameter(help="Runs of each; the median counts, of runtimes the least, in which other work is least.")
     ] = 9,
 ) -> None:
-    """Measure the parts that a CPU does for every image (resize, warp, encode, decode, cluster), and a model; or, of a
-    FILE, every runtime in every precision: how fast it is, and how far its answers move."""
+    """Measure the parts that a CPU does for every image; with FILE every runtime: how fast, how far answers move."""
     if repeats < 1:
         raise InputError(f"--repeats must be at least 1, got {repeats}", remedy="leave it out for 9")
     if file is not None:

@@ -74,7 +74,7 @@ class Lower(nn.Module):
     def __init__(self, network: nn.Module, kind: torch.dtype, device: str) -> None:
         super().__init__()
         self.network, self.kind, self.device = network, kind, device
-        self.heads, self.inputs = network.heads, network.inputs
+        self.heads = network.heads
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with torch.autocast(self.device, self.kind):

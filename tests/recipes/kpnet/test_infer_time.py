@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.clock import Clock
 from kaname.pipeline.jobs import Desk
 from kaname.pipeline.stretches import Stretches
@@ -35,7 +36,7 @@ def predicted(made: Path, out: Path, name: str, model: str = "six.pt") -> dict[s
         out,
         how,
         overwrite=False,
-        device="cpu",
+        running=PLAIN_CPU,
         cotracker=None,
         changes={},
     )
