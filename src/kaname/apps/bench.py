@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kaname.inference.model import Model, Request
     from kaname.inference.remembered import Row
 
+BUSY = 1.5  # processes that want to work, for each core
 PHOTOGRAPH = (720, 1280)  # of noise, where a model's own data is not there
 
 
@@ -53,7 +55,7 @@ def bench(
 
 def _runtimes(file: Path, images: Path | None, count: int, device: str, repeats: int) -> None:
     """The table of runtimes for one model."""
-    from kaname.inference.remembered import fastest
+    from kaname.inference.remembered import cores, fastest
     from kaname.inference.runtimes import AUTO, Running
     from kaname.loading import known_recipe, read_card
     from kaname.pipeline.model import opening_of
@@ -73,6 +75,8 @@ def _runtimes(file: Path, images: Path | None, count: int, device: str, repeats:
     best = fastest(rows, opening.plain)
     print("\n".join(table(rows, best, opening.plain)))
     stored = opening.memory.write(rows)
+    if hasattr(os, "getloadavg") and (load := os.getloadavg()[0]) > BUSY * cores():
+        print(f"the machine was busy (load {load:.1f} on {cores()} cores): measure again when it is not")
     print(f"measured in {time.perf_counter() - began:.0f} s", end="; ")
     print(f"remembered in {opening.memory.place}" if stored else "not remembered: the cache folder cannot be written")
 

@@ -18,7 +18,7 @@ PARTS = (
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
-    ("faster-coco-eval", "mask AP"), ("ray", "many machines"),
+    ("faster-coco-eval", "mask AP"), ("openvino", "running models on Intel's and other processors"), ("ray", "many machines"),
 )  # fmt: skip
 EXTRAS = {
     "peft": "lora",
@@ -27,6 +27,7 @@ EXTRAS = {
     "gradio": "annotate",
     "faster-coco-eval": "coco",
     "ray": "ray",
+    "openvino": "openvino",
 }  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),

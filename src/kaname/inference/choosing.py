@@ -2,7 +2,7 @@
 
 Every candidate answers the same requests as the plain runtime in fp32; `kaname.inference.parity` compares the answers.
 Then all of them race: they take turns, so that whatever else the machine does slows all of them, and what falls far
-behind leaves after two rounds. The least time of the rounds counts, because other work can only add to it.
+behind leaves after three rounds. The least time of the rounds counts, because other work can only add to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kaname.inference.parity import MAP_TOLERANCE, Parity, Requests, compare, co
 from kaname.inference.remembered import Row
 from kaname.inference.runtimes import TOLERANCE_PIXELS, TOLERANCE_PX, TOLERANCE_SCORE, Candidate, Material
 
-BEHIND = 1.5  # times the fastest: whoever is slower after two rounds is not the winner
+SETTLED, BEHIND = 3, 2.0  # rounds after which whoever takes so many times as long as the fastest is out
 HOPELESS = 4.0  # times the plain one: whoever is slower is not compared, which would take as long
 SHARE = 0.01  # of points that may be on one side alone: what the 99th percentile leaves out
 REASON = 110  # letters of a foreign error that a table has room for
@@ -147,7 +147,7 @@ def race(models: dict[Key, Model], judging: Judging, rounds: int) -> dict[Key, t
         still = [
             key
             for key in models
-            if number < 2 or key == first or least[key] <= BEHIND * min(least.values())
+            if number < SETTLED or key == first or least[key] <= BEHIND * min(least.values())
         ]  # fmt: skip
         _, request = judging.requests[number % len(judging.requests)]
         models[first].feed(request)  # what a feed keeps of a picture is then there for all

@@ -71,7 +71,7 @@ def test_every_part_has_its_own(made: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Stream, "frames", frames)
     monkeypatch.setattr("kaname.tracking.klt.klt", follow)
     costs(MotionFeed, "__call__", 10)
-    costs(type(module.open_here(made / "six.pt", "cpu", {}).runner), "__call__", 100)
+    costs(type(module.open_here(made / "six.pt", PLAIN_CPU, {}).runner), "__call__", 100)
     costs(Stretches, "add", 10_000)
     monkeypatch.setattr(module, "Clock", lambda: Clock(lambda: now[0]))
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
