@@ -18,7 +18,7 @@ PARTS = (
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
-    ("faster-coco-eval", "mask AP"), ("openvino", "running models on Intel's and other processors"), ("ray", "many machines"),
+    ("faster-coco-eval", "mask AP"), ("openvino", "running models"), ("ray", "many machines"),
 )  # fmt: skip
 EXTRAS = {
     "peft": "lora",
