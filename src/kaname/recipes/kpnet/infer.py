@@ -76,7 +76,8 @@ def infer(
     # Here as well where other processes work: what is wrong with it is said once, before anything begins.
     alone = processes == 1 and ray is None
     asked = sum(one.about(how.every) for one in pending) // (how.k if how.tracker != "none" else 1)
-    demand = demand_of([one.place for one in pending], asked)
+    # With fewer threads, as several processes have, others may be faster.
+    demand = demand_of([one.place for one in pending], asked) if alone else None
     model = open_here(checkpoint, running.before(alone=alone), changes, demand=demand)
     (stated or Stated()).check(model.card, checkpoint)
     if how.tracker == "cotracker":

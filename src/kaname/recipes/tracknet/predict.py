@@ -65,7 +65,8 @@ def predict(
         checkpoint,
         running=running.before(alone=processes == 1),
         changes=changes,
-        demand=demand_of(list(chosen)),
+        # With fewer threads, as several processes have, others may be faster.
+        demand=demand_of(list(chosen)) if processes == 1 else None,
     )
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
     given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "running": running}
