@@ -110,6 +110,12 @@ def test_a_long_job_searches_and_the_next_one_remembers(machine: Machine, capsys
     assert "model.onnx runs on openvino fp32, 2 times as fast" in capsys.readouterr().err
 
 
+def test_a_sample_is_measured_whatever_comes_after_it(machine: Machine) -> None:
+    assert machine.open(FASTEST, None) == "openvino fp32"
+    calls = machine.clock.calls
+    assert machine.open(FASTEST, None) == "openvino fp32" and machine.clock.calls == calls
+
+
 def test_points_that_move_are_allowed_by_precision_auto_alone(machine: Machine) -> None:
     assert machine.open(ANY, 200) == "openvino bf16"
     assert machine.open(ANY) == "openvino bf16" and machine.open(FASTEST) == "openvino fp32"

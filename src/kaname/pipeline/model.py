@@ -19,7 +19,7 @@ from kaname.inference.card import backbone_name, heads_of
 from kaname.inference.card_schema import FOREIGN
 from kaname.inference.mirror import Mirror
 from kaname.inference.model import Decode, Model, Runner, open_runner
-from kaname.inference.runtimes import PLAIN, Running, may_have_gpu
+from kaname.inference.runtimes import PLAIN, Running, may_have_gpu, ran_on
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.running import Demand, Opening, Source, open_running
 
@@ -193,11 +193,13 @@ def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[
 
 
 def describe_model(model: Model) -> str:
-    """A model in a few words for reports."""
+    """A model in a few words for reports, with its runtime where that is another than torch or onnxruntime in fp32."""
     card = model.card
     started = card.get("pretrained", False)  # None: nothing of it could be
     start = "" if started is None else " (pretrained)" if started else " (from random weights)"
     frames = f"{model.frames} frames of " if model.frames > 1 else ""
     height, width = model.input_size
     epoch = card.get("trained", {}).get("epoch", "?")
-    return f"{backbone_name(card['backbone'])}{start}, {frames}{width} x {height}, epoch {epoch}"
+    runtime, precision = ran_on(model.runner)
+    ran = "" if precision == "fp32" and runtime in ("own", "torch", "onnxruntime") else f", {runtime} {precision}"
+    return f"{backbone_name(card['backbone'])}{start}, {frames}{width} x {height}, epoch {epoch}{ran}"

@@ -18,7 +18,7 @@ from kaname.data.video import FOLDER_RATE, Damaged, VideoWriter, frame_count, fr
 from kaname.errors import InputError, located
 from kaname.geometry.image import image_size, read_image, write_image
 from kaname.inference.model import Model, Request
-from kaname.inference.runtimes import PLAIN, Running, ran_on
+from kaname.inference.runtimes import PLAIN, Running
 from kaname.pipeline.boxes import BoxSource, Counted
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
@@ -34,7 +34,6 @@ from kaname.types import Answer, Frame, Prediction, Size
 Each = Callable[[Path, Frame, str, list[Answer]], None]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
 OVERLAY = "overlay.mp4"
-UNTOLD = ("own", "torch", "onnxruntime")  # what files of predictions were made by before there was a choice
 
 
 def predict_images(
@@ -270,9 +269,7 @@ def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None)
     chosen = answer_settings(recipe, model.card["config"], changes)
     settings = configuration.plain(configuration.to_dict(chosen))
     about = recipe.about(model.card, {})
-    runtime, precision = ran_on(model.runner)
-    ran = {} if precision == "fp32" and runtime in UNTOLD else {"runtime": f"{runtime} {precision}"}
-    return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **ran, **about}
+    return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **about}
 
 
 def picture_names(names: Sequence[str]) -> list[str]:
