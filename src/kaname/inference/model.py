@@ -334,12 +334,7 @@ def conditions(model: Model) -> dict[str, str | float]:
     session = getattr(model.runner, "session", None)
     ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
     height, width = model.input_size
-    return {
-        "device": ran,
-        "precision": getattr(model.runner, "precision", "fp32"),
-        "input": f"{height} x {width}",
-        "images at a time": model.frames,
-    }
+    return {"device": ran, "precision": "fp32", "input": f"{height} x {width}", "images at a time": model.frames}
 
 
 def open_runner(
