@@ -168,3 +168,15 @@ def test_what_is_far_behind_leaves_the_race_and_what_is_hopeless_is_not_compared
     assert rows["x bf16"].verdict == "slow, 12 times what the plain runtime takes" and rows["x bf16"].ms == 12000.0
     assert rows["y bf16"].verdict.startswith("not tried: x bf16 is slow")
     assert rows["y fp32"].verdict == ALIKE
+
+
+def test_a_small_trial_spares_the_network() -> None:
+    clock = Ticking()
+    rows = compared(
+        clock,
+        named("x", AssertionError("not opened"), "bf16", trial=lambda: 12.2),
+        named("y", AssertionError("not opened"), "bf16", slow_start=True),
+        named("z", clock.runner(0.5), "fp16", trial=lambda: 0.6),
+    )
+    assert rows["x bf16"].verdict == "slow, 12 times what fp32 takes for one convolution" and rows["x bf16"].ms is None
+    assert rows["y bf16"].verdict.startswith("not tried: x bf16 is slow") and rows["z fp16"].verdict == ALIKE

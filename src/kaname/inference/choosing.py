@@ -94,6 +94,8 @@ def judged(
     row, near = Row(candidate.runtime, candidate.precision), TOLERANCE_SCORE[candidate.precision]
     if candidate.absent:
         return replace(row, verdict=f"not installed: {', '.join(candidate.absent)}"), None
+    if candidate.trial is not None and (times := candidate.trial()) > HOPELESS:
+        return replace(row, verdict=f"slow, {times:.0f} times what fp32 takes for one convolution"), None
     try:
         runner = candidate.open(candidate, material)
         other = reference.using(runner)
