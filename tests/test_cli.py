@@ -135,6 +135,8 @@ def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         (["info", "/none.onnx"], "/none.onnx: the model file does not exist"),
         (["demo", "gague"], "did you mean gauge?"),
         (["bench", "--repeats", "0"], "--repeats must be at least 1"),
+        (["gauge", "predict", "x.jpg", "--ckpt", "x.pt", "--out", "o", "--runtime", "tpu"], "use auto, torch, onnx"),
+        (["tracknet", "predict", "x.mp4", "--ckpt", "x.pt", "--out", "o", "--precision", "int8"], "bf16 or fp16"),
         (["convert", "--from", "cocoa", "--to", "coco", "--input", "a", "--output", "b"], "cocoa"),
     ],
 )

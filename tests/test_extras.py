@@ -45,7 +45,7 @@ def test_every_extra_is_declared_and_named() -> None:
         assert extra in declared, module
         if extra in installed:
             assert f"(the extra {extra})" in extras.install_line(module), module
-    assert '"torch>=' in extras.install_line("torch") and extras.install_line("openvino") == 'pip install "openvino"'
+    assert '"torch>=' in extras.install_line("torch") and "openvino" in extras.install_line("openvino")
 
 
 def test_only_optional_packages_are_explained() -> None:

@@ -27,9 +27,9 @@ EXTRAS = {
     "wandb": "wandb",
     "ray": "ray",
     "pandas": "pandas",
+    "openvino": "openvino",
     "gallery_dl": "crawl",
 }
-OTHERS = ("openvino",)  # that no extra installs
 
 
 def require_package(module: str, what: str = "this") -> None:
@@ -53,7 +53,7 @@ def require_package(module: str, what: str = "this") -> None:
 def missing(error: BaseException) -> InputError | None:
     """The line for an import that failed because an optional package is not installed; None for any other error."""
     name = (getattr(error, "name", None) or "").partition(".")[0]
-    if not isinstance(error, ModuleNotFoundError) or (name not in EXTRAS and name not in OTHERS):
+    if not isinstance(error, ModuleNotFoundError) or name not in EXTRAS:
         return None
     return _absent("this", name)
 

@@ -221,7 +221,8 @@ def summary(target: str) -> str:
 def usage(words: Sequence[str], arguments: Sequence[Entry]) -> str:
     """How a command is called, in one line."""
     named = [] if all(entry.positional for entry in arguments) else ["[OPTIONS]"]
-    places = [f"[{entry.names[0]}...]" if entry.several else entry.names[0] for entry in arguments if entry.positional]
+    own = [(entry.names[0] + "..." * entry.several, entry.required) for entry in arguments if entry.positional]
+    places = [name if required else f"[{name}]" for name, required in own]
     return " ".join(["kaname", *words, *named, *places])
 
 

@@ -41,10 +41,11 @@ def test_doctor_asks_torch_only_where_there_may_be_a_gpu() -> None:
     """Where it does not, it says what torch says."""
     from kaname.apps import doctor as module
     from kaname.inference.device import choose_device, choose_precision
+    from kaname.inference.runtimes import has_driver
 
     device = choose_device("auto")
     assert module._chosen() == (str(device), choose_precision("auto", device))
-    if device.type != "cpu" or module._has_driver() or not Path("/proc/cpuinfo").is_file():
+    if device.type != "cpu" or has_driver() or not Path("/proc/cpuinfo").is_file():
         pytest.skip("there may be a GPU here")
     program = "import sys\nfrom kaname.apps.doctor import doctor\ndoctor()\nassert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
@@ -55,6 +56,24 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench(repeats=1, model=onnx_file(tmp_path / "model.onnx"))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and all(line.endswith(" ms") for line in lines) and "model.onnx" in lines[-1]
+
+
+def test_bench_of_a_model_lists_every_runtime(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KANAME_CACHE", str(tmp_path / "cache"))
+    path = onnx_file(tmp_path / "model.onnx")
+    bench(path, repeats=1)
+    head, columns, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("model.onnx of gauge on c") and "noise" in head
+    assert columns.split()[:3] == ["runtime", "precision", "ms"] and columns.split()[3:5] == ["times", "onnxruntime"]
+    listed = {tuple(row.split()[:2]) for row in rows if row.split()[1] in ("fp32", "bf16", "fp16")}
+    assert {("onnxruntime", "fp32"), ("openvino", "fp32")} <= listed and sum("chosen" in row for row in rows) == 1
+    assert "reference" in next(row for row in rows if row.startswith("onnxruntime"))
+    assert rows[-1].startswith("measured in ") and (tmp_path / "cache" / "runtimes.json").is_file()
+    for wrong, reason in (({"model": path}, "named twice"), ({"count": 0}, "--count must be at least 1")):
+        with pytest.raises(InputError, match=reason):
+            bench(path, **wrong)  # type: ignore[arg-type]
 
 
 @pytest.fixture

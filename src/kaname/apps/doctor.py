@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import platform
@@ -11,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kaname import __version__
+from kaname.inference.runtimes import has_driver
 
 PARTS = (
     ("numpy", "arrays"), ("opencv-python-headless", "images"), ("onnxruntime", "running exports"), ("av", "video"),
@@ -18,7 +18,7 @@ PARTS = (
     ("transformers", "ViT backbones"), ("timm", "timm backbones"), ("onnx", "export"), ("onnxscript", "export"),
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
-    ("faster-coco-eval", "mask AP"), ("ray", "many machines"),
+    ("faster-coco-eval", "mask AP"), ("openvino", "running models"), ("ray", "many machines"),
 )  # fmt: skip
 EXTRAS = {
     "peft": "lora",
@@ -27,6 +27,7 @@ EXTRAS = {
     "gradio": "annotate",
     "faster-coco-eval": "coco",
     "ray": "ray",
+    "openvino": "openvino",
 }  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
@@ -58,21 +59,12 @@ def doctor() -> None:
 def _chosen() -> tuple[str, str]:
     """Device and precision that ``auto`` becomes; torch takes seconds and is asked only where a GPU may be."""
     flags = Path("/proc/cpuinfo")
-    if flags.is_file() and "+rocm" not in version("torch") and not _has_driver():
+    if flags.is_file() and "+rocm" not in version("torch") and not has_driver():
         words = flags.read_text(encoding="utf-8", errors="replace").split()
         return "cpu", "bf16" if "amx_bf16" in words or "avx512_bf16" in words else "fp32"
     runtime = importlib.import_module("kaname.inference.device")
     device = runtime.choose_device("auto")
     return str(device), runtime.choose_precision("auto", device)
-
-
-def _has_driver() -> bool:
-    """Whether the driver of NVIDIA's GPUs can be loaded."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _installed(name: str) -> bool:

@@ -70,8 +70,8 @@ def resample_weights(
     return weights
 
 
-# Multiplications below which OpenBLAS works in the thread that asks. Its other threads would wait for each of many small
-# products, and take the processor from whatever decodes the next frame meanwhile.
+# Multiplications below which OpenBLAS works in the thread that asks. Its other threads would wait for each of many
+# small products, and take the processor from whatever decodes the next frame meanwhile.
 ALONE = 1 << 18
 STEP = 8  # columns of the input in a block: smaller ones multiply fewer zeros, larger ones make fewer products
 

@@ -33,10 +33,12 @@ class OnnxRunner:
         InputError: missing, damaged, or not one of Kaname's exports.
     """
 
+    runtime, precision = "onnxruntime", "fp32"
+
     def __init__(self, path: Path, *, threads: int = 0, whole: bool = False) -> None:
         self.path, self.threads = path, threads
         self.card: dict[str, Any] = read_card(path)
-        cut = None if whole else _network_of(path, self.card)
+        cut = None if whole else network_of(path, self.card)
         self.takes_fitted = cut is not None
         self.session = self._opened(cut)
         self._whole = None if self.takes_fitted else self.session
@@ -108,7 +110,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return card.read(text, path)
 
 
-def _network_of(path: Path, stated: Mapping[str, Any]) -> bytes | None:
+def network_of(path: Path, stated: Mapping[str, Any]) -> bytes | None:
     """The file without its view, where it has one of its own."""
     images = card.inputs_of(stated).get("images")
     channels = None if images is None else images.shape[-1]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from kaname.errors import InputError
@@ -106,18 +107,31 @@ class Parity:
         }
 
 
-def compare(reference: Model, candidate: Model, requests: Requests, threshold: float | None) -> Parity:
+def compare(
+    reference: Model,
+    candidate: Model,
+    requests: Requests,
+    threshold: float | None,
+    *,
+    near: float = SCORE_TOLERANCE,
+    kept: dict[int, dict[str, NDArray[Any]]] | None = None,
+) -> Parity:
     """Both models' answers to every request.
 
     Args:
         threshold: the score that a point needs; None where answers have none.
+        near: how far from it a score may lie for its point to be on one side alone.
+        kept: the reference's outputs by the number of the request, of several comparisons with one reference.
 
     Raises:
         InputError: the outputs have other names or shapes.
     """
     parity = Parity()
-    for name, request in requests:
-        ours, theirs = reference.outputs(request), candidate.outputs(request)
+    for position, (name, request) in enumerate(requests):
+        known = None if kept is None else kept.get(position)
+        ours, theirs = reference.outputs(request) if known is None else known, candidate.outputs(request)
+        if kept is not None:
+            kept[position] = ours
         shapes, others = ({key: value.shape for key, value in one.items()} for one in (ours, theirs))
         if shapes != others:
             raise InputError(f"the export answers with maps of {others}, the model with {shapes}", path=name)
@@ -129,7 +143,7 @@ def compare(reference: Model, candidate: Model, requests: Requests, threshold: f
         pairs = zip(reference.decode(ours, request), candidate.decode(theirs, request), strict=True)
         for number, (one, other) in enumerate(pairs):
             label = name if len(request.frames) == 1 else f"{name}[{number}]"
-            _compare_answers(label, one, other, threshold, parity)
+            _compare_answers(label, one, other, (threshold, near), parity)
         parity.images += 1
     return parity
 
@@ -140,6 +154,9 @@ def compare_lower(
     requests: Requests,
     threshold: float,
     decode_at: Callable[[float], Decode] | None,
+    *,
+    near: float = SCORE_TOLERANCE,
+    kept: dict[int, dict[str, NDArray[Any]]] | None = None,
 ) -> None:
     """Say that no point was compared, and compare at half of what the main output reaches."""
     parity.warning = (
@@ -150,15 +167,17 @@ def compare_lower(
         parity.lowered_to = parity.highest / 2
         decode = decode_at(parity.lowered_to)
         ours, theirs = (model.using(model.runner, decode) for model in models)
-        parity.lowered = compare(ours, theirs, requests, parity.lowered_to)
+        parity.lowered = compare(ours, theirs, requests, parity.lowered_to, near=near, kept=kept)
         parity.warning += f". At {parity.lowered_to:.3g} both find {len(parity.lowered.distances)} points alike"
 
 
-def _compare_answers(name: str, ours: Answer, theirs: Answer, threshold: float | None, parity: Parity) -> None:
+def _compare_answers(
+    name: str, ours: Answer, theirs: Answer, limit: tuple[float | None, float], parity: Parity
+) -> None:
     if isinstance(ours, Masks) and isinstance(theirs, Masks):
         _compare_masks(ours, theirs, parity)
     elif isinstance(ours, Points) and isinstance(theirs, Points):
-        _compare_points(name, ours, theirs, threshold, parity)
+        _compare_points(name, ours, theirs, limit, parity)
     else:
         raise InputError(f"the export answers with {type(theirs).__name__}, the model with {type(ours).__name__}")
 
@@ -182,7 +201,8 @@ def _compare_masks(ours: Masks, theirs: Masks, parity: Parity) -> None:
         parity.pixels_apart += int(apart.sum()) - tied
 
 
-def _compare_points(name: str, ours: Points, theirs: Points, threshold: float | None, parity: Parity) -> None:
+def _compare_points(name: str, ours: Points, theirs: Points, limit: tuple[float | None, float], parity: Parity) -> None:
+    threshold, near = limit
     for channel in ours.xy:
         there = [np.flatnonzero(np.isfinite(points.xy[channel]).all(axis=1)) for points in (ours, theirs)]
         one, other = ours.xy[channel][there[0]], theirs.xy[channel][there[1]]
@@ -200,5 +220,5 @@ def _compare_points(name: str, ours: Points, theirs: Points, threshold: float | 
                 score = float(points.scores[channel][index])
                 x, y = points.xy[channel][index]
                 line = f"{name}: {channel} ({x:.2f}, {y:.2f}) score {score:.6f} only in the {side}"
-                excused = threshold is not None and abs(score - threshold) <= SCORE_TOLERANCE
+                excused = threshold is not None and abs(score - threshold) <= near
                 (parity.at_threshold if excused else parity.unmatched).append(line)

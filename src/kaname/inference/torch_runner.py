@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -65,16 +67,67 @@ def activated(raw: Tensor, head: Head) -> Tensor:
     return raw
 
 
+LOWER = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Lower(nn.Module):
+    """A network whose products and convolutions are computed in a lower precision; its answers are fp32 again."""
+
+    def __init__(self, network: nn.Module, kind: torch.dtype, device: str) -> None:
+        super().__init__()
+        self.network, self.kind, self.device = network, kind, device
+        self.heads = network.heads
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with torch.autocast(self.device, self.kind):
+            raw = self.network(inputs)
+        return {name: value.float() for name, value in raw.items()}
+
+
 class TorchRunner:
-    """Runs a :class:`Deployed` module with the contract of ``inference.model.Runner``, in fp32."""
+    """Runs a :class:`Deployed` module with the contract of ``inference.model.Runner``.
+
+    Args:
+        network: with ``heads`` and ``inputs``.
+        view: how pictures become its input.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: fp32; bf16 and fp16 hold for the products and convolutions of the network alone
+            (`torch.autocast`), so that the view and boxes keep their pixels.
+        compiled: by `torch.compile`, whose first call takes many seconds; the view stays outside, because pictures of
+            every new size would be compiled again.
+    """
 
     takes_fitted = True
 
-    def __init__(self, network: nn.Module, view: View, *, device: str = "auto") -> None:
-        self.device = choose_device(device)
+    def __init__(
+        self,
+        network: nn.Module,
+        view: View,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        compiled: bool = False,
+    ) -> None:
+        self.device, self.precision = choose_device(device), precision
+        self.runtime = "compile" if compiled else "torch"
         if self.device.type == "cpu":
             reuse_memory()
-        self.module = Deployed(network, view).eval().to(self.device)
+        if compiled:  # where there is no compiler of CUDA it says so at length
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+        run = network if precision == "fp32" else Lower(network, LOWER[precision], self.device.type)
+        self.module = Deployed(cast(nn.Module, torch.compile(run)) if compiled else run, view).eval().to(self.device)
+
+    def again(self, precision: str, *, compiled: bool) -> TorchRunner:
+        """The same network in fp32, not a copy of it, in another arithmetic or compiled."""
+        view, device = self.module.preprocess.view, str(self.device)
+        return TorchRunner(self.module.network, view, device=device, precision=precision, compiled=compiled)
+
+    def on_cpu(self) -> TorchRunner:
+        """The same network on the processor, a copy where it is elsewhere."""
+        if self.device.type == "cpu":
+            return self
+        view = self.module.preprocess.view
+        return TorchRunner(copy.deepcopy(self.module.network), view, device="cpu")
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         with torch.inference_mode():

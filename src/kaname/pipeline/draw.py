@@ -15,9 +15,10 @@ from kaname.data.video import Damaged, is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.pipeline.labelled import Labelled
-from kaname.pipeline.predict import picture_names, read_source
+from kaname.pipeline.predict import read_source
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.replacing import drawing, record_of
+from kaname.pipeline.sources import picture_names
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Image
 

@@ -8,23 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname import config as configuration
-from kaname.data.formats.files import images_in
 from kaname.data.frame_source import read_frame
-from kaname.data.video import is_video
 from kaname.errors import InputError
-from kaname.geometry.image import read_image
 from kaname.inference.model import Model
 from kaname.inference.request import Request
 from kaname.pipeline.evaluate import boxes_of
-from kaname.pipeline.model import answer_settings, open_model
-from kaname.pipeline.predict import read_source
+from kaname.pipeline.model import open_model, thresholds
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.windows import windows_of
 from kaname.types import Frame
 
 if TYPE_CHECKING:
     from kaname.inference.parity import Parity
-
-BETWEEN = 5  # frames left out between two windows of a video
 
 
 def export(
@@ -61,14 +56,7 @@ def export(
     if not chosen:
         reason = f"fewer than {model.frames} frames: nothing to compare"
         raise InputError(reason, path=source, remedy="give more of them")
-    stored = model.card["config"]
-    settings = answer_settings(recipe, stored)
-
-    def decode_at(threshold: float) -> Any:
-        return recipe.decode(model.card, answer_settings(recipe, stored, {recipe.threshold: threshold}))
-
-    lowered = (getattr(settings, recipe.threshold), decode_at) if recipe.threshold else (None, None)
-    parity = write(model, chosen, out, *lowered)
+    parity = write(model, chosen, out, *thresholds(recipe, model.card))
     print(f"{out}: answers like {checkpoint} on {parity.images} {recipe.unit}s ({parity.summary})")
     if parity.warning:
         print(f"warning: {parity.warning}")
@@ -108,18 +96,3 @@ def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str,
             frames = [Frame(number, 0.0, read_frame(path), path=path) for number, path in enumerate(paths, start)]
             name = f"{item.source}#{start}" if model.of_video else item.source
             yield name, model.request(frames, boxes_of(item, model))
-
-
-def windows_of(model: Model, source: Path, count: int) -> Iterator[tuple[str, Request]]:
-    """Single images of a folder, spread evenly, or windows of consecutive frames with some frames between them."""
-    if not model.of_video and not is_video(source):
-        files = [source] if source.is_file() else images_in(source)[0] if source.is_dir() else []
-        if not files:
-            raise InputError("no image here", path=source, remedy="give a folder of images with --images")
-        for path in files[:: max(1, len(files) // count)]:
-            yield path.name, model.request([Frame(0, 0.0, read_image(path), path=path)])
-        return
-    stream = read_source(source)
-    while len(window := list(itertools.islice(stream, model.frames))) == model.frames:
-        yield f"{source.name}#{window[0].index}", model.request(window)
-        next(itertools.islice(stream, BETWEEN, BETWEEN), None)

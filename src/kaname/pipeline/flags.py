@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -26,6 +26,9 @@ from kaname.pipeline import presets
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.weights import weights_in
 from kaname.training.settings import RunOptions, TrainSettings
+
+if TYPE_CHECKING:
+    from kaname.inference.runtimes import Running
 
 OPTIONAL_VALUES = {"--resume": "auto", "--ema": "0.999"}
 RUN_FOLDER = "KANAME_RUN_FOLDER"  # inherited by the processes of --devices, whose clocks would name others
@@ -157,6 +160,33 @@ class TrainFlags:
         sections = {"backbone": "model", "pretrained": "model"}
         names = [entry.name for entry in fields(self) if entry.name not in elsewhere]
         return {f"{sections.get(name, section)}.{name}": getattr(self, name) for name in names}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunFlags:
+    """What a ``predict`` runs on."""
+
+    device: Device = "auto"
+    runtime: Annotated[
+        str,
+        Parameter(
+            help="auto (the fastest as measured here; a long job measures), torch, compile, onnxruntime, openvino."
+        ),
+    ] = "auto"
+    precision: Annotated[
+        str, Parameter(help="fp32, bf16, fp16, or auto: any whose points were measured to move by at most 0.3 px.")
+    ] = "fp32"
+
+    def running(self) -> Running:
+        """The same as a value.
+
+        Raises:
+            InputError: an unknown runtime or precision.
+        """
+        from kaname.inference.runtimes import Running  # here, so that help answers without NumPy
+
+        return Running(self.device, self.runtime, self.precision)
 
 
 @Parameter(name="*")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from kaname.inference.card import backbone_name, heads_of
 from kaname.inference.card_schema import FOREIGN
 from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
+from kaname.inference.request import Decode
+from kaname.inference.runtimes import PLAIN, Running, may_have_gpu, ran_on
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.running import Demand, Opening, Source, open_running
 
 _KEPT: dict[tuple[Any, ...], Model] = {}
 
@@ -51,17 +55,45 @@ def card_of(recipe: Recipe, config: Any, network: Any) -> dict[str, Any]:
     return card | {"inputs": described(inputs_of(card), network.heads)["inputs"]}  # a crop is fed boxes too
 
 
-def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Mapping[str, Any] | None = None) -> Model:
+def open_model(
+    recipe: Recipe,
+    path: Path,
+    *,
+    runtime: str | Running = "auto",
+    changes: Mapping[str, Any] | None = None,
+    demand: Demand | None = None,
+) -> Model:
     """A model from a checkpoint or an ONNX export.
 
     Args:
         path: the file.
-        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); an ONNX file chooses its device itself.
+        runtime: what it runs on; a word is a device for torch (``auto``, ``cpu``, ``cuda``, ...), and then the file's
+            own runtime runs it in fp32. An ONNX file chooses its device itself.
         changes: settings of the answers to use instead of the stored ones.
+        demand: what is going to be asked of it, where the fastest runtime is wanted.
 
     Raises:
-        InputError: an unusable file, a file of another recipe, an unknown or ill-typed setting.
+        InputError: an unusable file, a file of another recipe, an unknown or ill-typed setting, a runtime or a
+            precision that cannot run it here.
     """
+    running = Running(runtime) if isinstance(runtime, str) else runtime
+    if running.plain:
+        source = source_of(recipe, path, changes)
+        return source.assemble(*source.open_plain(running.device))
+    return open_running(source_of(recipe, path, changes), running, demand)
+
+
+def opening_of(recipe: Recipe, path: Path, running: Running) -> Opening:
+    """A file that is going to be opened on several runtimes.
+
+    Raises:
+        InputError: an unusable file, or a file of another recipe.
+    """
+    return Opening(source_of(recipe, path), running)
+
+
+def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = None) -> Source:
+    """How a recipe's file is opened."""
 
     def load(place: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
         checkpoint_card.read(place, recipe.name)  # refused before torch is imported, which takes seconds
@@ -70,30 +102,57 @@ def open_model(recipe: Recipe, path: Path, *, runtime: str = "auto", changes: Ma
 
         return load_runner(place, recipe.name, lambda card: build_again(recipe, card, place), device=device)
 
-    runner, card = open_runner(path, recipe.name, load, runtime=runtime)
-    with _describing(path):
-        configuration.from_dict(recipe.schema.value, card["config"], source=str(path))  # an export's is not built from
-        settings = answer_settings(recipe, card["config"], changes)
-        with located(path):
-            feed = None if recipe.feed is None else recipe.feed(card, settings, path)
-            mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
-            return Model(card, runner, recipe.decode(card, settings), feed, mirror)
+    def open_plain(device: str) -> tuple[Runner, Mapping[str, Any]]:
+        return open_runner(path, recipe.name, load, runtime=device)
+
+    def assemble(runner: Runner, card: Mapping[str, Any]) -> Model:
+        with _describing(path):
+            configuration.from_dict(recipe.schema.value, card["config"], source=str(path))
+            settings = answer_settings(recipe, card["config"], changes)
+            with located(path):
+                feed = None if recipe.feed is None else recipe.feed(card, settings, path)
+                mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
+                return Model(card, runner, recipe.decode(card, settings), feed, mirror)
+
+    return Source(path, recipe.name, open_plain, assemble, lambda card: thresholds(recipe, card, changes))
+
+
+def thresholds(
+    recipe: Recipe, card: Mapping[str, Any], changes: Mapping[str, Any] | None = None
+) -> tuple[float | None, Callable[[float], Decode] | None]:
+    """The score that a recipe's answers need, and a decode that asks another one; None of both where there is none."""
+    if not recipe.threshold:
+        return None, None
+
+    def decode_at(threshold: float) -> Decode:
+        changed = {**(changes or {}), recipe.threshold: threshold}
+        return recipe.decode(card, answer_settings(recipe, card["config"], changed))
+
+    return getattr(answer_settings(recipe, card["config"], changes), recipe.threshold), decode_at
 
 
 def open_in_turn(
-    recipe: Recipe, path: Path, *, device: str = "auto", number: int = 0, changes: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    path: Path,
+    *,
+    running: Running = PLAIN,
+    number: int = 0,
+    changes: Mapping[str, Any] | None = None,
+    demand: Demand | None = None,
 ) -> Model:
     """The model of process ``number`` among those at work, which keeps it: of several GPUs each takes the next."""
     if path.suffix.lower() != ".onnx":
         checkpoint_card.read(path, recipe.name)  # refused before torch is imported, which takes seconds
-        require_package("torch", "a checkpoint")
-        from kaname.inference.device import device_in_turn
+        if running.plain:
+            require_package("torch", "a checkpoint")
+        if running.device != "cpu" and may_have_gpu():
+            from kaname.inference.device import device_in_turn
 
-        device = device_in_turn(device, number)
-    key = (recipe.name, path, device, tuple(sorted((changes or {}).items())))
+            running = replace(running, device=device_in_turn(running.device, number))
+    key = (recipe.name, path, running, tuple(sorted((changes or {}).items())))
     if key not in _KEPT:
         _KEPT.clear()  # two would fill a GPU
-        _KEPT[key] = open_model(recipe, path, runtime=device, changes=changes)
+        _KEPT[key] = open_model(recipe, path, runtime=running, changes=changes, demand=demand)
     return _KEPT[key]
 
 
@@ -135,11 +194,13 @@ def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[
 
 
 def describe_model(model: Model) -> str:
-    """A model in a few words for reports."""
+    """A model in a few words for reports, with its runtime where that is another than torch or onnxruntime in fp32."""
     card = model.card
     started = card.get("pretrained", False)  # None: nothing of it could be
     start = "" if started is None else " (pretrained)" if started else " (from random weights)"
     frames = f"{model.frames} frames of " if model.frames > 1 else ""
     height, width = model.input_size
     epoch = card.get("trained", {}).get("epoch", "?")
-    return f"{backbone_name(card['backbone'])}{start}, {frames}{width} x {height}, epoch {epoch}"
+    runtime, precision = ran_on(model.runner)
+    ran = "" if precision == "fp32" and runtime in ("own", "torch", "onnxruntime") else f", {runtime} {precision}"
+    return f"{backbone_name(card['backbone'])}{start}, {frames}{width} x {height}, epoch {epoch}{ran}"

@@ -14,12 +14,13 @@ import numpy as np
 
 from kaname import config as configuration
 from kaname.data.ahead import ahead
-from kaname.data.formats.files import images_in, make_folder
-from kaname.data.formats.landmarks import images_below
-from kaname.data.video import Damaged, VideoWriter, folder_frames, frame_count, frames, is_video, promised_frames
+from kaname.data.formats.files import make_folder
+from kaname.data.video import FOLDER_RATE, Damaged, VideoWriter, frame_count, frames, is_video, promised_frames
 from kaname.errors import InputError, located
-from kaname.geometry.image import image_size, read_image, write_image
+from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import WAITING, Model
+from kaname.inference.request import Request
+from kaname.inference.runtimes import PLAIN, Running
 from kaname.pipeline.boxes import BoxSource, Counted
 from kaname.pipeline.clock import Profile
 from kaname.pipeline.model import answer_settings, describe_model, open_model
@@ -27,13 +28,16 @@ from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.records import Record
 from kaname.pipeline.replacing import record_of, refuse_others, results
+from kaname.pipeline.running import ASKED, Demand
+from kaname.pipeline.sources import checked, expand, picture_names, row_names
+from kaname.pipeline.windows import read_source, windows_of
 from kaname.progress import Bar
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
 
 Each = Callable[[Path, Frame, str, list[Answer]], None]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
-FOLDER_RATE, OVERLAY = 25.0, "overlay.mp4"
+OVERLAY = "overlay.mp4"
 
 
 def predict_images(
@@ -49,7 +53,7 @@ def predict_images(
     finish: Callable[[], object] = lambda: None,
     deep: bool = False,
     damaged: Damaged = "error",
-    device: str = "auto",
+    running: Running = PLAIN,
     overwrite: bool = False,
     profile: bool = False,
 ) -> None:
@@ -66,18 +70,19 @@ def predict_images(
         finish: called after the last of these, when further files are to be whole.
         deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
         damaged: `kaname.data.video.frames`.
+        running: what the network runs on.
         overwrite: replace what ``out`` holds of other sources, another model or other settings, as a whole.
         profile: say where the time went.
     """
     times = Profile(profile)
     # a path named twice is one answer
-    files = _checked({path.absolute(): path for path in _expand(sources, out if deep else None)}.values())
+    files = checked({path.absolute(): path for path in expand(sources, out if deep else None)}.values())
     given = {} if boxes is None else boxes.about
     made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **(changes or {}), **given}
     record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
     refuse_others(record, [target], overwrite=overwrite)
     with times.part("start"):
-        model = open_model(recipe, checkpoint, runtime=device, changes=changes)
+        model = open_model(recipe, checkpoint, runtime=running, changes=changes, demand=demand_of(files))
         boxes = None if boxes is None else boxes.beside(model)
         find = _found(model, boxes, files)
     settings = answer_settings(recipe, model.card["config"], changes)
@@ -143,13 +148,14 @@ def predict_videos(
     out: Path,
     *,
     boxes: BoxSource | None = None,
-    device: str = "auto",
+    running: Running = PLAIN,
     overwrite: bool = False,
 ) -> None:
     """Predict videos and folders of frames, one after the other; several get folders of their own below ``out``.
 
     Args:
         boxes: where those of the frames come from, for a network that takes boxes.
+        running: what the network runs on.
         overwrite: replace what a folder holds of another video, another model or other settings.
     """
     chosen = places(sources, out)
@@ -157,7 +163,7 @@ def predict_videos(
     records = {source: record_of_video(recipe, source, place, checkpoint, about) for source, place in chosen.items()}
     for source, place in chosen.items():
         refuse_others(records[source], [place / recipe.predictions[-1]], overwrite=overwrite)
-    model = open_model(recipe, checkpoint, runtime=device)
+    model = open_model(recipe, checkpoint, runtime=running, demand=demand_of(list(chosen)))
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, list(chosen))
     for source, place in chosen.items():
@@ -261,33 +267,28 @@ def places(sources: Sequence[Path], out: Path, rate: float = FOLDER_RATE) -> dic
     return {path: out / name for path, name in zip(chosen, names, strict=True)}
 
 
+def demand_of(sources: Sequence[Path], answers: int | None = None) -> Demand:
+    """What is going to be asked of a model: images, videos and folders of frames.
+
+    Args:
+        answers: how many there will be, where that is not one for each image and frame.
+    """
+
+    def requests(model: Model) -> Iterator[tuple[str, Request]]:
+        for source in sources[:ASKED]:
+            yield from itertools.islice(windows_of(model, source, ASKED), ASKED)
+
+    films = [path for path in sources if path.is_dir() or is_video(path)]
+    count = len(sources) - len(films) + sum(map(frame_count, films)) if answers is None else answers
+    return Demand(count, requests)
+
+
 def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a file of predictions says of the model that made it."""
     chosen = answer_settings(recipe, model.card["config"], changes)
     settings = configuration.plain(configuration.to_dict(chosen))
     about = recipe.about(model.card, {})
     return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **about}
-
-
-def read_source(source: Path, rate: float = FOLDER_RATE, damaged: Damaged = "error") -> Iterator[Frame]:
-    """The frames of a video, or of a folder with ``rate`` of them a second."""
-    return folder_frames(source, rate) if source.is_dir() else frames(source, damaged=damaged)
-
-
-def picture_names(names: Sequence[str]) -> list[str]:
-    """A .jpg for each row's name; images that differ in their ending alone keep it in the picture's name.
-
-    >>> picture_names(["a.png", "b.png", "b.jpg"])
-    ['a.jpg', 'b.png.jpg', 'b.jpg.jpg']
-    """
-    flat = [name.strip("/").replace("/", "_") for name in names]
-    stems = [Path(name).stem for name in flat]
-    chosen: list[str] = []
-    for stem, name in zip(stems, flat, strict=True):
-        wanted = stem if stems.count(stem) == 1 else name
-        numbered = (f"{wanted}_{number}" for number in itertools.count(2))
-        chosen.append(next(one for one in itertools.chain([wanted], numbered) if one not in chosen))
-    return [f"{name}.jpg" for name in chosen]
 
 
 def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Counted | None:
@@ -320,45 +321,6 @@ def _stream(
 def _answers(model: Model, image: Frame, boxes: np.ndarray | None) -> list[Answer]:
     answer: Any = model.predict(image, boxes)
     return answer if isinstance(answer, list) else [answer]
-
-
-def _checked(files: Iterable[Path]) -> list[Path]:
-    """The files, by their headers alone: a wrong one among thousands is found before the work, not after it."""
-    chosen = list(files)
-    if not chosen:
-        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
-    for path in chosen:
-        if not is_video(path):
-            image_size(path)
-    return chosen
-
-
-def _expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Path]:
-    """All files; given a folder to leave out, those below each folder too."""
-    for source in sources:
-        if source.is_dir() and without is not None:
-            own = without.resolve()
-            below = [name for name in images_below(source) if not (source / name).resolve().is_relative_to(own)]
-            if not below:
-                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
-            yield from (source / name for name in below)
-        elif source.is_dir():
-            files, others = images_in(source)
-            if not files:
-                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
-            if others:
-                print(f"left out of {source}, not images by their names: {', '.join(others)}")
-            yield from files
-        elif source.is_file():
-            yield source
-        else:
-            raise InputError("there is no such file", path=source, remedy="check the path")
-
-
-def row_names(files: Sequence[Path]) -> list[str]:
-    """Base names where they are unique, else the paths as given."""
-    names = [path.name for path in files]
-    return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
 
 
 def _opened(stream: Iterator[Frame]) -> tuple[Iterator[Frame], Size]:

@@ -172,7 +172,7 @@ def _paths(tracks: Tracks, ground: Image) -> Image:
 
 def _pixels_of(image: Any) -> Image:
     from kaname.geometry.image import as_array, read_image
-    from kaname.inference.model import check_image
+    from kaname.inference.request import check_image
 
     given = as_array(image.image if isinstance(image, Frame) else image)
     return check_image(given if not isinstance(given, (str, PathLike)) else read_image(given))

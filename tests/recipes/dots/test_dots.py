@@ -102,7 +102,7 @@ def test_a_mirrored_sample_swaps_left_and_right(clip: dots.Clip) -> None:
 
 def test_training_and_prediction_see_the_same(clip: dots.Clip) -> None:
     """The flow that ``feed`` computes is that of the samples, for the first frame of a video too."""
-    from kaname.inference.model import Request
+    from kaname.inference.request import Request
     from kaname.types import Frame
 
     samples = Samples(dots.Config(data=clip.frames[0].parents[3]), [clip], augment=False)

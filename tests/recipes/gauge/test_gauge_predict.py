@@ -14,7 +14,7 @@ import pytest
 import kaname
 from calling import Answer, call, snapshot
 from kaname.geometry.image import read_image, write_image
-from kaname.pipeline.predict import picture_names
+from kaname.pipeline.sources import picture_names
 from recipes.gauge.conftest import Trained
 from recipes.gauge.dials import CHANNELS, dial_points, draw_dial, task, write_json
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.clock import Clock
 from kaname.pipeline.jobs import Desk
 from kaname.pipeline.stretches import Stretches
@@ -35,7 +36,7 @@ def predicted(made: Path, out: Path, name: str, model: str = "six.pt") -> dict[s
         out,
         how,
         overwrite=False,
-        device="cpu",
+        running=PLAIN_CPU,
         cotracker=None,
         changes={},
     )
@@ -70,7 +71,7 @@ def test_every_part_has_its_own(made: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Stream, "frames", frames)
     monkeypatch.setattr("kaname.tracking.klt.klt", follow)
     costs(MotionFeed, "__call__", 10)
-    costs(type(module.open_here(made / "six.pt", "cpu", {}).runner), "__call__", 100)
+    costs(type(module.open_here(made / "six.pt", PLAIN_CPU, {}).runner), "__call__", 100)
     costs(Stretches, "add", 10_000)
     monkeypatch.setattr(module, "Clock", lambda: Clock(lambda: now[0]))
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])

@@ -21,7 +21,9 @@ def train(
     normalize: Annotated[
         Literal["imagenet", "backbone", "none"] | None, Parameter(help="Normalization; none feeds 0..1.")
     ] = None,
-    decoder: Annotated[Literal["linear", "upsample", "fpn"] | None, Parameter(help="Decoder after the backbone.")] = None,
+    decoder: Annotated[
+        Literal["linear", "upsample", "fpn"] | None, Parameter(help="Decoder after the backbone.")
+    ] = None,
     allow_missing: Annotated[
         bool | None, Parameter(help="Accept dials without a start or an end.", negative=())
     ] = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.geometry.image import read_image
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.demo import Demo
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.predict import predict_images
@@ -33,7 +34,7 @@ def sample(out: Path) -> None:
 def predict(out: Path, exported: Path) -> None:
     """A dozen of the held-out dials."""
     images = sorted((out / "data" / "val" / "images").iterdir())[:12]
-    predict_images(RECIPE, images, exported, out / "predictions", device="cpu")
+    predict_images(RECIPE, images, exported, out / "predictions", running=PLAIN_CPU)
 
 
 def intro(result: Result) -> Sequence[str]:

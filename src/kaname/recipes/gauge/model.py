@@ -13,6 +13,7 @@ from kaname.types import Head
 
 PYRAMID = 64  # channels of a feature pyramid
 
+
 def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Network:
     """The network of a configuration; with a file's ``card`` its backbone is rebuilt without any download."""
     settings = config.model

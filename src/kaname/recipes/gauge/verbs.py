@@ -28,6 +28,7 @@ from kaname.pipeline.flags import (
     ParityImages,
     ProfileFlag,
     Results,
+    RunFlags,
     Weights,
     report_problems,
     split_sources,
@@ -251,7 +252,7 @@ def predict(
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
     overwrite: Overwrite = False,
     damaged: Damage = "error",
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
     profile: ProfileFlag = False,
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
@@ -266,8 +267,8 @@ def predict(
 
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
-    how = {"changes": changes, "pictures": pictures, "damaged": damaged, "device": device, "overwrite": overwrite}
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, profile=profile, **how)
+    how = {"changes": changes, "pictures": pictures, "damaged": damaged, "overwrite": overwrite, "profile": profile}
+    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, running=run_on.running(), **how)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:

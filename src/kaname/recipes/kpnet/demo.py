@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kaname.data.formats import skeleton as skeletons
 from kaname.geometry.image import read_image
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.demo import Demo
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.predict import predict_images
@@ -51,11 +52,11 @@ def sample(out: Path) -> None:
 def predict(out: Path, exported: Path) -> None:
     """A dozen of the held-out frames; whole videos, with and without a tracker between detections."""
     images = sorted((out / "data" / "val" / "frames").glob("*/*.png"))[::5][:12]
-    predict_images(RECIPE, images, exported, out / "predictions", device="cpu")
+    predict_images(RECIPE, images, exported, out / "predictions", running=PLAIN_CPU)
     videos = out / "followed" / "movie"
     sources = videos_of(out / "followed" / "val" / "frames", videos, None)
     for name in TRACKERS:
-        infer(sources, exported, out / "trackers" / name, How(name, k=DETECT_EVERY), videos=videos, device="cpu")  # type: ignore[arg-type]
+        infer(sources, exported, out / "trackers" / name, How(name, k=DETECT_EVERY), videos=videos, running=PLAIN_CPU)  # type: ignore[arg-type]
 
 
 def followed(out: Path) -> Table:

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError, located
+from kaname.inference.runtimes import PLAIN, Running
 from kaname.pipeline.clock import Clock, shares
 from kaname.pipeline.cluster import check as check_cluster
 from kaname.pipeline.jobs import Cluster, Desk, Job
 from kaname.pipeline.jobs import check as check_jobs
 from kaname.pipeline.jobs import run as run_jobs
+from kaname.pipeline.predict import demand_of
 from kaname.pipeline.records import Record, claim, tidy
+from kaname.pipeline.running import Demand
 from kaname.pipeline.stretches import Stretches, left_of
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How, Stated
@@ -41,7 +44,7 @@ def infer(
     stated: Stated | None = None,
     processes: int = 1,
     overwrite: bool = False,
-    device: str = "auto",
+    running: Running = PLAIN,
     cotracker: Path | None = None,
     videos: Path | None = None,
     ray: str | None = None,
@@ -71,7 +74,11 @@ def infer(
         check_cluster(ray)
     changes = {**how.answers, "video_root": videos and videos.absolute()}
     # Here as well where other processes work: what is wrong with it is said once, before anything begins.
-    model = open_here(checkpoint, device if processes == 1 and ray is None else "cpu", changes)
+    alone = processes == 1 and ray is None
+    asked = sum(one.about(how.every) for one in pending) // (how.k if how.tracker != "none" else 1)
+    # With fewer threads, as several processes have, others may be faster.
+    demand = demand_of([one.place for one in pending], asked) if alone else None
+    model = open_here(checkpoint, running.before(alone=alone), changes, demand=demand)
     (stated or Stated()).check(model.card, checkpoint)
     if how.tracker == "cotracker":
         print(LICENCE)
@@ -80,7 +87,7 @@ def infer(
     if ray is not None:  # whose processes begin in other folders
         checkpoint, out, pending = checkpoint.absolute(), out.absolute(), [one.absolute() for one in pending]
         cotracker, cluster = cotracker and cotracker.absolute(), Cluster(ray, out, [checkpoint])
-    given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "device": device,
+    given = {"checkpoint": checkpoint, "out": out, "how": how, "overwrite": overwrite, "running": running,
              "cotracker": cotracker, "changes": changes}  # fmt: skip
     jobs = [Job(one.name, {"source": one, **given}, one.about(how.every)) for one in pending]
     ended = run_jobs(JOB, jobs, processes=processes, title="predicting", ended=_line, cluster=cluster)
@@ -96,7 +103,7 @@ def predict_video(
     out: Path,
     how: How,
     overwrite: bool,
-    device: str,
+    running: Running,
     cotracker: Path | None,
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -105,7 +112,7 @@ def predict_video(
     with claim(whole) as alone:
         if (stored := whole.finished(overwrite=overwrite)) is not None:
             return stored
-        model, began = open_here(checkpoint, device, changes, desk), time.monotonic()
+        model, began = open_here(checkpoint, running, changes, desk), time.monotonic()
         clock = Clock()
         with located(source.place):
             with clock.part("decode"):
@@ -167,11 +174,18 @@ def _line(job: Job, record: Mapping[str, Any], seconds: float) -> str:
     return f"{job.name}: {frames} frames, {record['rows']} rows{lost}, {rate}"
 
 
-def open_here(checkpoint: Path, device: str, changes: Mapping[str, Any], desk: Desk | None = None) -> Any:
+def open_here(
+    checkpoint: Path,
+    running: Running,
+    changes: Mapping[str, Any],
+    desk: Desk | None = None,
+    demand: Demand | None = None,
+) -> Any:
     """The model, which this process keeps; of several GPUs each process takes the next."""
     from kaname.pipeline.model import open_in_turn
 
-    return open_in_turn(RECIPE, checkpoint, device=device, number=0 if desk is None else desk.number, changes=changes)
+    number = 0 if desk is None else desk.number
+    return open_in_turn(RECIPE, checkpoint, running=running, number=number, changes=changes, demand=demand)
 
 
 def _device(model: Any) -> str:

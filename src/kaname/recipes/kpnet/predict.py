@@ -12,13 +12,15 @@ from kaname.data.video import Damaged
 from kaname.errors import located, require
 from kaname.files import whole_file
 from kaname.geometry.image import image_size, write_image
+from kaname.inference.runtimes import PLAIN, Running
 from kaname.pipeline.jobs import check as check_jobs
 from kaname.pipeline.model import answer_settings, describe_model
 from kaname.pipeline.nothing import Finds
-from kaname.pipeline.predict import about_model, picture_names, row_names
+from kaname.pipeline.predict import about_model, demand_of
 from kaname.pipeline.records import claim
 from kaname.pipeline.replacing import record_of as record_of_all
 from kaname.pipeline.replacing import refuse_others, results
+from kaname.pipeline.sources import picture_names, row_names
 from kaname.progress import Bar
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How
@@ -40,7 +42,7 @@ def predict(
     pictures: bool = True,
     processes: int = 1,
     overwrite: bool = False,
-    device: str = "auto",
+    running: Running = PLAIN,
     names: Sequence[str] | None = None,
     ray: str | None = None,
     damaged: Damaged = "error",
@@ -53,6 +55,7 @@ def predict(
         overlay: draw a video of each video.
         pictures: draw each image.
         processes: videos at once.
+        running: what the network runs on.
         overwrite: replace what was made by another checkpoint or with other settings.
         names: further videos, in the folder ``video_root``.
         ray: address of machines that work together.
@@ -73,10 +76,10 @@ def predict(
     if images:
         alone = How(answers=own)
         predict_images(
-            images, checkpoint, out, alone, videos=root, pictures=pictures, overwrite=overwrite, device=device
+            images, checkpoint, out, alone, videos=root, pictures=pictures, overwrite=overwrite, running=running
         )
     if videos:
-        infer(videos, checkpoint, out, how, processes=processes, overwrite=overwrite, device=device, videos=root,
+        infer(videos, checkpoint, out, how, processes=processes, overwrite=overwrite, running=running, videos=root,
               ray=ray)  # fmt: skip
 
 
@@ -89,7 +92,7 @@ def predict_images(
     videos: Path | None,
     pictures: bool,
     overwrite: bool,
-    device: str,
+    running: Running,
 ) -> None:
     """Predict images into ``points.json`` and ``NAME_pred.txt``, with a picture of each in ``out/pictures``.
 
@@ -105,7 +108,7 @@ def predict_images(
     for source in sources:
         record_of(source, checkpoint, out, how).finished(overwrite=overwrite)
     refuse_others(whole, [target], overwrite=overwrite)
-    model = open_here(checkpoint, device, {**how.answers, "video_root": videos})
+    model = open_here(checkpoint, running, {**how.answers, "video_root": videos}, demand=demand_of(files))
     names = row_names(files)
     called = iter(zip(names, picture_names(names), strict=True))
 

@@ -20,6 +20,7 @@ from kaname.pipeline.flags import (
     OutFolder,
     ParityCount,
     ParityImages,
+    RunFlags,
     Weights,
     split_sources,
 )
@@ -192,7 +193,7 @@ def infer(
     jobs: Jobs = 1,
     ray: RayAddress = None,
     overwrite: Overwrite = False,
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
 ) -> None:
     """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
     is skipped; what was stopped goes on."""
@@ -207,7 +208,7 @@ def infer(
     data = from_dict(DataSettings, {"root": data_root or Path("data"), "video_root": video_root})
     sources = videos_of(data.root / "val" / "frames", data.videos, None if named is None else names_in(named))
     stated = Stated(in_chans, image_size, heatmap_size)
-    run(sources, checkpoint, out, how, stated=stated, processes=jobs, overwrite=overwrite, device=device,
+    run(sources, checkpoint, out, how, stated=stated, processes=jobs, overwrite=overwrite, running=run_on.running(),
         cotracker=cotracker, videos=data.videos, ray=ray)  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def predict(
     jobs: Jobs = 1,
     ray: RayAddress = None,
     overwrite: Overwrite = False,
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
 ) -> None:
     """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
     and of the images of one; of images points.json and pictures too."""
@@ -238,7 +239,7 @@ def predict(
     paths, words = split_sources(sources)
     answers = merged(words, {"video_root": video_root, "missing_flow": missing_flow, "absent": absent}, "answers")
     run(paths, checkpoint, out, answers, every=every, overlay=overlay, pictures=pictures, processes=jobs,
-        overwrite=overwrite, device=device, names=None if named is None else names_in(named),
+        overwrite=overwrite, running=run_on.running(), names=None if named is None else names_in(named),
         ray=ray, damaged=damaged)  # fmt: skip
 
 

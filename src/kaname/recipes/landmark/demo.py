@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kaname.geometry.image import read_image
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.boxes import BoxSource
 from kaname.pipeline.demo import Demo
 from kaname.pipeline.labelled import Result
@@ -42,7 +43,7 @@ def predict(out: Path, exported: Path) -> None:
     """A dozen of the faces, in their boxes."""
     images = sorted((out / "data" / "images").glob("*.jpg"))[:12]
     boxes = BoxSource(lambda _: annotated_boxes(out / "data" / "annotated"))
-    predict_images(RECIPE, images, exported, out / "predictions", boxes=boxes, device="cpu")
+    predict_images(RECIPE, images, exported, out / "predictions", boxes=boxes, running=PLAIN_CPU)
 
 
 def intro(result: Result) -> Sequence[str]:

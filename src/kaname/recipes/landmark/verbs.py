@@ -21,6 +21,7 @@ from kaname.pipeline.flags import (
     ParityCount,
     ParityImages,
     ProfileFlag,
+    RunFlags,
     Weights,
     split_sources,
     validating,
@@ -164,7 +165,7 @@ def predict(
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
     overwrite: Overwrite = False,
     damaged: Damage = "error",
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
     profile: ProfileFlag = False,
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.
@@ -183,7 +184,8 @@ def predict(
     else:
         faces = source_of(boxes)
     how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
-    predict_images(RECIPE, paths, checkpoint, out, overwrite=overwrite, profile=profile, **how, device=device)
+    how |= {"overwrite": overwrite, "profile": profile}
+    predict_images(RECIPE, paths, checkpoint, out, **how, running=run_on.running())
 
 
 def export(

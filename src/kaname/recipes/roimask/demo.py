@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kaname.geometry.image import read_image
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.demo import Demo
 from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.labelled import Result
@@ -47,7 +48,7 @@ def predicted(out: Path, exported: Path) -> None:
     """Some held-out scenes, in their annotated boxes."""
     images = sorted(_set(out).images_of("val").glob("*.jpg"))[:8]
     boxes = BoxFlags(boxes=_set(out).annotations_of("val"))
-    predict(images, exported, out / "predictions", (boxes, ()), {}, Wanted(masks=False, cutouts=False), "cpu")
+    predict(images, exported, out / "predictions", (boxes, ()), {}, Wanted(masks=False, cutouts=False), PLAIN_CPU)
 
 
 def intro(result: Result) -> Sequence[str]:

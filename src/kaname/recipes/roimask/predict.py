@@ -16,6 +16,7 @@ from kaname.data.video import Damaged, VideoWriter, is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.image import write_image
+from kaname.inference.runtimes import Running
 from kaname.pipeline.boxes import BoxSource, source_of
 from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.predict import Each, predict_images
@@ -46,14 +47,16 @@ def predict(
     where: tuple[BoxFlags, Sequence[str]],
     changes: Mapping[str, Any],
     wanted: Wanted,
-    device: str,
+    running: Running,
     overwrite: bool = False,
     damaged: Damaged = "error",
+    profile: bool = False,
 ) -> None:
     """Write the masks of all boxes, one image, and of it one mask, at a time in memory.
 
     Args:
         where: the flags of boxes, and boxes that were given as numbers, the same for every image.
+        running: what the network runs on.
         overwrite: replace what ``out`` holds of something else.
         damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
 
@@ -97,8 +100,9 @@ def predict(
                 file.write("[]\n" if file.tell() == 0 else "\n]\n")
             stack.close()
 
-        how = {"changes": changes, "damaged": damaged, "device": device, "overwrite": overwrite, "each": prepared}
-        predict_images(RECIPE, sources, checkpoint, out, boxes=boxes_of(*where), pictures=False, finish=finish, **how)
+        how = {"changes": changes, "damaged": damaged, "running": running, "overwrite": overwrite, "each": prepared}
+        how |= {"pictures": False, "finish": finish, "profile": profile}
+        predict_images(RECIPE, sources, checkpoint, out, boxes=boxes_of(*where), **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:

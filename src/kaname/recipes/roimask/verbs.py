@@ -23,7 +23,9 @@ from kaname.pipeline.flags import (
     Overwrite,
     ParityCount,
     ParityImages,
+    ProfileFlag,
     Results,
+    RunFlags,
     Weights,
     split_sources,
 )
@@ -311,7 +313,8 @@ def predict(
     pictures: Annotated[bool, Parameter(help="Also draw the masks on each image.")] = True,
     damaged: Damage = "error",
     overwrite: Overwrite = False,
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
+    profile: ProfileFlag = False,
 ) -> None:
     """Find the person in each box: masks.json (COCO results, RLE), a PNG a mask, outlines, pictures.
 
@@ -325,7 +328,9 @@ def predict(
     wanted = Wanted(masks=masks, cutouts=cutouts, polygons=polygons, pictures=pictures)
     where = flags.with_boxes(boxes)
     changes = merged(words, given, "answers")
-    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, device, overwrite, damaged)
+    run(
+        [*paths, *(image or [])], checkpoint, out, where, changes, wanted, run_on.running(), overwrite, damaged, profile
+    )
 
 
 def export(

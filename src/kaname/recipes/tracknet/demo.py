@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname.data.video import frames
+from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.demo import Demo
 from kaname.pipeline.flags import find_group
 from kaname.pipeline.labelled import Result
@@ -37,7 +38,9 @@ def sample(out: Path) -> None:
 
 def predict(out: Path, exported: Path) -> None:
     """The match, with gaps filled, and the video of it."""
-    predict_videos([out / "match.mp4"], exported, out / "predictions", Smoothing("inpaint"), overlay=True, device="cpu")
+    predict_videos(
+        [out / "match.mp4"], exported, out / "predictions", Smoothing("inpaint"), overlay=True, running=PLAIN_CPU
+    )
 
 
 def intro(result: Result) -> Sequence[str]:

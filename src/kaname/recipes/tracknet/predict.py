@@ -8,11 +8,12 @@ from typing import Any
 
 from kaname.data.video import Damaged, frame_count
 from kaname.files import write_text
+from kaname.inference.runtimes import PLAIN, Running
 from kaname.pipeline import jobs
 from kaname.pipeline.clock import Profile
 from kaname.pipeline.jobs import Desk, Job
 from kaname.pipeline.model import open_in_turn
-from kaname.pipeline.predict import FOLDER_RATE, OVERLAY, places, record_of_video
+from kaname.pipeline.predict import FOLDER_RATE, OVERLAY, demand_of, places, record_of_video
 from kaname.pipeline.predict import predict_video as predict_frames
 from kaname.pipeline.records import Record
 from kaname.pipeline.replacing import refuse_others, results
@@ -39,7 +40,7 @@ def predict(
     changes: Mapping[str, Any] | None = None,
     processes: int = 1,
     overwrite: bool = False,
-    device: str = "auto",
+    running: Running = PLAIN,
     profile: bool = False,
 ) -> None:
     """Find the ball in videos and folders of frames; one that fails does not stop the others, and ends in exit code 2.
@@ -51,6 +52,7 @@ def predict(
         damaged: what becomes of frames that damaged packets have lost (`kaname.data.video.frames`).
         changes: settings of the detection to use instead of the stored ones.
         processes: videos at once.
+        running: what the network runs on.
         overwrite: replace what a folder holds of another video, another model or other settings.
         profile: say where the time of each video went.
     """
@@ -61,16 +63,17 @@ def predict(
     for source, place in chosen.items():
         refuse_others(records[source], made_in(place), overwrite=overwrite)
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
-    open_in_turn(RECIPE, checkpoint, device=device if processes == 1 else "cpu", changes=changes)
+    open_in_turn(
+        RECIPE,
+        checkpoint,
+        running=running.before(alone=processes == 1),
+        changes=changes,
+        # With fewer threads, as several processes have, others may be faster.
+        demand=demand_of(list(chosen)) if processes == 1 else None,
+    )
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
-    given = {
-        "checkpoint": checkpoint,
-        "smoothing": smoothing,
-        **how,
-        "overwrite": overwrite,
-        "device": device,
-        "profile": profile,
-    }
+    given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "running": running}
+    given |= {"profile": profile}
     passes = 2 if overlay else 1
     work = [
         Job(
@@ -108,14 +111,14 @@ def predict_video(
     damaged: Damaged,
     changes: Mapping[str, Any] | None,
     overwrite: bool,
-    device: str,
+    running: Running,
     profile: bool,
     first: bool,
 ) -> str:
     """One video; returns what there is to say of it."""
     times = Profile(profile, from_start=first)
     with times.part("start"):
-        model = open_in_turn(RECIPE, checkpoint, device=device, number=desk.number, changes=changes)
+        model = open_in_turn(RECIPE, checkpoint, running=running, number=desk.number, changes=changes)
     way = Way(smoothing, keep_static=keep_static)
     with results(record, made_in(out), overwrite=overwrite):
         said = predict_frames(

@@ -22,6 +22,7 @@ from kaname.pipeline.flags import (
     ParityImages,
     ProfileFlag,
     Results,
+    RunFlags,
     Weights,
     report_problems,
     split_sources,
@@ -162,7 +163,7 @@ def predict(
     damaged: Damage = "error",
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
-    device: Device = "auto",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
     profile: ProfileFlag = False,
 ) -> None:
     """Find the ball in every frame: ball.csv and its plot ball.svg, with --overlay also a video."""
@@ -173,7 +174,8 @@ def predict(
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
-    run(paths, checkpoint, out, smoothing, **how, processes=jobs, overwrite=overwrite, device=device, profile=profile)
+    how |= {"overwrite": overwrite, "profile": profile}
+    run(paths, checkpoint, out, smoothing, **how, processes=jobs, running=run_on.running())
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, source: ParityImages = None, count: ParityCount = 16) -> None:

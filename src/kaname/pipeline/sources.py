@@ -1,0 +1,68 @@
+"""Which files a command was given: found, looked at, and named in what it writes. No torch here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from kaname.data.formats.files import images_in
+from kaname.data.formats.landmarks import images_below
+from kaname.data.video import is_video
+from kaname.errors import InputError
+from kaname.geometry.image import image_size
+
+
+def checked(files: Iterable[Path]) -> list[Path]:
+    """The files, by their headers alone: a wrong one among thousands is found before the work, not after it."""
+    chosen = list(files)
+    if not chosen:
+        raise InputError("no image to predict", remedy="name images, a folder or a video after the verb")
+    for path in chosen:
+        if not is_video(path):
+            image_size(path)
+    return chosen
+
+
+def expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Path]:
+    """All files; given a folder to leave out, those below each folder too."""
+    for source in sources:
+        if source.is_dir() and without is not None:
+            own = without.resolve()
+            below = [name for name in images_below(source) if not (source / name).resolve().is_relative_to(own)]
+            if not below:
+                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+            yield from (source / name for name in below)
+        elif source.is_dir():
+            files, others = images_in(source)
+            if not files:
+                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+            if others:
+                print(f"left out of {source}, not images by their names: {', '.join(others)}")
+            yield from files
+        elif source.is_file():
+            yield source
+        else:
+            raise InputError("there is no such file", path=source, remedy="check the path")
+
+
+def row_names(files: Sequence[Path]) -> list[str]:
+    """Base names where they are unique, else the paths as given."""
+    names = [path.name for path in files]
+    return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
+
+
+def picture_names(names: Sequence[str]) -> list[str]:
+    """A .jpg for each row's name; images that differ in their ending alone keep it in the picture's name.
+
+    >>> picture_names(["a.png", "b.png", "b.jpg"])
+    ['a.jpg', 'b.png.jpg', 'b.jpg.jpg']
+    """
+    flat = [name.strip("/").replace("/", "_") for name in names]
+    stems = [Path(name).stem for name in flat]
+    chosen: list[str] = []
+    for stem, name in zip(stems, flat, strict=True):
+        wanted = stem if stems.count(stem) == 1 else name
+        numbered = (f"{wanted}_{number}" for number in itertools.count(2))
+        chosen.append(next(one for one in itertools.chain([wanted], numbered) if one not in chosen))
+    return [f"{name}.jpg" for name in chosen]
