@@ -81,8 +81,9 @@ def test_openvino_in_fp32_computes_in_fp32(place: Path) -> None:
     from kaname.inference.openvino_runner import OpenvinoRunner
 
     runner = OpenvinoRunner(place, ["heatmaps"], threads=1)
-    assert runner.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
-    assert runner.compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    compiled = runner._network or runner._whole
+    assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
 def test_openvino_refuses_what_it_cannot_read(tmp_path: Path) -> None:

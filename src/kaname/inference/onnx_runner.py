@@ -92,8 +92,8 @@ def giving_back() -> Any:
     return options
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The card of an ONNX export, which no runtime opens for it.
+def read_card(path: Path, recipe: str | None = None) -> dict[str, Any]:
+    """The card of an ONNX export, which no runtime opens for it; of a recipe where one is named.
 
     Raises:
         InputError: missing, damaged, or not one of Kaname's exports.
@@ -107,7 +107,7 @@ def read_card(path: Path) -> dict[str, Any]:
         raise InputError(f"not a readable ONNX file ({error})", path=path, remedy="export it again") from error
     if text is None:
         raise InputError("this ONNX file has no kaname card", path=path, remedy="use a file from `kaname ... export`")
-    return card.read(text, path)
+    return card.read(text, path, recipe)
 
 
 def network_of(path: Path, stated: Mapping[str, Any]) -> bytes | None:

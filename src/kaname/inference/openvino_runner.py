@@ -44,7 +44,10 @@ class OpenvinoRunner:
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         self.path, self.options, self.core = path, options, openvino.Core()
-        cut = network_of(path, read_card(path))
+        try:
+            cut = network_of(path, read_card(path))
+        except InputError:  # without a card: as it stands, if at all
+            cut = None
         self.takes_fitted = cut is not None
         self._network = None if cut is None else self._opened(cut)
         self._whole = self._opened(path) if cut is None else None

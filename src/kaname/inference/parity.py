@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from kaname.errors import InputError
 from kaname.inference.model import Model
@@ -203,6 +202,8 @@ def _compare_masks(ours: Masks, theirs: Masks, parity: Parity) -> None:
 
 def _compare_points(name: str, ours: Points, theirs: Points, limit: tuple[float | None, float], parity: Parity) -> None:
     threshold, near = limit
+    from scipy.optimize import linear_sum_assignment  # whoever only predicts does without SciPy
+
     for channel in ours.xy:
         there = [np.flatnonzero(np.isfinite(points.xy[channel]).all(axis=1)) for points in (ours, theirs)]
         one, other = ours.xy[channel][there[0]], theirs.xy[channel][there[1]]

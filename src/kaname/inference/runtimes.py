@@ -97,12 +97,14 @@ class Material:
         onnx: gives the ONNX file: the export itself, or that of a checkpoint, made if need be.
         heads: names of the outputs.
         threads: of a CPU; 0 leaves the number to the runtime.
+        export: whether the file itself is an ONNX file.
     """
 
     plain: Callable[[], Any]
     onnx: Callable[[], Path]
     heads: Sequence[str]
     threads: int = 0
+    export: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,11 @@ def _torch(candidate: Candidate, material: Material) -> Runner:
 def _onnxruntime(_: Candidate, material: Material) -> Runner:
     from kaname.inference.onnx_runner import OnnxRunner
 
-    return OnnxRunner(material.onnx(), threads=material.threads)
+    path = material.onnx()
+    plain = material.plain() if material.export else None
+    if isinstance(plain, OnnxRunner) and plain.threads in (0, material.threads):
+        return plain  # of an export it is open already
+    return OnnxRunner(path, threads=material.threads)
 
 
 def _openvino(candidate: Candidate, material: Material) -> Runner:

@@ -151,7 +151,8 @@ class Opening:
     @functools.cached_property
     def material(self) -> Material:
         """What candidates are opened from."""
-        return Material(lambda: self.opened[0], self.onnx, list(self.card["heads"]), threads())
+        heads = list(self.card["heads"])
+        return Material(lambda: self.opened[0], self.onnx, heads, threads(), self.export)
 
     def candidates(self, *, slow_start: bool = False, running: Running | None = None) -> list[Candidate]:
         """Those that are asked for and can run this file here."""

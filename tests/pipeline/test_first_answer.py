@@ -1,0 +1,63 @@
+"""What the first answer costs: what is imported on the way to it, and how often the model's file is opened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.test_video import write_video
+from kaname.geometry.image import write_image
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+HEAVY = {"torch", "scipy", "matplotlib", "onnx", "pandas", "transformers", "timm", "ray", "gradio", "jinja2"}
+CODE = """
+import json, sys
+from kaname.cli import main
+sys.argv = ["kaname", *sys.argv[1:]]
+sessions = []
+import onnxruntime
+opened = onnxruntime.InferenceSession
+class Counted(opened):
+    def __init__(self, *given, **named):
+        sessions.append(1)
+        super().__init__(*given, **named)
+onnxruntime.InferenceSession = Counted
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+loaded = sorted({name.split(".")[0] for name in sys.modules})
+print(json.dumps({"sessions": len(sessions), "modules": loaded}))
+"""
+
+
+@pytest.mark.parametrize("recipe", ["gauge", "tracknet"])
+def test_the_way_to_the_first_answer_is_short(recipe: str, tmp_path: Path) -> None:
+    """No package that an answer does not need is imported, and the model is opened once."""
+    rng = np.random.default_rng(0)
+    source = tmp_path / "a.jpg"
+    if recipe == "gauge":
+        write_image(source, np.zeros((60, 80, 3), np.uint8))
+    else:
+        source = write_video(tmp_path / "a.mp4", [rng.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(6)])
+    model = GOLDEN / ("gauge.onnx" if recipe == "gauge" else "ball.onnx")
+    words = [recipe, "predict", str(source), "--checkpoint", str(model), "--out", str(tmp_path / "o")]
+    words += ["--min-score", "0.99"] if recipe == "gauge" else []  # a random network's thousand points need a tree
+    ended = subprocess.run([sys.executable, "-c", CODE, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout.splitlines()[-1])
+    assert sorted(HEAVY & set(found["modules"])) == [] and found["sessions"] == 1
+
+
+def test_the_card_alone_opens_nothing() -> None:
+    code = "import sys; from kaname.cli import main; sys.argv = ['kaname', 'info', sys.argv[1]]\ntry: main()\n"
+    code += "except SystemExit: pass\nprint('onnxruntime' in sys.modules, 'torch' in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(GOLDEN / "gauge.onnx")], capture_output=True, text=True, check=True
+    ).stdout
+    assert said.splitlines()[-1] == "False False"
