@@ -140,6 +140,17 @@ def check_network(found: Resolved) -> None:
         )
 
 
+def check_weights(config: Any) -> None:
+    """Refuse a new run whose pretrained weights cannot be had, which takes seconds less than to build it.
+
+    Raises:
+        InputError: see `kaname.models.names.check_weights`.
+    """
+    key = network_key(type(config))
+    if key and getattr(config.model, "pretrained", False):
+        names.check_weights(configuration.value_at(config, key))
+
+
 def family(network: str) -> str:
     """What a network's settings go by: the part before its colon."""
     return network.partition(":")[0]

@@ -71,17 +71,11 @@ def predict(
         "device": device,
         "profile": profile,
     }
-    passes = 2 if overlay else 1
+    passes, single = 2 if overlay else 1, processes == 1
     work = [
         Job(
             str(source),
-            {
-                "source": source,
-                "out": place,
-                "record": records[source],
-                "first": number == 0 and processes == 1,
-                **given,
-            },
+            {"source": source, "out": place, "record": records[source], "first": single and not number, **given},
             passes * (frame_count(source) or 1),
         )
         for number, (source, place) in enumerate(chosen.items())
