@@ -39,7 +39,7 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
         require_package("wandb", "--logger wandb")
     sets = recipe.read_sets(config)
     if options.resume is None:
-        check_weights(config)
+        check_weights(recipe, config)
     from kaname.pipeline.pages import Pages
     from kaname.training.loop import Run
     from kaname.training.run_folder import write_parameters
