@@ -26,7 +26,7 @@ def test_info_of_an_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path = onnx_file(tmp_path / "model.onnx")
     info(path)
     text = capsys.readouterr().out
-    assert "ONNX export" in text and "start, middle, end" in text and "from random weights" in text
+    assert "ONNX export" in text and "start, middle, end" in text and "trained from scratch" in text
     info(path, as_json=True)
     assert json.loads(capsys.readouterr().out)["file"]["kind"] == "ONNX export"
 

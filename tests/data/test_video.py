@@ -288,8 +288,10 @@ def test_names_of_another_encoding(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(5000)])
 def test_files_of_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(InputError, match="damaged at its beginning"):
-        list(frames(tmp_path / "a.mp4"))
+    for damaged in ("error", "blank"):
+        with pytest.raises(InputError, match="damaged at its beginning" if content else "the file is empty") as refused:
+            list(frames(tmp_path / "a.mp4", damaged=damaged))
+        assert "download it again" in str(refused.value) and "--damaged" not in str(refused.value)
     assert frame_count(tmp_path / "a.mp4") == 1
 
 
@@ -347,3 +349,9 @@ def test_frames_are_let_go_at_once(tmp_path: Path) -> None:
         assert gc.collect() < 20
     finally:
         gc.enable()
+
+
+def test_a_folder_of_videos_is_not_one_of_frames(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4").touch()
+    with pytest.raises(InputError, match=r"name the videos themselves: .*b\.mp4"):
+        folder_images(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from kaname.config import packaged
 from kaname.pipeline import presets
 from kaname.pipeline.presets import FAMILIES, Asked, resolve
 from kaname.recipes import RECIPES, recipe_of
+from recipes.gauge.dials import write_data
 
 CHOOSING = {
     "gauge": [("--backbone", "small")],
@@ -175,3 +177,23 @@ def test_what_is_wrong_is_said_before_torch() -> None:
     for words, line in zip(lines, said, strict=True):
         wrong = words[-1].partition("=")[2].strip("[").partition(",")[0] or words[-1].removeprefix("timm:")
         assert wrong in line, (words, line)
+
+
+def test_weights_out_of_reach_are_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    """A new run alone asks for them: what goes on from a checkpoint has its weights."""
+    write_data(tmp_path / "data")
+    program = (
+        "import sys\nfrom kaname import cli\n"
+        "try:\n    cli.main(sys.argv[1:])\n"
+        "except SystemExit as error:\n    assert error.code == 2\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    words = ["gauge", "train", "--data", str(tmp_path / "data"), "--backbone", "someone/unheard-of"]
+    cache = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words, "--out-dir", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **cache},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "someone/unheard-of is not in the local cache and HF_HUB_OFFLINE is set" in done.stderr
+    assert "--config small" in done.stderr and not (tmp_path / "run").exists()

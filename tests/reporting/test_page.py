@@ -11,6 +11,7 @@ import pytest
 from kaname.errors import InputError
 from kaname.reporting.curves import curves
 from kaname.reporting.page import (
+    Cell,
     Figure,
     Figures,
     Interval,
@@ -20,6 +21,7 @@ from kaname.reporting.page import (
     Svg,
     Table,
     Text,
+    decimals_of,
     facts_table,
     metrics_table,
     show_number,
@@ -170,3 +172,15 @@ def test_a_column_of_facts_keeps_its_numbers(tmp_path: Path) -> None:
     table = facts_table({"images": 16, "difference": 0.0000123}, "facts")
     page = write_page(tmp_path / "a.html", "a", [table]).read_text(encoding="utf-8")
     assert re.findall(r'<td class="numeric">([^<]*)', page) == ["16", "1.23e-05"]
+
+
+def test_shares_that_are_whole_have_decimals_too() -> None:
+    """Beside a recall of 0.864 a precision of 1 and a share of 0 would look like counts."""
+    rows: list[list[Cell]] = [["start", Interval(1.0), Interval(0.0), Interval(0.864), 7, Interval(12.0)]]
+    assert decimals_of(Table(["group", "precision", "wrong", "recall", "n", "steps"], rows))[1:] == [
+        3,
+        3,
+        3,
+        None,
+        None,
+    ]

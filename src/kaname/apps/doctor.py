@@ -52,7 +52,7 @@ def doctor() -> None:
         print(f"device {device}, precision auto = {precision}")
     print("licences of parts that are not kaname's (Apache-2.0):")
     for name, licence in LICENCES:
-        print(f"  {name:<24}{licence}")
+        print(f"  {name:<26}{licence}")
     sys.stdout.flush()
 
 

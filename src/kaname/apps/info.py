@@ -39,7 +39,7 @@ def info(
         "outputs": ", ".join(f"{name} ({head['activation']})" for name, head in card["heads"].items()),
         "backbone": f"{backbone_name(backbone)} ({backbone.get('licence') or 'licence unknown'})",
         "extractor": _extractor(card.get("extractor")),
-        "weights": {True: "pretrained backbone", None: ""}.get(card.get("pretrained", False), "from random weights"),
+        "weights": {True: "pretrained backbone", None: ""}.get(card.get("pretrained", False), "trained from scratch"),
         "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
         "parameters": more.get("parameters", ""),
         "resumable": more.get("resumable", ""),

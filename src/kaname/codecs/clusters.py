@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from jaxtyping import Complex128, Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 
+from kaname.codecs.nearest import nearest, neighbours
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
 
@@ -28,7 +28,6 @@ _Step = Callable[[Float64[np.ndarray, "means 2"]], tuple[Float64[np.ndarray, "me
 _STOP = 1e-3  # a trajectory ends when it moves at most this part of the bandwidth, as in scikit-learn
 _MAX_ITERATIONS = 300
 _MAX_CELLS = 1 << 22  # two prefix sums of 32 MiB; a larger lattice is handed to the k-d tree
-_MANY = 1 << 10  # points from which a tree is worth its import
 _BLOCK = 1 << 15  # elements of one block of work: small enough for the processor's cache
 _DEVIATION = 1e-3  # lattice positions may be off by this part of a step (coordinates kept as float32)
 _WEIGHT_RANGE = 1e9  # beyond it a light point drowns in the rounding of a prefix sum
@@ -121,7 +120,7 @@ def peaks(
     cells = grid.from_index(np.column_stack([columns, rows]).astype(np.float64))
     weight, raw = normalized[rows, columns], values[rows, columns]
     centres = mean_shift(cells, bandwidth, weight if weighted else None)
-    owner = _nearest(cells, centres)
+    owner = nearest(cells, centres)
     if single:
         heaviest = int(np.bincount(owner, weights=weight, minlength=len(centres)).argmax())
         mine = owner == heaviest
@@ -141,7 +140,7 @@ def _scores(
     np.maximum.at(scores, owner, raw)
     # A centre between other clusters' cells may own no cell: it scores as the cell nearest to it.
     empty = ~np.isfinite(scores)
-    scores[empty] = raw[_nearest(centres[empty], cells)]
+    scores[empty] = raw[nearest(centres[empty], cells)]
     return scores
 
 
@@ -213,35 +212,13 @@ def _without_duplicates(
     """Of centres within one bandwidth of each other keep the heaviest; ties go to the greater x, then y."""
     order = np.lexsort((centres[:, 1], centres[:, 0], mass))[::-1]
     ranked = centres[order]
-    near = _neighbours(ranked, bandwidth)
+    near = neighbours(ranked, bandwidth)
     kept = np.ones(len(ranked), dtype=bool)
     for index in range(len(ranked)):
         if kept[index]:
             kept[near(index)] = False
             kept[index] = True
     return ranked[kept]
-
-
-def _neighbours(points: Float64[np.ndarray, "points 2"], radius: float) -> Callable[[int], Any]:
-    """For a point's index what picks the points within ``radius`` of it, by a tree where there are many."""
-    if len(points) > _MANY:
-        from scipy.spatial import cKDTree  # a quarter of a second to import, which few maps need
-
-        tree = cKDTree(points)
-        return lambda index: tree.query_ball_point(points[index], radius)
-    return lambda index: np.square(points - points[index]).sum(axis=1) <= radius * radius
-
-
-def _nearest(
-    points: Float64[np.ndarray, "points 2"], others: Float64[np.ndarray, "others 2"]
-) -> Int64[np.ndarray, "points"]:
-    """For each point the index of the nearest other one."""
-    if len(points) * len(others) > _MANY * _MANY:
-        from scipy.spatial import cKDTree
-
-        return np.asarray(cKDTree(others).query(points)[1], dtype=np.int64)
-    squared = np.square(points[:, None] - others[None]).sum(axis=2)
-    return squared.argmin(axis=1).astype(np.int64) if len(points) else np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ def folder_images(folder: Path) -> list[Path]:
         raise InputError("the folder of frames does not exist", path=folder, remedy="check the path")
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     if not files:
-        raise InputError("the folder contains no image", path=folder, remedy="give a folder of frames")
+        videos = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in VIDEO_ENDINGS)
+        remedy = f"name the videos themselves: {folder / videos[0]} ..." if videos else "give a folder of frames"
+        raise InputError("the folder contains no image", path=folder, remedy=remedy)
     refuse_names(files)
     return sorted(files, key=lambda path: order(path.name))
 
@@ -103,7 +105,7 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
 
     if not path.is_file():
         raise InputError("the video does not exist", path=path, remedy="check the path")
-    count, lost = 0, list[int]()
+    count, lost, decoder = 0, list[int](), None
     try:
         with opened(path) as container:
             if not container.streams.video:
@@ -129,7 +131,8 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
             if decoder.errors and damaged == "error":
                 raise _damage(path, count, decoder.reason)
     except av.FFmpegError as error:
-        raise _damage(path, count, error.strerror or str(error)) from error
+        why = error.strerror or str(error)
+        raise (_unreadable(path, why) if decoder is None else _damage(path, count, why)) from error
     if not count:
         raise InputError("the video has no frames", path=path, remedy="encode it again")
     refuse_cut(path, decoder.container, decoder.promised, count, decoder.cut)
@@ -142,6 +145,14 @@ def _damage(path: Path, count: int, why: str) -> InputError:
     place = f"after frame {count - 1}" if count else "at its beginning"
     remedy = "encode it again, or predict with --damaged blank"
     return InputError(f"the video is damaged {place} ({why})", path=path, remedy=remedy)
+
+
+def _unreadable(path: Path, why: str) -> InputError:
+    """Of a file that does not open: there is no packet that could be left out."""
+    if not path.stat().st_size:
+        return InputError("the file is empty", path=path, remedy="copy or download it again")
+    reason = f"not a video, or one that is cut short or damaged at its beginning ({why})"
+    return InputError(reason, path=path, remedy="copy or download it again, or encode it again")
 
 
 def refuse_cut(path: Path, kind: str, promised: int, count: int, cut: bool) -> None:

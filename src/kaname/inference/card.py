@@ -142,10 +142,15 @@ def backbone_name(description: Mapping[str, Any]) -> str:
     return str(name) if kind in (None, "vit") else f"{kind}:{name}" if name else str(kind)
 
 
+def start_of(card: Mapping[str, Any]) -> str:
+    """What a model's training began with, in words; empty where nothing of it could have been pretrained."""
+    return {True: "pretrained", None: ""}.get(card.get("pretrained", False), "trained from scratch")
+
+
 def card_lines(card: Mapping[str, Any]) -> list[str]:
     """A model's card in three lines: what it is, what it takes, what it answers."""
-    trained, started = card.get("trained") or {}, card.get("pretrained", False)
-    start = "" if started is None else " (pretrained)" if started else " (from random weights)"
+    trained = card.get("trained") or {}
+    start = f" ({start_of(card)})" if start_of(card) else ""
     epoch = f", epoch {trained['epoch']}" if "epoch" in trained else ""
     version = (card.get("versions") or {}).get("kaname")
     view, frames = view_of(card), int(card.get("frames", 1))

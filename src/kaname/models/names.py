@@ -63,6 +63,18 @@ def check(name: str) -> None:
         raise InputError(f"timm has no model {rest!r}", remedy=remedy)
 
 
+def check_weights(name: str) -> None:
+    """Refuse pretrained weights of the hub that are neither in the local cache nor within reach. What only timm knows
+    (where a model of its own lies) it is asked later.
+
+    Raises:
+        InputError: see `hub.ensure_reachable`.
+    """
+    kind, rest = resolve(name)
+    if kind == "vit" and not Path(rest).is_dir() and not hub.is_cached(rest):
+        hub.ensure_reachable(rest)
+
+
 def check_input(name: str, size: tuple[int, int], remedy: str = "") -> None:
     """Refuse a ``(height, width)`` of the input that a backbone cannot take, where that is known without building it.
 

@@ -15,7 +15,7 @@ from kaname.extras import require_package
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference import checkpoint_card
-from kaname.inference.card import backbone_name, heads_of
+from kaname.inference.card import backbone_name, heads_of, start_of
 from kaname.inference.card_schema import FOREIGN
 from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner, open_runner
@@ -196,8 +196,7 @@ def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[
 def describe_model(model: Model) -> str:
     """A model in a few words for reports, with its runtime where that is another than torch or onnxruntime in fp32."""
     card = model.card
-    started = card.get("pretrained", False)  # None: nothing of it could be
-    start = "" if started is None else " (pretrained)" if started else " (from random weights)"
+    start = f" ({start_of(card)})" if start_of(card) else ""
     frames = f"{model.frames} frames of " if model.frames > 1 else ""
     height, width = model.input_size
     epoch = card.get("trained", {}).get("epoch", "?")

@@ -91,11 +91,8 @@ def predict_images(
     further = None if each is None else each(settings)
     rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
     with results(record, [target], overwrite=overwrite), times.part("write"):
-        recipe.write(
-            target,
-            finds.counting(times.waiting(rows)),
-            {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)},
-        )
+        said = {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)}
+        recipe.write(target, finds.counting(times.waiting(rows)), said)
         finish()
     _say(model, find)
     print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")

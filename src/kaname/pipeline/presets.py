@@ -9,9 +9,10 @@ Adding a preset for a network: the file, and its name in :data:`FAMILIES` (what 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from kaname import config as configuration
 from kaname.config import Given, Layer, built, command_layer, file_layer, nearest, packaged
 from kaname.errors import InputError
 from kaname.models import names
+from kaname.pipeline.recipe import Recipe
 from kaname.schema import known_keys
 from kaname.yaml12 import parse_yaml
 
@@ -138,6 +140,28 @@ def check_network(found: Resolved) -> None:
             f"thousands of labelled images; `--config {FAMILIES[0]}` trains a network that is made for a few hundred",
             stacklevel=2,
         )
+
+
+def check_weights(recipe: Recipe, config: Any) -> None:
+    """Refuse a new run whose pretrained weights cannot be had, which takes seconds less than to build it.
+
+    Raises:
+        InputError: see `kaname.models.names.check_weights`.
+    """
+    key = network_key(type(config))
+    if key and getattr(config.model, "pretrained", False):
+        with offline_as(recipe.offline):
+            names.check_weights(configuration.value_at(config, key))
+
+
+@contextlib.contextmanager
+def offline_as(words: str) -> Iterator[None]:
+    """Remedies that advise ``--config small`` say what a recipe calls it (`Recipe.offline`)."""
+    try:
+        yield
+    except InputError as error:
+        remedy = (error.remedy or "").replace("`--config small`", words)
+        raise InputError(error.reason, path=error.path, row=error.row, remedy=remedy) from error
 
 
 def family(network: str) -> str:

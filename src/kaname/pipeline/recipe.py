@@ -78,6 +78,7 @@ class Recipe:
         predictions: file names of its predictions, that of ``evaluate`` first.
         scored: further names of files that ``kaname compare`` takes; with ``*`` it takes the folder of them.
         unit: what is predicted one by one, in a word.
+        offline: how the network is chosen that needs no pretrained weights, for remedies.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Recipe:
     predictions: Sequence[str] = ("points.json",)
     scored: Sequence[str] = ()
     unit: str = "image"
+    offline: str = "`--config small`"
 
 
 def usual_parts(package: str, **others: str | Part) -> dict[str, Any]:

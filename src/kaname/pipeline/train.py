@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname import config as configuration
 from kaname.data.formats.files import write_json
-from kaname.data.log import read_rows
 from kaname.extras import require_package
 from kaname.pipeline.labelled import Sets
+from kaname.pipeline.outcome import outcome
+from kaname.pipeline.presets import check_weights
 from kaname.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
     if settings.logger == "wandb":
         require_package("wandb", "--logger wandb")
     sets = recipe.read_sets(config)
+    if options.resume is None:
+        check_weights(recipe, config)
     from kaname.pipeline.pages import Pages
     from kaname.training.loop import Run
     from kaname.training.run_folder import write_parameters
@@ -54,18 +56,9 @@ def run(recipe: Recipe, config: Any, options: RunOptions, *, validate: bool = Fa
     if first and not (work.start.finished and pages.newer_than(options.out_dir / task.last_name)):
         pages.write(print if work.start.finished else work.journal.say)
     if first and not work.start.finished:
-        for line in outcome(recipe, progress, options.out_dir):
+        for line in outcome(recipe, progress, options.out_dir, scored=validate):
             work.journal.say(line)
     return progress
-
-
-def outcome(recipe: Recipe, progress: Progress, out: Path) -> list[str]:
-    """The end of a run's story: where the model lies, its figures, what can be done with it."""
-    best, epochs = out / recipe.best_name, progress.epoch
-    rows = [row for row in read_rows(out / "log.csv") if row["epoch"] == progress.best_epoch]
-    figures = ", ".join(f"{name} {value:.4g}" for row in rows for name, value in row.items() if name.startswith("val_"))
-    came = f"epoch {progress.best_epoch} of {epochs}{f': {figures}' if figures else ', the last: nothing chose'}"
-    return [f"model: {best} ({came})", f"next: kaname {recipe.name} evaluate --checkpoint {best} --out evaluation"]
 
 
 def build_task(recipe: Recipe, config: Any, options: RunOptions, sets: Sets) -> Task:

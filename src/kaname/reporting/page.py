@@ -252,11 +252,13 @@ def decimals_of(table: Table) -> list[int | None]:
     for number, name in enumerate(table.columns):
         cells = [row[number] for row in table.rows if number < len(row)]
         values = [part for cell in cells for part in _numbers(cell) if math.isfinite(part)]
-        whole = all(float(value).is_integer() for value in values)
+        # Shares that happen to be 0.0 and 1.0 alone are shares still, and have the decimals of those beside them.
+        shares = any(isinstance(value, float) for value in values) and max(map(abs, values)) <= 1
+        whole = not shares and all(float(value).is_integer() for value in values)
         if name == "value" or whole or not values:
             found.append(None)
             continue
-        highest = max(map(abs, values))
+        highest = max(map(abs, values)) or 1
         found.append(min(6, max(0, 2 - math.floor(math.log10(highest)))) if highest < 0.1 else 3 if highest < 10 else 1)
     return found
 

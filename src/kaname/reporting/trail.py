@@ -20,7 +20,7 @@ def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool,
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
-        way: ``(N, 2)`` positions in pixels of ``image``, the oldest first.
+        way: ``(N, 2)`` positions in pixels of ``image``, the oldest first; the path is broken at a row of NaN.
         current: whether the last of them is this frame's.
         sure: whether it was detected (amber) or filled in (blue).
     """
@@ -28,9 +28,12 @@ def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool,
     unit = 1 << SHIFT
     scale = max(drawn.shape[:2]) / 1280
     # Far outside nothing shows, and OpenCV's integers would overflow.
-    kept = way[(np.abs(way) < 4 * max(drawn.shape[:2])).all(axis=1)]
-    places = np.rint(PIXELS.to_index(kept) * unit).astype(int).tolist() if len(kept) else []
+    kept = way[~(np.abs(way) >= 4 * max(drawn.shape[:2])).any(axis=1)]
+    gaps = np.isnan(kept[:, 0])
+    places = np.rint(PIXELS.to_index(np.nan_to_num(kept)) * unit).astype(int).tolist() if len(kept) else []
     for number, (start, end) in enumerate(itertools.pairwise(places), 1):
+        if gaps[number - 1 : number + 1].any():
+            continue
         thickness = max(1, round(4 * scale * number / len(places)))
         cv2.line(drawn, start, end, SURE, thickness, cv2.LINE_AA, SHIFT)
     if current and places:

@@ -72,3 +72,21 @@ def test_what_lacks_its_partner(root):
     (root / "match2" / "video" / "1_01_00.mp4").touch()
     fault = tracknet.problems(root / "match2")[0]
     assert "the video is damaged" in fault.reason and fault.path.endswith("video/1_01_00.mp4")
+
+
+def test_what_kaname_wrote_there_is_no_game(root: Path) -> None:
+    """Where the data is the working folder, runs and pictures lie in it."""
+    before = [(clip.game, clip.name) for clip in tracknet.clips(root)]
+    for name, record in (("drawn", "draw"), ("found", "predict"), ("evaluation/val", "evaluate")):
+        (root / name / "game1" / "Clip1").mkdir(parents=True)
+        Image.fromarray(np.zeros((36, 64, 3), np.uint8)).save(root / name / "game1" / "Clip1" / "0.png")
+        (root / name / f".kaname-{record}.json").touch()
+    (root / "runs" / "ball").mkdir(parents=True)
+    for name in ("log.csv", "config.yaml", "parameters.json"):
+        (root / "runs" / "ball" / name).touch()
+    assert not tracknet.problems(root) and [(clip.game, clip.name) for clip in tracknet.clips(root)] == before
+    (root / "runs" / "ball" / "config.yaml").unlink()
+    assert "no Label.csv, only log.csv" in tracknet.problems(root)[0].reason
+    for name in ("config.yaml", "Label.csv"):  # labels are data, whatever lies beside them
+        (root / "runs" / "ball" / name).touch()
+    assert "ball" in tracknet.problems(root)[0].path

@@ -67,6 +67,7 @@ def test_the_configuration_of_a_run_works_from_anywhere(
 
 def test_val_keeps_to_the_limit(data: Path, tmp_path: Path) -> None:
     out = train(data, *TRAIN, "--epochs", 1, "--limit", 1, "--val", "--out-dir", tmp_path).done().out
+    assert f"next: kaname gauge predict IMAGES --checkpoint {tmp_path / 'model.pt'} --out" in out
     assert "train (at most the first 1): 1 images" in out and "val (at most the first 1): 1 images" in out
     for part in ("train", "val"):
         settings = json.loads((tmp_path / part / "metrics.json").read_text(encoding="utf-8"))["settings"]

@@ -126,7 +126,7 @@ def test_random_weights_train_as_a_whole(small_data: Path, tmp_path: Path) -> No
     trained, whole = re.search(r"([\d,]+) of ([\d,]+) parameters train", line).groups()  # type: ignore[union-attr]
     assert trained == whole
     call("gauge", "evaluate", "--model-path", tmp_path / "run" / "model.pt", "--out", tmp_path / "e").done()
-    assert "from random weights" in (tmp_path / "e" / "metrics.json").read_text()
+    assert "trained from scratch" in (tmp_path / "e" / "metrics.json").read_text()
 
 
 def test_the_documents_configuration() -> None:

@@ -11,8 +11,8 @@ from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference.request import Request
 from kaname.recipes.tracknet.config import DetectSettings
-from kaname.recipes.tracknet.decode import decode_of, row_of
-from kaname.tracking.trajectory import DETECTED
+from kaname.recipes.tracknet.decode import decode_of, draw_ball, row_of
+from kaname.tracking.trajectory import DETECTED, Row
 from kaname.types import Frame, Points, Prediction, Size
 
 INPUT: Size = (64, 96)
@@ -52,3 +52,17 @@ def test_the_threshold_and_windows() -> None:
     (first,) = find_balls(maps[:1], (64, 96), DetectSettings())
     one = row_of(Prediction("", first, frame=0, seconds=0))
     assert one.source == DETECTED and (one.x, one.y) == pytest.approx((30, 20), abs=0.1)
+
+
+def test_the_drawn_way_is_broken_where_nobody_knows_it() -> None:
+    """A ball that flies is drawn as a line; over a jump across the frame, and over frames without it, there is none."""
+    ground = np.zeros((360, 640, 3), np.uint8)
+
+    def drawn(*places: tuple[int, float, float]) -> np.ndarray:
+        rows = [Row(frame, frame / 25, x, y, 0.9, DETECTED) for frame, x, y in places]
+        return draw_ball(ground, rows)[180, :].any(axis=1)
+
+    assert drawn((0, 100, 180), (1, 180, 180), (2, 260, 180))[100:250].all()
+    assert drawn((0, 100, 180), (2, 260, 180))[100:250].all()  # one frame without an answer
+    assert not drawn((0, 100, 180), (1, 400, 180))[110:385].any()
+    assert not drawn((0, 100, 180), (3, 180, 180))[110:165].any()

@@ -10,6 +10,7 @@ import pytest
 from kaname.geometry.image import write_image
 from kaname.recipes.tracknet.evaluate import data_settings
 from kaname.recipes.tracknet.labels import sets
+from kaname.yaml12 import parse_yaml
 from recipes.tracknet.clips import call, flight, write_clip
 
 
@@ -41,6 +42,21 @@ def test_check_and_train_read_what_split_writes(
     played = [{source.split("/")[0] for source in sources[name]} for name in ("train", "val")]
     assert kind or not played[0] & played[1]
     assert "no problems" in call("check", "--data", out).done().out
+
+
+def test_the_file_sets_nothing_but_the_games(tmp_path: Path) -> None:
+    """It would win over the preset of a network; what the data's own file sets stays."""
+    data, out = scenes(tmp_path / "games", 4, 1), tmp_path / "split.yaml"
+    call("split", "--data", data, "--out", out).done()
+    assert set(parse_yaml(out.read_text())) == {"root", "split"}
+    text = call("train", "--data", out, "--backbone", "small", "--print-config").done().out
+    assert parse_yaml(text)["data"]["sequence"] == {"length": 3, "stride": 2}
+    own = tmp_path / "own.yaml"
+    own.write_text(f"root: {data}\nabsent: negative\nsplit: {{train_games: [1]}}\n")
+    call("split", "--data", own, "--out", tmp_path / "again.yaml").done()
+    again = parse_yaml((tmp_path / "again.yaml").read_text())
+    assert set(again) == {"root", "split", "absent"} and again["absent"] == "negative"
+    assert again["split"] == parse_yaml(out.read_text())["split"]
 
 
 def test_copied_clips_stay_together(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from kaname.errors import InputError, refuse_names
 
 BALL_ENDING = "_ball.csv"  # of a rally's label file
 TABLES, FRAMES, VIDEOS = "csv", "frame", "video"  # folders of a match
+RUN = ("config.yaml", "parameters.json")  # in the folder of a run
+RECORDS = (".kaname-predict.json", ".kaname-draw.json", ".kaname-evaluate.json")  # beside results
 LISTED = 5  # names in a message
 _FOREIGN = re.compile(r"^\.|^__MACOSX$|^Thumbs\.db$|^desktop\.ini$")  # what operating systems leave there
 _LAYOUT = (
@@ -161,7 +163,18 @@ def _is_clip(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [path for path in _inside(folder) if path.is_dir()]
+    return [path for path in _inside(folder) if path.is_dir() and not _is_made(path)]
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether kaname wrote this folder (a run, predictions, pictures, figures), or all the folders in it: where the
+    data is the working folder, such folders lie in it, with tables and pictures of their own."""
+    if any(path.name.lower() == LABELS.lower() for path in _inside(folder)):
+        return False
+    if all((folder / name).is_file() for name in RUN) or any((folder / name).is_file() for name in RECORDS):
+        return True
+    inside = [path for path in _inside(folder) if path.is_dir()]
+    return bool(inside) and not frames_in(folder) and all(map(_is_made, inside))
 
 
 def frames_in(folder: Path) -> list[Path]:

@@ -48,7 +48,8 @@ def predicted(out: Path, exported: Path) -> None:
     """Some held-out scenes, in their annotated boxes."""
     images = sorted(_set(out).images_of("val").glob("*.jpg"))[:8]
     boxes = BoxFlags(boxes=_set(out).annotations_of("val"))
-    predict(images, exported, out / "predictions", (boxes, ()), {}, Wanted(masks=False, cutouts=False), PLAIN_CPU)
+    wanted = Wanted(masks=False, cutouts=False)
+    predict(images, exported, out / "predictions", (boxes, ()), {}, wanted, running=PLAIN_CPU)
 
 
 def intro(result: Result) -> Sequence[str]:

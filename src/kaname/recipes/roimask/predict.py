@@ -12,11 +12,10 @@ from typing import IO, Any
 from kaname.data.formats import boxes as tables
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.masks import entries_of
-from kaname.data.video import Damaged, VideoWriter, is_video
+from kaname.data.video import VideoWriter, is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.image import write_image
-from kaname.inference.runtimes import Running
 from kaname.pipeline.boxes import BoxSource, source_of
 from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.predict import Each, predict_images
@@ -47,18 +46,13 @@ def predict(
     where: tuple[BoxFlags, Sequence[str]],
     changes: Mapping[str, Any],
     wanted: Wanted,
-    running: Running,
-    overwrite: bool = False,
-    damaged: Damaged = "error",
-    profile: bool = False,
+    **how: Any,
 ) -> None:
     """Write the masks of all boxes, one image, and of it one mask, at a time in memory.
 
     Args:
         where: the flags of boxes, and boxes that were given as numbers, the same for every image.
-        running: what the network runs on.
-        overwrite: replace what ``out`` holds of something else.
-        damaged: what becomes of frames that damaged packets of a video have lost (`kaname.data.video.frames`).
+        how: ``running``, ``overwrite``, ``damaged`` and ``profile``, as in `kaname.pipeline.predict.predict_images`.
 
     Raises:
         InputError: bad usage, files that cannot be read, boxes that make no sense.
@@ -100,9 +94,8 @@ def predict(
                 file.write("[]\n" if file.tell() == 0 else "\n]\n")
             stack.close()
 
-        how = {"changes": changes, "damaged": damaged, "running": running, "overwrite": overwrite, "each": prepared}
-        how |= {"pictures": False, "finish": finish, "profile": profile}
-        predict_images(RECIPE, sources, checkpoint, out, boxes=boxes_of(*where), **how)
+        own = {"boxes": boxes_of(*where), "changes": changes, "pictures": False, "each": prepared, "finish": finish}
+        predict_images(RECIPE, sources, checkpoint, out, **own, **how)
 
 
 def row_of(source: Path, frame: Frame, masks: Masks) -> Prediction:

@@ -328,9 +328,8 @@ def predict(
     wanted = Wanted(masks=masks, cutouts=cutouts, polygons=polygons, pictures=pictures)
     where = flags.with_boxes(boxes)
     changes = merged(words, given, "answers")
-    run(
-        [*paths, *(image or [])], checkpoint, out, where, changes, wanted, run_on.running(), overwrite, damaged, profile
-    )
+    how = {"running": run_on.running(), "overwrite": overwrite, "damaged": damaged, "profile": profile}
+    run([*paths, *(image or [])], checkpoint, out, where, changes, wanted, **how)
 
 
 def export(

@@ -56,4 +56,5 @@ RECIPE = Recipe(
     ),
     predictions=("predictions.csv", "ball.csv"),
     unit="frame",
+    offline="`--config small` (or `--model small_unet`)",
 )  # fmt: skip

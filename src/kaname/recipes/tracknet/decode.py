@@ -29,6 +29,7 @@ from kaname.tracking.table import COORDINATES, write_rows
 from kaname.tracking.trajectory import DETECTED, FILLED, STATIC, Row
 from kaname.types import Answer, FloatArray, Points, Prediction, Size
 
+JOINED = 2  # frames: over one that lacks the ball the drawn way goes on
 KINDS = ("", DETECTED, FILLED, STATIC)
 
 
@@ -98,10 +99,21 @@ class Way:
 
 
 def draw_ball(image: np.ndarray, trail: list[Row]) -> np.ndarray:
-    """A frame with the ball of the last row in a ring and the way it came."""
-    way = np.array([(row.x, row.y) for row in trail if row.there], dtype=np.float64).reshape(-1, 2)
-    now = trail[-1]
-    return trail_overlay(image, way, current=now.there, sure=now.source == DETECTED)
+    """A frame with the ball of the last row in a ring and the way it came, broken where nobody knows it: between frames
+    further apart than `JOINED`, and where the ball would have had to fly faster than smoothing takes it to fly."""
+    rows, way = [row for row in trail if row.there], list[tuple[float, float]]()
+    for number, row in enumerate(rows):
+        if number and not _joined(rows[number - 1], row, image.shape[1]):
+            way.append((math.nan, math.nan))
+        way.append((row.x, row.y))
+    now, places = trail[-1], np.array(way, dtype=np.float64).reshape(-1, 2)
+    return trail_overlay(image, places, current=now.there, sure=now.source == DETECTED)
+
+
+def _joined(before: Row, row: Row, width: int) -> bool:
+    """Whether the ball can be taken to have flown from one row's place to the next one's."""
+    apart = row.frame - before.frame
+    return apart <= JOINED and math.hypot(row.x - before.x, row.y - before.y) <= Smoothing.fastest * width * apart
 
 
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kaname.errors import InputError
 from kaname.models.backbones import adapt, build_backbone
 from kaname.models.decoders.sizes import check_sizes, decoder_options
 from kaname.models.fusion import STACK
 from kaname.models.network import COLOURS, Network
-from kaname.recipes.tracknet import BALL
+from kaname.pipeline import presets
+from kaname.recipes.tracknet import BALL, RECIPE
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.types import Head
 
@@ -26,15 +26,12 @@ def build(config: TracknetConfig, *, card: Mapping[str, Any] | None = None) -> N
     # The small U-Net answers at the input's resolution where the heatmap wants it, else at half of it.
     small = settings.pretrained_model_name.split(":")[0] == "small"
     options = {"stride": 1 if (columns, rows) == (width, height) else 2} if small else {}
-    try:
+    with presets.offline_as(RECIPE.offline):
         backbone = build_backbone(
             settings.pretrained_model_name, pretrained=settings.pretrained, options=options,
             description=None if card is None else card["backbone"],
             in_channels=COLOURS * (frames if settings.fusion == STACK else 1), size=(height, width),
         )  # fmt: skip
-    except InputError as error:
-        remedy = (error.remedy or "").replace("`--config small`", "`--config small` (or `--model small_unet`)")
-        raise InputError(error.reason, path=error.path, row=error.row, remedy=remedy) from error
     if card is None:
         adapt(backbone, settings.lora, frozen=settings.freeze == "all", checkpoint=settings.gradient_checkpointing)
     decoder = decoder_options(settings.decoder, backbone)

@@ -74,17 +74,11 @@ def predict(
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
     given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "running": running}
     given |= {"profile": profile}
-    passes = 2 if overlay else 1
+    passes, single = 2 if overlay else 1, processes == 1
     work = [
         Job(
             str(source),
-            {
-                "source": source,
-                "out": place,
-                "record": records[source],
-                "first": number == 0 and processes == 1,
-                **given,
-            },
+            {"source": source, "out": place, "record": records[source], "first": single and not number, **given},
             passes * (frame_count(source) or 1),
         )
         for number, (source, place) in enumerate(chosen.items())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from kaname import config as configuration
 from kaname.data.formats import tracknet as label_files
 from kaname.errors import InputError
 from kaname.files import write_text
@@ -14,7 +14,7 @@ from kaname.pipeline.flags import report_problems
 from kaname.pipeline.split import SETS, SplitFlags, Unit, divide, say_next, shares_of
 from kaname.recipes.tracknet import labels
 from kaname.recipes.tracknet.evaluate import data_settings
-from kaname.yaml12 import write_yaml
+from kaname.yaml12 import parse_yaml, write_yaml
 
 CLIP, GAME = "clip", "game"
 
@@ -48,12 +48,18 @@ def split(data: str, out: Path, flags: SplitFlags) -> None:
     parts = divide(units, flags, what="frames")
     chosen = {name: {sources[number] for number in members} for name, members in parts.items()}
     lists = {f"{name}_games": _games(clips, chosen.get(name, set())) for name in SETS}
-    content = {**configuration.to_dict(settings), "root": settings.root.resolve().as_posix(), "split": lists}
+    content = {**_own_keys(data), "root": settings.root.resolve().as_posix(), "split": lists}
     write_text(out, write_yaml(content))
     for name in SETS:
         if named := lists[f"{name}_games"]:
             print(f"{name}: {', '.join(named)}")
     say_next(["tracknet", "check", "--data", out], ["tracknet", "train", "--data", out])
+
+
+def _own_keys(data: str) -> dict[str, Any]:
+    """What the file that ``--data`` names sets; of a folder nothing, so that the network's preset still counts."""
+    file, extra = labels.data_group(data)
+    return {} if extra else dict(parse_yaml(file.read_text(encoding="utf-8"), path=file) or {})
 
 
 def _games(clips: Sequence[labels.Clip], chosen: set[str]) -> list[str]:
