@@ -48,6 +48,18 @@ def test_the_words_name_score_threshold_and_remedy() -> None:
     assert finds.read([Prediction("a.png", points(0.3))]).said() == []
 
 
+def test_names_of_which_nothing_is_found_are_said() -> None:
+    """A model that has learnt the notches between and neither start nor end looks fine in a count."""
+    nothing = {"start": np.zeros((0, 2)), "end": np.zeros((0, 2))}
+    scores = {name: np.zeros(0) for name in nothing}
+    some = points(0.4, 0.5)
+    answer = Points({**nothing, **some.xy}, {**scores, **some.scores}, (9, 9))
+    (line,) = Finds(recipe_of("gauge"), ExtractSettings()).read([Prediction("a.png", answer)] * 2).said()
+    assert line.startswith("warning: no start and no end was found in 1 image, though 4 other points were")
+    whole = Points({"start": some.xy["middle"]}, {"start": some.scores["middle"]}, (9, 9))
+    assert not Finds(recipe_of("gauge"), ExtractSettings()).read([Prediction("a.png", whole)]).said()
+
+
 def test_dials_without_a_notch(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", 1, 2)
     model = ("--checkpoint", GOLDEN / "gauge.onnx", "--min-score", 1)

@@ -13,7 +13,7 @@ import numpy as np
 from kaname.inference.model import Model
 from kaname.inference.request import Request, main_output
 from kaname.pipeline.recipe import Recipe
-from kaname.types import Answer, Masks
+from kaname.types import Answer, Masks, Points
 
 Row = TypeVar("Row", bound=Any)
 
@@ -27,6 +27,7 @@ class Finds:
         # where the answers are made with a threshold of their own, their scores decide
         self.least = self.threshold if recipe.predicted(settings) != settings else None
         self.answers, self.found, self.highest = set[Any](), 0, 0.0
+        self.by_name: dict[str, int] = {}  # of sets of points
 
     def watching(self, model: Model) -> Model:
         """The same model; what it answers is counted."""
@@ -43,7 +44,14 @@ class Finds:
         if outputs:
             self.highest = max(self.highest, float(np.nan_to_num(main_output(outputs)).max(initial=0)))
         for answer in answers:
-            self.found += count(answer, self.least)
+            self._count(answer)
+
+    def _count(self, answer: Answer) -> None:
+        self.found += count(answer, self.least)
+        if not isinstance(answer, Masks) and not answer.visible:
+            for name, xy in answer.xy.items():
+                alone = Points({name: xy}, {name: answer.scores[name]}, answer.size)
+                self.by_name[name] = self.by_name.get(name, 0) + count(alone, self.least)
 
     def counting(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same rows; their images (or frames) are counted."""
@@ -62,16 +70,20 @@ class Finds:
             scores = [] if isinstance(answer, Masks) else [*answer.scores.values()]
             highest = np.nan_to_num(np.concatenate(scores)).max(initial=0) if scores else 0.0
             self.highest = max(self.highest, float(highest))
-            self.found += count(answer, self.least)
+            self._count(answer)
         return self
 
     def said(self) -> list[str]:
-        """One line where nothing was found at all, else none."""
-        if self.found or not self.answers:
+        """One line where nothing was found at all, or nothing of some names; else none."""
+        missing = [name for name, found in self.by_name.items() if not found] if self.found else ["nothing"]
+        if not missing or not self.answers:
             return []
         unit = f"{self.recipe.unit}s"
         several = len(self.answers) > 1
-        line = f"warning: nothing was found in {len(self.answers)} {unit if several else self.recipe.unit}"
+        what = missing[0] if not self.found else " and ".join(f"no {name}" for name in missing)
+        line = f"warning: {what} was found in {len(self.answers)} {unit if several else self.recipe.unit}"
+        if self.found:
+            return [f"{line}, though {self.found} other points were: train longer, or label more of them"]
         if self.threshold is None:
             return [f"{line}: train longer, or give other {unit}"]
         line += f": the highest score is {self.highest:.3g} and a point needs {self.threshold:g}; train longer, "
