@@ -21,6 +21,12 @@ FASTEST = Running(runtime="auto")
 ANY = Running(runtime="auto", precision="auto")
 
 
+@pytest.fixture(autouse=True)
+def _any_file_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-ins for models have a few bytes."""
+    monkeypatch.setattr(module, "SMALL", 0)
+
+
 @dataclass
 class Machine:
     """A machine of runtimes that take as long as they say; ``opened`` lists which were opened."""
@@ -190,3 +196,13 @@ def test_the_table_of_runtimes_is_whole() -> None:
     assert len({candidate.name for candidate in runtimes.CANDIDATES}) == len(runtimes.CANDIDATES)
     starts = [candidate.slow_start for candidate in runtimes.CANDIDATES]
     assert starts == sorted(starts)  # what is found slow before spares the others their start
+
+
+def test_a_small_model_is_not_asked_how_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its bytes and the number of answers; many answers, or a large file, are worth the question."""
+    monkeypatch.setattr(module, "SMALL", 1000)
+    (tmp_path / "model.onnx").write_bytes(bytes(4))
+    opening = object.__new__(module.Opening)
+    opening.path = tmp_path / "model.onnx"
+    assert opening.is_short(99) and opening.is_short(200) and not opening.is_short(300)
+    assert not opening.is_short(1000) and not opening.is_short(100_000)

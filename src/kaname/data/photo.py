@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import cv2
@@ -13,46 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.augment import blurred
-from kaname.errors import require_range
+from kaname.data.augment_settings import PhotoSettings
 from kaname.types import Image, Size
 
 Map = NDArray[np.float32]
 NORMAL = np.array([NormalDist().inv_cdf((i + 1) / 257) for i in range(256)])
-
-
-@dataclass(frozen=True)
-class PhotoSettings:
-    """Changes of light, lens, sensor and file; each is off by default. Lengths are pixels at the reference size.
-
-    Attributes:
-        probability: share of the changed samples on which each of the following acts.
-        blur: largest deviation of a Gaussian blur; 0 leaves it, here and below.
-        shake: longest blur along a line.
-        noise: largest deviation of the sensor's noise, grey levels.
-        temperature: largest logarithm of red over blue, either way.
-        glare: largest strength of a bright band, grey levels.
-        shade: largest share of the light that a shadow takes.
-        coarse: lowest resolution that the image was enlarged from, as a share of its own; 1 leaves it.
-        jpeg: lowest quality of JPEG; 100 leaves it.
-    """
-
-    probability: float = 0.3
-    blur: float = 0.0
-    shake: float = 0.0
-    noise: float = 0.0
-    temperature: float = 0.0
-    glare: float = 0.0
-    shade: float = 0.0
-    coarse: float = 1.0
-    jpeg: int = 100
-
-    def __post_init__(self) -> None:
-        require_range(self, "probability shade", 0, 1)
-        require_range(self, "coarse", 0.1, 1)
-        require_range(self, "blur shake", 0, 50)
-        require_range(self, "noise glare", 0, 255)
-        require_range(self, "temperature", 0, 2)
-        require_range(self, "jpeg", 1, 100)
 
 
 def photographed(random: np.random.Generator, image: Image, settings: PhotoSettings, scale: float) -> Image:

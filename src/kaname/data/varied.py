@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from kaname.data.augment import brightness_contrast, rotated_window
-from kaname.data.photo import PhotoSettings, photographed
-from kaname.errors import require, require_range
+from kaname.data.augment_settings import AugmentSettings
+from kaname.data.photo import photographed
 from kaname.geometry.affine import Affine
 from kaname.types import Image, Size
-
-
-@dataclass(frozen=True)
-class AugmentSettings:
-    """Random changes of a training image; points move along.
-
-    Attributes:
-        probability: share of samples that are changed at all.
-        rotate: largest rotation in degrees, either way.
-        crop: the image is enlarged by this factor and a window of the old size is cut out.
-        colour_probability: share of the changed samples whose brightness and contrast change as well.
-        brightness: factor drawn from 1 - b .. 1 + b.
-        contrast: factor drawn from 1 - c .. 1 + c.
-        shrink: the dial is also made smaller, down to this share of its size; 1 leaves it.
-    """
-
-    probability: float = 0.9
-    rotate: float = 180.0
-    crop: float = 1.2
-    colour_probability: float = 0.5
-    brightness: float = 0.2
-    contrast: float = 0.2
-    shrink: float = 1.0
-    photo: PhotoSettings = field(default_factory=PhotoSettings)
-
-    def __post_init__(self) -> None:
-        require_range(self, "probability colour_probability brightness contrast", 0, 1)
-        require_range(self, "shrink", 0.1, 1)
-        require(0 <= self.rotate <= 180, f"rotate must lie in 0..180 degrees, got {self.rotate}")
-        require_range(self, "crop", 1, 4)
 
 
 def varied(

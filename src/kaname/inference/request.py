@@ -58,7 +58,8 @@ class Request:
             seen = [np.concatenate(pictures, axis=2)]
         else:
             image, size = self.image, self.view.input_size
-            boxes = [None] if self.boxes is None else self.boxes
+            # in single precision, as a graph takes them: boxes from two files may differ in the last bits
+            boxes = [None] if self.boxes is None else self.boxes.astype(np.float32).astype(np.float64)
             seen = [self.view.into(self.size, box).image(image, size, exact=True) for box in boxes]
         return np.ascontiguousarray(np.stack(seen).transpose(0, 3, 1, 2), np.float32)
 

@@ -28,11 +28,13 @@ class Preprocess(nn.Module):
 
     Args:
         view: how they are fitted.
+        matrices: whole pictures by matrices too: what the result is rounded to must not depend on a thousandth of a
+            grey level, by which a runtime's own resize may be off.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, *, matrices: bool = False) -> None:
         super().__init__()
-        self.view = view
+        self.view, self.matrices = view, matrices
 
     def forward(
         self, images: Real[Tensor, "images height width channels"], boxes: Float32[Tensor, "boxes 4"] | None = None
@@ -42,17 +44,30 @@ class Preprocess(nn.Module):
         A crop takes ``boxes`` ``(N, 4)`` in pixels of the images, N of one image or one per image, and gives N.
         """
         planes = images.permute(0, 3, 1, 2).to(torch.float32)
-        if self.view.fit != "crop":
+        if self.view.fit != "crop" and not self.matrices:
             return self._whole(planes)
-        if boxes is None:
+        rows, columns = self.view.input_size
+        if self.view.fit != "crop":
+            (scale_y, scale_x), (offset_y, offset_x) = self._placed(planes)
+        elif boxes is None:
             raise InputError("a crop needs boxes", remedy="give boxes (N, 4) in pixels of the images")
-        rows, columns = self.view.size
-        x1, y1, x2, y2 = boxes.to(torch.float64).unbind(1)
-        scale = 1 / (torch.maximum((x2 - x1) / columns, (y2 - y1) / rows) * self.view.factor)
+        else:
+            x1, y1, x2, y2 = boxes.to(torch.float64).unbind(1)
+            scale_x = scale_y = 1 / (torch.maximum((x2 - x1) / columns, (y2 - y1) / rows) * self.view.factor)
+            offset_y, offset_x = rows / 2 - scale_y * (y1 + y2) / 2, columns / 2 - scale_x * (x1 + x2) / 2
         down, across = (_positions(images.shape[axis], images.device) for axis in (1, 2))
         # Columns first: most photographs are wider than high, so this product shrinks them the most.
-        narrow = planes @ _weights(across, scale, columns / 2 - scale * (x1 + x2) / 2, columns).transpose(-2, -1)
-        return _weights(down, scale, rows / 2 - scale * (y1 + y2) / 2, rows) @ narrow
+        narrow = planes @ _weights(across, scale_x, offset_x, columns).transpose(-2, -1)
+        return _weights(down, scale_y, offset_y, rows) @ narrow
+
+    def _placed(
+        self, planes: Real[Tensor, "images channels height width"]
+    ) -> tuple[Float64[Tensor, "2"], Float64[Tensor, "2"]]:
+        """Of a whole picture, for the axes (down, across): pixels of the input in one of it, and where its 0 lies."""
+        inner, offsets = _inner(planes, self.view), []
+        for axis in (0, 1):
+            offsets.append(torch.floor((self.view.size[axis] - inner[axis]) / 2) + self.view.margin[axis])
+        return inner / _lengths(planes), torch.stack(offsets)
 
     def _whole(
         self, planes: Float32[Tensor, "images channels height width"]
@@ -72,12 +87,8 @@ class Preprocess(nn.Module):
         self, boxes: Float32[Tensor, "boxes 4"], images: Real[Tensor, "images height width channels"]
     ) -> Float32[Tensor, "boxes 4"]:
         """Boxes ``(N, 4)`` in pixels of the images to pixels of the input, of a view that shows whole images."""
-        planes = images.permute(0, 3, 1, 2)
-        inner, offsets = _inner(planes, self.view), []
-        for axis in (1, 0):
-            offsets.append(torch.floor((self.view.size[axis] - inner[axis]) / 2) + self.view.margin[axis])
-        scale = (inner / _lengths(planes)).flip(0).repeat(2)
-        return (boxes * scale + torch.stack(offsets).repeat(2)).to(torch.float32)
+        scale, offset = (part.flip(0).repeat(2) for part in self._placed(images.permute(0, 3, 1, 2)))
+        return (boxes * scale + offset).to(torch.float32)
 
 
 def _lengths(planes: Real[Tensor, "images channels height width"]) -> Float64[Tensor, "2"]:

@@ -39,6 +39,8 @@ from kaname.inference.runtimes import (
 
 FEW = 100
 """Images of a job that is too short for any search."""
+SMALL = 1 << 31
+"""Bytes of weights times answers of a job that no network is known to take a minute for."""
 LONG, VERY_LONG = 120.0, 1800.0
 """Seconds that a job has to take on the plain runtime for a search, and for one with runtimes that start slowly."""
 ROUNDS = 5
@@ -99,7 +101,7 @@ def open_running(source: Source, running: Running, demand: Demand | None = None)
             if demand is not None and not opening.is_plain(best):
                 told(f"{source.path.name} runs on {best.runtime} {best.precision}, {_gain(best, opening.plain)}")
             return model
-    if demand is None or (demand.count is not None and demand.count < FEW) or opening.without_torch:
+    if demand is None or opening.without_torch or (demand.count is not None and opening.is_short(demand.count)):
         return opening.model(opening.default())
     model = opening.plain_model
     from kaname.inference.choosing import seconds_of
@@ -160,6 +162,10 @@ class Opening:
         chosen = running or self.running
         slow_start = slow_start or chosen.runtime != AUTO  # asked for by name
         return candidates_for(chosen, kind, export=self.export, slow_start=slow_start)
+
+    def is_short(self, count: int) -> bool:
+        """Whether so many answers take less than a minute, by what is known without asking the network."""
+        return count < FEW or (count < 10 * FEW and count * self.path.stat().st_size < SMALL)
 
     def is_plain(self, row: Row | Candidate) -> bool:
         """Whether this is the file's own runtime in fp32."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kaname.data.augment import brightness_contrast, rotated_window
-from kaname.data.photo import PhotoSettings
+from kaname.data.augment_settings import PhotoSettings
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 from kaname.recipes.gauge.config import AugmentSettings, GaugeConfig

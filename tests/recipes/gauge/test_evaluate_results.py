@@ -86,7 +86,8 @@ def test_the_truth_of_heatmaps_follows_the_model(trained: Trained, tmp_path: Pat
         patch.setattr(prepare, "encode", lambda *a: (seen.append((a[3], 0)), encode(*a))[1])
         words = ("--data", tmp_path / "d", "--truth", "heatmap")
         call("gauge", "evaluate", "--checkpoint", wide, *words, "--out", tmp_path / "m").done()
-        assert set(seen) == {(14.0, 0), (0, 40.0)}
+        # of the truth, and of the model's own answers at its 64 px
+        assert set(seen) == {(14.0, 0), (0, 40.0), (0, 40 * 64 / 448)}
         made = tmp_path / "m" / "all" / "points.json"
         assert json.loads(made.read_text(encoding="utf-8"))["sigma"] == 14.0
         seen.clear()

@@ -212,6 +212,10 @@ def test_the_defaults_are_the_document(tmp_path: Path) -> None:
                               "normalize": "imagenet"}  # fmt: skip
     assert found["train"]["optimizer"] == "adam" and found["train"]["lr"] == 3e-4 and found["train"]["batch_size"] == 8
     assert found["train"]["epochs"] == 50 and found["train"]["schedule"] == "cosine"
+    photo, shrink = found["augment"].pop("photo"), found["augment"].pop("shrink")
+    assert shrink == 1 and {**photo, "probability": 0} == {
+        **dict.fromkeys(photo, 0), "coarse": 1, "jpeg": 100,
+    }, "what the document does not know is off"  # fmt: skip
     assert found["augment"] == {"probability": 0.9, "rotate": 180, "crop": 1.2, "colour_probability": 0.5,
                                 "brightness": 0.2, "contrast": 0.2}  # fmt: skip
     assert found["extract"]["threshold"] == 0.5 and found["extract"]["bandwidth"] == 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from kaname.data.varied import AugmentSettings
+from kaname.data.augment_settings import AugmentSettings
 from kaname.errors import require, require_range
 from kaname.recipes.gauge import REFERENCE_SIZE
 from kaname.training.settings import TrainSettings

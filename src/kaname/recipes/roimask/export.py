@@ -111,7 +111,11 @@ class Prepared(nn.Module):
     def __init__(self, source: OnnxTensor) -> None:
         super().__init__()
         how: Preprocessing = source.preprocessing
-        self.preprocess, self.turned, self.kind = Preprocess(source.view), how.order == "BGR", source.kind
+        self.preprocess, self.turned, self.kind = (
+            Preprocess(source.view, matrices=True),
+            how.order == "BGR",
+            source.kind,
+        )
         self.white = how.white / LEVELS
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(how, name)).float()[None, :, None, None], persistent=False)
