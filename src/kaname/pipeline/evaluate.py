@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from kaname.data.formats.files import write_json
 from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
 from kaname.inference.model import Model, conditions
-from kaname.inference.request import Request
+from kaname.inference.request import Decode, Request
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
@@ -196,7 +197,7 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
         return answers
 
     timed = speed.timed("decode", decode)
-    measured = model.using(speed.timed("network", model.runner), watched)
+    measured = with_times(model, speed, watched)
 
     def rows() -> Iterator[Prediction]:
         with Bar(f"predicting {title or folder.name}", sum(len(item.frames) for item in items)) as bar:
@@ -219,12 +220,27 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
     return replace(result, speed={**speed.rows(), **conditions(model)}, said=finds.said())
 
 
+def with_times(model: Model, speed: Speed, decode: Decode) -> Model:
+    """The model with its stages timed, crops as they are made."""
+    network = speed.timed("network", model.runner)
+    setattr(network, "takes_fitted", getattr(model.runner, "takes_fitted", False))  # noqa: B010
+    measured = model.using(network, decode)
+    if model.view.fit == "crop":
+        measured.feed = speed.timed("fit", model.feed)
+    return measured
+
+
 def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
     """The answers for an item's frames, in their order."""
+    whole = model.view.fit != "crop"
+
+    def part(name: str) -> AbstractContextManager[None]:
+        return speed.stage("fit") if whole and name == "fit" else nullcontext()
+
     read = speed.timed("reading", partial(read_frame, expected=getattr(item, "size", None)))
     frames = (Frame(number, 0.0, read(path), path.name, path) for number, path in enumerate(item.frames))
     with located(item.frames[0].parent):
-        for frame, answer in model.stream(frames, boxes_of(item, model)):
+        for frame, answer in model.stream(frames, boxes_of(item, model), part=part):
             where = {"frame": frame.index, "file": frame.name} if model.of_video else {}
             yield Prediction(item.source, answer, image_id=getattr(item, "image_id", None), **where)
 

@@ -23,12 +23,13 @@ MIRRORED = "mirrored images"
 class Faces:
     """One sample a face.
 
-    - ``images`` uint8 ``(S, S, 3)``: the crop.
+    - ``images`` uint8 ``(S, S, 3)``: the crop; of a pass without random changes float32 and not rounded, as a model
+      sees it when it predicts.
     - ``heatmaps`` uint8 ``(P, S / 4, S / 4)``: value / 255; empty where a landmark does not count.
     - ``weight`` float32 ``(P,)``: what each landmark counts: 0 where it is absent or outside the crop.
     - ``points`` float32 ``(P, 2)`` in pixels of the crop, NaN where it does not count; ``extent`` float32: the longer
       side of their extent, for the error while validating.
-    - ``mirrored images`` uint8 ``(S, S, 3)``, where answers come of the mirrored crop too: of a pass without random
+    - ``mirrored images`` float32 ``(S, S, 3)``, where answers come of the mirrored crop too: of a pass without random
       changes, the crop turned so that cell lies on cell.
     """
 
@@ -63,7 +64,7 @@ class Faces:
             if random.random() < change.flip:
                 into = Affine.flip(size[1]) @ into
                 points, visible = points[self.permutation], visible[self.permutation]
-        shown = into.image(image, size)
+        shown = into.image(image, size, exact=epoch < 0)
         if changes:
             shown = self._coloured(random, shown)
         placed = into.points(points)
@@ -74,7 +75,7 @@ class Faces:
         mirrored: dict[str, np.ndarray] = {}
         if epoch < 0 and config.answers.flip_test:  # cell onto cell, as `kaname.inference.mirror` does it
             first, last = config.grid.from_index([[0, 0], [config.cells[1] - 1, 0]])[:, 0]
-            mirrored[MIRRORED] = (Affine.flip(first + last) @ into).image(image, size)
+            mirrored[MIRRORED] = (Affine.flip(first + last) @ into).image(image, size, exact=True)
         return {
             **mirrored,
             "images": shown,
