@@ -16,6 +16,7 @@ from kaname.errors import InputError
 from kaname.samples import rally, tracknet
 from kaname.samples.court import aim
 from kaname.samples.match import ball_cover
+from kaname.samples.weather import even_bytes
 
 SMALL = (144, 256)
 WIDE = (288, 512)
@@ -379,3 +380,9 @@ def test_a_video_of_bad_quality_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="51"):
         tracknet.write_video(tmp_path / "a.mp4", 0, quality=52)
     assert not (tmp_path / "a.mp4").exists()
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 3), (8,), (720, 1280, 3)])
+def test_bytes_drawn_eight_at_once_are_the_same(shape: tuple[int, ...]) -> None:
+    plain = np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
+    np.testing.assert_array_equal(even_bytes(np.random.default_rng(5), shape), plain)

@@ -33,7 +33,7 @@ from .camera import Array, blend
 from .court import View
 from .match import RATE, Match, ball_cover, shadow, stage_match, stamp_ball
 from .players import Cover, figure, paint
-from .weather import bell
+from .weather import bell, even_bytes
 from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
 
 Covers = list[tuple[int, int, Cover]]  # corner (x, y) of a part of the picture, and how much of it is covered
@@ -191,7 +191,7 @@ class Clip:
     def _develop(self, image: Image, frame: int) -> Image:
         """Broadcast tones and the sensor's noise; random bytes through a table are normal and fast."""
         rng = generator(self.seed, self.index, frame, "noise")
-        grain = rng.integers(0, 256, image.shape, dtype=np.uint8)
+        grain = even_bytes(rng, image.shape)
         return cv2.addWeighted(cv2.LUT(image, self.match.tone), 1, cv2.LUT(grain, bell(self.match.noise)), 1, -128)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -171,6 +173,14 @@ def noise(rng: Generator, image: Image) -> Image:
     total = cv2.resize(stain, (width, height), interpolation=cv2.INTER_LINEAR)
     total = cv2.addWeighted(total, 1, cv2.merge([grain, grain, grain]), 1, -128)
     return cv2.addWeighted(image, 1, total, 1, -128)
+
+
+def even_bytes(rng: Generator, shape: tuple[int, ...]) -> Image:
+    """Random bytes, drawn eight at once: those of ``rng.integers(0, 256, shape, np.uint8)`` of a generator that has
+    drawn nothing yet."""
+    count = math.prod(shape)
+    drawn = rng.integers(0, 1 << 64, -(-count // 8), dtype=np.uint64).astype("<u8", copy=False)
+    return drawn.view(np.uint8)[:count].reshape(shape)
 
 
 def sharpen(rng: Generator, image: Image) -> Image:
