@@ -44,8 +44,9 @@ format: setup ## let ruff mend what it can; docs/commands.md and docs/configurat
 	@$(BIN)/ruff format .
 	@$(BIN)/python .ci/reference.py
 
-bench: setup ## measurements on this machine
+bench: setup ## measurements on this machine, beside what one would write by hand (under five minutes)
 	@$(BIN)/kaname bench
+	@$(BIN)/python benchmarks/answers.py
 
 pins: setup ## constraints.txt and the pins in pyproject.toml from its ranges (UPGRADE=1: the newest)
 	@$(BIN)/python .ci/pins.py $(if $(UPGRADE),--upgrade)

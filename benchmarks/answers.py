@@ -22,6 +22,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from evaluation import cost as evaluation_cost
+from evaluation import made as evaluation_data
 from video_prediction import HERE, made, run
 
 from kaname.geometry.image import write_image
@@ -157,6 +159,13 @@ def refusals(repeats: int, other: str | None) -> None:
         print(f"| a wrong path | {way} | {wall:.2f} s | {cpu:.2f} | {peak:.0f} |")
 
 
+def evaluation(folder: Path) -> None:
+    """Scoring given predictions of 2,000 dials."""
+    words = [PYTHON, "-m", "kaname", "gauge", "evaluate", *evaluation_data(folder, "gauge", 2000)]
+    used, peak = evaluation_cost([*words, "--out", str(folder / "scores")], folder / "evaluate.log")
+    print(f"| evaluate, 2,000 dials | kaname | | {used:.2f} | {peak:.0f} |")
+
+
 def rendering() -> None:
     """Pictures a second of one core."""
     from kaname.samples import gauge, tracknet
@@ -183,6 +192,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         video(Path(name), given.repeats, given.other)
         photograph(Path(name), given.repeats, given.other)
+        evaluation(Path(name))
     preprocessing(given.repeats)
     refusals(given.repeats, given.other)
     rendering()
