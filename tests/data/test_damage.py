@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -47,7 +48,10 @@ def test_lost_frames_stand_in_their_places(
     with pytest.raises(InputError, match="--damaged blank") as refused:
         list(frames(path))
     before = numbers[0] - 1
-    assert (f"after frame {before} " if before >= 0 else "at its beginning") in str(refused.value)
+    places = [f"after frame {before} " if before >= 0 else "at its beginning"]
+    if int(av.__version__.split(".")[0]) < 18:  # its decoder keeps a good frame to itself when the last one fails
+        places.append(f"after frame {before - 1} ")
+    assert any(place in str(refused.value) for place in places)
     with pytest.warns(UserWarning, match=f"of {COUNT} lost in damaged packets") as said:
         found = list(frames(path, damaged="blank"))
     assert len(said) == 1 and str(numbers[0]) in str(said[0].message)
