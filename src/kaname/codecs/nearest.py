@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 MANY = 1 << 10  # points from which a tree is worth its import
+LEAF = 10  # others that a tree of SciPy keeps in one leaf, where it compares with each in turn
 
 
 def neighbours(points: Float64[np.ndarray, "points 2"], radius: float) -> Callable[[int], Any]:
@@ -24,10 +25,12 @@ def neighbours(points: Float64[np.ndarray, "points 2"], radius: float) -> Callab
 def nearest(
     points: Float64[np.ndarray, "points 2"], others: Float64[np.ndarray, "others 2"]
 ) -> Int64[np.ndarray, "points"]:
-    """For each point the index of the nearest other one."""
-    if len(points) * len(others) > MANY * MANY:
+    """For each point the index of the nearest other one; of several equally near ones the one that SciPy's tree takes:
+    of at most `LEAF` the first."""
+    if len(points) == 0:
+        return np.zeros(0, np.int64)
+    if len(others) > LEAF:
         from scipy.spatial import cKDTree
 
         return np.asarray(cKDTree(others).query(points)[1], dtype=np.int64)
-    squared = np.square(points[:, None] - others[None]).sum(axis=2)
-    return squared.argmin(axis=1).astype(np.int64) if len(points) else np.zeros(0, np.int64)
+    return np.square(points[:, None] - others[None]).sum(axis=2).argmin(axis=1).astype(np.int64)
