@@ -113,7 +113,7 @@ class Walk:
         delta = self.feed.flow.delta if self.feed is not None else 0
         frames = self.stream.frames(first, between=self.follow is not None, delta=delta)
         with closing(ahead(self.clock.each("decode", frames), WAITING)) as self.ahead:
-            for frame, before in self.clock.each(None, self.ahead):
+            for frame, before in self.clock.each("decode", self.ahead):
                 self.before = before
                 if frame.lost:
                     self._lost.add(frame.index)
