@@ -177,6 +177,19 @@ def test_an_unknown_axis_is_refused_with_all_that_exist() -> None:
         gauge.render(np.random.default_rng(0), 64, without=("glare",))
 
 
+def test_a_group_stands_for_its_axes() -> None:
+    whole = gauge.render(np.random.default_rng(3), 64, variety="world", without=("dirt", "jpeg"))
+    dirt = [name for name, axis in AXES.items() if axis.group == "dirt"]
+    same = gauge.render(np.random.default_rng(3), 64, variety="world", without=(*dirt, "jpeg"))
+    assert len(dirt) > 2 and np.array_equal(whole.image, same.image)
+
+
+def test_photographs_are_not_drawn_of_the_world(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="by the variety full alone"):
+        gauge.write(tmp_path / "a", 1, 0, variety="world", layout="photographs")
+    assert not (tmp_path / "a").exists()
+
+
 def test_write_leaves_axes_out(tmp_path: Path) -> None:
     one = gauge.write(tmp_path / "one", 4, 3, size=64, layout="flat", variety="world", without=("jpeg", "glare"))
     two = gauge.write(tmp_path / "two", 4, 3, size=64, layout="flat", variety="world", processes=2)

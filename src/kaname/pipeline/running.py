@@ -40,7 +40,7 @@ from kaname.inference.runtimes import (
 FEW = 100
 """Images of a job that is too short for any search."""
 SMALL = 1 << 31
-"""Bytes of weights times answers of a job that no network is known to take a minute for."""
+"""Bytes of weights times answers of a job that is taken for short."""
 LONG, VERY_LONG = 120.0, 1800.0
 """Seconds that a job has to take on the plain runtime for a search, and for one with runtimes that start slowly."""
 ROUNDS = 5
@@ -164,7 +164,8 @@ class Opening:
         return candidates_for(chosen, kind, export=self.export, slow_start=slow_start)
 
     def is_short(self, count: int) -> bool:
-        """Whether so many answers take less than a minute, by what is known without asking the network."""
+        """Whether a job is not worth asking the network how long it takes: by a rule of thumb, for the answer is not
+        known. A small U-Net of 3 MB takes 60 ms at 448 px on one slow core, so 700 answers of it take 42 s."""
         return count < FEW or (count < 10 * FEW and count * self.path.stat().st_size < SMALL)
 
     def is_plain(self, row: Row | Candidate) -> bool:

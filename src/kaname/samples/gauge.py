@@ -81,7 +81,8 @@ def render_photograph(rng: Generator, size: Size = (960, 1280)) -> Dial:
 def check_axes(variety: str, without: Iterable[str]) -> None:
     """Refuse axes that do not exist, or for a variety that has none."""
     if check_without(without) and variety != "world":
-        raise InputError(f"without goes with variety world, not {variety}", remedy="variety world, or nothing left out")
+        reason = f"only dials of the variety world have axes to leave out, and this is {variety}"
+        raise InputError(reason, remedy="choose the variety world, or leave nothing out")
 
 
 LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
@@ -147,6 +148,9 @@ def write(
     check_choice("layout", layout, LAYOUTS)
     without = tuple(without)
     check_axes(variety, without)
+    if layout == "photographs" and variety == "world":
+        remedy = "choose layout split or flat, or the variety full"
+        raise InputError("photographs with a dial somewhere in them are drawn by the variety full alone", remedy=remedy)
     check_ranges({"count": (count, 1, math.inf), "seed": (seed, 0, math.inf), "size": (size, *SIDE)})
     if not 0 <= val_fraction < 1:
         raise InputError(f"val_fraction must be in 0..1 (1 excluded), got {val_fraction}", remedy="0.2 is usual")

@@ -69,7 +69,8 @@ def sample(
     without: Annotated[
         list[str] | None,
         Parameter(
-            help="Axes of the variety world to switch off, such as glare,jpeg; docs/gauge.md lists them.", negative=()
+            help="Axes of the variety world to switch off, such as glare,jpeg, or groups, such as dirt (docs/gauge.md).",
+            negative=(),
         ),
     ] = None,
     layout: Annotated[

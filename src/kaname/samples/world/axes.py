@@ -135,15 +135,17 @@ AXES: Mapping[str, Axis] = {
 
 
 def check_without(names: Iterable[str]) -> frozenset[str]:
-    """The axes to leave out, checked.
+    """The axes to leave out, checked; a group stands for all of its axes.
 
     Raises:
-        InputError: a name that is no axis; the remedy lists them all.
+        InputError: a name that is neither; the remedy lists them all.
     """
-    chosen = frozenset(names)
-    if unknown := sorted(chosen - AXES.keys()):
-        raise InputError(f"unknown axis {', '.join(map(repr, unknown))}", remedy=f"one of {', '.join(AXES)}")
-    return chosen
+    given = frozenset(names)
+    groups = dict.fromkeys(axis.group for axis in AXES.values())
+    if unknown := sorted(given - AXES.keys() - groups.keys()):
+        remedy = f"groups: {', '.join(groups)}; axes: {', '.join(AXES)}"
+        raise InputError(f"unknown axis {', '.join(map(repr, unknown))}", remedy=remedy)
+    return frozenset(name for name, axis in AXES.items() if name in given or axis.group in given)
 
 
 @dataclass
