@@ -69,7 +69,7 @@ def sample(
     without: Annotated[
         list[str] | None,
         Parameter(
-            help="Axes of the variety world to switch off, such as glare,jpeg, or groups, such as dirt (docs/gauge.md).",
+            help="Axes of the variety world to switch off (glare,jpeg), or groups of them (dirt); see docs/gauge.md.",
             negative=(),
         ),
     ] = None,
