@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calling import call
 from data.test_video import write_video
 from kaname.geometry.image import write_image
 
@@ -61,3 +62,16 @@ def test_the_card_alone_opens_nothing() -> None:
         [sys.executable, "-c", code, str(GOLDEN / "gauge.onnx")], capture_output=True, text=True, check=True
     ).stdout
     assert said.splitlines()[-1] == "False False"
+
+
+def test_a_profile_on_the_command_line(tmp_path: Path) -> None:
+    """Of a video: every stage by name, and the column of seconds is the time on the wall clock."""
+    frames = [np.random.default_rng(n).integers(0, 256, (64, 64, 3), np.uint8) for n in range(12)]
+    video = write_video(tmp_path / "a.mp4", frames)
+    words = ("tracknet", "predict", video, "--checkpoint", GOLDEN / "ball.onnx", "--out", tmp_path / "out")
+    assert "where the time went" not in call(*words).done().out
+    said = call(*words, "--profile").done().out.splitlines()
+    start = next(number for number, line in enumerate(said) if line.startswith("where the time went: "))
+    wall, rows = float(said[start].split()[4]), [line.split() for line in said[start + 2 :] if line.startswith("  ")]
+    assert [row[0] for row in rows] == ["start", "write", "decode", "fit", "network", "answer", "other"]
+    assert abs(sum(float(row[1]) for row in rows) - wall) < 0.005 * (len(rows) + 1)  # each is rounded

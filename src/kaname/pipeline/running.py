@@ -252,9 +252,10 @@ class Opening:
             return None
         try:
             return self.model(candidate)
-        except InputError:
+        except InputError as error:
             if self.is_plain(candidate):
                 raise
+            told(f"{candidate.name} was the fastest for {self.path.name} and does not run now: {error.reason}")
             return None
 
     def searched(self, requests: list[tuple[str, Request]], *, slow_start: bool) -> Model:
