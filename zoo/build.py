@@ -49,20 +49,27 @@ class Rendered:
 
         from kaname.codecs.heatmap import encode_sets
         from kaname.data.photo import photographed
+        from kaname.geometry.affine import Affine
         from kaname.recipes.gauge import CHANNELS
+        from kaname.recipes.gauge.data import needle_targets
         from kaname.samples.gauge import render, render_nothing
 
         side = self.config.size
         rng = np.random.default_rng([SEED, epoch + 1, index])
         if rng.random() < EMPTY:
-            image, sets = render_nothing(rng, side), [np.zeros((0, 2))] * len(CHANNELS)
+            image, sets, needle = render_nothing(rng, side), [np.zeros((0, 2))] * len(CHANNELS), {}
         else:
             dial = render(rng, side, variety="world", without=self.without)
-            image, sets = dial.image, [dial.points[name] for name in CHANNELS]
+            image, sets, needle = dial.image, [dial.points[name] for name in CHANNELS], dial.needle
         maps = encode_sets(sets, (side, side), 1.0, self.config.sigma * self.config.scale)
         maps[CHANNELS.index("middle")] = maps.max(axis=0)  # start and end are notches too
         image = photographed(rng, image, self.config.augment.photo, self.config.scale)
-        return {"images": image, "heatmaps": np.rint(maps * 255).astype(np.uint8)}
+        made = {"images": image, "heatmaps": np.rint(maps * 255).astype(np.uint8)}
+        if self.config.needle:
+            made |= needle_targets(needle, Affine(np.eye(2, 3)), self.config)
+            if not needle:
+                made["needle_known"] = np.ones_like(made["needle_known"])  # there is none
+        return made
 
 
 def gauge_recipe(count: int, without: tuple[str, ...]) -> Any:
@@ -105,9 +112,9 @@ def pictures_a_second(config: Any, recipe: Any, *, workers: int) -> tuple[float,
         if number == 1:
             started = time.perf_counter()
         arrays = stacked(members)
-        term = step(model, Batch({"images": arrays.pop("images")}, arrays, torch.arange(batch))).terms["bce"]
+        terms = step(model, Batch({"images": arrays.pop("images")}, arrays, torch.arange(batch))).terms.values()
         optimizer.zero_grad()
-        (term.sum / term.weight).backward()
+        torch.stack([term.sum / term.weight.clamp(min=1) for term in terms]).sum().backward()
         optimizer.step()
     learning = (time.perf_counter() - started) / ((rounds - 1) * batch)
     together = max(learning, drawing / workers) if workers else learning + drawing

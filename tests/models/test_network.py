@@ -112,8 +112,10 @@ def test_several_heads(monkeypatch: pytest.MonkeyPatch) -> None:
         "heatmaps": (3, 2, 17, 40), "visibility": (3, 6)
     }  # fmt: skip
     assert list(answer) == list(heads) and network.heads == heads
-    with pytest.raises(InputError, match="the decoder linear has one output, not heatmaps, visibility"):
-        Network(small(), "linear", size=(32, 64), heads=heads)
+    one = Network(small(), "linear", size=(32, 64), heads={"a": Head(["0", "1"]), "b": Head(["2"])}).eval()
+    images = {"images": torch.zeros(3, 3, 32, 64, dtype=torch.uint8)}
+    parts, whole = one(images), one._sized(one.decoder(one.features(images["images"])))
+    assert torch.equal(torch.cat([parts["a"], parts["b"]], dim=1), whole)  # its channels are theirs, in their order
     with pytest.raises(InputError, match="at least 1 output channel"):
         Network(small(), "two", size=(32, 64), heads={**heads, "visibility": Head([])})
 

@@ -131,13 +131,13 @@ def test_photographs_hold_the_dial_in_its_box() -> None:
 
 def test_the_package_reads_what_it_writes(tmp_path) -> None:
     out = gauge.write(tmp_path / "set", 2, 8, size=SMALL, layout="flat")
-    names = {"start notch": "start", "inbetween notch": "middle", "end notch": "end"}
+    names = {label.lower(): name for name, label in gauge.LABELS.items()}
     samples = labelstudio.read(out / "annotation.json", out / "images", names=names)
     assert len(samples) == 2
     for index, sample in enumerate(samples):
         truth = draw(index, seed=8)
         assert sample.size == (SMALL, SMALL)
-        for name, points in truth.points.items():
+        for name, points in {**truth.points, **truth.needle}.items():
             np.testing.assert_allclose(sample.points[name], points, atol=1e-9)
 
 
@@ -169,7 +169,7 @@ def test_write_makes_the_layout_that_training_reads(tmp_path) -> None:
             assert labels["Start Notch"] == labels["End Notch"] == 1
             assert labels["Inbetween Notch"] == len(truth.points["middle"])
             read = np.array([[r["value"]["x"], r["value"]["y"]] for r in result]) * SMALL / 100
-            np.testing.assert_allclose(read, np.concatenate([truth.points[n] for n in ("start", "middle", "end")]))
+            np.testing.assert_allclose(read, np.concatenate([*truth.points.values(), *truth.needle.values()]))
             assert all(r["original_width"] == r["original_height"] == SMALL for r in result)
 
 

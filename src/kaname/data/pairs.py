@@ -77,12 +77,19 @@ class PairedLabels:
         aliases: a point's label in lower case to its name.
         command: that writes ``labels``, for remedies.
         check: ``(points, path, row)``: what is wrong with the points of one image, for the recipe.
+        further: names of points that may be labelled too; ``.npy`` files do not hold them.
     """
 
     names: Sequence[str]
     aliases: Mapping[str, str]
     command: str
     check: Check
+    further: Sequence[str] = ()
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Of every point that may be labelled."""
+        return (*self.names, *self.further)
 
     def read(self, folder: Path) -> list[LabelledImage]:
         """The images of one set, sorted by name.
@@ -144,11 +151,19 @@ class PairedLabels:
         none, found = np.zeros((0, 2)), dict[Path, tuple[Named, str]]()
         for sample in samples:
             task = f"task {sample.meta['task']}"
-            points = {name: sample.points.get(name, none) for name in self.names}
-            found[sample.image] = (_once(points, path, f"{task} ({sample.image.name})", doubles), task)
+            points = {name: sample.points.get(name, none) for name in self.all_names}
+            found[sample.image] = (self.once(points, path, f"{task} ({sample.image.name})", doubles), task)
         for fault in doubles if double is None else ():
             warnings.warn(f"{fault.path}:{fault.row}: {fault.reason}", stacklevel=2)
         return found
+
+    def once(self, points: Named, path: Path, row: str | None, double: list[InputError]) -> Named:
+        """The points, each of a name once; what was marked twice, also by two of ``names``, is noted in ``double``."""
+        points, lines = without_double_points(points)
+        lines += across_names({name: points[name] for name in self.names})
+        remedy = "delete the one that is too much"
+        double += [InputError(line, path=path, row=row, remedy=remedy) for line in lines]
+        return points
 
     def _walk(self, folder: Path, double: list[InputError]) -> Iterator[LabelledImage | InputError]:
         try:
@@ -241,10 +256,10 @@ class _Known:
             points, task, source = self.studio[image.stem]
             row = f"{task} ({image.name})"
         if image.stem in self.exact:
-            content, names = self.exact[image.stem], self.labels.names
+            content, names = self.exact[image.stem], self.labels.all_names
             try:
                 given = points_json.read_labels(exact, image, names=names, remedy=AGAIN, content=content).points
-                written = _once(given, exact, None, [] if points is not None else self.double)
+                written = self.labels.once(given, exact, None, [] if points is not None else self.double)
             except InputError as error:
                 yield error
                 return
@@ -296,14 +311,6 @@ def to_train_on(data: Path) -> dict[str, Path]:
         remedy = "it needs train/images and train/labels"
         raise InputError("there is no training set here", path=data, remedy=remedy)
     return {"train": train, **({"val": folders["val"]} if "val" in folders else {})}
-
-
-def _once(points: Named, path: Path, row: str | None, double: list[InputError]) -> Named:
-    """The points, each of a name once; what was marked twice, also by two names, is noted in ``double``."""
-    points, lines = without_double_points(points)
-    remedy = "delete the one that is too much"
-    double += [InputError(line, path=path, row=row, remedy=remedy) for line in [*lines, *across_names(points)]]
-    return points
 
 
 def _same(one: Named, other: Named) -> bool:

@@ -144,7 +144,11 @@ class Network(nn.Module):
     def decode(self, features: list[Float[Tensor, "batch _channels _height _width"]]) -> Outputs:
         """The raw outputs of such maps: maps in the heatmap's size, vectors as the decoder gives them."""
         given = self.decoder(features if self.fusion is None else self.fusion(features))
-        outputs: Mapping[str, Tensor] = given if isinstance(given, Mapping) else {next(iter(self.heads)): given}
+        if isinstance(given, Mapping):
+            outputs: Mapping[str, Tensor] = given
+        else:
+            parts = given.split([len(head.channels) for head in self.heads.values()], dim=1)
+            outputs = dict(zip(self.heads, parts, strict=True))
         return {name: self._sized(outputs[name]) for name in self.heads}
 
     def _sized(self, output: Float[Tensor, "batch channels *_axes"]) -> Float[Tensor, "batch channels *_sizes"]:

@@ -85,7 +85,8 @@ def check_axes(variety: str, without: Iterable[str]) -> None:
         raise InputError(reason, remedy="choose the variety world, or leave nothing out")
 
 
-LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch"}
+LABELS = {"start": "Start Notch", "middle": "Inbetween Notch", "end": "End Notch", "needle_tip": "Needle Tip",
+          "needle_pivot": "Needle Centre"}  # fmt: skip
 LAYOUTS = ("split", "flat", "photographs")
 WORTH = 24  # images that make another process worth starting
 
@@ -186,7 +187,7 @@ def _render_share(plan: _Plan, first: int, step: int) -> dict[str, dict[str, lis
             else render(rng, plan.size, variety=plan.variety, without=plan.without)
         )
         save_jpeg(plan.path(index), dial.image, 95)
-        truth = {**dial.points, "boxes": dial.boxes}
+        truth = {**dial.points, **dial.needle, "boxes": dial.boxes}
         rows[str(index)] = {name: values.tolist() for name, values in truth.items()}
     return rows
 

@@ -32,6 +32,7 @@ class Dial:
         traits: what was drawn, in words and numbers, to look at the variety of a data set.
         needle_tip: ``(1, 2)``: where the tip of the pointer is seen.
         pivot: ``(1, 2)``: where the axis is seen that the pointer turns about, at the pointer's height.
+        reading: what the pointer shows, as a share of the scale (`reading`).
     """
 
     image: Image
@@ -40,6 +41,31 @@ class Dial:
     traits: Mapping[str, object]
     needle_tip: Array
     pivot: Array
+    reading: float
+
+    @property
+    def needle(self) -> dict[str, Array]:
+        """``needle_tip`` and ``needle_pivot``, each ``(1, 2)``, or ``(0, 2)`` where it lies outside the picture."""
+        size = np.array([self.image.shape[1], self.image.shape[0]])
+        both = {"needle_tip": self.needle_tip, "needle_pivot": self.pivot}
+        return {name: at[((at > 0) & (at < size)).all(axis=1)] for name, at in both.items()}
+
+
+def reading(notches: Array, tip: Array) -> float:
+    """What a pointer shows, as a share of the scale: 0 at the first notch, 1 at the last, between two notches by the
+    angle; beyond the ends negative or more than 1.
+
+    Args:
+        notches: ``(N, 2)`` in order, in the dial's plane with the pivot at (0, 0).
+        tip: ``(2,)`` of the pointer, in the same plane.
+    """
+    angles = np.unwrap(np.arctan2(notches[:, 1], notches[:, 0]))
+    turns = (angles - angles[0]) * np.sign(angles[-1] - angles[0])
+    angle = (np.arctan2(tip[1], tip[0]) - angles[0]) * np.sign(angles[-1] - angles[0])
+    middle = turns[-1] / 2
+    angle = (angle - middle + np.pi) % (2 * np.pi) - np.pi + middle  # the turn nearest to the scale
+    step = np.clip(np.searchsorted(turns, angle) - 1, 0, len(turns) - 2)
+    return float((step + (angle - turns[step]) / (turns[step + 1] - turns[step])) / (len(turns) - 1))
 
 
 def take(rng: Generator, size: Size, wide: float, centre: Array, *, crop: bool, plain: bool = False) -> Dial:
@@ -73,7 +99,7 @@ def take(rng: Generator, size: Size, wide: float, centre: Array, *, crop: bool, 
     }  # fmt: skip
     named = {"start": points[:1], "middle": points[1:-1], "end": points[-1:]}
     tip, pivot = (camera.bend_points(camera.project(at[None], needle.height)) for at in (needle.tip, np.zeros(2)))
-    return Dial(image, named, box[None], traits, tip, pivot)
+    return Dial(image, named, box[None], traits, tip, pivot, reading(plane, needle.tip))
 
 
 def _camera(rng: Generator, casing: Casing, size: Size, wide: float, centre: Array, calm: float) -> Camera:

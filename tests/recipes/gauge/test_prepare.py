@@ -136,7 +136,7 @@ def broken(tasks: list[dict], kind: str) -> Any:
     elif kind == "percent":
         results[0]["value"]["x"] = 100.5
     elif kind == "label":
-        results[0]["value"]["keypointlabels"] = ["Needle Tip"]
+        results[0]["value"]["keypointlabels"] = ["Logo"]
     elif kind == "no points":
         second["annotations"][0]["result"] = []
     elif kind == "no end":
@@ -159,7 +159,7 @@ def broken(tasks: list[dict], kind: str) -> Any:
         ("rotated", ["task 2", "rotated by 90"]),
         ("missing image", ["task 2", "lost.png", "missing"]),
         ("percent", ["task 2", "outside"]),
-        ("label", ["task 2", "Needle Tip", "start notch"]),
+        ("label", ["task 2", "Logo", "start notch"]),
         ("no points", ["task 2", "b.png", "no points"]),
         ("no end", ["task 2", "b.png", "no end notch", "--allow-missing"]),
         ("two starts", ["task 2", "b.png", "2 start notches"]),

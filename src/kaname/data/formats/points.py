@@ -62,29 +62,30 @@ def write(
     write_json(path, {**head, **fields, "images": images})
 
 
-def read(path: Path, *, recipe: str, names: Sequence[str] | None = None) -> list[Prediction]:
+def read(path: Path, *, recipe: str, names: Sequence[str] | None = None, also: Sequence[str] = ()) -> list[Prediction]:
     """The rows of a file of predictions, in its order.
 
     Args:
         path: the file.
         recipe: whose predictions it must hold; a file that names none is taken for that recipe's.
         names: of the points that each row must have (others are left out); by default those of each row.
+        also: names that a row may have besides.
 
     Raises:
         InputError: another kind of file, another recipe's, an image that appears twice, or not a prediction.
     """
-    return list(_read(path, recipe, None if names is None else tuple(names)))
+    return list(_read(path, recipe, None if names is None else tuple(names), tuple(also)))
 
 
 @once
-def _read(path: Path, recipe: str, names: tuple[str, ...] | None) -> list[Prediction]:
+def _read(path: Path, recipe: str, names: tuple[str, ...] | None, also: tuple[str, ...]) -> list[Prediction]:
     predictions: dict[str, Prediction] = {}
     faults: list[InputError] = []
 
     def add(number: int, entry: Any) -> None:
         where: dict[str, Any] = {"path": path, "row": f"image {number}", "remedy": "predict again"}
         try:
-            prediction = _prediction(entry, names)
+            prediction = _prediction(entry, names, also)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError("not a prediction", **where) from error
         answer = prediction.answer
@@ -251,8 +252,9 @@ def _row(prediction: Prediction) -> dict[str, Any]:
     return row | ({"file": prediction.file} if prediction.file else {})
 
 
-def _prediction(entry: Any, names: Sequence[str] | None) -> Prediction:
-    chosen = tuple(entry["points"] if names is None else names)
+def _prediction(entry: Any, names: Sequence[str] | None, also: Sequence[str]) -> Prediction:
+    present = entry["points"]
+    chosen = tuple(present) if names is None else (*names, *(name for name in also if name in present))
     xy = _parts(chosen, [entry["points"][name] for name in chosen], _array)
     scores = _parts(chosen, [entry["scores"][name] for name in chosen], _scores)
     given = entry.get("visible")

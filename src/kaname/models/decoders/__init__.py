@@ -3,7 +3,8 @@
 A decoder is an ``nn.Module`` with
 
 - ``forward(features) -> logits``: the list of maps ``(B, C_i, h_i, w_i)``, fine to coarse, as the backbone gives it;
-  logits ``(B, out_channels, h, w)``, or a dict of several outputs by name, maps ``(B, C, h, w)`` or vectors ``(B, C)``;
+  logits ``(B, out_channels, h, w)``, of several outputs one after the other, or a dict of them by name, maps
+  ``(B, C, h, w)`` or vectors ``(B, C)``;
 - ``stride``: input pixels in one cell of its finest maps, a number that need not be whole (14 / 8 = 1.75);
   `kaname.models.network.Network` upsamples the rest.
 
@@ -49,8 +50,7 @@ def build_decoder(
         outputs: how many channels it gives, or of each output by name.
 
     Raises:
-        InputError: an unknown name or option, options that do not fit the backbone, several outputs asked of a
-            decoder that has one.
+        InputError: an unknown name or option, options that do not fit the backbone.
     """
     if name not in DECODERS:
         raise InputError(f"unknown decoder {name!r}", remedy=f"known: {', '.join(DECODERS)}")
@@ -61,6 +61,4 @@ def build_decoder(
     counts = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
     if min(counts, default=0) < 1:
         raise InputError(f"a decoder needs at least 1 output channel, got {min(counts, default=0)}")
-    if kind != "outputs" and len(counts) > 1:
-        raise InputError(f"the decoder {name} has one output, not {', '.join(dict(outputs))}")  # type: ignore[call-overload]
-    return DECODERS[name](tuple(channels), tuple(strides), outputs if kind == "outputs" else counts[0], **options)
+    return DECODERS[name](tuple(channels), tuple(strides), outputs if kind == "outputs" else sum(counts), **options)

@@ -1,9 +1,10 @@
 """``gauge``: photograph of a dial -> its start notch, its end notch and all its notches.
 
 In: an RGB image of one dial (or a photograph and the dial's box). Out: ``Points`` with the names ``start``, ``end``
-(at most one point each) and ``middle`` (every notch, start and end included), in pixels of the original image.
+(at most one point each) and ``middle`` (every notch, start and end included), in pixels of the original image. A
+network trained with ``needle=true`` also gives ``needle_tip`` and ``needle_pivot``, from which a value can be read.
 
-A network (a frozen ViT with a tiny decoder, or the small U-Net) gives three heatmaps at ``size`` x ``size``; mean
+A network (a frozen ViT with a tiny decoder, or the small U-Net) gives a heatmap of each at ``size`` x ``size``; mean
 shift turns each into any number of points. Lengths in the configuration (sigma, bandwidth, tolerance) are pixels of
 a 448 x 448 dial and scale with ``size``.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 from kaname.pipeline.recipe import Recipe, usual_parts
 
 CHANNELS = ("start", "middle", "end")
+NEEDLE = ("needle_tip", "needle_pivot")  # of the pointer: optional, a head of their own
 REFERENCE_SIZE = 448
 
 RECIPE = Recipe(

@@ -27,13 +27,17 @@ def train(
     allow_missing: Annotated[
         bool | None, Parameter(help="Accept dials without a start or an end.", negative=())
     ] = None,
+    needle: Annotated[
+        bool | None,
+        Parameter(help="Also find the needle's tip and pivot (labels Needle Tip, Needle Centre).", negative=()),
+    ] = None,
     val: Annotated[bool, Parameter(help="Validate afterwards, with pictures.", negative=())] = False,
     debug: Annotated[bool, Parameter(help="Write augmented samples as pictures.", negative=())] = False,
     flags: TrainFlags = TrainFlags(),  # noqa: B008
 ) -> None:
     """Train a notch detector: model.pt (the best), last.pt, logs and curves in the run's folder."""
     extra = {"data": data, "size": size, "model.normalize": normalize, "model.decoder": decoder}
-    config = resolve(RECIPE, flags, overrides, {**extra, "allow_missing": allow_missing})
+    config = resolve(RECIPE, flags, overrides, {**extra, "allow_missing": allow_missing, "needle": needle})
     if config is None:
         return
     check_input(config.model.backbone, (config.size, config.size))

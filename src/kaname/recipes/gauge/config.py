@@ -66,12 +66,15 @@ class GaugeConfig:
         size: side of the square the network sees, a multiple of the backbone's patch.
         sigma: standard deviation of a point's Gaussian, px at 448.
         allow_missing: accept images on which start or end is not labelled (their channel is then empty).
+        needle: two more maps, of the needle's tip and of its pivot, from which ``kaname gauge read`` takes a value; a
+            dial without these labels does not count for them.
     """
 
     data: Path = Path("training_data")
     size: int = REFERENCE_SIZE
     sigma: float = 8.0
     allow_missing: bool = False
+    needle: bool = False
     model: ModelSettings = field(default_factory=ModelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     extract: ExtractSettings = field(default_factory=ExtractSettings)

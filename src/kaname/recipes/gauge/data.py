@@ -8,11 +8,12 @@ import numpy as np
 
 from kaname.codecs.heatmap import encode_sets
 from kaname.data.formats.heatmaps import read_heatmaps
+from kaname.data.pairs import Named
 from kaname.data.randomness import generator
 from kaname.data.varied import varied
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
-from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge import CHANNELS, NEEDLE, REFERENCE_SIZE
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.recipes.gauge.labels import Dial, letterbox, truth_of
 from kaname.types import Size
@@ -22,6 +23,8 @@ class Dials:
     """Samples with ``images`` uint8 ``(S, S, 3)`` and ``heatmaps`` uint8 ``(3, S, S)``.
 
     Heatmaps are value / 255; the middle channel is the maximum of the three, because start and end are notches too.
+    With ``config.needle`` also ``needle`` uint8 ``(2, S, S)`` and ``needle_known`` float32 ``(2, 1, 1)``: 0 where the
+    dial has no such label, which then does not count.
     To be validated on, where every dial has points, also ``truth`` float32 ``(3, N, 2)``, the true points of
     `kaname.recipes.gauge.labels.truth_of` in pixels of a 448 x 448 dial with NaN in free rows, and ``size`` int64
     ``(2,)`` of the photograph.
@@ -59,6 +62,8 @@ class Dials:
         heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
         # Steps of 1/255 suffice for a target: a byte per cell keeps the loader's queue small.
         made = {"images": seen, "heatmaps": np.rint(heatmaps * 255).astype(np.uint8)}
+        if self.config.needle:
+            made |= needle_targets(dial.points or {}, into, self.config)
         return {**made, **self._truth(index, size)} if self.truths else made
 
     def _truth(self, index: int, size: Size) -> dict[str, np.ndarray]:
@@ -77,3 +82,11 @@ class Dials:
         maps = read_heatmaps(dial.heatmaps, len(CHANNELS), side)
         from_maps = into @ letterbox(size, side).inverse()
         return np.stack([from_maps.image(channel, (side, side)) for channel in maps])
+
+
+def needle_targets(points: Named, into: Affine, config: GaugeConfig) -> dict[str, np.ndarray]:
+    """The targets ``needle`` and ``needle_known`` of a dial with such points; ``into`` leads to the network's input."""
+    sets = [into.points(points.get(name, np.zeros((0, 2)))) for name in NEEDLE]
+    maps = encode_sets(sets, (config.size, config.size), 1.0, config.sigma * config.scale)
+    known = np.array([len(one) > 0 for one in sets], np.float32)
+    return {"needle": np.rint(maps * 255).astype(np.uint8), "needle_known": known[:, None, None]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, Grid
 from kaname.inference.card import grid_of
 from kaname.inference.request import Arrays, Decode, Request
-from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge import CHANNELS, NEEDLE, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.types import Answer, Points, Prediction, Size
 
@@ -26,18 +26,27 @@ def decode_of(card: Mapping[str, Any], settings: ExtractSettings) -> Decode:
     grid = grid_of(card)
 
     def decode(outputs: Arrays, request: Request) -> list[Answer]:
-        return [extract_points(outputs["heatmaps"][0], request.back(), request.size, settings, grid)]
+        maps, names = outputs["heatmaps"][0], CHANNELS
+        if "needle" in outputs:
+            maps, names = np.concatenate([maps, outputs["needle"][0]]), (*CHANNELS, *NEEDLE)
+        return [extract_points(maps, request.back(), request.size, settings, grid, names=names)]
 
     return decode
 
 
 def extract_points(
-    maps: NDArray[np.float32], back: Affine, size: Size, settings: ExtractSettings, grid: Grid = PIXELS
+    maps: NDArray[np.float32],
+    back: Affine,
+    size: Size,
+    settings: ExtractSettings,
+    grid: Grid = PIXELS,
+    *,
+    names: Sequence[str] = CHANNELS,
 ) -> Points:
-    """Notches from the three maps of one image.
+    """Notches, and where there are maps of it the needle, from the maps of one image.
 
     Args:
-        maps: ``(3, height, width)`` in 0..1, channels start, middle, end.
+        maps: ``(N, height, width)`` in 0..1, one of each of ``names``.
         back: from input pixels to pixels of the original image.
         size: ``(height, width)`` of the original image.
         settings: thresholds; lengths in pixels at 448.
@@ -48,7 +57,7 @@ def extract_points(
     xy: dict[str, np.ndarray] = {}
     scores: dict[str, np.ndarray] = {}
     bandwidth = settings.bandwidth * maps.shape[-1] * grid.stride_yx[1] / REFERENCE_SIZE
-    for name, heatmap in zip(CHANNELS, _without_padding(maps, back, size, grid), strict=True):
+    for name, heatmap in zip(names, _without_padding(maps, back, size, grid), strict=True):
         places, scores[name] = peaks(
             heatmap,
             grid,
@@ -86,7 +95,7 @@ def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any
 
 def read(path: Path) -> list[Prediction]:
     """The predictions of a ``points.json``."""
-    return points_json.read(path, recipe="gauge", names=CHANNELS)
+    return points_json.read(path, recipe="gauge", names=CHANNELS, also=NEEDLE)
 
 
 def made(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kaname.errors import InputError
 from kaname.metrics.intervals import name_prefix, summary
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
-from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
+from kaname.recipes.gauge import CHANNELS, NEEDLE, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.recipes.gauge.decode import made, read
 from kaname.recipes.gauge.figures import GROUPS, image_figures, of_group
@@ -58,10 +59,10 @@ def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Map
     compared, from_heatmaps = align(dials, rows, truth=truth)
     images = {name: image_figures(one.predicted, one.truth, settings.tolerance) for name, one in compared.items()}
     kinds = [name_prefix(name) for name in images] if cluster == "prefix" else None
-    groups = {
-        group: {metric: summary([figures[group][metric] for figures in images.values()], kinds) for metric in METRICS}
-        for group in GROUPS
-    }
+    groups = {group: _means(images, group, kinds) for group in (*GROUPS, *NEEDLE)}
+    for name in NEEDLE:
+        if not any(name in figures for figures in images.values()):
+            del groups[name]
     for group in GROUPS:
         if not any(len(of_group(one.predicted, group)) for one in compared.values()):
             groups[group]["non_assigned"]["note"] = "nothing predicted"  # else 0 would read as perfect
@@ -82,6 +83,16 @@ def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Map
     details = {name: (one, images[name]) for name, one in compared.items()}
     files = {"key_point_metrics.json": key_point_metrics(groups, images)}
     return Result(groups, facts, figures_table(groups, METRICS), title, details, files)
+
+
+def _means(
+    images: Mapping[str, Mapping[str, Any]], group: str, kinds: Sequence[str] | None
+) -> dict[str, dict[str, Any]]:
+    """Every metric of a group over the images that have it, with intervals that resample whole ``kinds``."""
+    has = [group in figures for figures in images.values()]
+    rows = [figures[group] for figures in images.values() if group in figures]
+    chosen = None if kinds is None else list(compress(kinds, has))
+    return {metric: summary([row[metric] for row in rows], chosen) for metric in METRICS}
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ def align(dials: Sequence[Dial], rows: Rows, *, truth: str, **lengths: float) ->
         real, exact = reference_truth(dial, points.size, truth=truth, bandwidth=bandwidth, sigma=sigma)
         from_heatmaps += not exact
         into = letterbox(points.size, REFERENCE_SIZE)
-        ours = {name: into.points(points.xy[name]) for name in CHANNELS}
+        ours = {name: into.points(points.xy[name]) for name in points.xy}
         compared[dial.source] = Compared(ours, real, points.scores)
     return compared, from_heatmaps
 

@@ -14,7 +14,7 @@ from kaname.data.pairs import LabelledImage, Named, PairedLabels, sets, to_train
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.pipeline.labelled import Labelled
-from kaname.recipes.gauge import CHANNELS
+from kaname.recipes.gauge import CHANNELS, NEEDLE
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.types import FloatArray, Size
 
@@ -23,17 +23,19 @@ LABELS = {
     "start": ("Start Notch", "start"),
     "end": ("End Notch", "end"),
     "middle": ("Inbetween Notch", "Middle Notch", "middle"),
+    "needle_tip": ("Needle Tip", "needle_tip"),
+    "needle_pivot": ("Needle Centre", "Needle Center", "needle_pivot"),
 }
 LABEL_NAMES = {name: labels[0] for name, labels in LABELS.items()}
 ALIASES = {label.lower(): name for name, labels in LABELS.items() for label in labels}
 Dial = LabelledImage
-"""Its points: ``start``, ``end`` and ``middle`` (those between)."""
+"""Its points: ``start``, ``end`` and ``middle`` (those between), ``needle_tip`` and ``needle_pivot``."""
 
 
 def of(*, allow_missing: bool) -> PairedLabels:
     """How labels of dials are read."""
     check = partial(check_points, allow_missing=allow_missing)
-    return PairedLabels(CHANNELS, ALIASES, "kaname gauge heatmaps", check)
+    return PairedLabels(CHANNELS, ALIASES, "kaname gauge heatmaps", check, further=NEEDLE)
 
 
 def read(folder: Path, *, allow_missing: bool = False) -> list[Dial]:
@@ -65,6 +67,11 @@ def check_points(points: Named, path: Path, row: str | None, *, allow_missing: b
     where: dict[str, Any] = {"path": path, "row": row}
     if not sum(counts.values()):
         return InputError(f"no points on {row or path.name}", **where, remedy="label it or take it out of the set")
+    for name in NEEDLE:
+        if len(points.get(name, ())) > 1:
+            label = LABEL_NAMES[name]
+            remedy = f"keep one {label!r}: of several pointers the one that shows the value"
+            return InputError(f"{len(points[name])} points {label!r} on one dial", **where, remedy=remedy)
     for name in ("start", "end"):
         if counts[name] > 1:
             return InputError(f"{counts[name]} {name} notches on one dial", **where, remedy=f"keep one {name} notch")

@@ -1,4 +1,7 @@
-"""The network of ``gauge``: a backbone, a decoder, three maps; built from a configuration or from a file's card."""
+"""The network of ``gauge``: a backbone, a decoder, the notches' maps and, if asked for, the needle's.
+
+Built from a configuration or from a file's card.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from kaname.models.backbones import build_backbone, freeze
 from kaname.models.network import Network
-from kaname.recipes.gauge import CHANNELS
+from kaname.recipes.gauge import CHANNELS, NEEDLE
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.types import Head
 
@@ -23,12 +26,12 @@ def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Netw
     if settings.freeze and backbone.pretrained:
         freeze(backbone)
     half = (size[0] // 2, size[1] // 2)
-    pyramid = {"canvas": size, "heatmap": half, "width": PYRAMID}
+    pyramid = {"canvas": size, "heatmap": half, "width": PYRAMID, "seldom": ("heatmaps", "needle")}
     return Network(
         backbone,
         settings.decoder,
         size=size,
-        heads={"heatmaps": Head(CHANNELS)},
+        heads={"heatmaps": Head(CHANNELS), **({"needle": Head(NEEDLE)} if config.needle else {})},
         normalize=settings.normalize,
         decoder_options=pyramid if settings.decoder == "fpn" else None,
     )

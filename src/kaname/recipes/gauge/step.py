@@ -22,15 +22,21 @@ LOGGED = {"middle": ("f1", "pck"), "start_end": ("pck",)}  # by group, as `evalu
 
 
 def step_of(config: GaugeConfig) -> Step:
-    """Binary cross-entropy with soft targets, summed over all cells of the three maps; while validating also the
-    figures of the points."""
+    """Binary cross-entropy with soft targets, summed over all cells of the three maps, and over those of the needle's
+    maps that are labelled; while validating also the figures of the points."""
 
     def step(model: nn.Module, batch: Batch) -> StepOutput:
-        logits = model(batch.inputs)["heatmaps"].float()
+        outputs = model(batch.inputs)
+        logits = outputs["heatmaps"].float()
         targets = batch.targets["heatmaps"].to(torch.float32) / 255
-        known = not model.training and "truth" in batch.targets
-        counts = sums_of_figures(logits.sigmoid(), batch.targets, config.extract) if known else {}
-        return StepOutput({"bce": Term(*bce_with_logits(logits, targets))}, counts)
+        judged = not model.training and "truth" in batch.targets
+        counts = sums_of_figures(logits.sigmoid(), batch.targets, config.extract) if judged else {}
+        terms = {"bce": Term(*bce_with_logits(logits, targets))}
+        if config.needle:
+            needle = batch.targets["needle"].to(torch.float32) / 255
+            known = batch.targets["needle_known"]
+            terms["needle"] = Term(*bce_with_logits(outputs["needle"].float(), needle, known))
+        return StepOutput(terms, counts)
 
     return step
 

@@ -16,7 +16,7 @@ from ..background import paint_background
 from ..camera import Array, Camera, fill_convex, filled, turn
 from ..needle import Needle, paint_needle, shadow
 from ..painting import EXTENT
-from ..photograph import Dial
+from ..photograph import Dial, reading
 from . import distractors, glass
 from .axes import Draws, check_without
 from .housing import Housing, draw_housing, paint_body, paint_cover, paint_ring
@@ -54,7 +54,8 @@ def picture(rng: Generator, size: int, without: Iterable[str] = ()) -> Dial:
     needle = tool.needle
     tip, pivot = (camera.bend_points(camera.project(at[None], needle.height)) for at in (needle.tip, np.zeros(2)))
     named = {"start": points[:1], "middle": points[1:-1], "end": points[-1:]}
-    return Dial(image, named, box[None], draws.traits, tip, pivot)
+    shown = reading(tool.plate.scale.notches.points(), needle.tip)
+    return Dial(image, named, box[None], draws.traits, tip, pivot, shown)
 
 
 def _build(draws: Draws, side: int) -> Instrument:
