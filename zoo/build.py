@@ -27,6 +27,9 @@ SEED = 20_000  # of the training pictures; validation has the next one
 HELD_OUT = 192
 EPOCH = 2048  # pictures between two validations
 EMPTY = 0.04  # share of the pictures without any dial
+# The stem and the first two stages of an EfficientNet stay as ImageNet made them: edges and textures are the same on
+# dials, and their backward pass takes a third of a step.
+KEPT = tuple(f"body.net.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1"))
 SETTINGS = ("model.backbone=small", "model.pretrained=false", "augment.probability=0", "train.precision=fp32",
             "train.save_every=3m", "train.batch_size=8", "train.lr=0.003", "train.ema=0.998", "train.logger=none",
             "train.warmup_epochs=0.5", "train.final_lr=0.01")  # fmt: skip
@@ -77,10 +80,17 @@ def gauge_recipe(count: int, without: tuple[str, ...]) -> Any:
     from kaname.recipes.gauge import RECIPE
     from kaname.recipes.gauge.data import Dials
 
+    def build(config: Any, *, card: Any = None) -> Any:
+        network = RECIPE.build(config, card=card)
+        for name, parameter in network.backbone.named_parameters():
+            if network.backbone.pretrained and name.startswith(KEPT):
+                parameter.requires_grad = False
+        return network
+
     def samples(config: Any, dials: Sequence[Any], *, augment: bool) -> Any:
         return Rendered(config, count, without) if augment else Dials(config, dials, augment=False)
 
-    return replace(RECIPE, samples=samples)
+    return replace(RECIPE, samples=samples, build=build)
 
 
 def validation_set(out: Path, size: int) -> Path:

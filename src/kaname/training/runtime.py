@@ -17,6 +17,7 @@ from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
 from kaname.memory import reuse_memory
 from kaname.training.alone import Alone
+from kaname.training.depthwise import keep_exact
 from kaname.training.settings import TrainSettings
 from kaname.training.sharding import shard
 from kaname.training.synchronised import synchronise
@@ -131,6 +132,8 @@ class Runtime:
         in several processes its BatchNorm is synchronised."""
         if self.world > 1:
             synchronise(model, self.device)
+        if self.device.type == "cpu" and self.precision == "bf16":
+            keep_exact(model)
         with _quiet():
             return self.fabric.setup_module(model)
 

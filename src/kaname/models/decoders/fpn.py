@@ -45,9 +45,10 @@ class Pyramid(nn.Module):
         hidden: int,
         pooled: Sequence[str],
         seldom: Sequence[str],
+        finest: int,
     ) -> None:
         super().__init__()
-        self.first = next((level for level, stride in enumerate(strides) if stride >= FINEST), len(strides) - 1)
+        self.first = next((level for level, stride in enumerate(strides) if stride >= finest), len(strides) - 1)
         channels, strides = channels[self.first :], strides[self.first :]
         single = len(channels) == 1
         cells = [math.ceil(side / strides[0]) for side in canvas]
@@ -104,6 +105,7 @@ def build_fpn(
     hidden: int = 512,
     pooled: Sequence[str] = (),
     seldom: Sequence[str] = ("heatmaps",),
+    finest: int = FINEST,
 ) -> Pyramid:
     """Build it for an input of the size ``canvas`` and a heatmap of the size ``heatmap``, both ``(height, width)``.
 
@@ -112,6 +114,7 @@ def build_fpn(
         hidden: units between the pooled features and a vector.
         pooled: the outputs that are vectors, from the mean over the finest level.
         seldom: the outputs that begin by answering "hardly anywhere".
+        finest: stride of the finest map that is used, where the backbone has others; the finer, the sharper and dearer.
 
     Raises:
         InputError: sizes or widths below 1, an unknown output, a backbone whose strides do not rise.
@@ -129,7 +132,7 @@ def build_fpn(
         raise InputError(f"strides must rise from map to map, got {list(strides)}", remedy="use another backbone")
     return Pyramid(
         channels, strides, named, canvas=sizes[0], heatmap=sizes[1], width=width, hidden=hidden, pooled=pooled,
-        seldom=seldom,
+        seldom=seldom, finest=finest,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from kaname.recipes.gauge import CHANNELS, NEEDLE
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.types import Head
 
-PYRAMID = 64  # channels of a feature pyramid
+PYRAMID, FINEST = 64, 4  # channels of a feature pyramid, and the stride of its finest map: notches are small
 
 
 def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Network:
@@ -26,7 +26,7 @@ def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Netw
     if settings.freeze and backbone.pretrained:
         freeze(backbone)
     half = (size[0] // 2, size[1] // 2)
-    pyramid = {"canvas": size, "heatmap": half, "width": PYRAMID, "seldom": ("heatmaps", "needle")}
+    pyramid = {"canvas": size, "heatmap": half, "width": PYRAMID, "finest": FINEST, "seldom": ("heatmaps", "needle")}
     return Network(
         backbone,
         settings.decoder,
