@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kaname import config as configuration
 from kaname.data.formats import labelstudio
 from kaname.recipes.gauge import CHANNELS
 from kaname.recipes.gauge.config import GaugeConfig
@@ -32,9 +33,9 @@ def script(name: str) -> ModuleType:
 
 
 def test_training_pictures_are_new_in_every_epoch_and_the_same_for_whoever_asks() -> None:
-    build = script("build")
+    rendered = script("rendered")
     config = GaugeConfig(size=96)
-    one, two = (build.Rendered(config, 8, ()) for _ in range(2))
+    one, two = (rendered.RenderedDials(config, 8) for _ in range(2))
     first = one.sample(3, 1)
     assert first["images"].shape == (96, 96, 3) and first["images"].dtype == np.uint8
     assert first["heatmaps"].shape == (3, 96, 96) and first["heatmaps"].dtype == np.uint8
@@ -44,8 +45,7 @@ def test_training_pictures_are_new_in_every_epoch_and_the_same_for_whoever_asks(
 
 
 def test_some_training_pictures_are_empty_and_the_others_have_a_start_and_an_end() -> None:
-    build = script("build")
-    samples = build.Rendered(GaugeConfig(size=64), 64, ("glare",))
+    samples = script("rendered").RenderedDials(GaugeConfig(size=64), 64, ("glare",))
     peaks = np.array([samples.sample(i, 0)["heatmaps"].max(axis=(1, 2)) for i in range(120)])
     empty = (peaks == 0).all(axis=1)
     assert 0 < empty.sum() < 20
@@ -54,11 +54,29 @@ def test_some_training_pictures_are_empty_and_the_others_have_a_start_and_an_end
     assert np.array_equal(maps[1], maps.max(axis=0))  # start and end are notches too
 
 
+def test_pictures_of_faces_and_windows_of_matches_are_samples_of_their_recipes() -> None:
+    """Alike whoever asks, new in every epoch, with the truth inside the picture and an empty map where there is none."""
+    build, rendered = script("build"), script("rendered")
+    for name, count in (("landmark", 28), ("tracknet", 3)):
+        recipe, plan = importlib.import_module(f"kaname.recipes.{name}").RECIPE, build.PLANS[name]
+        file = build.ROOT / "configs" / name / "small.yaml"
+        config = configuration.load(recipe.schema.value, file=file, overrides=list(plan.settings))
+        one, two = (rendered.SAMPLES[name](config, 64) for _ in range(2))
+        first = one.sample(5, 0)
+        assert all(np.array_equal(first[key], two.sample(5, 0)[key], equal_nan=True) for key in first)
+        assert not np.array_equal(first["images"], one.sample(5, 1)["images"])
+        assert first["heatmaps"].shape[0] == count
+        places, known = ("points", "weight") if name == "landmark" else ("ball", "present")
+        there = np.isfinite(first[places]).all(axis=1)
+        assert (there == (first[known] > 0)).all()
+        assert ((first["heatmaps"].max(axis=(1, 2)) > 100) == there).all()
+
+
 def test_a_plan_is_kept_by_the_runs_that_go_on(tmp_path: Path) -> None:
     build = script("build")
     (tmp_path / "plan.json").write_text(json.dumps({"epochs": 7}), encoding="utf-8")
     options = argparse.Namespace(minutes=1.0, workers=0, without=[])
-    assert build.planned(tmp_path, None, None, options) == 7
+    assert build.planned(tmp_path, None, None, None, options) == 7
 
 
 class Perfect:

@@ -2,122 +2,127 @@
 
     python zoo/build.py gauge [--out runs/zoo/gauge] [--minutes 600] [--threads 1] [--workers 1] [--resume]
 
-Every training picture is new: the loader renders it (`kaname.samples.gauge`, variety ``world``) from (seed, epoch,
-index) while the network trains, so that nothing is stored and a resumed run sees what an unbroken one would have seen.
-A picture of 256 x 256 takes a fraction of the training step that it feeds; the run says both when it plans. Validation
-is on rendered dials of another seed, in ``OUT/data``. The run folder, its checkpoint, card and page are those of
-``kaname gauge train``; killed at any moment, the same command with ``--resume`` goes on.
+Every training picture is new: the loader renders it while the network trains (`zoo/rendered.py`), so that nothing is
+stored. Validation is on rendered pictures of another seed, in ``OUT/data``. The run folder, its checkpoint, card and
+page are those of ``kaname NAME train``; killed at any moment, the same command with ``--resume`` goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SEED = 20_000  # of the training pictures; validation has the next one
 HELD_OUT = 192
 EPOCH = 2048  # pictures between two validations
-EMPTY = 0.04  # share of the pictures without any dial
-# The stem and the first two stages of an EfficientNet stay as ImageNet made them: edges and textures are the same on
-# dials, and their backward pass takes a third of a step.
+# The stem and the first two stages of an EfficientNet stay as ImageNet made them: edges and textures are the same in
+# drawn pictures, and their backward pass takes a third of a step.
 KEPT = tuple(f"body.net.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1"))
-SETTINGS = ("model.backbone=small", "model.pretrained=false", "augment.probability=0", "train.precision=fp32",
-            "train.save_every=3m", "train.batch_size=8", "train.lr=0.003", "train.ema=0.998", "train.logger=none",
-            "train.warmup_epochs=0.5", "train.final_lr=0.01")  # fmt: skip
+TRAINING = ("save_every=3m", "batch_size=8", "ema=0.998", "logger=none", "warmup_epochs=0.5")
 
 
-class Rendered:
-    """Training samples of ``gauge`` that are drawn when they are asked for, ``images`` and ``heatmaps``."""
+@dataclass(frozen=True)
+class Plan:
+    """How a model is built.
 
-    augmented = True
+    Attributes:
+        section: of the configuration that holds the settings of training.
+        settings: ``key=value`` of the configuration beside the recipe's preset ``small``.
+        write: writes the set to validate on: ``(folder, count, seed)``.
+        data: ``(folder) -> key=value``s that name the set.
+    """
 
-    def __init__(self, config: Any, count: int, without: tuple[str, ...]) -> None:
-        self.config, self.count, self.without = config, count, without
-
-    def __len__(self) -> int:
-        return self.count
-
-    def sample(self, index: int, epoch: int) -> dict[str, Any]:
-        """Picture ``index`` of an epoch, the same whoever asks."""
-        import numpy as np
-
-        from kaname.codecs.heatmap import encode_sets
-        from kaname.data.photo import photographed
-        from kaname.geometry.affine import Affine
-        from kaname.recipes.gauge import CHANNELS
-        from kaname.recipes.gauge.data import needle_targets
-        from kaname.samples.gauge import render, render_nothing
-
-        side = self.config.size
-        rng = np.random.default_rng([SEED, epoch + 1, index])
-        if rng.random() < EMPTY:
-            image, sets, needle = render_nothing(rng, side), [np.zeros((0, 2))] * len(CHANNELS), {}
-        else:
-            dial = render(rng, side, variety="world", without=self.without)
-            image, sets, needle = dial.image, [dial.points[name] for name in CHANNELS], dial.needle
-        maps = encode_sets(sets, (side, side), 1.0, self.config.sigma * self.config.scale)
-        maps[CHANNELS.index("middle")] = maps.max(axis=0)  # start and end are notches too
-        image = photographed(rng, image, self.config.augment.photo, self.config.scale)
-        made = {"images": image, "heatmaps": np.rint(maps * 255).astype(np.uint8)}
-        if self.config.needle:
-            made |= needle_targets(needle, Affine(np.eye(2, 3)), self.config)
-            if not needle:
-                made["needle_known"] = np.ones_like(made["needle_known"])  # there is none
-        return made
+    section: str
+    settings: Sequence[str]
+    write: Callable[[Path, int, int], object]
+    data: Callable[[Path], Sequence[str]]
 
 
-def gauge_recipe(count: int, without: tuple[str, ...]) -> Any:
-    """The recipe ``gauge`` with rendered training samples; everything else is its own."""
-    from kaname.recipes.gauge import RECIPE
-    from kaname.recipes.gauge.data import Dials
+def _dials(folder: Path, count: int, seed: int) -> None:
+    from kaname.samples.gauge import write
+
+    write(folder, count + 8, seed, size=256, val_fraction=count / (count + 8), variety="world")
+
+
+def _faces(folder: Path, count: int, seed: int) -> None:
+    from kaname.samples.landmark import write
+
+    write(folder, count=count + 8, seed=seed, size=256)
+
+
+def _rallies(folder: Path, count: int, seed: int) -> None:
+    from kaname.samples.tracknet import write
+
+    write(folder, count // 8, seed, size=(288, 512), clip_length=24)
+
+
+PLANS: Mapping[str, Plan] = {
+    "gauge": Plan(
+        "train",
+        ("size=256", "needle=true", "augment.probability=0", "model.decoder=fpn", "model.freeze=false", "train.lr=1e-3",
+         "train.final_lr=0.01"),
+        _dials,
+        lambda folder: [f"data={folder}"],
+    ),
+    "landmark": Plan(
+        "train",
+        ("size=192", "model.decoder=concat", "model.norm=train", "train.lr=1e-3", "train.final_lr=0.01"),
+        _faces,
+        lambda folder: [f"data.images={folder / 'images'}", f"data.annotations={folder / 'annotated'}",
+                        "data.held_out=0.95"],
+    ),
+    "tracknet": Plan(
+        "training",
+        ("data.crop=0.7", "data.absent=negative", "training.lr=2e-3", "training.final_lr=0.01"),
+        _rallies,
+        lambda folder: [f"data.root={folder}"],
+    ),
+}  # fmt: skip
+
+
+def rendered_recipe(name: str, count: int, without: tuple[str, ...]) -> Any:
+    """The recipe with rendered training samples; everything else is its own."""
+    from rendered import SAMPLES
+
+    recipe = importlib.import_module(f"kaname.recipes.{name}").RECIPE
 
     def build(config: Any, *, card: Any = None) -> Any:
-        network = RECIPE.build(config, card=card)
-        for name, parameter in network.backbone.named_parameters():
-            if network.backbone.pretrained and name.startswith(KEPT):
+        network = recipe.build(config, card=card)
+        for own, parameter in network.backbone.named_parameters():
+            if network.backbone.pretrained and own.startswith(KEPT):
                 parameter.requires_grad = False
         return network
 
-    def samples(config: Any, dials: Sequence[Any], *, augment: bool) -> Any:
-        return Rendered(config, count, without) if augment else Dials(config, dials, augment=False)
+    def samples(config: Any, items: Sequence[Any], *, augment: bool) -> Any:
+        return SAMPLES[name](config, count, without) if augment else recipe.samples(config, items, augment=False)
 
-    return replace(RECIPE, samples=samples, build=build)
-
-
-def validation_set(out: Path, size: int) -> Path:
-    """Rendered dials to validate on, and a few that make the folder a training folder."""
-    from kaname.samples.gauge import write
-
-    folder = out / "data"
-    if not folder.exists():
-        write(folder, HELD_OUT + 8, SEED + 1, size=size, val_fraction=HELD_OUT / (HELD_OUT + 8), variety="world")
-    return folder
+    return replace(recipe, samples=samples, build=build)
 
 
-def pictures_a_second(config: Any, recipe: Any, *, workers: int) -> tuple[float, float]:
+def pictures_a_second(config: Any, recipe: Any, settings: Any, *, workers: int) -> tuple[float, float]:
     """How many pictures a second the renderer gives, and how many a second training takes with it."""
     import torch
 
     from kaname.data.dataset import stacked
+    from kaname.training.runtime import Runtime
     from kaname.types import Batch
 
-    samples = recipe.samples(config, (), augment=True)
-    batch, rounds = config.train.batch_size, 4
+    samples, batch, rounds = recipe.samples(config, (), augment=True), settings.batch_size, 4
     started = time.perf_counter()
     rows = [[samples.sample(r * batch + i, 0) for i in range(batch)] for r in range(rounds)]
     drawing = (time.perf_counter() - started) / (rounds * batch)
-    model, step = recipe.build(config), recipe.step(config)
+    model, step = Runtime(settings).setup_model(recipe.build(config)), recipe.step(config)
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad])
     for number, members in enumerate(rows):
         if number == 1:
             started = time.perf_counter()
@@ -131,64 +136,63 @@ def pictures_a_second(config: Any, recipe: Any, *, workers: int) -> tuple[float,
     return 1 / drawing, 1 / together
 
 
-def planned(out: Path, config: Any, recipe: Any, options: argparse.Namespace) -> int:
+def planned(out: Path, config: Any, recipe: Any, settings: Any, options: argparse.Namespace) -> int:
     """The number of epochs that fill the minutes asked for; written down, so that a resumed run keeps to it."""
     from kaname.data.formats.files import write_json
 
     path = out / "plan.json"
     if path.exists():
         return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
-    rendering, training = pictures_a_second(config, recipe, workers=options.workers)
+    rendering, training = pictures_a_second(config, recipe, settings, workers=options.workers)
     epochs = max(2, round(options.minutes * 60 * training * 0.93 / EPOCH))
     plan = {"epochs": epochs, "pictures_an_epoch": EPOCH, "minutes": options.minutes, "without": options.without,
             "rendered_a_second": round(rendering, 2), "trained_a_second": round(training, 2)}  # fmt: skip
     write_json(path, plan)  # whole or not at all
-    print(
-        f"one core renders {rendering:.1f} pictures a second, training takes {training:.1f}: {epochs} epochs of {EPOCH}"
-    )
+    print(f"one core renders {rendering:.1f} a second, training takes {training:.1f}: {epochs} epochs of {EPOCH}")
     return epochs
 
 
-def build_gauge(options: argparse.Namespace) -> None:
-    """Train ``gauge`` on rendered dials of the variety ``world``."""
+def build(options: argparse.Namespace) -> None:
+    """Train one of the models."""
     import cv2
     import torch
+    from rendered import SEED
 
     from kaname import config as configuration
     from kaname.pipeline.train import run
-    from kaname.recipes.gauge.config import GaugeConfig
     from kaname.training.settings import RunOptions
 
     cv2.setNumThreads(1)
     torch.set_num_threads(options.threads)
-    out: Path = options.out
+    out, plan = options.out, PLANS[options.name]
     out.mkdir(parents=True, exist_ok=True)
-    data = validation_set(out, options.size)
+    data = out / "data"
+    if not data.exists():
+        plan.write(data, HELD_OUT, SEED + 1)
+    recipe = rendered_recipe(options.name, EPOCH, tuple(options.without))
+    training = [f"{plan.section}.{word}" for word in TRAINING] + [f"{plan.section}.num_workers={options.workers}"]
     given = {word.split("=")[0] for word in options.set}
-    words = [word for word in SETTINGS if word.split("=")[0] not in given]
-    words += [f"data={data}", f"size={options.size}", f"train.num_workers={options.workers}", *options.set]
-    config = configuration.load(GaugeConfig, file=ROOT / "configs" / "gauge" / "small.yaml", overrides=words)
-    recipe = gauge_recipe(EPOCH, tuple(options.without))
-    epochs = planned(out, config, recipe, options)
-    config = replace(config, train=replace(config.train, epochs=epochs))
+    words = [word for word in (*plan.settings, *training) if word.split("=")[0] not in given]
+    file = ROOT / "configs" / options.name / "small.yaml"
+    overrides = [*words, *plan.data(data), *options.set]
+    config = configuration.load(recipe.schema.value, file=file, overrides=overrides)
+    settings = getattr(config, plan.section)
+    epochs = planned(out, config, recipe, settings, options)
+    config = replace(config, **{plan.section: replace(settings, epochs=epochs)})
     resume = "auto" if options.resume and (out / "run" / "last.pt").exists() else None
     command = shlex.join(["python", "zoo/build.py", *sys.argv[1:]])
     run(recipe, config, RunOptions(out_dir=out / "run", resume=resume, init=options.init, command=command))
 
 
-BUILDERS = {"gauge": build_gauge}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=sorted(BUILDERS))
+    parser.add_argument("name", choices=sorted(PLANS))
     parser.add_argument("--out", type=Path, help="folder of the run; default runs/zoo/NAME")
     parser.add_argument(
         "--minutes", type=float, default=600.0, help="how long to train; counted when the run is planned"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the network")
     parser.add_argument("--workers", type=int, default=1, help="processes that render; 0 renders between the steps")
-    parser.add_argument("--size", type=int, default=256, help="side of the network's input")
     parser.add_argument("--without", default=[], type=lambda text: text.split(","), help="axes to leave out: AXIS,...")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights training starts from")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="values of the configuration")
@@ -200,7 +204,7 @@ def main() -> None:
     from kaname.training.signals import Interrupted
 
     try:
-        BUILDERS[options.name](options)
+        build(options)
     except (InputError, Interrupted) as error:
         sys.exit(str(error))
 

@@ -47,7 +47,7 @@ class Match:
         return max(0.75, rally.RADIUS * self.swell * view.pixels(place))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=24)
 def stage_match(seed: int, game: int, size: Size, *, plain: bool) -> Match:
     """Everything about match ``game``, which depends on ``(seed, game, size, plain)`` alone."""
     rng = generator(seed, 0, game, "match")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaname.codecs.heatmap import encode
 from kaname.data.augment import blurred, brightness_contrast, cut_out, saturated, turned_window
@@ -13,7 +14,7 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image
 from kaname.recipes.landmark.config import NOTHING, LandmarkConfig
 from kaname.recipes.landmark.labels import Picture, skeleton_of
-from kaname.types import Image
+from kaname.types import FloatArray, Image
 
 STRONGEST_BLUR = 1 / 128  # of the crop's side
 LARGEST_CUT = 0.4  # of the crop's side
@@ -50,12 +51,17 @@ class Faces:
         picture, number = self.faces[index]
         return f"{picture.image}#{number + 1}"
 
+    def face(self, index: int, epoch: int) -> tuple[Image, FloatArray, NDArray[np.int64], FloatArray]:
+        """The image of sample ``index``, its face's points ``(P, 2)`` and visibility ``(P,)``, and its box ``(4,)``."""
+        picture, number = self.faces[index]
+        face = picture.faces[number]
+        image = read_image(picture.image, expected=picture.size)
+        return image, face.points, face.visible, picture.boxes[number]
+
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         """Sample ``index``; ``epoch`` -1 is a pass without random changes."""
-        (picture, number), config = self.faces[index], self.config
-        image, face = read_image(picture.image, expected=picture.size), picture.faces[number]
-        points, visible = face.points, face.visible
-        into, size = config.view.into(picture.size, picture.boxes[number]), config.view.input_size
+        config, (image, points, visible, box) = self.config, self.face(index, epoch)
+        into, size = config.view.into((image.shape[0], image.shape[1]), box), config.view.input_size
         changes = self.augmented and epoch >= 0
         random = generator(config.train.seed, epoch, index, "augment")
         if changes:

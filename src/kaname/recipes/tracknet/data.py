@@ -14,6 +14,7 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.labels import Clip, frame_weights, is_present
+from kaname.types import Image
 
 
 class Windows:
@@ -56,11 +57,22 @@ class Windows:
         seen = (self.clips[clip].visibility[start : start + length] for clip, start in self.windows)
         return np.array([values[visibility].max() for visibility in seen])
 
+    def window(self, index: int, epoch: int) -> tuple[Clip, int]:
+        """The clip of window ``index``, and the number of its first frame there."""
+        number, start = self.windows[index]
+        return self.clips[number], start
+
+    def _answered(self, index: int) -> int:
+        """How many frames of a window the one before has answered."""
+        if self.augment or not index:
+            return 0
+        (before, began), (number, start) = self.windows[index - 1 : index + 1]
+        return began + self.length - start if before == number else 0
+
     def sample(self, index: int, epoch: int) -> dict[str, np.ndarray]:
         """Window ``index``; ``epoch`` -1 is a pass without random changes."""
-        (number, start), data = self.windows[index], self.config.data
-        clip, chosen = self.clips[number], slice(start, start + self.length)
-        before = self.windows[index - 1] if index and not self.augment else (-1, 0)
+        data, (clip, start) = self.config.data, self.window(index, epoch)
+        chosen = slice(start, start + self.length)
         random = generator(self.config.training.seed, epoch, index, "augment")
         into, levels = Affine.letterbox(clip.size, self.size), None
         if self.augment and epoch >= 0:
@@ -79,13 +91,17 @@ class Windows:
             "mask": frame_weights(self.config, visibility, inside),
             "ball": ball.astype(np.float32),
             "present": present.astype(np.uint8),
-            "fresh": np.arange(self.length) >= (before[1] + self.length - start if before[0] == number else 0),
+            "fresh": np.arange(self.length) >= self._answered(index),
             "scale": np.full(2, 1 / into.scale, np.float32),
         }
 
-    def _frame(self, clip: Clip, position: int, into: Affine, levels: np.ndarray | None) -> np.ndarray:
+    def read(self, clip: Clip, position: int) -> Image:
+        """A frame of a clip; a reduced one has fewer pixels."""
         least = self.size if self.config.data.reduced_decode else None
-        image = read_frame(clip.frames[position], at_least=least, expected=clip.size)
+        return read_frame(clip.frames[position], at_least=least, expected=clip.size)
+
+    def _frame(self, clip: Clip, position: int, into: Affine, levels: np.ndarray | None) -> np.ndarray:
+        image = self.read(clip, position)
         read = (image.shape[0], image.shape[1])  # a reduced image is the whole frame on fewer pixels
         seen = (into @ Affine.resize(read, clip.size)).image(image, self.size)
         return seen if levels is None else apply_levels(seen, levels)

@@ -1,0 +1,137 @@
+"""Training samples that are drawn when they are asked for: nothing is stored, no two epochs see the same picture.
+
+Sample ``index`` of an epoch depends on (SEED, epoch, index) alone, whoever asks, so that a resumed run sees what an
+unbroken one would have seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from kaname.codecs.heatmap import encode_sets
+from kaname.data.photo import coarser, noisy, photographed, recompressed, tinted
+from kaname.geometry.affine import Affine
+from kaname.recipes.gauge import CHANNELS
+from kaname.recipes.gauge.data import needle_targets
+from kaname.recipes.landmark.data import Faces
+from kaname.recipes.tracknet.data import Windows
+from kaname.recipes.tracknet.labels import Clip
+from kaname.samples.gauge import render, render_nothing
+from kaname.samples.landmark import render as render_face
+from kaname.samples.tracknet import film
+from kaname.types import Image
+
+SEED = 20_000  # of the training pictures; validation has the next one
+EMPTY = 0.04  # share of the dials' pictures without any dial
+FACE_SIDES = (96, 420)  # of a face's picture: small ones are enlarged to the crop
+MATCHES = 20  # in an epoch of windows: painting a court takes longer than many windows of it
+
+
+class RenderedDials:
+    """Samples of ``gauge``: ``images``, ``heatmaps`` and, where the configuration asks for it, the needle's."""
+
+    augmented = True
+
+    def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
+        self.config, self.count, self.without = config, count, without
+
+    def __len__(self) -> int:
+        return self.count
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:
+        """Dial ``index`` of an epoch."""
+        side = self.config.size
+        rng = np.random.default_rng([SEED, epoch + 1, index])
+        if rng.random() < EMPTY:
+            image, sets, needle = render_nothing(rng, side), [np.zeros((0, 2))] * len(CHANNELS), {}
+        else:
+            dial = render(rng, side, variety="world", without=self.without)
+            image, sets, needle = dial.image, [dial.points[name] for name in CHANNELS], dial.needle
+        maps = encode_sets(sets, (side, side), 1.0, self.config.sigma * self.config.scale)
+        maps[CHANNELS.index("middle")] = maps.max(axis=0)  # start and end are notches too
+        image = photographed(rng, image, self.config.augment.photo, self.config.scale)
+        made = {"images": image, "heatmaps": np.rint(maps * 255).astype(np.uint8)}
+        if self.config.needle:
+            made |= needle_targets(needle, Affine(np.eye(2, 3)), self.config)
+            if not needle:
+                made["needle_known"] = np.ones_like(made["needle_known"])  # there is none
+        return made
+
+
+class RenderedFaces(Faces):
+    """Samples of ``landmark``, with the recipe's own crops and random changes."""
+
+    def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
+        super().__init__(config, (), augment=True)
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        """What an error calls the sample."""
+        return f"rendered face {index}"
+
+    def face(self, index: int, epoch: int) -> tuple[Image, Any, Any, Any]:
+        """Face ``index`` of an epoch, in its box as a detector draws it: not quite where and as large as the truth."""
+        rng = np.random.default_rng([SEED, epoch + 1, index])
+        face = render_face(rng, int(rng.integers(*FACE_SIDES)))
+        visible = np.where(face.visible, np.where(face.hidden, 1, 2), 0)
+        image = _degraded(rng, face.image, rng.random(5))
+        return image, np.where(visible[:, None] > 0, face.points, 0.0), visible, face.box
+
+
+class RenderedWindows(Windows):
+    """Samples of ``tracknet``: windows of consecutive frames, each match with its own court, light and camera."""
+
+    def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
+        super().__init__(config, (), augment=True)
+        self.count = count
+        self.augmented = True
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        """What an error calls the sample."""
+        return f"rendered window {index}"
+
+    def weights(self) -> np.ndarray:
+        """All alike."""
+        return np.ones(self.count)
+
+    def window(self, index: int, epoch: int) -> tuple[Clip, int]:
+        """Window ``index`` of an epoch as a clip of its own, whose frames are pictures."""
+        rng = np.random.default_rng([SEED, epoch + 1, index])
+        match = (epoch + 1) * MATCHES + index * MATCHES // self.count
+        clip = film(SEED, index, size=self.size, game=match, until=4.0)
+        first, how = int(rng.integers(0, 100)), rng.random(5)
+        shots = [clip.shot(first + number) for number in range(self.length)]
+        frames = [_degraded(np.random.default_rng(int(how[0] * 2**32)), shot.image, how) for shot in shots]
+        points = np.array([shot.point for shot in shots])
+        visibility = np.array([shot.visibility for shot in shots], np.int64)
+        status = np.array([-1 if shot.status is None else shot.status for shot in shots], np.int64)
+        return Clip(f"match{match}/{index}", frames, points, visibility, status, self.size), 0  # type: ignore[arg-type]
+
+    def read(self, clip: Clip, position: int) -> Image:
+        """The frame, which is there already."""
+        return clip.frames[position]  # type: ignore[return-value]
+
+
+def _degraded(rng: np.random.Generator, image: Image, how: np.ndarray) -> Image:
+    """A picture as files have it; ``how`` ``(5,)`` of 0..1 says what happens, so that frames of a window share it."""
+    if how[0] < 0.4:
+        image = tinted(image, float(how[0] / 0.4 - 0.5) * 0.5)
+    if how[1] < 0.3:
+        image = coarser(rng, image, 0.4 + 2 * float(how[1]))
+    if how[2] < 0.3:
+        image = cv2.GaussianBlur(image, (0, 0), 0.3 + 3 * float(how[2]))
+    if how[3] < 0.3:
+        image = noisy(rng, image, 30 * float(how[3]))
+    return recompressed(image, int(30 + 65 * how[4] / 0.6)) if how[4] < 0.6 else image
+
+
+SAMPLES = {"gauge": RenderedDials, "landmark": RenderedFaces, "tracknet": RenderedWindows}
