@@ -55,7 +55,7 @@ def test_some_training_pictures_are_empty_and_the_others_have_a_start_and_an_end
 
 
 def test_pictures_of_faces_and_windows_of_matches_are_samples_of_their_recipes() -> None:
-    """Alike whoever asks, new in every epoch, with the truth inside the picture and an empty map where there is none."""
+    """Alike whoever asks, new in every epoch; an empty map where there is no point."""
     build, rendered = script("build"), script("rendered")
     for name, count in (("landmark", 28), ("tracknet", 3)):
         recipe, plan = importlib.import_module(f"kaname.recipes.{name}").RECIPE, build.PLANS[name]

@@ -67,11 +67,11 @@ class Pyramid(nn.Module):
                 head = rare(head) if name in seldom else head
             self.heads[name] = head
         self.pooled = frozenset(pooled)
-        finest = [side * 2**doublings for side in cells]
-        self.reduced = any(have > wanted for have, wanted in zip(finest, heatmap, strict=True))
+        sides = [side * 2**doublings for side in cells]
+        self.reduced = any(have > wanted for have, wanted in zip(sides, heatmap, strict=True))
         if self.reduced:
             self.stride = max(side / wanted for side, wanted in zip(canvas, heatmap, strict=True))
-            for name, have, wanted in zip(("down", "across"), finest, heatmap, strict=True):
+            for name, have, wanted in zip(("down", "across"), sides, heatmap, strict=True):
                 weights = torch.as_tensor(resample_weights(have, wanted), dtype=torch.float32)
                 self.register_buffer(name, weights, persistent=False)
 
