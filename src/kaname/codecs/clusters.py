@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from jaxtyping import Complex128, Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 
 from kaname.codecs.nearest import nearest, neighbours
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
+from kaname.shapes import Complex128, Float64, Int64
 
 # From means to the next means and the mass in the kernel around the old ones.
 _Step = Callable[[Float64[np.ndarray, "means 2"]], tuple[Float64[np.ndarray, "means 2"], Float64[np.ndarray, "means"]]]

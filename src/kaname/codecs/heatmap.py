@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, cast
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, Shaped
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid, whole_size
+from kaname.shapes import Float32, Float64, Int64, Shaped
 
 Stride: TypeAlias = "float | tuple[float, float] | Grid"
 

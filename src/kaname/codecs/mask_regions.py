@@ -21,10 +21,10 @@ from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
 
 from kaname.codecs.roi_mask import BACKGROUND, NON_TARGET, TARGET, patch
 from kaname.errors import InputError
+from kaname.shapes import Bool, Float32, Float64
 from kaname.types import Masks
 
 OVERLAPS = ("keep", "exclusive")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+
+from kaname.shapes import Float64, Int64
 
 MANY = 1 << 10  # points from which a tree is worth its import
 LEAF = 10  # others that a tree of SciPy keeps in one leaf, where it compares with each in turn

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64, Real
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.grid import PIXELS, centres, whole_size
+from kaname.shapes import Float, Float64, Real
 
 SAMPLING_RATIO = 2
 """Fixed, not adaptive: where a box's side is a multiple of the grid's, rounding alone decides the adaptive number."""

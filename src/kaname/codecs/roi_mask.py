@@ -21,13 +21,13 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, Real, UInt8
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, centres, whole_size
+from kaname.shapes import Bool, Float32, Float64, Int64, Real, UInt8
 
 Shape: TypeAlias = "Sequence[ArrayLike] | np.ndarray[Any, Any]"
 

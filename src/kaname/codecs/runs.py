@@ -23,11 +23,11 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 
 from kaname.errors import InputError
 from kaname.geometry.grid import HALF, whole_size
+from kaname.shapes import Bool, Float64, Int64
 
 Shape: TypeAlias = "Sequence[ArrayLike] | NDArray[np.int64]"
 

@@ -18,13 +18,13 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, Int64, Real, Shaped
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.grid import PIXELS, centres, round_half_up, whole_size
 from kaname.geometry.resampling import planes, resample
+from kaname.shapes import Float64, Int64, Real, Shaped
 
 Size: TypeAlias = tuple[int, int]
 

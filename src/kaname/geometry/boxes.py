@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import whole_size
+from kaname.shapes import Float64, Int64
 
 Format: TypeAlias = Literal["xyxy", "xywh", "cxcywh"]
 

@@ -26,10 +26,10 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
+from kaname.shapes import Float64
 
 Origin: TypeAlias = Literal["centred", "aligned"]
 ORIGINS = ("centred", "aligned")

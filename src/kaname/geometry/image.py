@@ -18,13 +18,13 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Real, UInt, UInt8
 from PIL import Image
 
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.grid import whole_size
 from kaname.geometry.resampling import planes, resample
+from kaname.shapes import Real, UInt, UInt8
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 

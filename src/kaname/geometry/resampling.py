@@ -18,10 +18,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, Real
 
 from kaname.errors import InputError
 from kaname.geometry.grid import centres, whole_size
+from kaname.shapes import Float32, Float64, Int64, Real
 
 
 class Bands(NamedTuple):

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import whole_size
+from kaname.shapes import Float64
 
 Fit: TypeAlias = Literal["letterbox", "stretch", "crop"]
 FITS = ("letterbox", "stretch", "crop")

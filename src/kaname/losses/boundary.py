@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from kaname.losses.rois import (
     prepared,
     summed,
 )
+from kaname.shapes import Bool, Float
 
 METHODS, ERRORS = ("distance", "laplacian"), ("l1", "bce")
 REACH, FALL = 8, 2.0  # cells: how far from a border the distance counts, and over how many it falls to 1/e

@@ -6,11 +6,11 @@ All functions take classes ``(N, h, w)`` as the losses do; weights of several ki
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kaname.geometry.grid import centres
 from kaname.losses.rois import BACKGROUND, IGNORE, NON_TARGET, TARGET, Cells, Classes
+from kaname.shapes import Bool, Float
 
 Where = Bool[Tensor, "rois height width"]
 Boxes = Float[Tensor, "rois 4"]

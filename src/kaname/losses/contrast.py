@@ -7,12 +7,12 @@ that shows both, a cell of either is drawn to the centre of its own class and pu
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from kaname.losses.masked import Sums
 from kaname.losses.rois import NON_TARGET, TARGET, Cells, Classes, Each, mean_of_each, prepared, summed
+from kaname.shapes import Float
 
 Embedding = Float[Tensor, "rois dimensions height width"]
 

@@ -8,11 +8,11 @@ function.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional
 
 from kaname.losses.masked import Loss, Maps, Mask, Sums, prepared, sums
+from kaname.shapes import Bool
 
 PEAK_FLOOR = 0.6
 """A target below this is not a peak: a Gaussian of sigma >= 0.71 cells reaches exp(-1 / (4 sigma^2)) >= 0.6 in the cell

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 from torch.nn import functional
 
 from kaname.geometry.grid import Grid
 from kaname.losses.masked import Maps, Sums
+from kaname.shapes import Bool, Float, Integer
 
 Values = Float[Tensor, "batch channels"]
 There = Bool[Tensor, "batch channels"]

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
+
+from kaname.shapes import Float, Shaped
 
 Maps = Float[Tensor, "batch channels height width"]
 Mask = Shaped[Tensor, "#batch"] | Shaped[Tensor, "#batch #channels"] | Shaped[Tensor, "#batch #channels #height #width"]

@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from kaname.errors import InputError
 from kaname.losses.masked import Sums
+from kaname.shapes import Bool, Float, Integer
 
 BACKGROUND, TARGET, NON_TARGET, IGNORE = 0, 1, 2, 255
 LEAST = 1e-12

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
 from kaname.geometry.grid import PIXELS, Grid
 from kaname.losses.masked import Sums
+from kaname.shapes import Bool, Float
 
 Maps = Float[Tensor, "batch channels height width"]
 Flow = Float[Tensor, "batch rows columns 2"]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
+from kaname.shapes import Float64
 
 
 @dataclass(frozen=True)

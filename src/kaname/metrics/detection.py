@@ -22,12 +22,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.metrics.intervals import OfSums, ratio
 from kaname.metrics.points import as_points, precision_recall_f1
+from kaname.shapes import Bool, Float64, Int64
 
 OUTCOMES = ("tp", "fp1", "fp2", "fn", "tn")
 RATES = ("precision", "recall", "f1", "accuracy")

@@ -20,10 +20,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Real
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
+from kaname.shapes import Bool, Float64, Int64, Real
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)  # as TrackEval makes them, rounding included
 EPSILON = float(np.finfo(np.float64).eps)

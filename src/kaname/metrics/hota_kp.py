@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from kaname.errors import InputError
 from kaname.metrics.hota import ALPHAS, COUNTS, Counts, class_mean, counts, figures
 from kaname.metrics.similarity import keypoint_similarity, paired_similarity
+from kaname.shapes import Float64, Int64
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Real, UInt8
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 from kaname.errors import InputError
+from kaname.shapes import Bool, Float64, Int64, Real, UInt8
 
 # From the values of some samples to one number; None or NaN where there is none.
 Statistic = Callable[[Float64[np.ndarray, "samples *values"]], float | None]

@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Container, Hashable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from kaname.metrics.hota_kp import Objects
+from kaname.shapes import Bool, Float64, Int64
 
 STATES = 3  # out of frame, hidden, visible
 VISIBLE, OUT_OF_FRAME = 2, 0

@@ -18,11 +18,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Real
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.metrics.intervals import OfSums, ratio
+from kaname.shapes import Bool, Float64, Int64, Real
 
 TARGET, NON_TARGET = 1, 2
 SHARES = (0.5, 0.7)  # target IoU that a box should be over

@@ -15,11 +15,11 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.metrics.intervals import LEAST, OfSums, Statistic, bootstrap, by_sums, groups, mean, usable
+from kaname.shapes import Bool, Float64, Int64
 
 EXACT = 12  # up to this many clusters all 2 ** clusters swaps are counted, beyond it random ones
 BLOCK = 1 << 20  # signs held in memory at a time

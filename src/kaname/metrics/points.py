@@ -11,10 +11,10 @@ a threshold means distance <= threshold.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
+from kaname.shapes import Bool, Float64, Int64
 
 DENSE = 1 << 16  # pairs of points up to which a table of all their distances is made
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
+from kaname.shapes import Bool, Float64
 
 VISIBLE = 2
 

@@ -13,11 +13,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kaname.errors import InputError
+from kaname.shapes import Float
 
 STACK = "stack"
 HEAD_CHANNELS = 64

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float, Real, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +17,7 @@ from kaname.models.backbones import Backbone, check_size
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD
 from kaname.models.decoders import build_decoder
 from kaname.models.fusion import STACK, build_fusion
+from kaname.shapes import Float, Real, Shaped
 from kaname.types import Head, Input
 
 COLOURS, WHITE = 3, 255.0

@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from jaxtyping import Float32, Float64, Real
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.geometry.grid import HALF
 from kaname.geometry.view import View
+from kaname.shapes import Float32, Float64, Real
 
 
 class Preprocess(nn.Module):

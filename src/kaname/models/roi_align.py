@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
 from torchvision import ops  # before a graph is exported: the exporter knows its operators only then
 
 from kaname.codecs.roi_align import SAMPLING_RATIO
 from kaname.errors import InputError
+from kaname.shapes import Float, Shaped
 
 Rois = Float[Tensor, "rois 5"]
 Inputs = Mapping[str, Shaped[Tensor, "_rows *_axes"]]

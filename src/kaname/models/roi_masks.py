@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.models.decoders.roi_heads import build_roi_head
 from kaname.models.roi_align import Inputs, Rois, in_cells, padded, roi_align
+from kaname.shapes import Float
 from kaname.types import Head, Input, Size
 
 CLASSES = ("background", "target", "non_target")

@@ -7,7 +7,6 @@ beyond the outermost ones, background outside the box.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from kaname.geometry.grid import HALF
@@ -15,6 +14,7 @@ from kaname.geometry.view import View
 from kaname.models.preprocess import Preprocess
 from kaname.models.roi_align import Inputs, padded
 from kaname.models.roi_masks import MASKS, RoiMasks
+from kaname.shapes import Float, UInt8
 from kaname.types import Head, Input
 
 Places = Float[Tensor, "_pixels"]

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from kaname.errors import InputError
 from kaname.extras import require_package
 from kaname.geometry.grid import PIXELS
+from kaname.shapes import Bool, Float64
 from kaname.types import Image
 
 if TYPE_CHECKING:

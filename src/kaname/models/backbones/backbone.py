@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.models.names import check_size
+from kaname.shapes import Float
 
 Notice = Callable[[str], None]
 """Takes one line for the user, before a download."""

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.models.backbones.backbone import Backbone, Notice
 from kaname.models.hub import APACHE, to_stderr
+from kaname.shapes import Float
 
 WIDTH = 16
 GROUPS = 4  # of GroupNorm; the width must divide by it

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.models import hub
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice, widen
+from kaname.shapes import Float
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kaname.errors import InputError
+from kaname.shapes import Float
 
 BRANCHES = 4
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kaname.errors import InputError
 from kaname.geometry.resampling import resample_weights
 from kaname.models.decoders.linear import rare
+from kaname.shapes import Float
 
 FINEST = 8  # stride of the finest map that is used, where the backbone has others
 GROUPS = 32

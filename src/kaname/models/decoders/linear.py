@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+from kaname.shapes import Float
 
 PRIOR = 0.02
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.codecs.roi_align import SAMPLING_RATIO
 from kaname.errors import InputError
 from kaname.models.decoders.roi_layers import block, check_numbers, embedding_of, upsampling
 from kaname.models.roi_align import Inputs, in_cells, roi_align, rois_of
+from kaname.shapes import Float
 
 ROI_SIZE, MASK_SIZE = (14, 14), (56, 56)
 

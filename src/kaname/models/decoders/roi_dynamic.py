@@ -7,13 +7,13 @@ Mask features run once an image. For each box an embedding (RoIAlign, convolutio
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.codecs.roi_align import SAMPLING_RATIO
 from kaname.models.decoders.roi_layers import block, check_numbers, embedding_of, upsampling
 from kaname.models.decoders.roi_map import Places
 from kaname.models.roi_align import Inputs, image_of, in_cells, roi_align, rois_of
+from kaname.shapes import Float
 
 ROI_SIZE = (7, 7)
 HIDDEN = 8  # channels of the mask features and between the dynamic convolutions, as in the paper

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kaname.errors import InputError
+from kaname.shapes import Float
 
 GROUPS = 32
 NORMS = ("group", "batch")

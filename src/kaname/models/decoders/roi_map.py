@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,6 +12,7 @@ from kaname.errors import InputError
 from kaname.geometry.grid import centres
 from kaname.models.decoders.roi_layers import block, check_numbers, embedding_of, grown, normalization, upsampling
 from kaname.models.roi_align import Inputs, Rois, image_of, rois_of
+from kaname.shapes import Float
 
 ROI_CHANNELS = 7
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.models.decoders.linear import rare
+from kaname.shapes import Float
 
 MODES = ("conv_transpose", "interpolate")
 WIDTHS = (256, 128, 64)
