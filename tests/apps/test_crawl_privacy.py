@@ -125,6 +125,7 @@ def test_a_crawl_that_is_ended(tmp_path: Path) -> None:
         environment = os.environ | {"TMPDIR": str(private), "GELBOORU_API_KEY": KEY, "GELBOORU_USER_ID": "4711"}
         process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
         while len(booru.asked) < 2:
+            assert process.poll() is None, process.communicate()[1]
             time.sleep(0.02)
         assert len(list(private.glob("kaname-crawl-*.json"))) == 1
         process.send_signal(signal.SIGTERM)

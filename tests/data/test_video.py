@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kaname.data.seeking import VideoReader
-from kaname.data.video import VideoWriter, folder_frames, folder_images, frame_count, frames, is_video
+from kaname.data.video import VideoWriter, folder_frames, folder_images, frame_count, frames, is_video, promised_frames
 from kaname.errors import InputError
 from kaname.geometry.image import write_image
 
@@ -337,6 +337,21 @@ def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"), VideoWriter(tmp_path / "empty.mp4"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def write_with(path: Path) -> None:
+    with VideoWriter(path) as writer:
+        writer.write(grey(0), 0.0)
+
+
+def test_messages_of_the_decoder_stay_out_of_python(tmp_path: Path) -> None:
+    """Its threads would wait for the interpreter, and whoever frees the decoder for them; others let the messages in."""
+    path = write_video(tmp_path / "a.mp4", [grey(0)] * 3, rate=10)
+    ways = (lambda: list(frames(path)), lambda: promised_frames(path), lambda: write_with(tmp_path / "b.mp4"))
+    for reading in ways:
+        av.logging.set_level(av.logging.ERROR)
+        reading()
+        assert av.logging.get_level() is None
 
 
 def frames_in_memory() -> int:

@@ -74,12 +74,25 @@ def opened(path: Path, **options: str) -> Any:
     """
     import av
 
+    silence()
     careful = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file", **options}
     try:
         return av.open(address(path), metadata_errors="replace", options=careful)
     except av.ArgumentError as error:
         reason = "not a container that holds its video itself (a playlist, say, or another kind of file)"
         raise InputError(reason, path=path, remedy="give the video, or convert it to mp4") from error
+
+
+def silence() -> None:
+    """Keep FFmpeg's messages out of Python's logging, where another package (torchvision up to 0.25) lets them in.
+
+    A decoder's thread that has something to say waits for the interpreter, which whoever frees the decoder holds while
+    it waits for that thread: for ever.
+    """
+    import av.logging
+
+    if av.logging.get_level() is not None:
+        av.logging.set_level(None)
 
 
 def is_video(path: Path) -> bool:
@@ -258,6 +271,7 @@ def promised_frames(source: Path) -> int:
 
     if source.is_dir():
         return 0
+    silence()
     try:
         with av.open(address(source), metadata_errors="replace") as container:
             return container.streams.video[0].frames
@@ -307,6 +321,7 @@ class VideoWriter:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_reported(self.path))
             partial = stack.enter_context(whole_path(self.path, ending=".mp4", parents=True))
+            silence()
             self._container = av.open(address(partial), "w")
             stack.push(self._finish)
             self._whole = stack.pop_all()

@@ -24,7 +24,7 @@ import numpy as np
 
 from ..data.formats.tracknet_table import COLUMNS, LABELS
 from ..data.randomness import generator
-from ..data.video import address
+from ..data.video import address, silence
 from ..files import whole_file, whole_folder, whole_path
 from ..geometry.grid import PIXELS, centres
 from ..types import Image, Size
@@ -317,6 +317,7 @@ def write_video(
     clip = film(seed, index, size=size, until=length / RATE, variety=variety)
     rows = []
     path = Path(path)
+    silence()
     with whole_path(path, ending=path.suffix) as partial, av.open(address(partial), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": str(quality), "preset": "veryfast"})
         stream.height, stream.width = size
