@@ -14,6 +14,8 @@ NOISE, CENTRE, SHAPE = 0.02, 0.06, 0.2
 """How far points lie from the ellipse, its centre from where it is expected (both in radii), and its shape from a
 circle (half the logarithm of the ratio of its axes): what `fit` weighs against each other."""
 SCALES = (0.6, 0.4, 0.25, 0.15, 0.1, 0.08, 0.08)  # radii beyond which a point has no say; narrower from pass to pass
+SPREAD = 0.3  # radii to which it is widened where half of the points lie far off
+MOST = 0.6  # of the points that lie so near to an ellipse about the expected centre: no other is looked for
 TRIPLES = 300  # circles that are tried
 
 
@@ -81,11 +83,13 @@ def fit(points: FloatArray, centre: FloatArray | None = None) -> Ellipse | None:
     Returns:
         None where the points cannot say.
     """
-    starts = [] if centre is None else [(centre, float(np.median(np.hypot(*(points - centre).T))))] if len(points) else []
+    fitted: list[tuple[Ellipse, float]] = []
+    if centre is not None and len(points) and (radius := float(np.median(np.hypot(*(points - centre).T)))) > 1e-6:
+        fitted.append(_refined(points, centre, radius, centre))
+        if (np.abs(np.hypot(*fitted[0][0].circled(points).T) - 1) < SPREAD).mean() >= MOST:
+            return fitted[0][0]
     if len(points) >= 3 and (found := _circle(points)) is not None:
-        starts.append(found)
-    starts = [(middle, radius) for middle, radius in starts if radius > 1e-6]
-    fitted = [_refined(points, middle, radius, centre) for middle, radius in starts]
+        fitted.append(_refined(points, *found, centre))
     return min(fitted, key=lambda pair: pair[1])[0] if fitted else None
 
 
@@ -131,6 +135,7 @@ def _refined(
     parameters, weights = np.zeros(5), np.ones(len(points))
     for reach in np.repeat(SCALES, 3):
         now = residuals(parameters)
+        reach = max(reach, min(SPREAD, 4.5 * float(np.median(np.abs(now)))))
         weights = np.clip(1 - (now / reach) ** 2, 0, None) ** 2
         slopes = np.stack([(residuals(parameters + step) - now) / 1e-5 for step in 1e-5 * np.eye(5)], axis=1)
         rows = np.concatenate([slopes * np.sqrt(weights)[:, None] / NOISE, np.diag(firm)])

@@ -25,7 +25,7 @@ from kaname.types import FloatArray, Points
 
 BEYOND = 0.1  # of the range: a needle at rest below the first notch or beyond the last is read so far
 SHIFT = 0.1  # radii: how far the dial's centre lies at most from the pivot
-ROUND = (0.1, 0.3)  # radii off the ellipse beyond which a notch is false: at least, at most
+ROUND = (0.16, 0.35)  # radii off the ellipse beyond which a notch is false: at least, at most
 SNAP = 0.4  # of the distance to the next notch: so near to a notch start and end are that notch
 EXPECTED = 0.02  # error over the range at which the confidence is halved
 

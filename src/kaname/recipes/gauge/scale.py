@@ -16,7 +16,8 @@ from kaname.types import FloatArray
 TURN = 2 * np.pi
 FALSE = 0.25  # share of the notches that may lie outside of the scale before start or end is doubted instead
 EVEN, ON, OFF = 0.09, 0.15, 0.27  # steps: of a regular scale the root mean square, of one notch at most; of a false one
-POWERS = (1.0, 0.6, 0.75, 1.33, 1.7)  # of uneven scales that are tried after the even one
+UNEVEN = 0.6  # of a notch: what an uneven scale must explain better
+POWERS = (1.0, 0.5, 0.6, 0.75, 0.87, 1.15, 1.33, 1.6, 1.9)  # of uneven scales that are tried after the even one
 Indices = NDArray[np.int64]
 
 
@@ -67,20 +68,21 @@ def ordered(angles: FloatArray, start: int | None, end: int | None) -> Order | N
     ring = len(angles) > 3 and gaps[widest] < 1.6 * float(np.median(gaps))
     if start is not None and start == end and len(angles) > 2 and ring:
         rows = np.roll(round_, -int(np.flatnonzero(round_ == start)[0]))
-        return counted(angles, np.append(rows, start), 1, 0.8)
+        return counted(angles, np.append(rows, start), 1, 0.8, (True, True))
     if start == end:
         start = end = None
     if start is not None and end is not None and (found := _between(angles, start, end)) is not None:
-        return counted(angles, *found)
+        return counted(angles, *found, (True, True))
     rows = np.roll(round_, -widest - 1)  # clockwise, the widest gap behind them
     if ring and (start is None) != (end is None):
         known = int(np.flatnonzero(rows == (start if end is None else end))[0])
-        return counted(angles, np.roll(rows, -known if end is None else -known - 1), 1, 0.5)
+        return counted(angles, np.roll(rows, -known if end is None else -known - 1), 1, 0.5, (end is None, start is None))
     for first, last in ((start, end), (start, None), (None, end)):
         for sense in (1, -1):
             if (kept := _kept(rows[::sense], first, last)) is not None:
                 both = start is not None and end is not None
-                return counted(angles, kept, sense, 0.35 if both else 0.7 if len(kept) == len(rows) else 0.5)
+                sure = 0.35 if both else 0.7 if len(kept) == len(rows) else 0.5
+                return counted(angles, kept, sense, sure, (first is not None, last is not None))
     return counted(angles, rows, 1, 0.15 if ring else 0.3)
 
 
@@ -108,7 +110,9 @@ def _kept(rows: Indices, first: int | None, last: int | None) -> Indices | None:
     return rows[left : right + 1] if left < right and outside <= max(0, FALSE * len(rows)) else None
 
 
-def counted(angles: FloatArray, rows: Indices, sense: int, sure: float) -> Order | None:
+def counted(
+    angles: FloatArray, rows: Indices, sense: int, sure: float, firm: tuple[bool, bool] = (False, False)
+) -> Order | None:
     """The order with steps that are counted: a gap of two steps has a notch missing, one between two steps is false."""
     if len(rows) < 2:
         return None
@@ -117,24 +121,33 @@ def counted(angles: FloatArray, rows: Indices, sense: int, sure: float) -> Order
     plain = Order(rows, turns, np.arange(len(rows), dtype=np.float64), sense, sure)
     if len(rows) < 4:
         return plain
-    for power in POWERS if len(rows) > 5 else POWERS[:1]:
-        if (steps := lattice((turns / turns[-1]) ** (1 / power))) is not None:
-            kept = np.isfinite(steps)
-            steps = steps[kept] - steps[kept][0]
-            missing = steps[-1] + 1 - len(steps)
-            doubt = 0.93 ** (missing + (~kept).sum()) * (1.0 if kept[0] and kept[-1] else 0.6)
-            turns = turns[kept] - turns[kept][0]
-            return Order(rows[kept], turns, steps, sense, sure * float(doubt), even=power == 1)
+    score, steps, power = 0.0, None, 1.0
+    for tried in POWERS:
+        found = lattice((turns / turns[-1]) ** (1 / tried), firm)
+        if found is not None and (now := found[0] - (UNEVEN if tried != 1 else 0)) > score:
+            score, steps, power = now, found[1], tried
+        if score > len(rows) - UNEVEN:
+            break
+    if steps is not None:
+        kept = np.isfinite(steps)
+        steps = steps[kept] - steps[kept][0]
+        missing = steps[-1] + 1 - len(steps)
+        doubt = 0.93 ** (missing + (~kept).sum()) * (1.0 if kept[0] and kept[-1] else 0.6)
+        turns = turns[kept] - turns[kept][0]
+        return Order(rows[kept], turns, steps, sense, sure * float(doubt), even=power == 1)
     return replace(plain, steps=_doubled(turns), sure=sure * 0.8)
 
 
-def lattice(places: FloatArray) -> FloatArray | None:
-    """The step of each of ``places`` ``(N,)`` on a regular scale, NaN for false ones; None where it is none.
+def lattice(places: FloatArray, firm: tuple[bool, bool]) -> tuple[float, FloatArray] | None:
+    """How well ``places`` ``(N,)`` fit a regular scale, and the step of each, NaN for false ones; None: not at all.
 
     Every distance between neighbours, twice and half of it are tried as the step. What is on a step speaks for it,
     what is off it and steps that are empty speak against it.
+
+    Args:
+        firm: whether the first place, and the last, are known to belong to the scale.
     """
-    best, chosen = -np.inf, None
+    best, chosen = 0.4 * len(places), None
     for step, offset in _candidates(places):
         steps, off = _snapped(places, step, offset)
         on = off < ON
@@ -144,16 +157,15 @@ def lattice(places: FloatArray) -> FloatArray | None:
         if slope <= 0.5 * step:
             continue
         steps, off = _snapped(places, slope, intercept)
-        on = off < ON
-        used = np.unique(steps[on])
-        if len(used) < 2:
+        on = (off < ON) & _alone(steps, off)
+        count, empty = int(on.sum()), float(np.ptp(steps[on])) + 1 - on.sum() if on.any() else 0.0
+        if count < max(4, 0.7 * len(places)) or (count < 5 and empty) or (firm[0] > on[0]) or (firm[1] > on[-1]):
             continue
-        empty = used[-1] - used[0] + 1 - len(used)
-        score = len(used) - 0.5 * empty - 1.2 * (~on).sum()
-        spread = float(np.sqrt((off[on] ** 2).mean())) if on.any() else 1.0
-        if spread < EVEN and len(used) >= max(4, 0.7 * len(places)) and score - spread > best:
-            best, chosen = score - spread, np.where((off < OFF) & _alone(steps, off), steps, np.nan)
-    return chosen if best > 0.4 * len(places) else None
+        spread = float(np.sqrt((off[on] ** 2).mean()))
+        score = count - 0.5 * empty - 1.2 * (len(places) - count) - spread
+        if spread < EVEN and score > best:
+            best, chosen = score, np.where((off < OFF) & _alone(steps, off), steps, np.nan)
+    return None if chosen is None else (best, chosen)
 
 
 def _candidates(places: FloatArray) -> Iterator[tuple[float, float]]:
@@ -161,7 +173,7 @@ def _candidates(places: FloatArray) -> Iterator[tuple[float, float]]:
     near, far = np.diff(places), places[2:] - places[:-2]
     steps = np.concatenate([near, far, near / 2])
     steps = np.sort(steps[steps > 0.01])
-    distinct = steps[np.append(True, np.diff(steps) > 0.01 * steps[1:])] if len(steps) else steps
+    distinct = steps[np.append(True, np.diff(steps) > 0.03 * steps[1:])] if len(steps) else steps
     for step in distinct:
         for offset in places[:: max(1, len(places) // 4)]:
             yield float(step), float(offset)
