@@ -121,9 +121,7 @@ def _ellipse(parameters: FloatArray, middle: FloatArray, radius: float) -> Ellip
     return Ellipse(middle + radius * np.array([x, y]), np.exp(size) * shape / radius)
 
 
-def _refined(
-    points: FloatArray, middle: FloatArray, radius: float, centre: FloatArray | None
-) -> tuple[Ellipse, float]:
+def _refined(points: FloatArray, middle: FloatArray, radius: float, centre: FloatArray | None) -> tuple[Ellipse, float]:
     """The ellipse from a circle on, and its cost."""
     expected = np.zeros(2) if centre is None else (centre - middle) / radius
     firm = np.array([1 / CENTRE if centre is not None else 1e-3] * 2 + [1e-3] + [1 / SHAPE] * 2)

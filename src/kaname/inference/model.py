@@ -66,6 +66,7 @@ class Model:
         decode: turns its outputs into an answer for each frame.
         feed: what the network is fed for a request; by default images and boxes.
         mirror: for a flip test: how mirrored pictures are asked; None asks once.
+        reading: what an answer reads on a scale from ``low`` to ``high``, where the recipe can tell.
 
     Attributes:
         view: how pictures become the input.
@@ -82,8 +83,9 @@ class Model:
         decode: Decode,
         feed: Feed | None = None,
         mirror: Mirror | None = None,
+        reading: Callable[..., Any] | None = None,
     ) -> None:
-        self.card, self.runner, self.decode, self.mirror = card, runner, decode, mirror
+        self.card, self.runner, self.decode, self.mirror, self.reading = card, runner, decode, mirror, reading
         self.feed = images_and_boxes if feed is None else feed
         self.view = view_of(card)
         self.input_size: Size = self.view.input_size
@@ -143,6 +145,20 @@ class Model:
         if is_video(path):
             return self._tracks(frames(path), boxes, "a video")
         return self._image(_read(path), boxes)
+
+    def read(self, source: Source, *, low: float, high: float, unit: str = "", boxes: Any = None) -> Any:
+        """What the instrument in an image shows on a scale from ``low`` to ``high``; a list where `predict` has one.
+
+        Raises:
+            InputError: a model of a recipe that reads no instruments, a scale that is none, and as `predict`.
+        """
+        if self.reading is None:
+            reason = f"a model of the recipe {self.card.get('recipe')} reads no instruments"
+            raise InputError(reason, remedy="use one of the recipe gauge, or predict(...)")
+        answer: Any = self.predict(source, boxes)
+        if not isinstance(answer, (list, Tracks)):
+            return self.reading(answer, low, high, unit)
+        return [self.reading(one, low, high, unit) for one in _as_list(answer)]
 
     def stream(
         self,

@@ -49,6 +49,7 @@ class Recipe:
         decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
             ``answers`` of the configuration.
         feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
+        reading: ``(answer, low, high, unit) -> reading`` of a measuring instrument, for ``model.read``.
         write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
         read: ``(path) -> rows`` of such a file, with ``source`` and ``frame``.
         made: ``(path) -> about`` of such a file; empty where it does not say.
@@ -101,6 +102,7 @@ class Recipe:
     layers: Callable[[Any], Any] = lambda row: row.answer
     task: Callable[..., Mapping[str, Any]] = lambda *_: {}
     feed: Callable[..., Any] | None = None
+    reading: Callable[..., Any] | None = None
     about: Callable[..., Mapping[str, Any]] = lambda *_: {}
     ways: Callable[..., Mapping[str, Any]] = lambda *_: {}
     telling: Callable[..., Mapping[str, Any]] = lambda *_: {}

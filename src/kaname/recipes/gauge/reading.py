@@ -82,7 +82,9 @@ class Seen:
 def check_range(low: float, high: float) -> None:
     """Refuse ends of a scale that make none; a scale may fall, ``low`` being the value of its first notch."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(f"the range {low:g} to {high:g} is not finite", remedy="give the values of the two end notches")
+        raise InputError(
+            f"the range {low:g} to {high:g} is not finite", remedy="give the values of the two end notches"
+        )
     if low == high:
         reason = f"the range begins and ends at {low:g}"
         raise InputError(reason, remedy="give the value of the first notch and of the last: --range 0 1.6")

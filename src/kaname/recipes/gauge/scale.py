@@ -76,7 +76,9 @@ def ordered(angles: FloatArray, start: int | None, end: int | None) -> Order | N
     rows = np.roll(round_, -widest - 1)  # clockwise, the widest gap behind them
     if ring and (start is None) != (end is None):
         known = int(np.flatnonzero(rows == (start if end is None else end))[0])
-        return counted(angles, np.roll(rows, -known if end is None else -known - 1), 1, 0.5, (end is None, start is None))
+        return counted(
+            angles, np.roll(rows, -known if end is None else -known - 1), 1, 0.5, (end is None, start is None)
+        )
     for first, last in ((start, end), (start, None), (None, end)):
         for sense in (1, -1):
             if (kept := _kept(rows[::sense], first, last)) is not None:
