@@ -13,6 +13,7 @@ FloatArray = NDArray[np.float64]
 NOISE, CENTRE, SHAPE = 0.02, 0.06, 0.2
 """How far points lie from the ellipse, its centre from where it is expected (both in radii), and its shape from a
 circle (half the logarithm of the ratio of its axes): what `fit` weighs against each other."""
+LOOSE = 0.4  # radii from the circle that it begins with, where no centre is expected; its size too
 SCALES = (0.6, 0.4, 0.25, 0.15, 0.1, 0.08, 0.08)  # radii beyond which a point has no say; narrower from pass to pass
 SPREAD = 0.3  # radii to which it is widened where half of the points lie far off
 MOST = 0.6  # of the points that lie so near to an ellipse about the expected centre: no other is looked for
@@ -124,7 +125,7 @@ def _ellipse(parameters: FloatArray, middle: FloatArray, radius: float) -> Ellip
 def _refined(points: FloatArray, middle: FloatArray, radius: float, centre: FloatArray | None) -> tuple[Ellipse, float]:
     """The ellipse from a circle on, and its cost."""
     expected = np.zeros(2) if centre is None else (centre - middle) / radius
-    firm = np.array([1 / CENTRE if centre is not None else 1e-3] * 2 + [1e-3] + [1 / SHAPE] * 2)
+    firm = np.array([1 / (LOOSE if centre is None else CENTRE)] * 2 + [1 / LOOSE] + [1 / SHAPE] * 2)
     goal = np.array([*expected, 0.0, 0.0, 0.0])
 
     def residuals(parameters: FloatArray) -> FloatArray:

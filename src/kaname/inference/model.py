@@ -66,7 +66,7 @@ class Model:
         decode: turns its outputs into an answer for each frame.
         feed: what the network is fed for a request; by default images and boxes.
         mirror: for a flip test: how mirrored pictures are asked; None asks once.
-        reading: what an answer reads on a scale from ``low`` to ``high``, where the recipe can tell.
+        reading: what an answer shows on a scale from ``low`` to ``high``, where the recipe can tell.
 
     Attributes:
         view: how pictures become the input.
@@ -147,18 +147,16 @@ class Model:
         return self._image(_read(path), boxes)
 
     def read(self, source: Source, *, low: float, high: float, unit: str = "", boxes: Any = None) -> Any:
-        """What the instrument in an image shows on a scale from ``low`` to ``high``; a list where `predict` has one.
+        """What the instrument in an image shows on a scale from ``low`` to ``high``; a list where `predict` gives one.
 
         Raises:
-            InputError: a model of a recipe that reads no instruments, a scale that is none, and as `predict`.
-        """
+            InputError: the model's recipe reads no instruments, a scale that is none, and what `predict` raises."""
         if self.reading is None:
-            reason = f"a model of the recipe {self.card.get('recipe')} reads no instruments"
-            raise InputError(reason, remedy="use one of the recipe gauge, or predict(...)")
+            recipe = self.card.get("recipe")
+            raise InputError(f"a model of the recipe {recipe} reads no instruments", remedy="use predict(...)")
         answer: Any = self.predict(source, boxes)
-        if not isinstance(answer, (list, Tracks)):
-            return self.reading(answer, low, high, unit)
-        return [self.reading(one, low, high, unit) for one in _as_list(answer)]
+        found = [self.reading(one, low, high, unit) for one in _as_list(answer)]
+        return found if isinstance(answer, (list, Tracks)) else found[0]
 
     def stream(
         self,

@@ -1,13 +1,13 @@
 """From the points of a dial to what it shows. No torch.
 
-An ellipse through the notches (`kaname.geometry.ellipse`) and the pivot say how the dial is seen: a projective map makes
-the ellipse a circle about the dial's centre. There the notches are put in order along the scale and counted
+An ellipse through the notches (`kaname.geometry.ellipse`) and the pivot say how the dial is seen: a projective map
+makes the ellipse a circle about the dial's centre. There the notches are put in order along the scale and counted
 (`kaname.recipes.gauge.scale`), and the needle's direction is read between its two neighbours.
 
 The ellipse's centre and the pivot differ by perspective and because the pivot stands above the face; a single picture
-cannot tell the two apart, so the dial's centre is taken to lie half-way, and the needle's line to begin half-way between
-that and the pivot. Of eight ways this is the most accurate on rendered oblique dials (`benchmarks/gauge_reading.py`,
-docs/guide/reading.md).
+cannot tell the two apart, so the dial's centre is taken to lie half-way, and the needle's line to begin half-way
+between that and the pivot: of the ways that were measured on rendered oblique dials the most accurate
+(docs/guide/reading.md).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ BEYOND = 0.1  # of the range: a needle at rest below the first notch or beyond t
 SHIFT = 0.1  # radii: how far the dial's centre lies at most from the pivot
 ROUND = (0.16, 0.35)  # radii off the ellipse beyond which a notch is false: at least, at most
 SNAP = 0.4  # of the distance to the next notch: so near to a notch start and end are that notch
+BLUR = 0.02  # radians by which a needle's direction is off at least, for the confidence
 EXPECTED = 0.02  # error over the range at which the confidence is halved
 
 
@@ -187,7 +188,7 @@ def _confidence(
 ) -> float:
     """What the points' scores, the order and the expected error leave of 1."""
     found = [float(scores.mean()), ends, *(float(points.scores[name][0]) for name in NEEDLE[: 1 + pivot])]
-    error = math.hypot(*errors, 0.0 if pivot else 0.03)
+    error = math.hypot(*errors, BLUR / float(order.turns[-1]), 0.0 if pivot else 0.03)
     few = 1 - 0.5 ** (len(order.rows) - 1)
     certain = order.sure * few * (1.0 if order.even else 0.85) * (1.0 if pivot else 0.6)
     return float(np.clip(np.prod(np.clip(found, 0, 1)) ** (1 / len(found)) * certain / (1 + error / EXPECTED), 0, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kaname.files import spreadsheet_text, whole_file
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import write_image
 from kaname.pipeline.boxes import BoxSource
-from kaname.pipeline.predict import Each, predict_images
+from kaname.pipeline.predict import predict_images
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.reading import Reading, check_range, read_points
 from kaname.reporting.draw import INK, PALETTE, PAPER, SHIFT, Colour, with_legend
@@ -151,7 +151,7 @@ def drawn(image: Image, readings: Sequence[Reading], ends: tuple[float, float]) 
 
 def _draw(picture: Image, ground: Image, reading: Reading) -> None:
     reach = max(picture.shape[:2]) if reading.ellipse is None else 2.6 * reading.ellipse.radius
-    radius, thin = max(4.0, reach / 60), max(1, round(reach / 300))
+    radius, thin = max(4.5, reach / 60), max(1, round(reach / 300))
     if reading.ellipse is not None:
         _line(picture, reading.ellipse.outline(), ROUND, thin, closed=True)
     if len(reading.tip) and len(reading.pivot):
@@ -170,7 +170,7 @@ def _draw(picture: Image, ground: Image, reading: Reading) -> None:
 
 def _numbers(picture: Image, reading: Reading, centre: FloatArray, radius: float) -> None:
     """The step of each notch, beyond it as seen from the centre."""
-    size = radius / 13
+    size = max(0.4, radius / 11)
     for place, step in zip(reading.notches, reading.steps, strict=True):
         text, away = str(round(step)), place - centre
         (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)

@@ -16,6 +16,7 @@ from kaname.types import FloatArray
 TURN = 2 * np.pi
 FALSE = 0.25  # share of the notches that may lie outside of the scale before start or end is doubted instead
 EVEN, ON, OFF = 0.09, 0.15, 0.27  # steps: of a regular scale the root mean square, of one notch at most; of a false one
+EMPTY, EMPTY_COST = 0.45, 0.5
 UNEVEN = 0.6  # of a notch: what an uneven scale must explain better
 POWERS = (1.0, 0.5, 0.6, 0.75, 0.87, 1.15, 1.33, 1.6, 1.9)  # of uneven scales that are tried after the even one
 Indices = NDArray[np.int64]
@@ -164,7 +165,9 @@ def lattice(places: FloatArray, firm: tuple[bool, bool]) -> tuple[float, FloatAr
         if count < max(4, 0.7 * len(places)) or (count < 5 and empty) or (firm[0] > on[0]) or (firm[1] > on[-1]):
             continue
         spread = float(np.sqrt((off[on] ** 2).mean()))
-        score = count - 0.5 * empty - 1.2 * (len(places) - count) - spread
+        if empty > EMPTY * count:
+            continue
+        score = count - EMPTY_COST * empty - 1.2 * (len(places) - count) - spread
         if spread < EVEN and score > best:
             best, chosen = score, np.where((off < OFF) & _alone(steps, off), steps, np.nan)
     return None if chosen is None else (best, chosen)
