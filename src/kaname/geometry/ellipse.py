@@ -39,16 +39,21 @@ class Ellipse:
 
     def circled(self, points: FloatArray) -> FloatArray:
         """Points ``(N, 2)`` in the plane in which the ellipse is the unit circle about (0, 0)."""
-        return (np.asarray(points, np.float64).reshape(-1, 2) - self.centre) @ self.shape
+        return (points - self.centre) @ self.shape
 
     def placed(self, points: FloatArray) -> FloatArray:
         """The inverse of `circled`."""
-        return np.asarray(points, np.float64).reshape(-1, 2) @ np.linalg.inv(self.shape) + self.centre
+        return points @ np.linalg.inv(self.shape) + self.centre
 
     def outline(self, count: int = 180) -> FloatArray:
         """``(count, 2)`` points on it, for drawing."""
         angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
         return self.placed(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def distances(points: FloatArray) -> FloatArray:
+    """How far points ``(..., 2)`` lie from (0, 0)."""
+    return np.sqrt((points**2).sum(axis=-1))
 
 
 def recentred(points: FloatArray, centre: FloatArray) -> FloatArray:
@@ -61,7 +66,7 @@ def recentred(points: FloatArray, centre: FloatArray) -> FloatArray:
     >>> recentred(np.array([[0.5, 0.0], [1.0, 0.0]]), np.array([0.5, 0.0])).tolist()
     [[0.0, 0.0], [1.0, 0.0]]
     """
-    distance = float(np.hypot(*centre))
+    distance = float(np.linalg.norm(centre))
     if distance < 1e-9:
         return points
     along = centre / distance
@@ -85,9 +90,9 @@ def fit(points: FloatArray, centre: FloatArray | None = None) -> Ellipse | None:
         None where the points cannot say.
     """
     fitted: list[tuple[Ellipse, float]] = []
-    if centre is not None and len(points) and (radius := float(np.median(np.hypot(*(points - centre).T)))) > 1e-6:
+    if centre is not None and len(points) and (radius := float(np.median(distances(points - centre)))) > 1e-6:
         fitted.append(_refined(points, centre, radius, centre))
-        if (np.abs(np.hypot(*fitted[0][0].circled(points).T) - 1) < SPREAD).mean() >= MOST:
+        if (np.abs(distances(fitted[0][0].circled(points)) - 1) < SPREAD).mean() >= MOST:
             return fitted[0][0]
     if len(points) >= 3 and (found := _circle(points)) is not None:
         fitted.append(_refined(points, *found, centre))
@@ -108,7 +113,8 @@ def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
     x = (sides[:, 1, 1] * squares[:, 0] - sides[:, 0, 1] * squares[:, 1]) / area
     y = (sides[:, 0, 0] * squares[:, 1] - sides[:, 1, 0] * squares[:, 0]) / area
     middles, radii = first + np.stack([x, y], axis=1), np.hypot(x, y)
-    far = np.abs(np.hypot(*(points - middles[:, None]).transpose(2, 0, 1)) / radii[:, None] - 1)
+    extent = float(np.ptp(points, axis=0).max())  # of a huge circle every point lies within a small share of its radius
+    far = np.abs(distances(points - middles[:, None]) - radii[:, None]) / np.minimum(radii, extent)[:, None]
     best = int(np.minimum(far, 0.15).sum(axis=1).argmin())
     return middles[best], float(radii[best])
 
@@ -129,15 +135,15 @@ def _refined(points: FloatArray, middle: FloatArray, radius: float, centre: Floa
     goal = np.array([*expected, 0.0, 0.0, 0.0])
 
     def residuals(parameters: FloatArray) -> FloatArray:
-        return np.hypot(*_ellipse(parameters, middle, radius).circled(points).T) - 1
+        return distances(_ellipse(parameters, middle, radius).circled(points)) - 1
 
     parameters, weights = np.zeros(5), np.ones(len(points))
     for reach in np.repeat(SCALES, 3):
         now = residuals(parameters)
         reach = max(reach, min(SPREAD, 4.5 * float(np.median(np.abs(now)))))
-        weights = np.clip(1 - (now / reach) ** 2, 0, None) ** 2
+        weights = np.maximum(1 - (now / reach) ** 2, 0) ** 2
         slopes = np.stack([(residuals(parameters + step) - now) / 1e-5 for step in 1e-5 * np.eye(5)], axis=1)
-        rows = np.concatenate([slopes * np.sqrt(weights)[:, None] / NOISE, np.diag(firm)])
+        rows = np.concatenate([slopes * np.sqrt(weights)[:, None] / NOISE, firm * np.eye(5)])
         values = np.concatenate([now * np.sqrt(weights) / NOISE, firm * (parameters - goal)])
         move = np.linalg.lstsq(rows, values, rcond=None)[0]
         parameters = parameters - move * min(1.0, 0.5 / max(1e-9, float(np.abs(move).max())))

@@ -70,6 +70,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 @pytest.mark.usefixtures("needle")
 def test_photographs(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
     for name, level in (("a", 50), ("b", 0), ("=c", 200)):
         write_image(tmp_path / "photos" / f"{name}.png", grey(level))
     said = read(trained.model, tmp_path / "out", tmp_path / "photos").done().out

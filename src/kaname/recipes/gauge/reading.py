@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaname.errors import InputError
-from kaname.geometry.ellipse import Ellipse, fit, recentred
+from kaname.geometry.ellipse import Ellipse, distances, fit, recentred
 from kaname.recipes.gauge import NEEDLE
 from kaname.recipes.gauge.scale import Order, ordered
 from kaname.types import FloatArray, Points
@@ -108,7 +110,7 @@ def read_points(points: Points, low: float, high: float, unit: str = "") -> Read
         reason = f"a model without {' and '.join(missing)} finds no needle"
         raise InputError(reason, remedy="train one with `kaname gauge train --needle`")
     tip, pivot = (_one(points, name) for name in NEEDLE)
-    known: dict[str, FloatArray] = {"tip": tip, "pivot": pivot}
+    known: dict[str, Any] = {"tip": tip, "pivot": pivot}
     seen = seen_in(points)
     if not len(seen.notches):
         return _none(unit, "no notches were found", known)
@@ -125,10 +127,10 @@ def _read(
     points: Points, seen: Seen, tip: FloatArray, pivot: FloatArray, ends: tuple[float, float], unit: str
 ) -> Reading:
     ellipse = fit(seen.notches, pivot[0] if len(pivot) else None)
-    known: dict[str, FloatArray] = {"tip": tip, "pivot": pivot}
+    known: dict[str, Any] = {"tip": tip, "pivot": pivot}
     if ellipse is None:
         return _none(unit, "no circle or ellipse runs through the notches", known)
-    off = np.abs(np.hypot(*ellipse.circled(seen.notches).T) - 1)
+    off = np.abs(distances(ellipse.circled(seen.notches)) - 1)
     near = off <= np.clip(4.5 * float(np.median(off)), *ROUND)
     rows = np.flatnonzero(near)
     plane, foot, needle = flattened(ellipse, seen.notches[rows], tip, pivot)
@@ -137,7 +139,7 @@ def _read(
     if order is None:
         return _none(unit, "fewer than two notches lie on one circle", known, ellipse=ellipse)
     known |= {"notches": seen.notches[rows[order.rows]], "steps": order.steps}
-    if float(np.hypot(*(needle - foot))) < 0.1:
+    if float(distances(needle - foot)) < 0.1:
         return _none(unit, "the tip of the needle lies on its pivot", known, ellipse=ellipse)
     first = _angles(plane[order.rows[:1]])[0]
     share = order.at(order.sense * (_angles((needle - foot)[None])[0] - first))
@@ -153,7 +155,7 @@ def _read(
 def seen_in(points: Points) -> Seen:
     """All notches; start and end are those of them that they lie on, or further ones."""
     notches, scores = _finite(points, "middle")
-    between = np.hypot(*(notches[:, None] - notches).transpose(2, 0, 1)) + np.diag(np.full(len(notches), np.inf))
+    between = distances(notches[:, None] - notches) + np.diag(np.full(len(notches), np.inf))
     step = float(np.median(between.min(axis=1))) if len(notches) > 1 else 0.0
     rows: dict[str, int | None] = {}
     ends = []
@@ -161,7 +163,7 @@ def seen_in(points: Points) -> Seen:
         xy, score = _finite(points, name)
         rows[name] = None
         if len(xy):
-            far = np.hypot(*(notches - xy[0]).T) if len(notches) else np.full(1, np.inf)
+            far = distances(notches - xy[0]) if len(notches) else np.full(1, np.inf)
             rows[name] = int(far.argmin()) if far.min() <= SNAP * step else len(notches)
             if rows[name] == len(notches):
                 notches, scores = np.concatenate([notches, xy[:1]]), np.append(scores, score[0])
@@ -176,7 +178,7 @@ def flattened(
     the needle's line begins ``(2,)``, and its tip ``(2,)``."""
     plane, needle = ellipse.circled(notches), ellipse.circled(tip)
     axis = ellipse.circled(pivot)[0] if len(pivot) else np.zeros(2)
-    far = float(np.hypot(*axis))
+    far = float(distances(axis))
     axis = axis * min(1.0, 0.9 / far) if far else axis
     centre = axis * (1 - min(0.5, SHIFT / far)) if far else axis
     plane, needle, axes = (recentred(part, centre) for part in (plane, needle, axis[None]))
@@ -194,7 +196,7 @@ def _confidence(
     return float(np.clip(np.prod(np.clip(found, 0, 1)) ** (1 / len(found)) * certain / (1 + error / EXPECTED), 0, 1))
 
 
-def _none(unit: str, reason: str, known: dict[str, FloatArray], *, ellipse: Ellipse | None = None) -> Reading:
+def _none(unit: str, reason: str, known: dict[str, Any], *, ellipse: Ellipse | None = None) -> Reading:
     return Reading(None, unit, None, 0.0, reason, ellipse, **known)
 
 
@@ -208,7 +210,7 @@ def _one(points: Points, name: str) -> FloatArray:
     return _finite(points, name)[0][:1]
 
 
-def _row_among(rows: FloatArray, row: int | None) -> int | None:
+def _row_among(rows: NDArray[np.intp], row: int | None) -> int | None:
     found = np.flatnonzero(rows == row)
     return int(found[0]) if len(found) else None
 

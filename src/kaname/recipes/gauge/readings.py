@@ -174,7 +174,7 @@ def _numbers(picture: Image, reading: Reading, centre: FloatArray, radius: float
     for place, step in zip(reading.notches, reading.steps, strict=True):
         text, away = str(round(step)), place - centre
         (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-        x, y = place + away / max(1.0, float(np.hypot(*away))) * 2.6 * radius + [-wide / 2, high / 2]
+        x, y = place + away / max(1.0, float(np.linalg.norm(away))) * 2.6 * radius + [-wide / 2, high / 2]
         corner = (
             round(float(np.clip(x, 1, picture.shape[1] - wide))),
             round(float(np.clip(y, high, picture.shape[0]))),
