@@ -38,7 +38,7 @@ class Recipe:
         verbs: verb to (``module:function``, one line for the help); several verbs may share a function.
         schema: the dataclass of the configuration.
         read_sets: ``(config) -> Sets``: ``train`` and, where there is one, ``val``; checked for training.
-        build: ``(config, card=None) -> nn.Module`` with named ``inputs`` and ``heads``; ``card``: nothing is downloaded.
+        build: ``(config, card=None) -> nn.Module`` with named ``inputs`` and ``heads``; a ``card``: no download.
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
         task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.

@@ -4,7 +4,7 @@ In: an RGB image of one dial (or a photograph and the dial's box). Out: ``Points
 (at most one point each) and ``middle`` (every notch, start and end included), in pixels of the original image. A
 network trained with ``needle=true`` also gives ``needle_tip`` and ``needle_pivot``, from which a value can be read.
 
-A network (a frozen ViT with a tiny decoder, or the small U-Net) gives a heatmap of each, which mean shift turns into any
+A network (a frozen ViT with a tiny decoder, or the small U-Net) gives a heatmap of each; mean shift turns it into any
 number of points. Lengths in the configuration are pixels of a 448 x 448 dial and scale with ``size``.
 
 Train: ``kaname gauge train --data training_data --epochs 50``. What to expect is in docs/gauge.md, measured.

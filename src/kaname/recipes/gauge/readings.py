@@ -29,6 +29,7 @@ from kaname.types import Answer, FloatArray, Frame, Image, Points
 FILE, PICTURES = "readings.csv", "pictures"
 COLUMNS = ("file", "frame", "time", "value", "unit", "confidence", "reason")
 LISTED = 3  # reasons that are named at the end
+LEGEND = 320  # pixels of a picture in which start and end are named too
 NOTCH, START, END, NEEDLE, ROUND = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], PALETTE[4]
 
 
@@ -144,7 +145,7 @@ def drawn(image: Image, readings: Sequence[Reading], ends: tuple[float, float]) 
         _draw(picture, image, reading)
     unit = f" {readings[0].unit}" if readings and readings[0].unit else ""
     rows: list[tuple[str, Colour]] = [(str(one), NEEDLE if one.value is not None else PAPER) for one in readings]
-    if len(readings) == 1 and len(readings[0].notches):
+    if len(readings) == 1 and len(readings[0].notches) and min(picture.shape[:2]) >= LEGEND:
         rows += [(f"start {ends[0]:g}{unit}", START), (f"end {ends[1]:g}{unit}", END)]
     return with_legend(picture, rows) if rows else picture
 
