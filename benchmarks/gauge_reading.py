@@ -2,30 +2,34 @@
 
     python benchmarks/gauge_reading.py [--count 300] [--seed 0] [--varieties world,full,plain]
     python benchmarks/gauge_reading.py --checkpoint runs/gauge/model.pt [--count 200]
+    python benchmarks/gauge_reading.py --ways [--count 300]
 
 Without a checkpoint the points are the rendered truth, as they are and damaged: `noise` moves each by so many pixels at
 448 (standard deviation), `missing` takes this share of the notches away, `false` adds so many anywhere on the dial,
 `start`, `end` and `ends` leave out those channels, `pivot` the pivot. With one a model finds them in the picture.
 `none` is the share of dials without an answer, `wrong` the share more than 5 % off, `half` the median error of the half
 of the dials with the higher confidence, and `rank` Spearman's correlation of confidence and error (-1 is best).
+`--ways` compares ways to allow for an oblique view, the order of the notches being known.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 
+from kaname.geometry.ellipse import fit, recentred
 from kaname.inference.model import Model
 from kaname.loading import load
 from kaname.recipes.gauge import REFERENCE_SIZE
-from kaname.recipes.gauge.reading import Reading, read_points
+from kaname.recipes.gauge.reading import SHIFT, Reading, read_points
 from kaname.samples.gauge import render
 from kaname.samples.photograph import Dial
+from kaname.samples.photograph import reading as shown_by
 from kaname.types import FloatArray, Points
 
 SIZE = 256
@@ -113,6 +117,46 @@ def of_truth(count: int, seed: int, variety: str) -> Mapping[str, dict[str, floa
     return table
 
 
+def by_ways(dial: Dial, noise: float, rng: Generator) -> dict[str, float]:
+    """The error of each way to see the dial from above, as a share of the range."""
+    points = damaged(true_points(dial), Damage(noise), rng)
+    notches = np.concatenate([points.xy[name] for name in ("start", "middle", "end")])[1:-1]
+    tip, pivot = dial.needle_tip, dial.pivot
+    tip, pivot = (at + rng.normal(0, 1, (1, 2)) * noise * max(points.size) / REFERENCE_SIZE for at in (tip, pivot))
+    ellipse = fit(notches, pivot[0])
+    assert ellipse is not None
+    plane, end, axis = (ellipse.circled(one) for one in (notches, tip, pivot))
+    far = float(np.linalg.norm(axis))
+    half = axis[0] * (1 - min(0.5, SHIFT / far))
+    found = {
+        "the picture, a ray from the pivot": shown_by(notches - pivot, (tip - pivot)[0]),
+        "ellipse to circle, a ray from its centre": shown_by(plane, end[0]),
+        "ellipse to circle, the needle's direction": shown_by(plane, (end - axis)[0]),
+    }
+    for name, centre in (("about the pivot", axis[0] * min(1, 0.9 / far)), ("half-way", half)):
+        seen, needle, foot = (recentred(one, centre) for one in (plane, end, axis))
+        found[f"projective {name}, the needle's direction"] = shown_by(seen, (needle - foot)[0])
+        if name == "half-way":
+            found[f"projective {name}, a line from half-way"] = shown_by(seen, (needle - foot / 2)[0])
+    return {name: abs(share - dial.reading) for name, share in found.items()}
+
+
+def tell_ways(count: int, seed: int, varieties: Sequence[str]) -> None:
+    """Print medians and 95th percentiles of errors, percent of the range."""
+    columns = [(variety, noise) for variety in varieties for noise in (0.0, 2.0)]
+    table: dict[str, list[str]] = {}
+    for variety, noise in columns:
+        errors = [by_ways(render(np.random.default_rng([seed, index]), SIZE, variety=variety), noise,
+                          np.random.default_rng([seed, index, 1])) for index in range(count)]  # fmt: skip
+        for name in errors[0]:
+            off = 100 * np.array([row[name] for row in errors])
+            table.setdefault(name, []).append(f"{np.median(off):.2f} / {np.percentile(off, 95):.2f}")
+    titles = [f"{variety}, {f'{noise:g} px' if noise else 'exact'}" for variety, noise in columns]
+    print(f"| way | {' | '.join(titles)} |\n|---|{'---:|' * len(columns)}")
+    for name, cells in table.items():
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
 def of_model(model: Model, count: int, seed: int, variety: str) -> Mapping[str, dict[str, float]]:
     """Of what a model finds."""
     dials = [render(np.random.default_rng([seed, index]), SIZE, variety=variety) for index in range(count)]
@@ -127,7 +171,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--varieties", default="world,full,plain")
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--ways", action="store_true")
     options = parser.parse_args()
+    if options.ways:
+        return tell_ways(options.count, options.seed, options.varieties.split(","))
     measure: Callable[[int, int, str], Mapping[str, dict[str, float]]] = of_truth
     if options.checkpoint is not None:
         model = load(options.checkpoint)

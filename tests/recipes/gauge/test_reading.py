@@ -11,7 +11,7 @@ from kaname.samples.gauge import render
 from kaname.samples.photograph import Dial
 from kaname.types import Points
 
-COUNTS = {"plain": 40, "full": 60, "world": 80}
+COUNTS = {"plain": 30, "full": 40, "world": 60}
 
 
 @pytest.fixture(scope="module")
