@@ -16,6 +16,7 @@ from kaname.types import FloatArray
 TURN = 2 * np.pi
 FALSE = 0.25  # share of the notches that may lie outside of the scale before start or end is doubted instead
 EVEN, ON, OFF = 0.09, 0.15, 0.27  # steps: of a regular scale the root mean square, of one notch at most; of a false one
+DOUBTFUL = 0.6  # of the confidence is left where the steps are those of no scale that is known
 EMPTY, EMPTY_COST = 0.45, 0.5
 UNEVEN = 0.6  # of a notch: what an uneven scale must explain better
 POWERS = (1.0, 0.5, 0.6, 0.75, 0.87, 1.15, 1.33, 1.6, 1.9)  # of uneven scales that are tried after the even one
@@ -122,8 +123,9 @@ def counted(
     turns = sense * (angles[rows] - angles[rows[0]]) % TURN
     turns[1:][turns[1:] < 1e-9] = TURN  # of a closed scale
     plain = Order(rows, turns, np.arange(len(rows), dtype=np.float64), sense, sure)
+    gaps = np.diff(turns)
     if len(rows) < 4:
-        return plain
+        return replace(plain, sure=sure * (DOUBTFUL if gaps.max() > 1.5 * gaps.min() else 1.0))
     score, steps, power = 0.0, None, 1.0
     for tried in POWERS:
         found = lattice((turns / turns[-1]) ** (1 / tried), firm)
@@ -138,7 +140,7 @@ def counted(
         doubt = 0.93 ** (missing + (~kept).sum()) * (1.0 if kept[0] and kept[-1] else 0.6)
         turns = turns[kept] - turns[kept][0]
         return Order(rows[kept], turns, steps, sense, sure * float(doubt), even=power == 1)
-    return replace(plain, steps=_doubled(turns), sure=sure * 0.8)
+    return replace(plain, steps=_doubled(turns), sure=sure * DOUBTFUL)
 
 
 def lattice(places: FloatArray, firm: tuple[bool, bool]) -> tuple[float, FloatArray] | None:
