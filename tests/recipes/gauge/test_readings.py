@@ -169,6 +169,13 @@ def test_from_python(trained: Trained) -> None:
     assert boxed[0].value == pytest.approx(2, abs=0.05) and boxed[0].pivot[0].tolist() == [144, 48]
 
 
+def test_a_recipe_without_readings_says_so(trained: Trained) -> None:
+    model = kaname.load(trained.model)
+    model.reading = None
+    with pytest.raises(kaname.InputError, match="reads no instruments"):
+        model.read(grey(50), low=0, high=1)
+
+
 def test_pictures_of_rendered_dials() -> None:
     """Rings lie on the notches: the colour of the start at its ring, whatever the dial."""
     dial = render(np.random.default_rng(4), 224, variety="plain")
