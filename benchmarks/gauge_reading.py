@@ -126,7 +126,7 @@ def by_ways(dial: Dial, noise: float, rng: Generator) -> dict[str, float]:
     ellipse = fit(notches, pivot[0])
     assert ellipse is not None
     plane, end, axis = (ellipse.circled(one) for one in (notches, tip, pivot))
-    far = float(np.linalg.norm(axis))
+    far = max(1e-9, float(np.linalg.norm(axis)))
     half = axis[0] * (1 - min(0.5, SHIFT / far))
     found = {
         "the picture, a ray from the pivot": shown_by(notches - pivot, (tip - pivot)[0]),

@@ -16,10 +16,11 @@ from kaname.types import FloatArray
 TURN = 2 * np.pi
 FALSE = 0.25  # share of the notches that may lie outside of the scale before start or end is doubted instead
 EVEN, ON, OFF = 0.09, 0.15, 0.27  # steps: of a regular scale the root mean square, of one notch at most; of a false one
+CLEAR = 0.03  # steps: so even a scale may have one empty step more
 DOUBTFUL = 0.6  # of the confidence is left where the steps are those of no scale that is known
 EMPTY, EMPTY_COST = 0.45, 0.5  # empty steps for a notch at most; what one speaks against a scale, of a notch
-UNEVEN = 0.6  # of a notch: what an uneven scale must explain better
-POWERS = (1.0, 0.5, 0.6, 0.75, 0.87, 1.15, 1.33, 1.6, 1.9)  # of uneven scales that are tried after the even one
+UNEVEN = 1.5  # of a notch: what an uneven scale must explain better
+POWERS = (1.0, 0.55, 0.62, 0.7, 0.79, 0.88, 1.12, 1.24, 1.36, 1.5, 1.68, 1.85)  # of uneven scales, after the even one
 Indices = NDArray[np.int64]
 
 
@@ -164,10 +165,10 @@ def lattice(places: FloatArray, firm: tuple[bool, bool]) -> tuple[float, FloatAr
         steps, off = _snapped(places, slope, intercept)
         on = (off < ON) & _alone(steps, off)
         count, empty = int(on.sum()), float(np.ptp(steps[on])) + 1 - on.sum() if on.any() else 0.0
-        if count < max(4, 0.7 * len(places)) or (count < 5 and empty) or (firm[0] > on[0]) or (firm[1] > on[-1]):
+        if count < max(4, 0.7 * len(places)) or (firm[0] > on[0]) or (firm[1] > on[-1]):
             continue
         spread = float(np.sqrt((off[on] ** 2).mean()))
-        if empty > EMPTY * count:
+        if empty > (0.0 if count < 5 else EMPTY) * count + (spread < CLEAR):
             continue
         score = count - EMPTY_COST * empty - 1.2 * (len(places) - count) - spread
         if spread < EVEN and score > best:
