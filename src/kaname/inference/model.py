@@ -66,6 +66,7 @@ class Model:
         decode: turns its outputs into an answer for each frame.
         feed: what the network is fed for a request; by default images and boxes.
         mirror: for a flip test: how mirrored pictures are asked; None asks once.
+        reading: what an answer shows on a scale from ``low`` to ``high``, where the recipe can tell.
 
     Attributes:
         view: how pictures become the input.
@@ -82,8 +83,9 @@ class Model:
         decode: Decode,
         feed: Feed | None = None,
         mirror: Mirror | None = None,
+        reading: Callable[..., Any] | None = None,
     ) -> None:
-        self.card, self.runner, self.decode, self.mirror = card, runner, decode, mirror
+        self.card, self.runner, self.decode, self.mirror, self.reading = card, runner, decode, mirror, reading
         self.feed = images_and_boxes if feed is None else feed
         self.view = view_of(card)
         self.input_size: Size = self.view.input_size
@@ -143,6 +145,18 @@ class Model:
         if is_video(path):
             return self._tracks(frames(path), boxes, "a video")
         return self._image(_read(path), boxes)
+
+    def read(self, source: Source, *, low: float, high: float, unit: str = "", boxes: Any = None) -> Any:
+        """What the instrument in an image shows on a scale from ``low`` to ``high``; a list where `predict` gives one.
+
+        Raises:
+            InputError: the model's recipe reads no instruments, a scale that is none, and what `predict` raises."""
+        if self.reading is None:
+            recipe = self.card.get("recipe")
+            raise InputError(f"a model of the recipe {recipe} reads no instruments", remedy="use predict(...)")
+        answer: Any = self.predict(source, boxes)
+        found = [self.reading(one, low, high, unit) for one in _as_list(answer)]
+        return found if isinstance(answer, (list, Tracks)) else found[0]
 
     def stream(
         self,

@@ -112,7 +112,7 @@ def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = No
             with located(path):
                 feed = None if recipe.feed is None else recipe.feed(card, settings, path)
                 mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
-                return Model(card, runner, recipe.decode(card, settings), feed, mirror)
+                return Model(card, runner, recipe.decode(card, settings), feed, mirror, recipe.reading)
 
     return Source(path, recipe.name, open_plain, assemble, lambda card: thresholds(recipe, card, changes))
 

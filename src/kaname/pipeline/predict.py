@@ -51,6 +51,7 @@ def predict_images(
     pictures: bool = True,
     each: Callable[[Any], Each] | None = None,
     finish: Callable[[], object] = lambda: None,
+    asked: Mapping[str, Any] | None = None,
     deep: bool = False,
     damaged: Damaged = "error",
     running: Running = PLAIN,
@@ -68,6 +69,7 @@ def predict_images(
         each: from the settings of the answers to what is called with every file, its image (of a video each frame), a
             name for further files without ending, and the answers, before they are written.
         finish: called after the last of these, when further files are to be whole.
+        asked: what further files depend on besides, as plain values.
         deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
         damaged: `kaname.data.video.frames`.
         running: what the network runs on.
@@ -77,7 +79,7 @@ def predict_images(
     times = Profile(profile)
     # a path named twice is one answer
     files = checked({path.absolute(): path for path in expand(sources, out if deep else None)}.values())
-    given = {} if boxes is None else boxes.about
+    given = {**({} if boxes is None else boxes.about), **(asked or {})}
     made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **(changes or {}), **given}
     record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
     refuse_others(record, [target], overwrite=overwrite)

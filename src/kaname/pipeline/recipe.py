@@ -38,17 +38,15 @@ class Recipe:
         verbs: verb to (``module:function``, one line for the help); several verbs may share a function.
         schema: the dataclass of the configuration.
         read_sets: ``(config) -> Sets``: ``train`` and, where there is one, ``val``; checked for training.
-        build: ``(config, card=None) -> nn.Module`` with tensors by name in and out, ``inputs`` and ``heads``; from the
-            ``card`` of a file nothing is downloaded and no data is read.
+        build: ``(config, card=None) -> nn.Module`` with named ``inputs`` and ``heads``; a ``card``: no download.
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
         task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.
-        pictures: ``(config, items, epoch, folder)``: what is drawn of an epoch's weights, from the files that were just
-            written; ``items`` are those of ``val``.
+        pictures: ``(config, items, epoch, folder)``: drawn of an epoch's fresh files; ``items`` are those of ``val``.
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
-        decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
-            ``answers`` of the configuration.
+        decode: ``(card, settings) -> decode``: from outputs to answers; ``settings`` is the section ``answers``.
         feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
+        reading: ``(answer, low, high, unit) -> reading`` of a measuring instrument, for ``model.read``.
         write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
         read: ``(path) -> rows`` of such a file, with ``source`` and ``frame``.
         made: ``(path) -> about`` of such a file; empty where it does not say.
@@ -101,6 +99,7 @@ class Recipe:
     layers: Callable[[Any], Any] = lambda row: row.answer
     task: Callable[..., Mapping[str, Any]] = lambda *_: {}
     feed: Callable[..., Any] | None = None
+    reading: Callable[..., Any] | None = None
     about: Callable[..., Mapping[str, Any]] = lambda *_: {}
     ways: Callable[..., Mapping[str, Any]] = lambda *_: {}
     telling: Callable[..., Mapping[str, Any]] = lambda *_: {}

@@ -59,9 +59,11 @@ def reading(notches: Array, tip: Array) -> float:
         notches: ``(N, 2)`` in order, in the dial's plane with the pivot at (0, 0).
         tip: ``(2,)`` of the pointer, in the same plane.
     """
-    angles = np.unwrap(np.arctan2(notches[:, 1], notches[:, 0]))
-    turns = (angles - angles[0]) * np.sign(angles[-1] - angles[0])
-    angle = (np.arctan2(tip[1], tip[0]) - angles[0]) * np.sign(angles[-1] - angles[0])
+    angles = np.arctan2(notches[:, 1], notches[:, 0])
+    ways = [np.append(0.0, np.cumsum(sense * np.diff(angles) % (2 * np.pi))) for sense in (1, -1)]
+    sense = 1 if ways[0][-1] <= ways[1][-1] else -1  # the other way the notches in between cost whole turns
+    turns = ways[0] if sense == 1 else ways[1]
+    angle = (np.arctan2(tip[1], tip[0]) - angles[0]) * sense
     middle = turns[-1] / 2
     angle = (angle - middle + np.pi) % (2 * np.pi) - np.pi + middle  # the turn nearest to the scale
     step = np.clip(np.searchsorted(turns, angle) - 1, 0, len(turns) - 2)

@@ -119,6 +119,14 @@ def test_reading_counts_steps_not_degrees() -> None:
         assert reading(notches, tip) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("mirror", [1, -1])
+def test_a_step_wider_than_half_a_turn(mirror: int) -> None:
+    """The sense of rotation is that in which the scale is less than a turn."""
+    notches = np.array([[np.cos(a), mirror * np.sin(a)] for a in np.radians([0, 30, 90, 290])])
+    tip = np.array([np.cos(np.radians(190)), mirror * np.sin(np.radians(190))])
+    assert reading(notches, tip) == pytest.approx(2.5 / 3)
+
+
 def test_its_figures_stand_beside_those_of_the_notches(data: Path, tmp_path: Path) -> None:
     """Only dials that have the label count for it; without any such label there is no such group."""
     dials, rows = read(data / "train"), []

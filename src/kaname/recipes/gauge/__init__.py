@@ -4,9 +4,8 @@ In: an RGB image of one dial (or a photograph and the dial's box). Out: ``Points
 (at most one point each) and ``middle`` (every notch, start and end included), in pixels of the original image. A
 network trained with ``needle=true`` also gives ``needle_tip`` and ``needle_pivot``, from which a value can be read.
 
-A network (a frozen ViT with a tiny decoder, or the small U-Net) gives a heatmap of each at ``size`` x ``size``; mean
-shift turns each into any number of points. Lengths in the configuration (sigma, bandwidth, tolerance) are pixels of
-a 448 x 448 dial and scale with ``size``.
+A network (a frozen ViT with a tiny decoder, or the small U-Net) gives a heatmap of each; mean shift turns it into any
+number of points. Lengths in the configuration are pixels of a 448 x 448 dial and scale with ``size``.
 
 Train: ``kaname gauge train --data training_data --epochs 50``. What to expect is in docs/gauge.md, measured.
 """
@@ -32,6 +31,7 @@ RECIPE = Recipe(
         "evaluate": ("verbs:evaluate", "Score a model or a file of predictions."),
         "validate": ("verbs:validate", "Evaluate every set, with pictures."),
         "predict": ("verbs:predict", "Find the notches in images or a video."),
+        "read": ("verbs:read", "Read what dials in images or a video show."),
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
         "draw": ("verbs:draw", "Draw labels or predictions on their images."),
     },
@@ -41,6 +41,7 @@ RECIPE = Recipe(
         samples="data:Dials",
         task="step:task_fields",
         draw_outputs="report:draw_outputs",
+        reading="reading:read_points",
         debug="report:debug",
     ),
     answers="extract",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from kaname.config import merged
+from kaname.errors import InputError
 from kaname.pipeline.flags import (
     BoxFormat,
     BoxLabel,
@@ -37,6 +39,9 @@ from kaname.pipeline.split import SplitFlags
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data
 
+if TYPE_CHECKING:
+    from kaname.pipeline.boxes import BoxSource
+
 CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]
 Missing = Annotated[bool, Parameter(help="Accept dials without a start or an end.")]
 Annotator = Annotated[str | None, Parameter(help="Whose annotations to take (id or e-mail), where there are several.")]
@@ -47,6 +52,9 @@ Clusters = Annotated[
     Literal["plain", "weighted"] | None, Parameter(help="Mean shift over cells, or weighted by value.")
 ]
 Truth = Annotated[Literal["points", "heatmap"], Parameter(help="heatmap: truth re-clustered from the labels.")]
+DialBoxes = Annotated[
+    Path | None, Parameter(help="File of the dials' boxes: Label Studio, COCO, JSON by image; YOLO's folder.")
+]
 Cluster = Annotated[
     Literal["none", "prefix"],
     Parameter(help="What intervals resample whole: images, or those whose names differ in their number alone."),
@@ -240,9 +248,7 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
     checkpoint: Checkpoint,
     out: OutFolder,
-    boxes: Annotated[
-        Path | None, Parameter(help="File of the dials' boxes: Label Studio, COCO, JSON by image; YOLO's folder.")
-    ] = None,
+    boxes: DialBoxes = None,
     box_format: BoxFormat = None,
     box_units: BoxUnits = None,
     label: BoxLabel = None,
@@ -257,19 +263,75 @@ def predict(
     profile: ProfileFlag = False,
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
-    from kaname.data.boxes import finder
-    from kaname.pipeline.boxes import BoxSource
     from kaname.pipeline.predict import predict_images
-    from kaname.recipes.gauge import labels
 
     paths, words = split_sources(sources)
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     changes = merged(words, given, "extract")
-
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
-    boxes_of = None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
     how = {"changes": changes, "pictures": pictures, "damaged": damaged, "overwrite": overwrite, "profile": profile}
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of, running=run_on.running(), **how)
+    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of(boxes, reading), running=run_on.running(), **how)
+
+
+def read(
+    *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
+    ends: Annotated[
+        tuple[float, float],
+        Parameter(
+            name="--range",
+            help="LOW HIGH: values of the first notch and of the last; a falling scale begins with the larger.",
+            allow_leading_hyphen=True,
+            negative=(),
+        ),
+    ],
+    out: OutFolder,
+    unit: Annotated[str, Parameter(help="Unit of the values, in words.")] = "",
+    checkpoint: Checkpoint | None = None,
+    boxes: DialBoxes = None,
+    box_format: BoxFormat = None,
+    box_units: BoxUnits = None,
+    label: BoxLabel = None,
+    box_score: BoxScore = None,
+    threshold: Threshold = None,
+    min_score: MinScore = None,
+    clusters: Clusters = None,
+    pictures: Annotated[bool, Parameter(help="Also draw how each dial was read.")] = True,
+    overwrite: Overwrite = False,
+    damaged: Damage = "error",
+    run_on: RunFlags = RunFlags(),  # noqa: B008
+    profile: ProfileFlag = False,
+) -> None:
+    """Read what dials show: readings.csv, points.json and a picture of each, of a video a video.
+
+    The model must know the needle (train with --needle). A row without an answer says why.
+    """
+    from kaname.recipes.gauge.readings import read as run
+
+    paths, words = split_sources(sources)
+    given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
+    reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
+    how = {"changes": merged(words, given, "extract"), "boxes": boxes_of(boxes, reading), "pictures": pictures}
+    how |= {"damaged": damaged, "overwrite": overwrite, "profile": profile, "running": run_on.running()}
+    run(paths, checkpoint or default_model(RECIPE.name), out, ends, unit, **how)
+
+
+def boxes_of(boxes: Path | None, reading: Mapping[str, Any]) -> BoxSource | None:
+    """Where the dials' boxes come from, if anywhere; ``reading`` says how their file is read."""
+    from kaname.data.boxes import finder
+    from kaname.pipeline.boxes import BoxSource
+    from kaname.recipes.gauge import labels
+
+    return None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
+
+
+def default_model(recipe: str) -> Path:
+    """The model of a recipe where none is named.
+
+    Raises:
+        InputError: there is none.
+    """
+    remedy = f"name one with --model-path; `kaname {recipe} train --needle` makes it"
+    raise InputError("no model is given", remedy=remedy)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:
