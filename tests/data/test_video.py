@@ -345,7 +345,7 @@ def write_with(path: Path) -> None:
 
 
 def test_messages_of_the_decoder_stay_out_of_python(tmp_path: Path) -> None:
-    """Its threads would wait for the interpreter, and whoever frees the decoder for them; others let the messages in."""
+    """Its threads would wait for the interpreter, and whoever frees the decoder for them; others let them in."""
     path = write_video(tmp_path / "a.mp4", [grey(0)] * 3, rate=10)
     ways = (lambda: list(frames(path)), lambda: promised_frames(path), lambda: write_with(tmp_path / "b.mp4"))
     for reading in ways:
