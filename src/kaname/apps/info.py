@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 
 def info(
-    file: Annotated[Path, Parameter(help="A checkpoint or an ONNX export.")],
+    file: Annotated[Path, Parameter(help="A checkpoint, an ONNX export, or the name of a shipped model.")],
     /,
     *,
     as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
@@ -22,7 +22,7 @@ def info(
     from kaname.inference.card import backbone_name
     from kaname.pipeline.weights import weights_in
 
-    file = weights_in(file)
+    file = weights_in(file, trainable=True)
     card, more = _read(file)
     if as_json:
         sys.stdout.write(json.dumps({**card, "file": more}, ensure_ascii=False, indent=1, sort_keys=True) + "\n")

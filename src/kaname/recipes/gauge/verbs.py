@@ -34,6 +34,7 @@ from kaname.pipeline.flags import (
     split_sources,
 )
 from kaname.pipeline.split import SplitFlags
+from kaname.pipeline.weights import model_for
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data
 
@@ -238,7 +239,7 @@ def validate(
 
 def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
     out: OutFolder,
     boxes: Annotated[
         Path | None, Parameter(help="File of the dials' boxes: Label Studio, COCO, JSON by image; YOLO's folder.")
@@ -263,6 +264,7 @@ def predict(
     from kaname.recipes.gauge import labels
 
     paths, words = split_sources(sources)
+    checkpoint = model_for(RECIPE.name, checkpoint)
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     changes = merged(words, given, "extract")
 
