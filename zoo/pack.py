@@ -338,9 +338,8 @@ def exported(
     parity = write(model, windows, export, threshold, decode_at, write_to=write_to)
     rounding = compare(before, model, windows, threshold)
     print(f"export against its checkpoint: {parity.summary}")
-    print(
-        f"16 against 32 bits: {rounding.summary}, {len(rounding.unmatched) + len(rounding.at_threshold)} points come or go"
-    )
+    alone = len(rounding.unmatched) + len(rounding.at_threshold)
+    print(f"16 against 32 bits: {rounding.summary}, {alone} points come or go")
     return {"export": parity.to_dict(), "points_moved_by_16_bits_p99_px": round(rounding.percentile_99_px, 4)}
 
 
