@@ -309,13 +309,9 @@ def judged(recipe: Any, model: Any, data: Mapping[str, Path], count: int) -> tup
 
     asking = model.using(model.runner)
     asking.card = {**model.card, "config": with_values(model.card["config"], data)}
-    scores: list[float] = []
-    kept: list[Any] = []
-    for number, window in enumerate(itertools.islice(own_windows(recipe, asking, count), count)):
-        scores += surest(main_output(model.outputs(window[1]))).tolist()
-        if number % max(1, count // PARITY) == 0:
-            kept.append(window)
-    return quantiles(scores), kept
+    windows = list(itertools.islice(own_windows(recipe, asking, count), count))
+    scores = [one for _, request in windows for one in surest(main_output(model.outputs(request))).tolist()]
+    return quantiles(scores), windows[:: max(1, len(windows) // PARITY)]
 
 
 def exported(

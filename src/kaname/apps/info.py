@@ -19,7 +19,7 @@ def info(
     as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
 ) -> None:
     """What a checkpoint or an export holds: recipe, configuration, sizes, channels, versions."""
-    from kaname.inference.card import backbone_name
+    from kaname.inference.card import backbone_name, start_of
     from kaname.pipeline.weights import weights_in
 
     file = weights_in(file, trainable=True)
@@ -39,7 +39,8 @@ def info(
         "outputs": ", ".join(f"{name} ({head['activation']})" for name, head in card["heads"].items()),
         "backbone": f"{backbone_name(backbone)} ({backbone.get('licence') or 'licence unknown'})",
         "extractor": _extractor(card.get("extractor")),
-        "weights": {True: "pretrained backbone", None: ""}.get(card.get("pretrained", False), "trained from scratch"),
+        "weights": "pretrained backbone" if card.get("pretrained") else start_of(card),
+        "shipped": (card.get("zoo") or {}).get("trained_on", ""),
         "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
         "parameters": more.get("parameters", ""),
         "resumable": more.get("resumable", ""),
