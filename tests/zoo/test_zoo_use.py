@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 import calling
@@ -26,7 +25,20 @@ from kaname.inference import checkpoint_card
 from kaname.inference.onnx_runner import OnnxRunner
 from kaname.samples import gauge, landmark, tracknet
 
-TRAIN = ("--epochs", 15, "--batch-size", 4, "--lr", "4e-3", "--num-workers", 0, "--device", "cpu", "--precision", "fp32")
+TRAIN = (
+    "--epochs",
+    15,
+    "--batch-size",
+    4,
+    "--lr",
+    "4e-3",
+    "--num-workers",
+    0,
+    "--device",
+    "cpu",
+    "--precision",
+    "fp32",
+)
 ONCE = ("--epochs", 1, "--limit", 4, "--batch-size", 2, "--num-workers", 0, "--device", "cpu", "--precision", "fp32")
 
 
@@ -135,8 +147,6 @@ def test_pictures_of_another_kind_are_noticed(place: Path) -> None:
     err = calling.call("gauge", "predict", "other", "--out", "out2").done().err
     lines = [line for line in err.splitlines() if "unlike" in line]
     assert len(lines) == 1 and lines[0].startswith("warning: ") and "kaname gauge train --init zoo" in lines[0]
-    cv2.imwrite("black.png", np.zeros((90, 90, 3), np.uint8))
-    assert "this image is unlike" in calling.call("gauge", "predict", "black.png", "--out", "out3").done().err
     assert "unlike" not in calling.call("gauge", "predict", images[0], "--out", "out4").done().err
     own = calling.call("gauge", "predict", "other", "--checkpoint", place / "run", "--out", "out5").done()
     assert "unlike" not in own.err  # it knows no reference

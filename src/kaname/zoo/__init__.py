@@ -68,13 +68,13 @@ def folder() -> Path:
     return Path(given) if given else Path(__file__).parent
 
 
-def shipped() -> dict[str, Shipped]:
-    """Every shipped model by its name.
+def shipped(place: Path | None = None) -> dict[str, Shipped]:
+    """Every shipped model by its name; of a certain ``place`` where one is given.
 
     Raises:
         InputError: facts that cannot be read, or files that are missing beside them.
     """
-    return {path.stem: _read(path) for path in sorted(folder().glob("*.json"))}
+    return {path.stem: _read(path) for path in sorted((place or folder()).glob("*.json"))}
 
 
 def known() -> str:
