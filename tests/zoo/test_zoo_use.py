@@ -72,7 +72,7 @@ def photograph(place: Path) -> Path:
 
 def test_a_photograph_is_answered_without_a_word_about_a_model(place: Path) -> None:
     done = calling.call("gauge", "predict", photograph(place), "--out", "out").done()
-    said = "the shipped model gauge answers (no --checkpoint): dials: F1 0.912 (0.84 .. 0.95)"
+    said = "the shipped model gauge answers (no --checkpoint): F1 0.912 (0.84 .. 0.95) on dials"
     assert done.err.splitlines() == [said]
     assert read_head(Path("out/points.json"))["model"].startswith("small:8")
     again = calling.call("gauge", "predict", photograph(place), "--out", "out", "--checkpoint", "gauge").done()

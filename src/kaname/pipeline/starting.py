@@ -48,7 +48,7 @@ class Start:
         stated = configuration.to_dict(config)
         for key, value in self.values.items():
             own = configuration.value_at(stated, key)
-            if own != value and key != PRETRAINED and key.rpartition(".")[2] not in FREE:
+            if key != PRETRAINED and key.rpartition(".")[2] not in FREE and not _agree(own, value):
                 reason = f"{key} is {own!r}, and the weights of the shipped model {self.name} need {value!r}"
                 raise InputError(reason, remedy=f"leave {key} as it is, or train without --init")
 
@@ -72,6 +72,13 @@ def start_of(recipe: Recipe, init: Path | None) -> Start | None:
     if PRETRAINED in known:
         values[PRETRAINED] = False  # the weights come from the model: nothing is to be downloaded before
     return Start(model.name, values)
+
+
+def _agree(own: Any, value: Any) -> bool:
+    """Whether two values are alike; of a section in what the model, perhaps of an earlier version, says of it."""
+    if isinstance(own, Mapping) and isinstance(value, Mapping):
+        return all(name in own and _agree(own[name], inner) for name, inner in value.items() if name not in FREE)
+    return own == value
 
 
 def _value_at(config: Any, key: str) -> Any:

@@ -76,7 +76,7 @@ def model_for(recipe: str, given: Path | None) -> Path:
     if model is None:
         remedy = f"give the checkpoint or export of a run of `kaname {recipe} train`; {zoo.known()}"
         raise InputError(f"--checkpoint is missing, and no model of {recipe} is shipped", remedy=remedy)
-    said = "; ".join(model.figures()) or "it was not measured"
+    said = model.headline() or "it was not measured"
     print(shown(f"the shipped model {model.name} answers (no --checkpoint): {said}"), file=sys.stderr, flush=True)
     return model.export
 

@@ -21,6 +21,10 @@ from kaname.errors import InputError
 VARIABLE = "KANAME_ZOO"
 FORMAT, VERSION = "kaname-shipped", 1
 LIMIT = 8_000_000  # bytes of a checkpoint, and of an export
+REQUIRED = (
+    "recipe", "trained_on", "command", "commit", "licence", "figures", "input_size", "channels", "parameters", "bytes",
+    "kaname",
+)  # fmt: skip
 OWN = "zoo"  # after --init: the shipped model of the recipe, whatever its name
 
 
@@ -54,6 +58,11 @@ class Shipped:
     def export(self) -> Path:
         """Its ONNX file, which predicts without torch."""
         return self.folder / f"{self.name}.onnx"
+
+    def headline(self) -> str:
+        """The first figure of each set: ``F1 0.97 (0.96 .. 0.98) on dials, ...``; empty where nothing was measured."""
+        first = {name: next(iter(metrics.items()), None) for name, metrics in self.facts["figures"].items()}
+        return ", ".join(f"{_figure(entry)} on {name}" for name, entry in first.items() if entry is not None)
 
     def figures(self) -> list[str]:
         """What it was measured to do, a line for each set: ``dials (192): F1 0.97 (0.96 .. 0.98), ...``."""
@@ -115,6 +124,8 @@ def _read(path: Path) -> Shipped:
         raise InputError("the facts of this shipped model cannot be read", path=path, remedy=REMEDY) from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("version") != VERSION:
         raise InputError("not the facts of a shipped model of this version", path=path, remedy=REMEDY)
+    if lacking := [name for name in REQUIRED if name not in facts]:
+        raise InputError(f"the facts of this shipped model lack {lacking[0]!r}", path=path, remedy=REMEDY)
     model = Shipped(path.stem, path.parent, facts)
     for file in (model.checkpoint, model.export):
         if not file.is_file():
