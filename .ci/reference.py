@@ -1,7 +1,9 @@
-"""Writes docs/commands.md and docs/configuration.md from the code; with ``--check`` it only says which are out of date.
+"""Writes docs/commands.md and docs/configuration.md from the code, and the table of docs/guide/models.md; with
+``--check`` it only says which are out of date.
 
 The commands come from what ``--help`` shows, the configuration from the recipes' dataclasses: defaults, types and the
-``Attributes`` of their docstrings. ``make format`` runs this; a test fails where a page is not what the code gives.
+``Attributes`` of their docstrings; the table from the facts of the shipped models. ``make format`` runs this; a test
+fails where a page is not what the code gives.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from kaname import cli, helping
 from kaname.pipeline.flags import TrainFlags
 from kaname.recipes import RECIPES, recipe_of, target_of
 from kaname.schema import describe_type, keys, spellings
+from kaname.zoo import Shipped, shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "<!-- Made by .ci/reference.py (make format). Edit the code, not this page. -->"
@@ -176,7 +179,36 @@ def _row(*cells: str) -> str:
     return "".join(f"| {text} " if (text := cell.replace("|", "\\|")) else "| " for cell in cells) + "|"
 
 
-PAGES = {"docs/commands.md": commands, "docs/configuration.md": configurations}
+def models() -> str:
+    """The page of shipped models: as it is, with the table between its marks made anew."""
+    text = (ROOT / "docs" / "guide" / "models.md").read_text(encoding="utf-8")
+    before, mark, rest = text.partition("<!-- models: made by .ci/reference.py from src/kaname/zoo -->\n")
+    _, end, after = rest.partition("<!-- /models -->")
+    return "".join([before, mark, "\n".join(_models(shipped(ROOT / "src" / "kaname" / "zoo"))), "\n", end, after])
+
+
+def _models(known: Mapping[str, Shipped]) -> Iterator[str]:
+    if not known:
+        yield "No models are shipped with this version."
+        return
+    yield from (
+        "| model | recipe | input | parameters | `.pt`, `.onnx` | trained on | licence |",
+        "|---|---|---|---:|---:|---|---|",
+    )
+    for name, model in known.items():
+        facts = model.facts
+        height, width = facts["input_size"]
+        frames = f"{facts['frames']} frames of " if facts.get("frames", 1) > 1 else ""
+        sizes = ", ".join(f"{facts['bytes'][ending] / 1e6:.1f} MB" for ending in ("pt", "onnx"))
+        yield _row(f"`{name}`", model.recipe, f"{frames}{width} x {height}", f"{facts['parameters']:,}", sizes,
+                   facts["trained_on"], facts["licence"])  # fmt: skip
+    yield from ("", "| model | figures |", "|---|---|")
+    for name, model in known.items():
+        for line in model.figures() or ["not measured"]:
+            yield _row(f"`{name}`", line)
+
+
+PAGES = {"docs/commands.md": commands, "docs/configuration.md": configurations, "docs/guide/models.md": models}
 
 
 def main(words: Sequence[str]) -> int:

@@ -239,7 +239,9 @@ def test_the_default_folder_of_a_run(tmp_path: Path) -> None:
     assert default_run_folder(tmp_path, resume="auto") == tmp_path / "runs_a"
     assert default_run_folder(tmp_path, resume="x/last.pt") == Path("x")
     for given, wanted in ((None, tmp_path / "a"), (tmp_path / "b", tmp_path / "b")):
-        options = run_options(TrainFlags(out_dir=given), TrainSettings(ckpt_dir=tmp_path / "a"), tmp_path)
+        options = run_options(
+            recipe_of("gauge"), TrainFlags(out_dir=given), TrainSettings(ckpt_dir=tmp_path / "a"), tmp_path
+        )
         assert options.out_dir == wanted
     assert TrainFlags(epochs=3).keys()["train.epochs"] == 3
 

@@ -107,9 +107,9 @@ def test_no_option_is_lost_by_its_place(recipe: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("gauge predict", "--checkpoint, --out-dir are missing"),
+        ("kpnet predict", "--checkpoint, --out-dir are missing"),
         ("gauge predict photo.jpg --checkpoint model.pt", "--out-dir is missing"),
-        ("gauge predict photo.jpg --out found", "--checkpoint is missing"),
+        ("kpnet predict photo.jpg --out found", "--checkpoint is missing"),
         ("gauge train --device", "the value of --device is missing"),
         ("gauge evaluate --ckpt", "the value of --ckpt is missing"),
         ("info", "FILE is missing"),

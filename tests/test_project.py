@@ -142,7 +142,8 @@ def test_wheel_holds_what_it_should(wheel: Path) -> None:
     configs = {f"kaname/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").rglob("*.yaml")}
     kinds = {".css", ".js", ".jinja"}
     looks = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*") if path.suffix in kinds}
-    assert modules | configs | looks | {"kaname/py.typed"} <= set(names)
+    models = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "kaname" / "zoo").glob("*.[pjo]*")}
+    assert modules | configs | looks | models | {"kaname/py.typed"} <= set(names)
     assert not [name for name in names if not name.startswith(("kaname/", "kaname-"))]
 
 

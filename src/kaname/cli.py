@@ -31,6 +31,7 @@ SUMMARY = "Train, evaluate, run and ship models that answer where."
 COMMANDS = {
     "demo": ("kaname.apps.demo:demo", "Every recipe from nothing to an export, with a page of the results."),
     "compare": ("kaname.apps.compare:compare", "Two files of predictions: differences, intervals, p-values."),
+    "models": ("kaname.apps.models:models", "The models that come with the package."),
     "info": ("kaname.apps.info:info", "What a checkpoint or an export holds."),
     "doctor": ("kaname.apps.doctor:doctor", "Versions, device, optional parts and their licences."),
     "convert": ("kaname.apps.convert:convert", "Between label formats, by point name, with visibility."),

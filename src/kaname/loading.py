@@ -23,10 +23,11 @@ def load(
     device: str | None = None,
     sample: str | PathLike[str] | None = None,
 ) -> Model:
-    """A model from a checkpoint (``model.pt``, ``best.pt``, ``last.pt``) or an ONNX export.
+    """A model from a checkpoint (``model.pt``, ``best.pt``, ``last.pt``) or an ONNX export, or a shipped one.
 
     Args:
-        path: the file, or the folder of a run, whose best weights count; nothing else needs to be known about it.
+        path: the file, or the folder of a run, whose best weights count; nothing else needs to be known about it. Or
+            the name of a shipped model (``kaname models``), such as ``gauge``: its export, which needs no torch.
         runtime: what runs it: ``torch``, ``compile`` (torch.compile), ``onnxruntime`` or ``openvino``; ``auto`` takes
             what was measured to be the fastest on this machine, by ``kaname bench MODEL``, by a long ``predict`` or by
             ``sample``, and where nothing was measured torch for a checkpoint and onnxruntime for an export. A device
@@ -41,8 +42,8 @@ def load(
         A model with ``predict(source, boxes=None)`` and ``card``. ONNX files run without torch.
 
     Raises:
-        InputError: missing, damaged or foreign file, a recipe this version does not have, an unknown runtime or one
-            that cannot run the file here.
+        InputError: missing (with the names of the shipped models), damaged or foreign file, a recipe this version does
+            not have, an unknown runtime or one that cannot run the file here.
     """
     from kaname.inference.runtimes import Running
     from kaname.pipeline.model import open_model

@@ -96,7 +96,7 @@ def commands_of(
         if config is not None:
             from kaname.pipeline.train import run
 
-            run(recipe_of(name), config, run_options(flags, config.train, Path("runs")))
+            run(recipe_of(name), config, run_options(recipe_of(name), flags, config.train, Path("runs")))
 
     def evaluate(
         *, data: Data, checkpoint: Checkpoint | None = None, predictions: Predictions = None, out: Results = None

@@ -27,7 +27,7 @@ def bench(
     file: Annotated[
         Path | None,
         Parameter(
-            help="A checkpoint or an export: compare the runtimes of this machine on it, and remember the fastest."
+            help="A checkpoint, export or shipped model: compare this machine's runtimes on it, remember the fastest."
         ),
     ] = None,
     /,
@@ -38,12 +38,14 @@ def bench(
     ] = None,
     count: Annotated[int, Parameter(help="With FILE: images, or windows of frames, that answers are compared on.")] = 8,
     device: Annotated[str, Parameter(help="With FILE: auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    model: Annotated[Path | None, Parameter(help="Also time this checkpoint or export.")] = None,
+    model: Annotated[Path | None, Parameter(help="Also time this checkpoint, export or shipped model.")] = None,
     repeats: Annotated[
         int, Parameter(help="Runs of each; the median counts, of runtimes the least, in which other work is least.")
     ] = 9,
 ) -> None:
     """Measure the parts that a CPU does for every image; with FILE every runtime: how fast, how far answers move."""
+    from kaname.pipeline.weights import weights_in
+
     if repeats < 1:
         raise InputError(f"--repeats must be at least 1, got {repeats}", remedy="leave it out for 9")
     if file is not None:
@@ -51,7 +53,7 @@ def bench(
             raise InputError("a model is named twice, alone and with --model", remedy="leave --model out")
         _runtimes(file, images, count, device, repeats)
         return
-    _parts(model, repeats)
+    _parts(None if model is None else weights_in(model), repeats)
 
 
 def _runtimes(file: Path, images: Path | None, count: int, device: str, repeats: int) -> None:

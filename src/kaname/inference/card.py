@@ -8,7 +8,8 @@ A card is a plain dict. Besides what recipes add, version 2 has
 - ``heads``: ``{name: {channels, activation, groups}}``, what it answers (`kaname.types.Head`);
 - ``grid``: how the cells of its maps lie in the input (`Grid.to_dict`), where it has maps;
 - ``frames``, ``step``: of a network of video, the frames of a window and by how many it moves on (by default all);
-- ``weights``: ``{key, names, without}``, how the tensors of a checkpoint are called (`Weights`).
+- ``weights``: ``{key, names, without}``, how the tensors of a checkpoint are called (`Weights`);
+- ``init``: of which shipped model training started, in words; ``zoo``: of a shipped model its facts (`kaname.zoo`).
 
 What a file lacks, as those of version 1 do, is filled in when it is read: images letterboxed to ``input_size``, one
 sigmoid head ``heatmaps`` of the ``channels``. Only this file knows that; all others ask it for the typed values.
@@ -144,6 +145,8 @@ def backbone_name(description: Mapping[str, Any]) -> str:
 
 def start_of(card: Mapping[str, Any]) -> str:
     """What a model's training began with, in words; empty where nothing of it could have been pretrained."""
+    if card.get("init"):
+        return f"tuned from {card['init']}"
     return {True: "pretrained", None: ""}.get(card.get("pretrained", False), "trained from scratch")
 
 

@@ -94,6 +94,12 @@ def _weights(value: Any) -> bool:
     return fine and _list_of(_pair_of(_text))(value.get("names", []))
 
 
+def _zoo(value: Any) -> bool:
+    if not _mapping(value) or not _text(value.get("name")) or not _mapping(value.get("scores", {})):
+        return False
+    return _mapping_of(_number)(value.get("scores", {}).get("quantiles", {}))
+
+
 SIZE = f"(height, width), up to {LARGEST_SIDE} a side and {LARGEST_AREA / 1e6:.0f} million in all"
 NUMBERS = f"a mapping whose numbers are at most {LARGEST_NUMBER}"
 FIELDS: Mapping[str, tuple[Check, str]] = {
@@ -128,6 +134,8 @@ FIELDS: Mapping[str, tuple[Check, str]] = {
     "colour": (_text, "a text"),
     "absent": (_or_null(_text), "a text"),
     "lies_on": (_text, "a text"),
+    "init": (_text, "a text"),
+    "zoo": (_zoo, "a mapping with texts, and scores with quantiles"),
 }
 REQUIRED = ("recipe", "config", "input_size", "channels", "backbone")
 

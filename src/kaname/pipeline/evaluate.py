@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname import config as configuration
+from kaname import zoo
 from kaname.data.formats.files import write_json
 from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
@@ -144,7 +145,9 @@ def _place(
     """The folder that the figures go to, with room for them."""
     recipe = scoring.recipe
     telling = {name: {**recipe.telling(sets).get(name, {}), "asked": asked} for name in sets}
-    place = out or results_folder(source, labelled.root, telling)
+    # Beside a shipped model is the installation.
+    beside = source if zoo.beside(source) is None else Path(source.name)
+    place = out or results_folder(beside, labelled.root, telling)
     labelled.refuse(place, sets)
     about = {"source": source.name, "data": labelled.root.resolve().as_posix(), "asked": asked}
     make_room(place, list(sets), about, recipe.predictions, overwrite=overwrite)

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname import config as configuration
+from kaname import zoo
 from kaname.config import find_group
 from kaname.errors import InputError, shown
 from kaname.pipeline import presets
 from kaname.pipeline.recipe import Recipe
-from kaname.pipeline.weights import weights_in
+from kaname.pipeline.starting import start_of
+from kaname.pipeline.weights import start_for, weights_file
 from kaname.training.settings import RunOptions, TrainSettings
 
 if TYPE_CHECKING:
@@ -35,27 +37,20 @@ RUN_FOLDER = "KANAME_RUN_FOLDER"  # inherited by the processes of --devices, who
 OUT_NAMES = ["--out-dir", "--out", "--output-dir"]
 CHECKPOINT_NAMES = ["--checkpoint", "--ckpt", "--weights", "--model-path"]
 
-
-def weights_file(kind: Any, tokens: Sequence[Any]) -> Path:
-    """What a word of the command line says of a checkpoint: a file, or the best one of a run's folder."""
-    try:
-        return weights_in(Path(tokens[0].value))
-    except InputError as error:
-        raise ValueError(str(error)) from error  # of an InputError the reason alone would be shown
-
-
 Checkpoint = Annotated[
     Path,
     Parameter(
         name=CHECKPOINT_NAMES,
         converter=weights_file,
-        help="model.pt, best.pt, last.pt or an .onnx export; of a run's folder the best.",
+        help="model.pt, best.pt, last.pt or an .onnx export; of a run's folder the best; or a shipped model's name.",
     ),
 ]
 Weights = Annotated[
     Path,
     Parameter(
-        name=CHECKPOINT_NAMES, converter=weights_file, help="model.pt, best.pt or last.pt; of a run's folder the best."
+        name=CHECKPOINT_NAMES,
+        converter=functools.partial(weights_file, trainable=True),
+        help="model.pt, best.pt or last.pt; of a run's folder the best; or a shipped model's name.",
     ),
 ]
 OutFolder = Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")]
@@ -148,7 +143,10 @@ class TrainFlags:
     pretrained: Annotated[bool | None, Parameter(help="Start the backbone from pretrained weights.")] = None
     out_dir: Annotated[Path | None, Parameter(name=OUT_NAMES, help="Folder of the run.")] = None
     resume: Annotated[str | None, Parameter(help="Resume from CKPT; bare: from the newest in the run's folder.")] = None
-    init: Annotated[Path | None, Parameter(help="Take the weights of CKPT, nothing else.")] = None
+    init: Annotated[
+        Path | None,
+        Parameter(help="Take the weights of CKPT, nothing else; zoo or NAME: of a shipped model, with its size."),
+    ] = None
     dry_run: Annotated[bool, Parameter(help="Build all, one batch, print shapes, write nothing.", negative=())] = False
     print_config: Annotated[
         bool, Parameter(help="Print every value and where it came from, and stop.", negative=())
@@ -230,7 +228,8 @@ def resolve(
             has none, a folder given twice.
     """
     given = {**flags.keys(recipe.loop), **(extra or {})}
-    asked = presets.Asked(flags.config, overrides, given, groups, defaults)
+    start = start_of(recipe, flags.init)
+    asked = presets.Asked(flags.config, overrides, given, groups, defaults, start)
     found = presets.resolve(recipe.schema.value, recipe.name, asked)
     if flags.print_config:
         sys.stdout.write(found.text())
@@ -240,6 +239,8 @@ def resolve(
         reason = f"the run's folder is given twice, by {recipe.loop}.ckpt_dir and by --out-dir"
         raise InputError(reason, remedy="give one")
     presets.check_network(found)
+    if start is not None:
+        start.check(found.config)
     if recipe.weights in found.command and flags.resume is None:  # a resumed run does without them
         weights = configuration.value_at(found.config, recipe.weights)
         if weights is not None and not weights.exists():
@@ -268,7 +269,9 @@ def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, 
     return known, {}
 
 
-def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path, *, data: Path | None = None) -> RunOptions:
+def run_options(
+    recipe: Recipe, flags: TrainFlags, settings: TrainSettings, folder: Path, *, data: Path | None = None
+) -> RunOptions:
     """The part of a call that is not configuration; where no folder is given, a new one in ``folder`` is the run's.
 
     Args:
@@ -286,10 +289,11 @@ def run_options(flags: TrainFlags, settings: TrainSettings, folder: Path, *, dat
         out_dir = settings.ckpt_dir or default_run_folder(folder, resume=flags.resume, data=data)
         if flags.devices not in (None, 1):
             os.environ[RUN_FOLDER] = str(out_dir)
+    start = start_for(recipe.name, flags.init)
     options = RunOptions(
         out_dir=out_dir,
         resume=flags.resume,
-        init=flags.init,
+        init=flags.init if start is None else start.checkpoint,
         dry_run=flags.dry_run,
         command=shlex.join(["kaname", *sys.argv[1:]]),
     )
@@ -302,7 +306,7 @@ def _check_start(options: RunOptions) -> None:
     """Refuse at once what `kaname.training.resume.starting_point` would refuse after seconds of imports."""
     from kaname.inference.checkpoint_card import refuse_absent  # here, so that help answers without NumPy
 
-    if options.resume and options.init:
+    if options.resume and options.init and zoo.beside(options.init) is None:
         raise InputError("--resume and --init cannot be combined", remedy="give one of them")
     for name in (options.resume, options.init):
         if name not in (None, "auto"):

@@ -23,6 +23,7 @@ from kaname.inference.request import Decode
 from kaname.inference.runtimes import PLAIN, Running, may_have_gpu, ran_on
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.running import Demand, Opening, Source, open_running
+from kaname.pipeline.weights import file_for
 
 _KEPT: dict[tuple[Any, ...], Model] = {}
 
@@ -77,6 +78,7 @@ def open_model(
             precision that cannot run it here.
     """
     running = Running(runtime) if isinstance(runtime, str) else runtime
+    path = file_for(path, running)
     if running.plain:
         source = source_of(recipe, path, changes)
         return source.assemble(*source.open_plain(running.device))
@@ -89,7 +91,7 @@ def opening_of(recipe: Recipe, path: Path, running: Running) -> Opening:
     Raises:
         InputError: an unusable file, or a file of another recipe.
     """
-    return Opening(source_of(recipe, path), running)
+    return Opening(source_of(recipe, file_for(path, running)), running)
 
 
 def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = None) -> Source:
@@ -141,6 +143,7 @@ def open_in_turn(
     demand: Demand | None = None,
 ) -> Model:
     """The model of process ``number`` among those at work, which keeps it: of several GPUs each takes the next."""
+    path = file_for(path, running)
     if path.suffix.lower() != ".onnx":
         checkpoint_card.read(path, recipe.name)  # refused before torch is imported, which takes seconds
         if running.plain:

@@ -5,6 +5,7 @@ Without this an untrained model and a threshold that is too high both look like 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import numpy as np
 from kaname.inference.model import Model
 from kaname.inference.request import Request, main_output
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.unlike import note, surest
 from kaname.types import Answer, Masks, Points
 
 Row = TypeVar("Row", bound=Any)
@@ -28,9 +30,12 @@ class Finds:
         self.least = self.threshold if recipe.predicted(settings) != settings else None
         self.answers, self.found, self.highest = set[Any](), 0, 0.0
         self.by_name: dict[str, int] = {}  # of sets of points
+        self.card: Mapping[str, Any] = {}
+        self.scores: list[float] = []  # of pictures, where the model knows what they usually are
 
     def watching(self, model: Model) -> Model:
         """The same model; what it answers is counted."""
+        self.card = model.card
 
         def decode(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
             answers = model.decode(outputs, request)
@@ -43,6 +48,8 @@ class Finds:
         """Count what a network put out, and what was answered."""
         if outputs:
             self.highest = max(self.highest, float(np.nan_to_num(main_output(outputs)).max(initial=0)))
+            if "zoo" in self.card:
+                self.scores += surest(main_output(outputs)).tolist()
         for answer in answers:
             self._count(answer)
 
@@ -72,6 +79,11 @@ class Finds:
             self.highest = max(self.highest, float(highest))
             self._count(answer)
         return self
+
+    def warn_unlike(self) -> None:
+        """Warn where the pictures are unlike those that the model knows (`kaname.pipeline.unlike`)."""
+        if line := note(self.card, self.scores, self.recipe.unit):
+            warnings.warn(line, stacklevel=2)
 
     def said(self) -> list[str]:
         """One line where nothing was found at all, or nothing of some names; else none."""

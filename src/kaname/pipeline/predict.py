@@ -97,6 +97,7 @@ def predict_images(
         recipe.write(target, finds.counting(times.waiting(rows)), said)
         finish()
     _say(model, find)
+    finds.warn_unlike()
     print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")
     for line in [*finds.said(), *times.lines(len(finds.answers), recipe.unit)]:
         print(line)
@@ -221,6 +222,7 @@ def predict_video(
     said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
     with times.part("write"):
         counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
+    finds.warn_unlike()
     lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}", *finds.said()]
     if decoded < (promised := promised_frames(source)):
         lines.append(f"{source}: {decoded} of {promised} promised frames could be decoded")

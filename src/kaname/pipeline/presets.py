@@ -22,6 +22,7 @@ from kaname.config import Given, Layer, built, command_layer, file_layer, neares
 from kaname.errors import InputError
 from kaname.models import names
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.starting import Start
 from kaname.schema import known_keys
 from kaname.yaml12 import parse_yaml
 
@@ -39,6 +40,7 @@ class Asked:
         flags: dotted key to value; ``None`` values were not given.
         groups: section to the file that was asked for it.
         defaults: section to the file that counts where none was asked for.
+        start: of a shipped model that training starts from; a preset is weaker, everything else stronger.
     """
 
     file: Path | None = None
@@ -46,6 +48,7 @@ class Asked:
     flags: Mapping[str, Any] | None = None
     groups: Mapping[str, Path] | None = None
     defaults: Mapping[str, Path] | None = None
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,13 @@ def resolve(schema: type, recipe: str, asked: Asked) -> Resolved:
     command = command_layer(schema, asked.overrides, asked.flags or {})
     wanted.append(("", command))
     below = [("", file_layer(schema, path, section)) for section, path in (asked.defaults or {}).items()]
+    start = [] if asked.start is None else [(asked.start.source, command_layer(schema, (), asked.start.values))]
     network = network_key(schema)
     if preset is None and network:
-        preset = _preset_of(recipe, _network(schema, network, [layer for _, layer in (*below, *wanted)]))
+        preset = _preset_of(recipe, _network(schema, network, [layer for _, layer in (*below, *start, *wanted)]))
     if preset is not None:
         below.append((f"preset {preset.stem}", file_layer(schema, preset)))
+    below += start
     below.append(("", _following(schema, [layer for _, layer in below], [layer for _, layer in wanted])))
     ordered = [*below, *wanted]
     config = built(schema, [layer for _, layer in ordered])

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from kaname import zoo
 from kaname.config import plain
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.inference import checkpoint
 from kaname.inference.checkpoint import Checkpoint
-from kaname.training import sharding
+from kaname.training import sharding, warm_start
 from kaname.training.optim import MovingAverage, Schedule
 from kaname.training.settings import RunOptions, TrainSettings
 from kaname.training.task import Task
@@ -92,13 +93,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Start:
-    """What a run takes over, and the lines about it for the user; ``finished``: there is nothing left to train."""
+    """What a run takes over, and the lines about it for the user; ``finished``: there is nothing left to train;
+    ``card``: fields that the card of every file of the run has from there."""
 
     weights: Checkpoint | None = None
     training: Mapping[str, Any] | None = None
     exact: bool = False
     finished: bool = False
     notes: list[str] = field(default_factory=list)
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> Start:
@@ -108,7 +111,7 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
         InputError: both flags at once, an unusable checkpoint, a folder that holds another run, or a model or input
             field that differs.
     """
-    if options.resume and options.init:
+    if options.resume and options.init and zoo.beside(options.init) is None:
         raise InputError("--resume and --init cannot be combined", remedy="give one of them")
     last = options.out_dir / task.last_name
     if not options.resume:
@@ -118,22 +121,31 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
         if last.exists() and not options.dry_run:
             raise taken
         notes = [f"a real run would be refused: {taken}"] if last.exists() else []
-        if options.init is None:
-            return Start(notes=notes)
-        opened = checkpoint.load(options.init, recipe=task.recipe)
-        _same_fields(task, opened)
-        return Start(weights=opened, notes=[*notes, f"weights of {options.init} (epoch {_epoch(opened)})"])
+        return _begun(task, options.init, notes)
     notes = []
     found = resumed(options, (task.last_name, task.best_name), task.recipe, notes.append)
     if found is None:
-        return Start(notes=[*notes, f"nothing to resume in {options.out_dir}: starting afresh"])
+        return _begun(task, options.init, [*notes, f"nothing to resume in {options.out_dir}: starting afresh"])
     opened = found
     if opened.training is None:
         remedy = f"resume from {task.last_name}, or take its weights with --init"
         raise InputError("holds weights only, not the state of a training run", path=opened.path, remedy=remedy)
     _refuse_damaged_state(opened)
     _same_fields(task, opened)
-    return _continue(task, options, settings, opened, notes)
+    kept = {name: opened.card[name] for name in ("init",) if name in opened.card}
+    return replace(_continue(task, options, settings, opened, notes), card=kept)
+
+
+def _begun(task: Task, init: Path | None, notes: list[str]) -> Start:
+    """A run's beginning, with the weights of a file or without."""
+    if init is None:
+        return Start(notes=notes)
+    opened = checkpoint.load(init, recipe=task.recipe)
+    if "zoo" in opened.card:
+        fitted, said = warm_start.fitted(task.model, opened)
+        return Start(fitted, notes=[*notes, *said], card={"init": f"the shipped model {opened.card['zoo']['name']}"})
+    _same_fields(task, opened)
+    return Start(weights=opened, notes=[*notes, f"weights of {init} (epoch {_epoch(opened)})"])
 
 
 def resumed(

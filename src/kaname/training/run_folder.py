@@ -70,6 +70,7 @@ class RunFolder:
         sharded: whether the others have to take part in gathering the weights.
 
     Attributes:
+        kept: fields of the card of what the run started from that its own files have too.
         whole: whether weights, optimiser and position belong together just now, so that a fault may save them.
     """
 
@@ -86,11 +87,12 @@ class RunFolder:
     ) -> None:
         self.path, self.task, self.model, self.progress, self.state = path, task, model, progress, state
         self.first, self.sharded, self.last, self.whole = first, sharded, path / task.last_name, True
+        self.kept: Mapping[str, Any] = {}
         self.saved_at, self.saved_step = time.monotonic(), progress.step
 
     def open(self, start: Start, settings: TrainSettings) -> Journal:
         """Make the folder; files of the previous stage are kept under other names."""
-        progress = self.progress
+        progress, self.kept = self.progress, start.card
         if self.first:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -125,7 +127,7 @@ class RunFolder:
             faults.refuse("a weight", progress.epoch + 1, progress.step + 1)
         state = self.state() if training else None
         if self.first:
-            card = {**self.task.card, "recipe": self.task.recipe, "config": self.task.config}
+            card = {**self.task.card, **self.kept, "recipe": self.task.recipe, "config": self.task.config}
             card["trained"] = {"epoch": progress.epoch, "step": progress.step, "stage": progress.stage}
             if path.parent != self.path and self.path.is_dir():
                 with writing(path.parent):

@@ -6,6 +6,7 @@
 - a local folder: one that Hugging Face's ``save_pretrained`` wrote (a ViT), or timm's (``config.json`` with an
   ``architecture``);
 - ``org/name``: a ViT on the Hugging Face hub, such as ``facebook/dinov2-small``;
+- ``efficientnet-lite0``: timm's tf_efficientnet_lite0 with the ImageNet weights of an optional package (`lite0.py`);
 - ``timm:NAME`` (or ``timm/NAME``, or a bare name that timm knows), such as ``timm:convnext_atto``.
 
 Adding a new backbone

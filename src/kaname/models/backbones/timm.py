@@ -21,7 +21,9 @@ from torch import Tensor, nn
 
 from kaname.errors import InputError
 from kaname.models import hub
+from kaname.models.backbones import lite0
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice, widen
+from kaname.models.names import LITE0
 from kaname.shapes import Float
 
 FUSE = ("bilinear", "nearest")
@@ -88,7 +90,7 @@ def build_timm(
         mean, std, described = description["mean"], description["std"], dict(description)
         fuse = description.get("fuse")
     else:
-        architecture, arguments, overlay, card = _source(name)
+        architecture, arguments, overlay, card = _source(name, pretrained=pretrained)
         arguments |= dict(options or {})
         fuse, start = arguments.pop("fuse", None), arguments.pop("new_channels", "repeat")
         if start not in NEW_CHANNELS:
@@ -145,10 +147,12 @@ def timm_names() -> frozenset[str]:
     return frozenset([*timm.list_models(), *timm.list_models(pretrained=True)])
 
 
-def _source(name: str) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _source(name: str, *, pretrained: bool = True) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Architecture, its arguments, where else the weights are, and what the weights' card says."""
     import timm
 
+    if name == LITE0:
+        return lite0.ARCHITECTURE, {}, {"state_dict": lite0.weights()} if pretrained else {}, lite0.CARD
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _folder(folder)

@@ -43,5 +43,5 @@ def train(
     check_input(config.model.backbone, (config.size, config.size))
     from kaname.pipeline.train import run
 
-    options = run_options(flags, config.train, Path("runs/gauge"), data=config.data)
+    options = run_options(RECIPE, flags, config.train, Path("runs/gauge"), data=config.data)
     run(RECIPE, config, options, validate=val, debug=debug)

@@ -36,6 +36,7 @@ from kaname.pipeline.flags import (
     split_sources,
 )
 from kaname.pipeline.split import SplitFlags
+from kaname.pipeline.weights import model_for
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data
 
@@ -246,7 +247,7 @@ def validate(
 
 def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
     out: OutFolder,
     boxes: DialBoxes = None,
     box_format: BoxFormat = None,
@@ -266,6 +267,7 @@ def predict(
     from kaname.pipeline.predict import predict_images
 
     paths, words = split_sources(sources)
+    checkpoint = model_for(RECIPE.name, checkpoint)
     given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
     changes = merged(words, given, "extract")
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}

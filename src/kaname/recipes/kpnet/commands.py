@@ -154,4 +154,4 @@ def train(
         flags = replace(flags, out_dir=Path("artifacts/kpnet"))
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.train, Path("artifacts/kpnet"), data=config.data.root))
+    run(RECIPE, config, run_options(RECIPE, flags, config.train, Path("artifacts/kpnet"), data=config.data.root))

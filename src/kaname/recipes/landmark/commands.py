@@ -47,5 +47,5 @@ def train(
         return
     from kaname.pipeline.train import run
 
-    options = run_options(flags, config.train, Path("checkpoints"), data=config.data.images)
+    options = run_options(RECIPE, flags, config.train, Path("checkpoints"), data=config.data.images)
     run(RECIPE, config, options, validate=val, debug=debug)

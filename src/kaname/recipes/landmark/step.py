@@ -81,7 +81,7 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "card": {"trained_on": [digest_of(image) for image in images]},
     }
     random = not (start.weights or start.pretrained or start.backbone.split(":")[0] == "small")
-    advice = "training starts from random weights, which is not recommended: give pretrained ones with --checkpoint"
+    advice = "without --init training starts from random weights, not recommended: give pretrained ones by --checkpoint"
     lists = split_folder(config.data)
     found = [f"training and validation faces are those of {lists}"] if lists is not None else []
     return {**fields, "notes": [*found, *getattr(network, "notes", ()), *([advice] if random else [])]}

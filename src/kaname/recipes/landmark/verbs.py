@@ -27,6 +27,7 @@ from kaname.pipeline.flags import (
     validating,
 )
 from kaname.pipeline.split import Group
+from kaname.pipeline.weights import model_for
 from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.commands import ANNOTATION_NAMES, IMAGE_NAMES, Annotations, Bones, Images, Splits
 
@@ -156,7 +157,7 @@ validate = validating(evaluate)
 
 def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
     out: OutFolder,
     boxes: BoxFlags = BoxFlags(),  # noqa: B008
     min_score: MinScore = None,
@@ -178,6 +179,7 @@ def predict(
     from kaname.recipes.landmark.labels import annotated_boxes
 
     paths, words = split_sources(sources)
+    checkpoint = model_for(RECIPE.name, checkpoint)
     changes = merged(words, {"min_score": min_score, "method": method, "flip_test": flip_test}, "answers")
     if boxes.boxes is not None and boxes.boxes.is_dir():
         faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]

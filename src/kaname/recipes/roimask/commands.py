@@ -161,5 +161,5 @@ def train(
     from kaname.pipeline.train import run
 
     here = Path() if config.train.ckpt_dir is None else None  # as documented: checkpoints/ lies in the working folder
-    options = run_options(replace(flags, out_dir=flags.out_dir or here), config.train, Path())
+    options = run_options(RECIPE, replace(flags, out_dir=flags.out_dir or here), config.train, Path())
     run(RECIPE, config, options, validate=val, debug=debug)

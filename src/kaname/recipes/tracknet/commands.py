@@ -37,4 +37,4 @@ def train(
     check_input(config.model.pretrained_model_name, config.data.resize[::-1], " (data.resize is [width, height])")
     from kaname.pipeline.train import run
 
-    run(RECIPE, config, run_options(flags, config.training, Path("runs/tracknet"), data=config.data.root))
+    run(RECIPE, config, run_options(RECIPE, flags, config.training, Path("runs/tracknet"), data=config.data.root))

@@ -29,6 +29,7 @@ from kaname.pipeline.flags import (
     validating,
 )
 from kaname.pipeline.split import SplitFlags
+from kaname.pipeline.weights import model_for
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.commands import Data
 
@@ -147,7 +148,7 @@ validate = validating(evaluate)
 
 def predict(
     *sources: Annotated[str, Parameter(help="Videos or folders of frames; key=value changes the detection.")],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
     out: OutFolder,
     overlay: Annotated[bool, Parameter(help="Also write an mp4 with the ball and its trail.", negative=())] = False,
     smooth: Smooth = "none",
@@ -171,6 +172,7 @@ def predict(
     from kaname.tracking.smoothing import Smoothing
 
     paths, words = split_sources(sources)
+    checkpoint = model_for(RECIPE.name, checkpoint)
     changes = merged(words, {"score_threshold": score_threshold, "method": method}, "detect")
     smoothing = Smoothing(smooth, max_gap, fastest, max_filled)
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
