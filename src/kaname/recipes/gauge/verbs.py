@@ -314,7 +314,7 @@ def read(
     reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
     how = {"changes": merged(words, given, "extract"), "boxes": boxes_of(boxes, reading), "pictures": pictures}
     how |= {"damaged": damaged, "overwrite": overwrite, "profile": profile, "running": run_on.running()}
-    run(paths, checkpoint or default_model(RECIPE.name), out, ends, unit, **how)
+    run(paths, model_for(RECIPE.name, checkpoint), out, ends, unit, **how)
 
 
 def boxes_of(boxes: Path | None, reading: Mapping[str, Any]) -> BoxSource | None:
@@ -324,16 +324,6 @@ def boxes_of(boxes: Path | None, reading: Mapping[str, Any]) -> BoxSource | None
     from kaname.recipes.gauge import labels
 
     return None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
-
-
-def default_model(recipe: str) -> Path:
-    """The model of a recipe where none is named.
-
-    Raises:
-        InputError: there is none.
-    """
-    remedy = f"name one with --model-path; `kaname {recipe} train --needle` makes it"
-    raise InputError("no model is given", remedy=remedy)
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:
