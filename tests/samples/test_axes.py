@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from kaname.errors import InputError
-from kaname.samples import face_axes
+from kaname.samples import face_axes, match_axes
 from kaname.samples.axes import LESS, Axis, Draws, check_without, table
 from kaname.samples.world import axes as world_axes
 
@@ -16,7 +16,7 @@ FEW: Mapping[str, Axis] = {
     "kind": Axis("print", 0.5, ("red", "blue"), "none", "its colour"),
     "blur": Axis("camera", 1.0, (1, 2), 0.0, "blur"),
 }
-LISTS = {"dials": world_axes.AXES, "faces": face_axes.AXES}
+LISTS = {"dials": world_axes.AXES, "faces": face_axes.AXES, "matches": match_axes.AXES}
 
 
 def test_an_axis_takes_part_as_often_as_it_says_within_its_range() -> None:

@@ -14,8 +14,10 @@ from kaname.data.formats import tracknet as tracknet_format
 from kaname.data.video import frames
 from kaname.errors import InputError
 from kaname.samples import rally, tracknet
+from kaname.samples.axes import Draws
+from kaname.samples.ball import ball_cover
 from kaname.samples.court import aim
-from kaname.samples.match import ball_cover
+from kaname.samples.match_axes import AXES
 from kaname.samples.weather import even_bytes
 
 SMALL = (144, 256)
@@ -145,7 +147,7 @@ def test_a_longer_plan_does_not_change_what_comes_before() -> None:
 
 
 def test_the_camera_projects_and_warps_alike() -> None:
-    view = aim(np.random.default_rng(1), (720, 1280))
+    view = aim(Draws(1, AXES, frozenset(AXES)), (720, 1280))
     near, far = (
         view.project(np.array([[-5.485, -11.885, 0], [5.485, -11.885, 0.0]])),
         view.project(np.array([[-5.485, 11.885, 0], [5.485, 11.885, 0.0]])),
