@@ -56,6 +56,8 @@ def test_labels_lie_on_the_centre_of_the_drawn_ball() -> None:
             shown = film.shot(frame, developed=False)
             if shown.visibility != 1 or shown.streak > 2 or shown.hidden > 0:
                 continue
+            if shown.status != rally.FLYING:  # the way bends during the exposure
+                continue
             without = film.shot(frame, ball=False, developed=False)
             assert np.array_equal(shown.point, without.point)
             change = shown.image.astype(float) - without.image
@@ -220,10 +222,12 @@ def test_visibility_follows_what_was_measured() -> None:
 def test_hidden_and_contrast_are_those_of_the_picture() -> None:
     """A ball that is wholly hidden changes no pixel, an easy one does."""
     found = Counter()
-    for index in range(20):
+    for index in range(60):
         film = clip(index, size=SMALL)
         for frame in range(LENGTH):
-            shot = survey()[index * LENGTH + frame]
+            if min(found[1], 5 * found[3]) >= 5:
+                break
+            shot = survey()[index * LENGTH + frame] if index < 20 else film.shot(frame)
             wanted = shot.visibility == 1 or (shot.visibility == 3 and shot.hidden > 0.995)
             if wanted and found[shot.visibility] < 5:
                 found[shot.visibility] += 1
@@ -234,9 +238,10 @@ def test_hidden_and_contrast_are_those_of_the_picture() -> None:
 
 
 def test_balls_have_the_size_and_the_blur_of_broadcasts() -> None:
+    """From the usual place of the camera; others see larger and smaller ones."""
     diameters, streaks = [], []
     for index in range(10):
-        film = tracknet.film(2, index, until=LENGTH / 30)
+        film = tracknet.film(2, index, until=LENGTH / 30, without=("swell", "height", "distance", "zoom"))
         for frame in range(0, LENGTH, 4):
             view, time = film.view(frame), film.start + frame / 30
             place = film.play.ball([time])[0]

@@ -50,12 +50,12 @@ class Axis:
 
 
 def check_without(axes: Mapping[str, Axis], names: Iterable[str]) -> frozenset[str]:
-    """The axes to leave out, checked; a group stands for all of its axes.
+    """The axes to leave out, checked; a group stands for all of its axes, and ``"glare,jpeg"`` for two.
 
     Raises:
         InputError: a name that is neither; the remedy lists them all.
     """
-    given = frozenset(names)
+    given = frozenset(name.strip() for text in names for name in text.split(",")) - {""}
     groups = dict.fromkeys(axis.group for axis in axes.values())
     if unknown := sorted(given - axes.keys() - groups.keys()):
         remedy = f"groups: {', '.join(groups)}; axes: {', '.join(axes)}"

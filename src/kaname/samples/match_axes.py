@@ -35,7 +35,7 @@ AXES: Mapping[str, Axis] = {
     # material: ball, players, ground, net
     "ball_colour": Axis("material", 0.9, (0, 1), 0.6, "from white to the yellow of new balls"),
     "ball_dull": Axis("material", 0.3, (0.6, 1.0), 1.0, "brightness of the ball over that of a new one", 0.7),
-    "swell": Axis("material", 0.9, (1.0, 2.8), 1.5, "size of the ball in the picture over that in life", 1.6),
+    "swell": Axis("material", 0.9, (1.0, 2.8), 1.25, "size of the ball in the picture over that in life", 1.6),
     "white_shoes": Axis("material", 0.72, (), False, "white shoes; else coloured"),
     "socks": Axis("material", 0.3, (), False, "coloured socks; else white"),
     "caps": Axis("material", 0.4, ("white", "coloured"), "none", "of players"),

@@ -24,6 +24,7 @@ from kaname.pipeline.flags import (
     Results,
     RunFlags,
     Weights,
+    Without,
     report_problems,
     split_sources,
     validating,
@@ -53,12 +54,14 @@ def sample(
     variety: Annotated[
         Literal["full", "plain"], Parameter(help="full: everything the renderer knows; plain: an everyday view.")
     ] = "full",
+    without: Without = None,
 ) -> None:
     """Render a small data set of clips with exact truth, in the layout that train takes."""
     from kaname.samples.tracknet import write
 
     width, height = size
-    write(out, count, seed, size=(height, width), games=games, clip_length=clip_length, variety=variety)
+    off = without or ()
+    write(out, count, seed, size=(height, width), games=games, clip_length=clip_length, variety=variety, without=off)
     made = len(list(out.glob("game*")))
     print(f"{count} rendered clips of {clip_length} frames, of {made} games (each has a clip at least), in {out}")
 
