@@ -59,13 +59,6 @@ Weights = Annotated[
     ),
 ]
 OutFolder = Annotated[Path, Parameter(name=OUT_NAMES, help="Folder to write into.")]
-Without = Annotated[
-    list[str] | None,
-    Parameter(
-        help="Axes of the renderer to switch off, or groups of them: NAME,...; the recipe's page lists them.",
-        negative=(),
-    ),
-]
 Results = Annotated[
     Path | None,
     Parameter(name=OUT_NAMES, help="Folder to write into; default: evaluation/<model>-<data> beside the model."),

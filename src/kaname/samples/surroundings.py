@@ -64,7 +64,7 @@ def _thing(drawn: Drawn, canvas: Image, stage: View) -> None:
         wide, high = rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.3)
     fill_convex(canvas, stage.upright(y, (x - wide / 2, x + wide / 2), (low, high)), colour)
     corners = np.array([[-wide, 0], [wide, 0], [wide, 1.2 * wide], [-wide, 1.2 * wide]]) / 2
-    above = np.column_stack([corners + [x, y], np.full(4, high)])
+    above = np.column_stack([corners + np.array([x, y]), np.full(4, high)])
     fill_convex(canvas, stage.project(above), mix(colour, (255, 255, 255), 0.25))
     if kind == "clock":
         middle = stage.project(np.array([[x, y, high * 0.6]]))

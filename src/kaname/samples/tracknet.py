@@ -220,7 +220,8 @@ class Clip:
             radius, tone = rng.uniform(0.6, 3.5) * width / 1280, int(rng.choice([15, 25, 60, 235]))
             time = frame / RATE
             place = start + speed * time + 0.02 * width * np.sin([beat * time + phase, 1.3 * beat * time])
-            stamp_ball(image, place[None] % [width, height], max(0.5, radius), self.match.sigma, (tone,) * 3, 0.9)
+            spot, radius = place[None] % [width, height], max(0.5, radius)
+            stamp_ball(image, spot, radius, self.match.sigma, (tone, tone, tone), 0.9)
         flashes = self.match.draws("flashes")
         if flashes.on:
             now = generator(self.seed, self.index, frame, "flashes")

@@ -30,10 +30,10 @@ from kaname.pipeline.flags import (
     Results,
     RunFlags,
     Weights,
-    Without,
     report_problems,
     split_sources,
 )
+from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data

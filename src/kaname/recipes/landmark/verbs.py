@@ -23,10 +23,10 @@ from kaname.pipeline.flags import (
     ProfileFlag,
     RunFlags,
     Weights,
-    Without,
     split_sources,
     validating,
 )
+from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import Group
 from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.commands import ANNOTATION_NAMES, IMAGE_NAMES, Annotations, Bones, Images, Splits

@@ -24,11 +24,11 @@ from kaname.pipeline.flags import (
     Results,
     RunFlags,
     Weights,
-    Without,
     report_problems,
     split_sources,
     validating,
 )
+from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.commands import Data
