@@ -10,6 +10,7 @@ import pytest
 from kaname.errors import InputError
 from kaname.samples import tracknet
 from kaname.samples.axes import Value, table
+from kaname.samples.ball import bled
 from kaname.samples.match_axes import AXES, PLAIN
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "tracknet.md"
@@ -84,6 +85,16 @@ def test_the_ball_stays_where_it_is_in_half_frames() -> None:
                 errors.append(np.array([(share * xs).sum(), (share * ys).sum()]) / share.sum() - shown.point)
         assert len(errors) > 10
         assert np.abs(np.median(errors, axis=0)).max() < 0.3
+
+
+def test_a_ball_that_takes_the_tint_around_it_stays_as_bright() -> None:
+    blue = np.full((5, 5, 3), (60.0, 100.0, 160.0), np.float32)
+    np.testing.assert_allclose(bled((230, 250, 120), 0.0, blue), [230, 250, 120])
+    for share in (0.5, 1.0):
+        colour = bled((230, 250, 120), share, blue)
+        assert colour.mean() == pytest.approx(200, abs=1)
+        assert colour[2] > 120
+    np.testing.assert_allclose(colour - colour.mean(), blue[0, 0] - blue[0, 0].mean(), atol=1)
 
 
 def test_frames_depend_on_their_clip_and_number_alone_whatever_is_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..geometry.grid import centres
 from ..types import Image, Size
@@ -71,3 +72,15 @@ def shadow(image: Image, view: View, place: Array, sun: Array, sigma: float, str
     radius = 0.22 * view.pixels(np.array([*place, 0.0]))
     part = Part(capsule(ends[0], ends[1], radius, radius * 0.7), (12, 14, 20))
     paint(image, [part], max(sigma, radius * 0.25), strength)
+
+
+def bled(colour: Colour, share: float, around: Array | NDArray[np.float32]) -> NDArray[np.float32]:
+    """A ball's colour ``(3,)``, as bright as it is, with a share of the tint of what is around it ``(h, w, 3)``.
+
+    Sensors and codecs store colours coarser than brightness, so that small things lose theirs.
+    """
+    own = np.array(colour, np.float32)
+    if not share or not around.size:
+        return own
+    tint = around.reshape(-1, 3).mean(axis=0)
+    return np.clip(own + np.float32(share) * ((tint - tint.mean()) - (own - own.mean())), 0, 255)

@@ -35,7 +35,7 @@ AXES: Mapping[str, Axis] = {
     # material: ball, players, ground, net
     "ball_colour": Axis("material", 0.9, (0, 1), 0.6, "from white to the yellow of new balls"),
     "ball_dull": Axis("material", 0.3, (0.6, 1.0), 1.0, "brightness of the ball over that of a new one", 0.7),
-    "swell": Axis("material", 0.9, (1.0, 2.8), 1.25, "size of the ball in the picture over that in life", 1.6),
+    "swell": Axis("material", 0.9, (1.0, 2.5), 1.25, "size of the ball in the picture over that in life", 2.2),
     "white_shoes": Axis("material", 0.72, (), False, "white shoes; else coloured"),
     "socks": Axis("material", 0.3, (), False, "coloured socks; else white"),
     "caps": Axis("material", 0.4, ("white", "coloured"), "none", "of players"),
@@ -56,8 +56,9 @@ AXES: Mapping[str, Axis] = {
     "saturation": Axis("light", 0.6, (0.2, 1.5), 1.0, "strength of the colours of court, walls and ball"),
     "vignette": Axis("light", 0.2, (0.1, 0.5), 0.0, "share of the light lost in the corners"),
     # camera
-    "focus": Axis("camera", 0.95, (0.45, 1.6), 0.7, "deviation of the lens's blur, pixels at 1280", 2.0),
+    "focus": Axis("camera", 0.95, (0.45, 1.5), 0.7, "deviation of the lens's blur, pixels at 1280", 2.0),
     "shutter": Axis("camera", 0.95, (0.06, 1.0), 0.4, "exposure, share of the time between frames"),
+    "bleed": Axis("camera", 0.8, (0.1, 1.0), 0.0, "how far the ball takes the colour around it, as coarse colour does"),
     "fields": Axis("camera", 0.25, ("blended", "combed"), "none", "a frame made of two half frames, for the ball"),
     "noise": Axis("camera", 0.95, (0.4, 9), 0.8, "deviation of the noise, grey levels", 2.2),
     "coarse": Axis("camera", 0.3, (0.35, 0.9), 1.0, "resolution of the picture before it was enlarged"),

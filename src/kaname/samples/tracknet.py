@@ -32,7 +32,7 @@ from ..geometry.grid import PIXELS, centres
 from ..types import Image, Size
 from . import rally
 from .axes import Draws, Value, check_without
-from .ball import ball_cover, comb_cover, shadow, stamp_ball
+from .ball import ball_cover, bled, comb_cover, shadow, stamp_ball
 from .camera import Array, blend
 from .court import View
 from .match import RATE, ROOM, Match, draw_axes, stage_match
@@ -269,7 +269,7 @@ def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], c
             seen[y0 - y : y1 - y, x0 - x : x1 - x] *= 1 - cover[y0 - top : y1 - top, x0 - left : x1 - left]
     region = image[y : y + whole.shape[0], x : x + whole.shape[1]]
     before = region.astype(np.float32)
-    after = before + (np.array(match.colour, np.float32) - before) * seen[..., None]
+    after = before + (bled(match.colour, float(match.draws("bleed").value), before) - before) * seen[..., None]
     hidden = 1 - float(seen.sum() / max(1e-6, float(whole.sum())))
     change = np.sqrt(np.square(after - before).mean(axis=2))
     contrast = float((change * whole).sum() / max(1e-6, float(whole.sum())))
