@@ -48,7 +48,7 @@ def centroid(difference: np.ndarray) -> np.ndarray:
 
 
 def test_labels_lie_on_the_centre_of_the_drawn_ball() -> None:
-    """Whole clips with and without the ball, of its own colour, before tones and noise, which would bend the weights."""
+    """Whole clips with and without the ball in its own colour, before tones and noise, which would bend the weights."""
     errors = []
     for index in range(10):
         film = tracknet.film(5, index, size=(360, 640), until=LENGTH / 30, without=("bleed",))
