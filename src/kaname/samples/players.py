@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..geometry.grid import PIXELS
 from ..types import Image
 from .axes import Draws
-from .camera import Array, Colour, blend, fill_convex, pick
+from .camera import SHIFT, Array, Colour, blend, fixed, pick
 from .court import View
 from .painting import mix
 from .rally import Stroke
@@ -241,12 +241,13 @@ def paint(image: Image, parts: list[Part], softness: float, strength: float = 1.
     for part in parts:
         outline = part.outline - low
         if part.line:
-            fixed = np.round(PIXELS.to_index(outline) * 16).astype(np.int32)
-            cv2.polylines(drawn, [fixed], True, part.colour, part.line, cv2.LINE_AA, 4)
-            cv2.polylines(cover, [fixed], True, 255, part.line, cv2.LINE_AA, 4)
+            shape = np.round(PIXELS.to_index(outline) * 16).astype(np.int32)
+            cv2.polylines(drawn, [shape], True, part.colour, part.line, cv2.LINE_AA, 4)
+            cv2.polylines(cover, [shape], True, 255, part.line, cv2.LINE_AA, 4)
         else:
-            fill_convex(drawn, outline, part.colour)
-            fill_convex(cover, outline, 255)
+            shape = fixed(outline)
+            cv2.fillConvexPoly(drawn, shape, part.colour, cv2.LINE_AA, SHIFT)
+            cv2.fillConvexPoly(cover, shape, 255, cv2.LINE_AA, SHIFT)
     drawn, cover = (cv2.GaussianBlur(layer, (0, 0), softness) for layer in (drawn, cover))
     share = cover.astype(np.float32) * np.float32(strength / 255)
     blend(region, drawn, share, rounded=True)
