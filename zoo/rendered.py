@@ -66,7 +66,7 @@ class RenderedFaces(Faces):
 
     def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
         super().__init__(config, (), augment=True)
-        self.count = count
+        self.count, self.without = count, without
 
     def __len__(self) -> int:
         return self.count
@@ -78,7 +78,7 @@ class RenderedFaces(Faces):
     def face(self, index: int, epoch: int) -> tuple[Image, Any, Any, Any]:
         """Face ``index`` of an epoch, in its box as a detector draws it: not quite where and as large as the truth."""
         rng = np.random.default_rng([SEED, epoch + 1, index])
-        face = render_face(rng, int(rng.integers(*FACE_SIDES)))
+        face = render_face(rng, int(rng.integers(*FACE_SIDES)), without=self.without)
         visible = np.where(face.visible, np.where(face.hidden, 1, 2), 0)
         image = _degraded(rng, face.image, rng.random(5))
         return image, np.where(visible[:, None] > 0, face.points, 0.0), visible, face.box
@@ -89,7 +89,7 @@ class RenderedWindows(Windows):
 
     def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
         super().__init__(config, (), augment=True)
-        self.count = count
+        self.count, self.without = count, without
         self.augmented = True
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ class RenderedWindows(Windows):
         """Window ``index`` of an epoch as a clip of its own, whose frames are pictures."""
         rng = np.random.default_rng([SEED, epoch + 1, index])
         match = (epoch + 1) * MATCHES + index * MATCHES // self.count
-        clip = film(SEED, index, size=self.size, game=match, until=4.0)
+        clip = film(SEED, index, size=self.size, game=match, until=4.0, without=self.without)
         first, how = int(rng.integers(0, 100)), rng.random(5)
         shots = [clip.shot(first + number) for number in range(self.length)]
         frames = [_degraded(np.random.default_rng(int(how[0] * 2**32)), shot.image, how) for shot in shots]

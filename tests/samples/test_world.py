@@ -8,9 +8,10 @@ import pytest
 
 from kaname.errors import InputError
 from kaname.samples import gauge
+from kaname.samples.axes import Draws, table
 from kaname.samples.painting import EXTENT
 from kaname.samples.world import scene
-from kaname.samples.world.axes import AXES, Draws, table
+from kaname.samples.world.axes import AXES
 from kaname.samples.world.layout import room
 from kaname.samples.world.plate import paint_row
 
@@ -54,7 +55,7 @@ def test_an_axis_that_is_switched_off_is_absent_and_the_others_stay_as_they_were
 
 def test_the_chances_of_the_other_axes_do_not_depend_on_what_is_left_out() -> None:
     for seed in range(30):
-        whole, part = Draws(seed, frozenset()), Draws(seed, frozenset({"glare", "tilt", "marks"}))
+        whole, part = Draws(seed, AXES, frozenset()), Draws(seed, AXES, frozenset({"glare", "tilt", "marks"}))
         for name in AXES.keys() - {"glare", "tilt", "marks"}:
             assert (whole(name).value, whole(name).on) == (part(name).value, part(name).on)
             assert whole(name).rng.random() == part(name).rng.random()
@@ -102,7 +103,7 @@ def seen_flat(
 ) -> tuple[np.ndarray, np.ndarray, scene.Instrument]:
     """A printed face as the camera sees it, without anything on it or before it; its points."""
     off = {"sectors", "sub_dial", "fittings", "wear", "texts", "second_scale", "contrast", "lens", "paper"}
-    draws = Draws(seed, frozenset(off))
+    draws = Draws(seed, AXES, frozenset(off))
     wide = draws("extent").value * size
     tool = scene._build(draws, int(np.clip(1.5 * EXTENT * wide, 64, 1400)))
     if only_notches:
@@ -200,7 +201,7 @@ def test_write_leaves_axes_out(tmp_path: Path) -> None:
 
 
 def test_the_documented_list_is_the_list() -> None:
-    assert table() in DOCS.read_text(encoding="utf-8")
+    assert table(AXES) in DOCS.read_text(encoding="utf-8")
 
 
 def test_room_is_the_distance_to_the_outline() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -12,21 +11,15 @@ from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
 from ..types import Image, Size
-from .background import clouds
-from .camera import Array, Colour, between_indices, blend, fill_convex, filled, pick
+from .axes import Draws
+from .background import clouds, paint_background
+from .camera import CIRCLE, Array, Colour, between_indices, blend, fill_convex, filled, pick, strokes, whole
+from .ground import Room, draw_colours, paint_ground
 from .lettering import maker, text_mask
 from .painting import mix
 from .rally import BACK_WALL, HALF_LENGTH, HALF_WIDTH, NET_MIDDLE, NET_POST, POST, SERVICE, SINGLES
-from .weather import times
 
-# court and surroundings
-HARD = (((62, 97, 160), (118, 148, 116)), ((58, 110, 168), (58, 96, 150)), ((90, 80, 150), (86, 140, 110)),
-        ((74, 124, 96), (150, 84, 70)), ((70, 130, 160), (60, 80, 120)))  # fmt: skip
-CLAY = (((188, 104, 66), (180, 98, 62)), ((200, 122, 84), (192, 116, 80)), ((172, 92, 58), (172, 92, 58)))
-GRASS = (((104, 142, 66), (84, 124, 58)), ((120, 150, 80), (112, 142, 74)))
 LINE, DARK = (236, 238, 240), (25, 40, 35)
-Surface = tuple[Colour, Colour]  # of the court and of what lies around it
-Room = tuple[float, float, float, float]  # metres to the side, nearest and farthest y, height of the back wall
 
 
 @dataclass(frozen=True)
@@ -80,22 +73,23 @@ def _axes(forward: Array) -> Array:
     return np.stack([right, np.cross(forward, right), forward])
 
 
-def aim(rng: Generator, size: Size, *, plain: bool = False) -> View:
-    """A camera high behind the near end that shows the whole court, as matches are broadcast."""
-    height, width = size
-    spread = 0.3 if plain else 1.0
-    aside, back = rng.normal(0, 0.5 * spread), -HALF_LENGTH - 21.5 - rng.uniform(-4, 5) * spread
-    place = np.array([aside, back, 10.5 + rng.uniform(-3.5, 3.5) * spread])
+def aim(draws: Draws, size: Size) -> View:
+    """A camera high behind the near end that shows the whole court, or most of it, as matches are broadcast."""
+    (height, width), rng = size, draws.own("camera")
+    aside, back, above = (float(draws(name).value) for name in ("aside", "distance", "height"))
+    place = np.array([aside, -HALF_LENGTH - back, above]) + rng.normal(0, [0.15, 0.7, 0.5])
     ends = np.array([[0, -HALF_LENGTH, 0], [0, HALF_LENGTH, 0.0]])
     angles = np.arctan2(-place[2], ends[:, 1] - place[1])
-    share = rng.uniform(0.52, 0.62)
     tilt = float(angles.mean())
     view = View(_axes(np.array([0.0, np.cos(tilt), np.sin(tilt)])), place, 1.0, (0.0, 0.0), size)
     corners = view.project(np.array([[-HALF_WIDTH, -HALF_LENGTH, 0], [HALF_WIDTH, -HALF_LENGTH, 0], *ends]))
-    tallest = share * height / (corners[2, 1] - corners[3, 1])
+    tallest = rng.uniform(0.52, 0.62) * height / (corners[2, 1] - corners[3, 1])
     focal = min(tallest, rng.uniform(0.64, 0.74) * width / (corners[1, 0] - corners[0, 0]))
     middle = (width / 2 + rng.normal(0, 0.01) * width, height * rng.uniform(0.5, 0.54))
-    return replace(view, focal=focal, middle=middle)
+    middle = (middle[0] + focal * aside / np.hypot(back + HALF_LENGTH, above), middle[1])  # the court is in the middle
+    view = replace(view, focal=focal, middle=middle)
+    pan, nod = (float(np.radians(draws(name).value)) for name in ("pan", "nod"))
+    return view.turned(pan, nod, float(draws("zoom").value))
 
 
 @dataclass(frozen=True)
@@ -107,26 +101,29 @@ class Venue:
     net: NDArray[np.uint8]
 
 
-def paint_venue(rng: Generator, view: View, *, plain: bool = False) -> Venue:
+def paint_venue(draws: Draws, view: View) -> Venue:
     """Ground, lines, walls with lettering, stands and net, as ``view`` sees them."""
-    kind = 0.0 if plain else rng.random()
-    colours = HARD if kind < 0.55 else CLAY if kind < 0.8 else GRASS
-    # Blue on blue: nothing of the ground has the colour of a ball.
-    court, around = colours[1] if plain else pick(rng, colours)
-    shade = float(np.clip(np.exp(rng.normal(0, 0.02 if plain else 0.09)), 0.8, 1.2))
-    court, around = (mix((0, 0, 0), colour, shade) for colour in (court, around))
+    rng, (court, around) = draws.own("venue"), draw_colours(draws)
+    kind = draws("surface").value
     image = np.full((*view.size, 3), int(rng.integers(25, 70)), np.uint8)
     side = rng.uniform(9.5, 13.0)
     wall = mix(around, (18, 40, 66), rng.uniform(0.3, 1.0)) if rng.random() < 0.7 else mix(court, (10, 30, 20), 0.6)
+    if (walls := draws("wall")).on:
+        low = 150 if walls.value == "light" else 0
+        wall = whole(walls.rng.integers(low, 250, 3))
     low = view.place[1] + 5.0
     far, high = BACK_WALL + 0.5, rng.uniform(2.6, 4.2)
     room = (side, low, far, high)
-    _stands(rng, image, view, room)
-    ground = _ground(rng, view, (court, around), colours, room, plain=plain)
+    _stands(draws, image, view, room)
+    ground = paint_ground(draws, view.size[1], (court, around), room)
     _lay(image, ground, view.project(np.array([[-side, far, 0], [side, far, 0], [side, low, 0], [-side, low, 0]])))
-    _lines(rng, image, view, (235, 235, 235) if colours is CLAY else LINE)
-    _walls(rng, image, view, wall, room)
-    return Venue(view, image, _net(rng, image, view))
+    tone = mix((0, 0, 0), (235, 235, 235) if kind == "clay" else LINE, float(draws("whiteness").value))
+    _lines(draws, image, view, whole(np.minimum(tone, 255)))
+    _walls(draws, image, view, wall, room)
+    if (grade := draws("saturation")).on:
+        tone = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        image = cv2.addWeighted(image, float(grade.value), tone, 1 - float(grade.value), 0)
+    return Venue(view, image, _net(draws, image, view))
 
 
 def _lay(image: Image, texture: Image, quad: Array) -> None:
@@ -139,50 +136,13 @@ def _lay(image: Image, texture: Image, quad: Array) -> None:
     cv2.copyTo(warped, filled((rows, columns), quad), image)
 
 
-def _ground(rng: Generator, view: View, surface: Surface, kind: Sequence[Surface], room: Room, *, plain: bool) -> Image:
-    """The ground from above: colours, wear, stripes, the edge of a shadow."""
-    side, low, far, _ = room
-    scale = float(np.clip(view.size[1] / 60, 6, 28))
-    height, width = int((far - low) * scale), int(2 * side * scale)
-    court, around = surface
-    image = np.full((height, width, 3), around, np.uint8)
+def _lines(draws: Draws, image: Image, view: View, colour: Colour) -> None:
+    """Those of tennis, of other games, and lettering on the ground."""
+    broad = float(draws("line_width").value)
+    half = 0.025 * broad
 
-    def spot(x: float, y: float) -> tuple[int, int]:
-        return int((x + side) * scale), int((far - y) * scale)
-
-    cv2.rectangle(image, spot(-HALF_WIDTH, HALF_LENGTH), spot(HALF_WIDTH, -HALF_LENGTH), court, -1)
-    if kind is GRASS and rng.random() < 0.7:  # mowing stripes
-        wide = rng.uniform(0.8, 1.6)
-        for i, x in enumerate(np.arange(-side, side, wide)):
-            if i % 2:
-                left, right = spot(x, 0)[0], spot(x + wide, 0)[0]
-                image[:, left:right] = cv2.convertScaleAbs(image[:, left:right], alpha=1.07)
-    light = 1 + (0.015 if plain else rng.uniform(0.01, 0.05)) * clouds(rng, (height, width), 6, 5)
-    if kind is not HARD:
-        light += rng.uniform(0.01, 0.05) * clouds(rng, (height, width), 60, 2)
-        for end in (-1, 1):  # worn earth or dragged sand where the players stand
-            x, y = spot(rng.normal(0, 0.4), end * 12.2)
-            worn = np.zeros((height, width), np.uint8)
-            cv2.ellipse(worn, (x, y), (int(4.2 * scale), int(1.5 * scale)), 0, 0, 360, 255, -1)
-            worn = cv2.blur(worn, (k := int(2 * scale) | 1, k)).astype(np.float32) / 255
-            tone = (170, 140, 95) if kind is GRASS else mix(court, (255, 225, 190), 0.3)
-            blend(image, tone, worn * np.float32(rng.uniform(0.2, 0.7)))
-    if not plain and rng.random() < 0.35:  # the stand's shadow lies over part of the ground
-        edge = rng.uniform(-HALF_WIDTH, HALF_WIDTH) if rng.random() < 0.6 else side
-        slope = rng.normal(0, 0.25)
-        x0, x1 = spot(edge - slope * 20, 0)[0], spot(edge + slope * 20, 0)[0]
-        dark = np.zeros((height, width), np.uint8)
-        cv2.fillPoly(dark, [np.array([[-9, 0], [x0, 0], [x1, height], [-9, height]])], 255)
-        dark = cv2.GaussianBlur(dark, (0, 0), 0.15 * scale).astype(np.float32) / 255
-        light -= dark * np.float32(rng.uniform(0.2, 0.45))
-    return times(image, np.maximum(light, 0))
-
-
-def _lines(rng: Generator, image: Image, view: View, colour: Colour) -> None:
-    half = 0.025
-
-    def stripe(*corners: tuple[float, float]) -> None:
-        fill_convex(image, view.project(np.array([[x, y, 0] for x, y in corners])), colour)
+    def stripe(*corners: tuple[float, float], tone: Colour = colour) -> None:
+        fill_convex(image, view.project(np.array([[x, y, 0] for x, y in corners])), tone)
 
     def along(x: float, y0: float, y1: float) -> None:
         stripe((x - half, y0), (x + half, y0), (x + half, y1), (x - half, y1))
@@ -190,16 +150,28 @@ def _lines(rng: Generator, image: Image, view: View, colour: Colour) -> None:
     def across(y: float, x0: float, x1: float, wide: float = half) -> None:
         stripe((x0, y - wide), (x0, y + wide), (x1, y + wide), (x1, y - wide))
 
+    other = draws("other_lines")
+    for _ in range(round(other.value)):
+        rng = other.rng
+        tone = pick(rng, (LINE, (220, 190, 60), (200, 70, 60), (60, 90, 190), (230, 130, 40)))
+        x, y, long = rng.uniform(-8, 8), rng.uniform(-14, 14), rng.uniform(2, 8)
+        if rng.random() < 0.5:
+            stripe((x - half, y - long), (x + half, y - long), (x + half, y + long), (x - half, y + long), tone=tone)
+        else:
+            stripe((x - long, y - half), (x - long, y + half), (x + long, y + half), (x + long, y - half), tone=tone)
     for x in (-HALF_WIDTH, -SINGLES, SINGLES, HALF_WIDTH):
         along(x - half * np.sign(x), -HALF_LENGTH, HALF_LENGTH)
     along(0, -SERVICE, SERVICE)
     for y in (-1, 1):
-        across(y * (HALF_LENGTH - 0.05), -HALF_WIDTH, HALF_WIDTH, 0.05)
+        across(y * (HALF_LENGTH - 0.05 * broad), -HALF_WIDTH, HALF_WIDTH, 0.05 * broad)
         across(y * SERVICE, -SINGLES, SINGLES)
         along(0, y * (HALF_LENGTH - 0.1), y * (HALF_LENGTH - 0.3))
-    if rng.random() < 0.3:  # lettering on the ground beside the court
-        x, y = rng.choice([-1, 1]) * (HALF_WIDTH + 2.2), rng.uniform(-6, 2)
-        quad = np.array([[x - 1.2, y + 0.7, 0], [x + 1.2, y + 0.7, 0], [x + 1.2, y, 0], [x - 1.2, y, 0]])
+    words = draws("lettering")
+    for _ in range(round(words.value)):
+        rng, size = words.rng, words.rng.uniform(0.6, 1.6)
+        x, y = rng.choice([-1, 1]) * (HALF_WIDTH + 2.2), rng.uniform(-10, 6)
+        quad = np.array([[x - 1.2 * size, y + 0.7 * size, 0], [x + 1.2 * size, y + 0.7 * size, 0],
+                         [x + 1.2 * size, y, 0], [x - 1.2 * size, y, 0]])  # fmt: skip
         letter(image, maker(rng), view.project(quad), LINE)
 
 
@@ -217,10 +189,13 @@ def letter(image: Image, text: str, quad: Array, colour: Colour) -> None:
     blend(image[low[1] : high[1], low[0] : high[0]], colour, sheet.astype(np.float32) / 255)
 
 
-def _stands(rng: Generator, image: Image, view: View, room: Room) -> None:
-    """Spectators behind the walls: rows of small bright and dark spots, each easily mistaken for a ball."""
-    side, low, far, high = room
-    full = rng.uniform(0.6, 0.98)
+def _stands(draws: Draws, image: Image, view: View, room: Room) -> None:
+    """Spectators behind the walls, each easily mistaken for a ball; or trees, or a wall."""
+    (side, low, far, high), rng = room, draws.own("stands")
+    if (other := draws("behind")).on:
+        image[:] = paint_background(other.rng, view.size) if other.value == "wall" else _trees(other.rng, view.size)
+        return
+    full = float(draws("crowd").value)
     quad = [[-32, far + 14, high + 9], [32, far + 14, high + 9], [32, far, high], [-32, far, high]]
     _lay(image, _crowd(rng, 22, 110, full), view.project(np.array(quad)))
     near, far = low + 1, far + 3
@@ -228,6 +203,13 @@ def _stands(rng: Generator, image: Image, view: View, room: Room) -> None:
         inner, outer = x * (side + 0.15), x * (side + 9.0)
         quad = [[outer, near, 10], [outer, far, 10], [inner, far, 1.0], [inner, near, 1.0]]
         _lay(image, _crowd(rng, 16, 72, full), view.project(np.array(quad)))
+
+
+def _trees(rng: Generator, size: Size) -> Image:
+    """Leaves in light and shade with bright gaps."""
+    light = 1 + 0.45 * clouds(rng, size, 5, 3) + 0.35 * clouds(rng, size, 70, 2)
+    tone = np.array([70, 95, 50]) * rng.uniform(0.5, 1.5, 3)
+    return cv2.merge([cv2.convertScaleAbs(np.maximum(light, 0.05), alpha=float(c)) for c in tone])
 
 
 def _crowd(rng: Generator, rows: int, columns: int, full: float) -> Image:
@@ -250,15 +232,15 @@ def _crowd(rng: Generator, rows: int, columns: int, full: float) -> Image:
     return cv2.GaussianBlur(sheet, (0, 0), 1.2)
 
 
-def _walls(rng: Generator, image: Image, view: View, colour: Colour, room: Room) -> None:
+def _walls(draws: Draws, image: Image, view: View, colour: Colour, room: Room) -> None:
     """The wall behind the far end and the boards at the sides, with names on them."""
-    side, low, far, high = room
+    (side, low, far, high), rng = room, draws.own("walls")
 
     whole = (-side - 4, side + 4)
     fill_convex(image, view.upright(far, whole, (0, high)), colour)
     fill_convex(image, view.upright(far, whole, (0, 0.12)), mix(colour, (0, 0, 0), 0.5))
     ink = LINE if sum(colour) < 420 else (20, 30, 60)
-    for x in np.linspace(-side + 1, side - 1, int(rng.integers(3, 7))):
+    for x in np.linspace(-side + 1, side - 1, round(draws("names").value)):
         wide, low_edge = rng.uniform(0.6, 1.4), rng.uniform(0.3, high - 1.2)
         if rng.random() < 0.25:  # an opening
             fill_convex(image, view.upright(far, (x - wide, x + wide), (low_edge, low_edge + 0.5)), (8, 10, 14))
@@ -272,7 +254,19 @@ def _walls(rng: Generator, image: Image, view: View, colour: Colour, room: Room)
             begin, end = (y, y + 3) if x < 0 else (y + 3, y)
             quad = view.project(np.array([[x, begin, 0.8], [x, end, 0.8], [x, end, 0.25], [x, begin, 0.25]]))
             letter(image, maker(rng), quad, ink)
-    x, seat = -rng.uniform(7.2, 7.8), mix(colour, (0, 0, 0), rng.uniform(0, 0.6))  # the umpire's chair
+    dots = draws("dots")
+    for _ in range(round(dots.value)):
+        spot = view.project(np.array([[dots.rng.uniform(-side, side), far, dots.rng.uniform(0.2, high)]]))
+        ring = spot + CIRCLE * dots.rng.uniform(0.03, 0.25) * view.pixels(np.array([0, far, 1.0]))
+        fill_convex(image, ring, pick(dots.rng, (LINE, LINE, (240, 235, 60), (240, 90, 60))))
+    if draws("chair").on:
+        _chair(draws, image, view, colour)
+
+
+def _chair(draws: Draws, image: Image, view: View, colour: Colour) -> None:
+    """The umpire on a high chair."""
+    rng = draws("chair").rng
+    x, seat = -rng.uniform(7.2, 7.8), mix(colour, (0, 0, 0), rng.uniform(0, 0.6))
     fill_convex(image, view.upright(0, (x - 0.45, x + 0.45), (0, 0.9)), mix(seat, (0, 0, 0), 0.4))
     for foot in (-0.5, 0.45):
         fill_convex(image, view.upright(-0.3, (x + foot, x + foot + 0.06), (0, 1.9)), seat)
@@ -283,8 +277,9 @@ def _walls(rng: Generator, image: Image, view: View, colour: Colour, room: Room)
     fill_convex(image, view.upright(0, (x - 0.1, x + 0.1), (2.47, 2.72)), (200, 150, 120))
 
 
-def _net(rng: Generator, image: Image, view: View) -> NDArray[np.uint8]:
+def _net(draws: Draws, image: Image, view: View) -> NDArray[np.uint8]:
     """The net with its shadow, posts and tape; returns its cover."""
+    rng = draws.own("net")
     span = np.linspace(-POST, POST, 25)
     tops = NET_MIDDLE + (NET_POST - NET_MIDDLE) * np.abs(span) / POST
     upper = view.project(np.stack([span, 0 * span, tops], axis=1))
@@ -292,8 +287,8 @@ def _net(rng: Generator, image: Image, view: View) -> NDArray[np.uint8]:
     foot = view.project(np.stack([span, 0 * span, 0 * span], axis=1))
     cover = np.zeros(view.size, np.uint8)
     shadow = view.project(np.stack([span, 0 * span - rng.uniform(0.2, 0.9), 0 * span], axis=1))
-    _shade(image, np.concatenate([foot, shadow[::-1]]), (0, 0, 0), rng.uniform(0.1, 0.3))
-    dense = rng.uniform(0.3, 0.55)
+    _shade(image, np.concatenate([foot, shadow[::-1]]), (0, 0, 0), 0.6 * float(draws("cast").value))
+    dense = float(draws("mesh").value)
     for i in range(24):
         cell = np.array([under[i], under[i + 1], foot[i + 1], foot[i]])
         cv2.fillConvexPoly(cover, np.round(PIXELS.to_index(cell)).astype(np.int32), int(255 * dense))
@@ -307,6 +302,16 @@ def _net(rng: Generator, image: Image, view: View) -> NDArray[np.uint8]:
         outline = view.upright(0, (x - half, x + half), (0, top))
         fill_convex(image, outline, tone)
         fill_convex(cover, outline, 255)
+    if (signs := draws("net_signs")).on:
+        radius, line = signs.rng.uniform(0.25, 0.42), pick(signs.rng, (LINE, LINE, (230, 210, 60)))
+        for x in (-signs.rng.uniform(4.6, 5.6), signs.rng.uniform(4.6, 5.6)):
+            ring = np.stack([x + radius * CIRCLE[:, 0], 0 * CIRCLE[:, 0], 0.5 + radius * CIRCLE[:, 1]], axis=1)
+            lines = [
+                view.project(ring[[*range(len(ring)), 0]]),
+                view.project(ring[[8, 40]]),
+                view.project(ring[[24, 72]]),
+            ]
+            strokes(image, lines, line, max(1, round(0.05 * view.pixels(np.zeros(3)))))
     return cover
 
 

@@ -14,16 +14,16 @@ LOWER_EDGE = np.array([[0, 0], [0, 1], [0, 1], [0, 1], [0, 0]]) * 0.018  # point
 
 def paint_skin(painter: Painter) -> None:
     """The face itself with its shades, cheeks and markings."""
-    head, style, rng = painter.head, painter.style, painter.rng
+    head, style, rng = painter.head, painter.style, painter.own("skin")
     outline = face_outline(painter)
     painter.area(outline, style.skin)
     within = head.project(outline)
     shade = darker(style.skin, rng.uniform(0.75, 0.92))
-    soft = 0.0 if style.medium == "cel" else rng.uniform(0.05, 0.2)
-    if style.medium != "line" and rng.random() < 0.5:  # one side of the face in shadow
-        side = at(rng.choice([-1, 1]), 1)
-        patch = np.array([[1.2, -0.8], [1.2, 1.3], [0, 1.3], [rng.uniform(0.2, 0.5), 0.7], [rng.uniform(0.5, 0.9), 0]])
-        painter.veil(head.project(patch * side), shade, rng.uniform(0.3, 0.9), soft, within)
+    soft = rng.uniform(0.05, 0.2) * (style.medium != "cel")
+    if style.medium != "line" and (side := painter.draws("side_shadow")).on:
+        way, inner, outer = at(side.rng.choice([-1, 1]), 1), side.rng.uniform(0.2, 0.5), side.rng.uniform(0.5, 0.9)
+        patch = np.array([[1.2, -0.8], [1.2, 1.3], [0, 1.3], [inner, 0.7], [outer, 0]])
+        painter.veil(head.project(patch * way), shade, float(side.value), soft, within)
     if style.medium == "soft":  # light and shade melt into each other
         for colour in (shade, darker(mix(style.skin, (255, 170, 150), 0.5), 0.95), mix(style.skin, WHITE, 0.6)):
             patch = oval(rng.normal(0, [0.6, 0.5]), (rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.9)))
@@ -31,24 +31,24 @@ def paint_skin(painter: Painter) -> None:
         painter.veil(head.project(oval(np.array([0, -1.0]), (1.2, 0.7))), shade, rng.uniform(0, 0.8), 0.2, within)
     if head.kind == "beast":
         _markings(painter, within)
-    if rng.random() < 0.6:
+    if painter.draws("cheeks").on:
         _cheeks(painter, within)
 
 
 def face_outline(painter: Painter) -> Array:
     """Contour and skull, closed; beasts may have tufts on the cheeks."""
-    head, rng = painter.head, painter.rng
+    head = painter.head
     turn = np.linspace(0, np.pi, 14)[1:-1]
     skull = np.column_stack([np.cos(turn) * head.contour[-1, 0], -0.5 - np.sin(turn) * (head.crown - 0.5)])
     contour = head.contour
-    if head.kind == "beast" and rng.random() < 0.4:
+    if head.kind == "beast" and painter.own("tufted").random() < 0.4:
         painter.area(_tufts(painter), painter.style.skin, -0.1)
     return np.concatenate([contour, skull])
 
 
 def _tufts(painter: Painter) -> Array:
     """Spikes of fur that stand out of the cheeks, behind the face's own outline."""
-    rng, contour = painter.rng, painter.head.contour[6:-6]
+    rng, contour = painter.own("tufts"), painter.head.contour[6:-6]
     count = len(contour)
     out = 1 + np.where(np.arange(count) % 4 == 2, rng.uniform(0.08, 0.3), 0.0) * (np.abs(contour[:, 0]) > 0.35)
     return contour * np.column_stack([out, np.ones(count)])
@@ -56,7 +56,7 @@ def _tufts(painter: Painter) -> Array:
 
 def _markings(painter: Painter, within: Array) -> None:
     """Lighter muzzle, mask or cheeks."""
-    head, rng, second = painter.head, painter.rng, painter.style.second
+    head, rng, second = painter.head, painter.own("markings"), painter.style.second
     nose, mouth = head.points[23], head.points[24:28].mean(axis=0)
     soft = rng.choice([0.0, 0.03, 0.08])
     kind = rng.random()
@@ -78,11 +78,13 @@ def _markings(painter: Painter, within: Array) -> None:
 
 
 def _cheeks(painter: Painter, within: Array) -> None:
-    head, rng = painter.head, painter.rng
+    head, drawn = painter.head, painter.draws("cheeks")
+    rng = drawn.rng
     red = hsv(rng.normal(0.98, 0.02), rng.uniform(0.3, 0.7), 1.0)
-    red = mix(painter.style.skin, red, rng.uniform(0.4, 1)) if painter.style.medium != "line" else (200, 200, 200)
+    red = mix(painter.style.skin, red, rng.uniform(0.4, 1))
+    red = red if painter.style.medium != "line" else (200, 200, 200)
     level, wide = head.points[23, 1] + rng.uniform(-0.02, 0.12), rng.uniform(0.12, 0.26)
-    strength, hatched = rng.uniform(0.15, 0.8), rng.random() < 0.2
+    strength, hatched = float(drawn.value), rng.random() < 0.2
     for side in (-1, 1):
         place = np.array([0.58 * side, level])
         painter.veil(head.project(oval(place, (wide, wide * 0.6))), red, strength, wide * 0.4, within)
@@ -93,7 +95,7 @@ def _cheeks(painter: Painter, within: Array) -> None:
 
 def paint_nose(painter: Painter) -> None:
     """Its tip is point 23; many a face is drawn without, and the point is where it would be."""
-    head, style, rng = painter.head, painter.style, painter.rng
+    head, style, rng = painter.head, painter.style, painter.own("nose")
     tip, lift = head.points[23], head.lifts[23]
     ink = mix(style.skin, painter.edge(style.skin), 1 - rng.uniform(0, 0.6) ** 2)
     if head.kind == "beast" and rng.random() < 0.85:
@@ -106,18 +108,19 @@ def paint_nose(painter: Painter) -> None:
             painter.area(gloss, mix(colour, WHITE, 0.6), lift, line=0)
         painter.stroke(head.project(np.array([tip + at(0, wide * 0.5), head.points[25]]), lift), ink)
         return
-    kind = rng.random() * 1.3
-    if kind < 0.35:  # a dot
+    kind = painter.draws("nose").value
+    rng = painter.own(f"nose {kind}")
+    if kind == "dot":
         size = rng.uniform(0.012, 0.03)
         painter.area(oval(tip, (size, size), 10), ink, lift, line=0)
-    elif kind < 0.6:  # a short line that ends in the tip
+    elif kind == "line":  # a short one that ends in the tip
         bend = rng.uniform(-0.05, 0.05)
         curve = np.array([tip + at(bend, -rng.uniform(0.05, 0.16)), tip])
         painter.ribbon(smooth(curve), np.array([0.005, 0.03]), ink, lift)
-    elif kind < 0.8:  # its shadow
+    elif kind == "shadow":
         shape = np.array([[-0.03, -0.03], [0.03, -0.03], [0.0, 0.05]]) * rng.uniform(0.7, 1.8)
         painter.area(tip + shape, darker(style.skin, 0.7), lift, line=0, opacity=rng.uniform(0.5, 1), soft=0.01)
-    elif kind < 1:  # its round underside; else a face without a nose
+    elif kind == "underside":
         wide = rng.uniform(0.03, 0.09)
         curve = smooth(tip + np.array([[-wide, -0.03], [0, 0], [wide, -0.03]]))
         painter.ribbon(curve, np.array([0.005, 0.025, 0.005]), ink, lift)
@@ -127,7 +130,7 @@ def paint_nose(painter: Painter) -> None:
 
 def paint_mouth(painter: Painter) -> None:
     """Corners at points 24 and 26, lips' middles at 25 and 27."""
-    head, style, rng = painter.head, painter.style, painter.rng
+    head, style, rng = painter.head, painter.style, painter.own("lips")
     left, upper, right, lower = head.points[24:28]
     lift = head.lifts[24]
     ink = painter.edge(mix(style.skin, (160, 40, 40), rng.uniform(0, 0.6)))
@@ -146,7 +149,7 @@ def paint_mouth(painter: Painter) -> None:
 
 
 def _open_mouth(painter: Painter, ink: Colour) -> None:
-    head, rng = painter.head, painter.rng
+    head, rng = painter.head, painter.draws("mouth_open").rng
     left, upper, right, lower = head.points[24:28]
     lift = head.lifts[24]
     bulge = rng.uniform(0.55, 0.95)
@@ -155,7 +158,7 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
     lips = np.concatenate([top, bottom[1:-1]])
     inside = hsv(rng.normal(0.98, 0.02), rng.uniform(0.3, 0.75), rng.uniform(0.4, 1.0))
     if painter.style.medium == "line":
-        inside = pick(rng, (WHITE, BLACK, (120, 120, 120)))
+        inside = pick(painter.own("inked mouth"), (WHITE, BLACK, (120, 120, 120)))
     painter.area(lips, inside, lift, line=0)
     within, gap = head.project(lips, lift), lower[1] - upper[1]
     if rng.random() < 0.6:  # tongue
@@ -169,29 +172,29 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
         root = upper + at((right[0] - left[0]) * rng.choice([-0.25, 0.25]), 0)
         fang = root + np.array([[-0.04, -0.01], [0.04, -0.01], [0, 0.08]])
         painter.area(fang, WHITE, lift, line=0.5)
-    bare = painter.style.medium == "soft" and rng.random() < 0.4  # painted: a line above only
+    bare = rng.random() < 0.4 and painter.style.medium == "soft"  # painted: a line above only
     painter.stroke(head.project(top, lift) if bare else within, ink, 1.0, closed=not bare)
 
 
 def paint_brows(painter: Painter, opacity: float) -> None:
     """Ribbons along points 5 to 10."""
-    head, style, rng = painter.head, painter.style, painter.rng
+    head, style, rng = painter.head, painter.style, painter.own("brows' look")
     colour = mix(darker(style.hair, 0.6), style.line, rng.uniform(0, 1))
     if style.medium == "line":
         colour = style.line
-    thick, taper = rng.uniform(0.018, 0.06) if rng.random() < 0.8 else rng.uniform(0.06, 0.13), rng.uniform(0.3, 1)
+    thick, taper = float(painter.draws("brow_width").value) * rng.uniform(0.6, 1.4), rng.uniform(0.3, 1)
     for names in (LEFT_BROW, RIGHT_BROW):
         painter.ribbon(smooth(head.points[list(names)]), thick * np.array([0.2, 0.8, 1, taper]), colour, 0.03, opacity)
 
 
 def paint_eyes(painter: Painter) -> None:
     """Both eyes, alike but for what each does."""
-    rng = painter.rng
+    rng = painter.own("eyes' look")
     look = {
         "gaze": rng.normal(0, [0.05, 0.03]),
         "iris": (rng.uniform(0.6, 1.0), rng.uniform(0.97, 1.2) if rng.random() < 0.8 else rng.uniform(0.75, 0.97)),
         "pupil": rng.choice(["round", "none", "slit", "ring"], p=[0.55, 0.15, 0.15, 0.15]),
-        "simple": rng.random() < 0.06,
+        "simple": painter.draws("simple_eyes").on,
         "lash": rng.uniform(0.03, 0.11),
         "wing": rng.uniform(0.0, 0.12),
         "light": rng.random() < 0.9,
@@ -201,6 +204,7 @@ def paint_eyes(painter: Painter) -> None:
         "spikes": max(0, int(rng.integers(-3, 4))),
         "side": rng.choice([-1, 1]),
         "sclera": mix(WHITE, painter.style.skin if rng.random() < 0.5 else (200, 205, 225), rng.uniform(0, 0.8)),
+        "shadow": rng.uniform(0.12, 0.3),
         "ink": mix(painter.style.line, painter.style.iris[0], rng.uniform(0, 0.5)),
     }
     for names, state, mirror in zip((LEFT_EYE, RIGHT_EYE), painter.head.eyes, (1, -1), strict=True):
@@ -214,7 +218,7 @@ def paint_eyes(painter: Painter) -> None:
 
 def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
     """``shape``: outer, top, inner of the upper lid, then of the lower one."""
-    head, style, rng = painter.head, painter.style, painter.rng
+    head, style = painter.head, painter.style
     upper, lower = smooth(shape[:3], steps=8), smooth(shape[[0, 3, 4, 5, 2]] - LOWER_EDGE, steps=6)
     opening = np.concatenate([upper, lower[::-1][1:-1]])
     within = head.project(opening)
@@ -227,7 +231,7 @@ def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:
         centre = np.array([(shape[1, 0] + shape[4, 0]) / 2, (shape[1, 1] + shape[4, 1]) / 2]) + look["gaze"] * [1, high]
         radii = (min(wide * look["iris"][0], high * 1.05) / 2, high * look["iris"][1] / 2)
         _iris(painter, centre, radii, within, look["pupil"])
-        shadow = np.concatenate([upper, upper[::-1] + at(0, high * rng.uniform(0.12, 0.3))])
+        shadow = np.concatenate([upper, upper[::-1] + at(0, high * look["shadow"])])
         painter.veil(head.project(shadow), mix(dark, BLACK, 0.5), 0.45 if style.medium != "line" else 0.15, 0, within)
     if look["light"]:
         middle = (shape[1] + shape[4]) / 2

@@ -9,7 +9,7 @@ can be switched off: ``kaname.samples.world.axes.AXES``, as a table in docs/gaug
 whole data set. Truth is exact: the points are projected with the camera that the picture was drawn with. Which ticks
 count as notches and where their point lies follows the labels of real photographs: see ``kaname.samples.scale``.
 
-Adding a new look to ``world``: see ``kaname.samples.world.axes``. To ``full``: add a branch with a probability of its
+Adding a new look to ``world``: see ``kaname.samples.axes``. To ``full``: add a branch with a probability of its
 own to the room it belongs to (``scale``: ticks and values, ``dial``: paper and numerals, ``prints``: texts, ``needle``,
 ``casing``, ``background``, ``weather``: glass, light and sensor); nothing else changes, but every picture of a given
 seed does, so say so in the change log.
@@ -34,8 +34,9 @@ from ..data.formats import labelstudio
 from ..errors import InputError
 from ..files import whole_folder
 from ..types import Image, Sample, Size
+from .axes import check_without
 from .photograph import Dial, take
-from .world.axes import check_without
+from .world.axes import AXES
 from .world.distractors import nothing
 from .world.scene import picture
 from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
@@ -80,7 +81,7 @@ def render_photograph(rng: Generator, size: Size = (960, 1280)) -> Dial:
 
 def check_axes(variety: str, without: Iterable[str]) -> None:
     """Refuse axes that do not exist, or for a variety that has none."""
-    if check_without(without) and variety != "world":
+    if check_without(AXES, without) and variety != "world":
         reason = f"only dials of the variety world have axes to leave out, and this is {variety}"
         raise InputError(reason, remedy="choose the variety world, or leave nothing out")
 

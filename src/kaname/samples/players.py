@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from ..geometry.grid import PIXELS
 from ..types import Image
-from .camera import Array, Colour, blend, fill_convex, pick
+from .axes import Draws
+from .camera import SHIFT, Array, Colour, blend, fixed, pick
 from .court import View
+from .painting import mix
 from .rally import Stroke
 
 Cover = NDArray[np.float32]
 SKINS = ((236, 195, 165), (214, 165, 130), (180, 125, 90), (120, 80, 55), (90, 60, 45))
 SHIRTS = ((245, 245, 245), (245, 245, 245), (30, 45, 110), (20, 20, 24), (200, 40, 45), (235, 225, 60), (70, 170, 210),
           (240, 130, 40), (40, 120, 70), (225, 95, 150))  # fmt: skip
+HALF_TURN = np.linspace(np.pi / 2, 3 * np.pi / 2, 7)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Kit:
     height: float
     hand: int
     skirt: bool
+    socks: Colour = (238, 238, 236)
+    pattern: str = "plain"  # of the shirt: hoop, panel or shoulders in the ``second`` colour
+    second: Colour = (255, 255, 255)
+    shading: float = 0.0  # how much darker the body's side away from the light is, 0..1
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,20 @@ def dress(rng: Generator, uniform: tuple[Colour, Colour] | None = None) -> Kit:
     return Kit(skin, hair, shirt, shorts, shoes, cap, racket, height, hand, bool(rng.random() < 0.4))
 
 
+def dressed(draws: Draws, who: str, uniform: tuple[Colour, Colour] | None = None) -> Kit:
+    """A kit as the match's axes have it."""
+    kit, rng = dress(draws.own(who), uniform), draws.own(f"{who}'s colours")
+    bright, second, sock, cap = (pick(rng, SHIRTS[4:]) for _ in range(4))
+    caps, shoes = draws("caps").value, (245, 245, 240) if draws("white_shoes").on else bright
+    kit = replace(kit, shoes=shoes, cap={"none": None, "white": (250, 250, 250), "coloured": cap}[caps])
+    socks, shading = sock if draws("socks").on else kit.socks, float(draws("shading").value)
+    return replace(kit, socks=socks, pattern=draws("shirts").value, second=second, shading=shading)
+
+
 def capsule(begin: Array, end: Array, first: float, second: float) -> Array:
     """A limb: a convex outline from a disc of radius ``first`` to one of radius ``second``."""
     turn = np.arctan2(end[1] - begin[1], end[0] - begin[0])
-    half = np.linspace(np.pi / 2, 3 * np.pi / 2, 7) + turn
+    half = HALF_TURN + turn
     ring = np.stack([np.cos(half), np.sin(half)], axis=1)
     return np.concatenate([begin + first * ring, end - second * ring])
 
@@ -120,7 +137,7 @@ def figure(
     arms = _arms(pose, kit, side, time, stroke, lean, crouch)
     # a player's arms are in front of the body as seen from the net
     parts += arms if side < 0 else []
-    parts.append(pose.limb(neck, hip, 0.19, 0.15, kit.shirt))
+    parts += _trunk(pose, kit, neck, hip)
     parts += arms if side > 0 else []
     parts.append(pose.limb(crown, neck, 0.09, 0.06, kit.skin))
     brim = crown + up * (-0.02 if side < 0 else 0.02)
@@ -128,6 +145,21 @@ def figure(
     if kit.cap and side > 0:  # the peak
         aside = np.array([0.07 * pose.pixels, 0])
         parts.append(pose.limb(crown - up * 0.03 - aside, crown - up * 0.03 + aside, 0.03, 0.03, kit.cap))
+    return parts
+
+
+def _trunk(pose: Pose, kit: Kit, neck: Array, hip: Array) -> list[Part]:
+    """The body in its shirt."""
+    parts = [pose.limb(neck, hip, 0.19, 0.15, kit.shirt)]
+    if kit.pattern == "hoop":
+        parts.append(pose.limb(neck + (hip - neck) * 0.35, neck + (hip - neck) * 0.5, 0.185, 0.18, kit.second))
+    elif kit.pattern == "panel":
+        parts.append(pose.limb(neck, hip, 0.09, 0.07, kit.second))
+    elif kit.pattern == "shoulders":
+        parts.append(pose.limb(neck, neck + (hip - neck) * 0.2, 0.19, 0.185, kit.second))
+    if kit.shading:
+        aside, dark = np.array([0.1 * pose.pixels, 0.0]), mix(kit.shirt, (0, 0, 0), kit.shading)
+        parts.append(pose.limb(neck + aside, hip + aside * 0.7, 0.09, 0.07, dark))
     return parts
 
 
@@ -144,7 +176,7 @@ def _legs(pose: Pose, kit: Kit, time: float, speed: Array, crouch: float) -> lis
         for begin, end, first, second, colour in (
             (thigh, knee, 0.09, 0.065, kit.skin),
             (knee, foot, 0.065, 0.04, kit.skin),
-            (sock, foot, 0.05, 0.045, (238, 238, 236)),
+            (sock, foot, 0.05, 0.045, kit.socks),
             (foot, toe, 0.06, 0.045, kit.shoes),
             (thigh, hem, 0.13, 0.115, kit.shorts),
         ):
@@ -209,12 +241,13 @@ def paint(image: Image, parts: list[Part], softness: float, strength: float = 1.
     for part in parts:
         outline = part.outline - low
         if part.line:
-            fixed = np.round(PIXELS.to_index(outline) * 16).astype(np.int32)
-            cv2.polylines(drawn, [fixed], True, part.colour, part.line, cv2.LINE_AA, 4)
-            cv2.polylines(cover, [fixed], True, 255, part.line, cv2.LINE_AA, 4)
+            shape = np.round(PIXELS.to_index(outline) * 16).astype(np.int32)
+            cv2.polylines(drawn, [shape], True, part.colour, part.line, cv2.LINE_AA, 4)
+            cv2.polylines(cover, [shape], True, 255, part.line, cv2.LINE_AA, 4)
         else:
-            fill_convex(drawn, outline, part.colour)
-            fill_convex(cover, outline, 255)
+            shape = fixed(outline)
+            cv2.fillConvexPoly(drawn, shape, part.colour, cv2.LINE_AA, SHIFT)
+            cv2.fillConvexPoly(cover, shape, 255, cv2.LINE_AA, SHIFT)
     drawn, cover = (cv2.GaussianBlur(layer, (0, 0), softness) for layer in (drawn, cover))
     share = cover.astype(np.float32) * np.float32(strength / 255)
     blend(region, drawn, share, rounded=True)

@@ -6,9 +6,9 @@ and its bounces are known exactly; the label is the ball's centre in the middle 
 measured on the picture, with and without the ball: 0 no ball in the image, 3 mostly covered, 2 hard to see (less
 contrast than ``EASY`` asks for), 1 easy.
 
-Adding a new look: add a branch to the room it belongs to (``court``: ground, walls, stands; ``players``: figures;
-``rally``: strokes and flights; ``match``: ball, onlookers, graphics; here: camera work); every clip of a given seed
-changes then, so say so in the change log.
+Adding a new look: a line in ``match_axes.AXES``, and code that asks for it in the room it belongs to (``ground`` and
+``court``: what does not move, ``players``: figures, ``surroundings``: onlookers, things, graphics, ``match``: ball and
+lens; here: camera work and development). Pictures of a seed change only by what the new axis draws.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,21 +24,25 @@ import cv2
 import numpy as np
 
 from ..data.formats.tracknet_table import COLUMNS, LABELS
+from ..data.photo import recompressed
 from ..data.randomness import generator
 from ..data.video import address, silence
 from ..files import whole_file, whole_folder, whole_path
 from ..geometry.grid import PIXELS, centres
 from ..types import Image, Size
 from . import rally
+from .axes import Draws, Value, check_without
+from .ball import ball_cover, bled, comb_cover, shadow, stamp_ball
 from .camera import Array, blend
 from .court import View
-from .match import RATE, Match, ball_cover, shadow, stage_match, stamp_ball
+from .match import RATE, ROOM, Match, draw_axes, stage_match
+from .match_axes import AXES
 from .players import Cover, figure, paint
-from .weather import bell, even_bytes
 from .writing import SIDE, VARIETIES, check_choice, check_ranges, save_jpeg
 
 Covers = list[tuple[int, int, Cover]]  # corner (x, y) of a part of the picture, and how much of it is covered
 GAMES = 10
+OWN = ("drift", "flyers")  # axes that are drawn for each clip
 NOWHERE = np.full(2, np.nan)
 BLUR_STEPS = 24  # moments of the exposure at which the ball is drawn
 HIDDEN = 0.7  # share of the ball that must be covered to call it occluded
@@ -88,6 +93,7 @@ def film(
     game: int | None = None,
     until: float = 8.0,
     variety: str = "full",
+    without: Iterable[str] = (),
 ) -> Clip:
     """Plan clip ``index``; frame i of it depends on ``seed, index, i`` (and ``game``) alone.
 
@@ -98,15 +104,21 @@ def film(
         game: which match's court, light and players; default ``index`` modulo 10.
         until: seconds that the plan must last at least.
         variety: ``full``, or ``plain``: a still camera, a blue hard court, a large ball, no graphics.
+        without: axes of ``kaname.samples.match_axes``, or groups of them, that are switched off.
+
+    Raises:
+        InputError: an unknown axis.
     """
-    plain = variety == "plain"
-    match = stage_match(seed, index % GAMES if game is None else game, size, plain=plain)
+    plain, off = variety == "plain", check_without(AXES, without)
+    match = stage_match(seed, index % GAMES if game is None else game, size, off, plain=plain)
     rng = generator(seed, 0, index, "clip")
+    draws = draw_axes(generator(seed, 0, index, "clip's axes"), off, plain=plain)
     start = rng.uniform(0, 0.6) if rng.random() < 0.3 else rng.uniform(0.6, 6.0)
-    still = plain or rng.random() < 0.45
-    drift = rng.normal(0, [0.012, 0.004, 0.02], 3) * (0 if still else 1)
-    beat = np.stack([rng.uniform(0.6, 2.2, 3), rng.uniform(0, 2 * np.pi, 3)])
-    return Clip(seed, index, match, rally.play(rng, start + until), start, np.clip(drift, -0.03, 0.03), beat)
+    moving = draws("drift")
+    drift = moving.rng.normal(0, [0.012, 0.004, 0.02], 3) * float(moving.value)
+    beat = np.stack([moving.rng.uniform(0.6, 2.2, 3), moving.rng.uniform(0, 2 * np.pi, 3)])
+    play = rally.play(rng, start + until)
+    return Clip(seed, index, match, draws, play, start, np.clip(drift, -0.03, 0.03), beat)
 
 
 @dataclass(frozen=True)
@@ -116,10 +128,16 @@ class Clip:
     seed: int  # of the data set
     index: int  # of the clip
     match: Match  # what it shares with other clips
+    draws: Draws  # axes of this clip alone: drift, flyers
     play: rally.Rally  # ball and players at any time
     start: float  # second of the play at frame 0
     drift: Array  # (3,): how far the camera turns (radians right, up) and zooms (factor less 1); 0 stands still
     beat: Array  # (2, 3): radians per second and phase of each of them
+
+    @property
+    def traits(self) -> dict[str, Value]:
+        """The value of every axis."""
+        return self.match.draws.traits | {name: self.draws(name).value for name in OWN}
 
     def view(self, frame: int) -> View:
         """The camera at a frame."""
@@ -136,13 +154,17 @@ class Clip:
         """
         match, time, view = self.match, self.start + frame / RATE, self.view(frame)
         image = self._stage(view)
-        places = self.play.ball(time + (centres(BLUR_STEPS) / BLUR_STEPS - centres(1)) * match.exposure)
-        places = places[~np.isnan(places[:, 0])]  # the ball may appear during the exposure
+        moments, two = (centres(BLUR_STEPS) / BLUR_STEPS - centres(1)) * match.exposure, match.draws("fields").on
+        if two:  # half frames, half as long
+            moments = np.concatenate([moments / 2 - 1 / (4 * RATE), moments / 2 + 1 / (4 * RATE)])
+        places = self.play.ball(time + moments)
         centre = self.play.ball([time])[0]
         there = not np.isnan(centre[0])
         if there:
-            spots = view.project(places * [1, 1, 0] + places[:, 2:] * [*match.sun, 0])
-            stamp_ball(image, spots, 0.8 * match.ball_radius(view, centre), match.sigma, (10, 12, 16), 0.45)
+            seen = places[~np.isnan(places[:, 0])]  # the ball may appear during the exposure
+            spots, cast = view.project(seen * [1, 1, 0] + seen[:, 2:] * [*match.sun, 0]), match.draws("cast").value
+            stamp_ball(image, spots, 0.8 * match.ball_radius(view, centre), match.sigma, (10, 12, 16), float(cast))
+        self._flying(image, frame)
         covers = self._people(image, view, time, centre)
         for x, y, colours, share in match.graphics:
             blend(image[y : y + share.shape[0], x : x + share.shape[1]], colours, share, rounded=True)
@@ -182,17 +204,45 @@ class Clip:
             place = self.play.player(side, time)
             speed = (self.play.player(side, time + 0.05) - self.play.player(side, time - 0.05)) / 0.1
             parts = figure(view, self.match.kits[side], place, side, time, speed, self.play.stroke(side, time))
-            shadow(image, view, place, self.match.sun, self.match.sigma)
+            shadow(image, view, place, self.match.sun, self.match.sigma, float(self.match.draws("cast").value))
             cover = paint(image, parts, self.match.sigma)
             if cover is not None and ball[1] > place[1]:
                 covers.append(cover)
         return covers
 
+    def _flying(self, image: Image, frame: int) -> None:
+        """Insects, birds and scraps on their ways, and the flashes of spectators."""
+        flyers, (height, width) = self.draws("flyers"), (image.shape[0], image.shape[1])
+        rng = self.draws.own("flights")
+        for _ in range(round(flyers.value)):
+            start, speed = rng.uniform(0, [width, height]), rng.normal(0, 0.25, 2) * width
+            beat, phase = rng.uniform(2, 25), rng.uniform(0, 6.3)
+            radius, tone = rng.uniform(0.6, 3.5) * width / 1280, int(rng.choice([15, 25, 60, 235]))
+            time = frame / RATE
+            place = start + speed * time + 0.02 * width * np.sin([beat * time + phase, 1.3 * beat * time])
+            spot, radius = place[None] % [width, height], max(0.5, radius)
+            stamp_ball(image, spot, radius, self.match.sigma, (tone, tone, tone), 0.9)
+        flashes = self.match.draws("flashes")
+        if flashes.on:
+            now = generator(self.seed, self.index, frame, "flashes")
+            for _ in range(int(now.integers(0, round(flashes.value) + 1))):
+                place = now.uniform(0, [width, 0.2 * height])
+                stamp_ball(image, place[None], now.uniform(1, 4) * width / 1280, self.match.sigma, (255, 255, 255))
+
     def _develop(self, image: Image, frame: int) -> Image:
-        """Broadcast tones and the sensor's noise; random bytes through a table are normal and fast."""
-        rng = generator(self.seed, self.index, frame, "noise")
-        grain = even_bytes(rng, image.shape)
-        return cv2.addWeighted(cv2.LUT(image, self.match.tone), 1, cv2.LUT(grain, bell(self.match.noise)), 1, -128)
+        """Broadcast tones, the sensor's noise, resolution, sharpening and compression."""
+        match, rng, draws = self.match, generator(self.seed, self.index, frame, "noise"), self.match.draws
+        image = cv2.LUT(image, match.tone)
+        (height, width), (y, x) = image.shape[:2], rng.integers(0, ROOM, 2)
+        image = cv2.addWeighted(image, 1, match.grain[y : y + height, x : x + width], 1, -128)
+        if (coarse := draws("coarse")).on:
+            smaller = round(width * float(coarse.value)), round(height * float(coarse.value))
+            small = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+        if (sharp := draws("sharpening")).on:
+            soft = cv2.GaussianBlur(image, (5, 5), max(0.6, 1.3 * width / 1280))
+            image = cv2.addWeighted(image, 1 + sharp.value, soft, -sharp.value, 0)
+        return recompressed(image, round(draws("codec").value)) if draws("codec").on else image
 
 
 def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], covers: Covers, *, drawn: bool) -> Shot:
@@ -200,12 +250,17 @@ def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], c
 
     ``ball``: places ``(K, 3)`` during the exposure and the place ``(3,)`` in its middle; ``covers`` lie before it.
     """
-    path, point = view.project(ball[0]), view.project(ball[1][None])[0]
+    there = ~np.isnan(ball[0][:, 0])  # it may appear during the exposure
+    path, point = view.project(ball[0][there]), view.project(ball[1][None])[0]
     column, row = PIXELS.to_index(point)
     if not (0 <= column <= view.size[1] - 1 and 0 <= row <= view.size[0] - 1):
         return Shot(image, 0, NOWHERE)
     radius = match.ball_radius(view, ball[1])
-    x, y, whole = ball_cover(path, radius, match.sigma, view.size)
+    if match.draws("fields").value == "combed" and there.all():
+        half = len(path) // 2
+        x, y, whole = comb_cover((path[:half], path[half:]), radius, match.sigma, view.size)
+    else:
+        x, y, whole = ball_cover(path, radius, match.sigma, view.size)
     seen = whole.copy()
     for left, top, cover in covers:
         x0, y0 = max(left, x), max(top, y)
@@ -214,7 +269,7 @@ def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], c
             seen[y0 - y : y1 - y, x0 - x : x1 - x] *= 1 - cover[y0 - top : y1 - top, x0 - left : x1 - left]
     region = image[y : y + whole.shape[0], x : x + whole.shape[1]]
     before = region.astype(np.float32)
-    after = before + (np.array(match.colour, np.float32) - before) * seen[..., None]
+    after = before + (bled(match.colour, float(match.draws("bleed").value), before) - before) * seen[..., None]
     hidden = 1 - float(seen.sum() / max(1e-6, float(whole.sum())))
     change = np.sqrt(np.square(after - before).mean(axis=2))
     contrast = float((change * whole).sum() / max(1e-6, float(whole.sum())))
@@ -235,6 +290,7 @@ def write(
     games: int | None = None,
     clip_length: int = 48,
     variety: str = "full",
+    without: Iterable[str] = (),
     quality: int = 90,
 ) -> Path:
     """Write a data set of ``count`` rendered clips in the TrackNet layout and return its folder.
@@ -251,18 +307,20 @@ def write(
         games: over how many matches the clips are spread, at least 1; default 10, as many as the real set has.
         clip_length: frames of a clip, 1..9999, 30 per second.
         variety: ``full`` or ``plain``, as in :func:`film`.
+        without: axes, or groups of them, to switch off.
         quality: of the JPEG files, 1..100.
 
     Raises:
-        InputError: a value outside its range, or ``out`` holds something already.
+        InputError: a value outside its range, an unknown axis, or ``out`` holds something already.
     """
     games = GAMES if games is None else games
     _check(seed, size, clip_length, variety)
     check_ranges({"count": (count, 1, math.inf), "games": (games, 1, math.inf), "quality": (quality, 1, 100)})
+    off = check_without(AXES, without)
     with whole_folder(out) as root:
         for game in range(min(games, count)):  # game by game, so that each court is painted once
             for number, index in enumerate(range(game, count, games), start=1):
-                clip = film(seed, index, size=size, game=game, until=clip_length / RATE, variety=variety)
+                clip = film(seed, index, size=size, game=game, until=clip_length / RATE, variety=variety, without=off)
                 _write_clip(root / f"game{game + 1}" / f"Clip{number}", clip, clip_length, quality)
     return Path(out)
 
@@ -294,6 +352,7 @@ def write_video(
     size: Size = (288, 512),
     length: int = 60,
     variety: str = "full",
+    without: Iterable[str] = (),
     quality: int = 18,
 ) -> list[Row]:
     """Write clip ``index`` as one H.264 file (30 frames per second) and return its truth, one row per frame.
@@ -305,16 +364,17 @@ def write_video(
         size: ``(height, width)``; sides that are odd are stored without subsampled colour, as H.264 demands.
         length: frames, 1..9999.
         variety: ``full`` or ``plain``.
+        without: axes, or groups of them, to switch off.
         quality: H.264's constant rate factor, 0 (lossless) .. 51.
 
     Raises:
-        InputError: a value outside its range.
+        InputError: a value outside its range, or an unknown axis.
     """
     import av
 
     _check(seed, size, length, variety)
     check_ranges({"quality": (quality, 0, 51)})
-    clip = film(seed, index, size=size, until=length / RATE, variety=variety)
+    clip = film(seed, index, size=size, until=length / RATE, variety=variety, without=without)
     rows = []
     path = Path(path)
     silence()

@@ -35,6 +35,7 @@ from kaname.pipeline.flags import (
     report_problems,
     split_sources,
 )
+from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import SplitFlags
 from kaname.pipeline.weights import model_for
 from kaname.recipes.gauge import RECIPE
@@ -75,13 +76,7 @@ def sample(
             help="full: round dials of all looks; plain: everyday dials, head-on; world: instruments of every kind."
         ),
     ] = "full",
-    without: Annotated[
-        list[str] | None,
-        Parameter(
-            help="Axes of the variety world to switch off (glare,jpeg), or groups of them (dirt); see docs/gauge.md.",
-            negative=(),
-        ),
-    ] = None,
+    without: Without = None,
     layout: Annotated[
         Literal["split", "flat", "photographs"],
         Parameter(
@@ -92,8 +87,8 @@ def sample(
     """Render a small data set of dials with exact truth, in the layout that train takes."""
     from kaname.samples.gauge import write
 
-    names = [name.strip() for word in without or () for name in word.split(",") if name.strip()]
-    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout, variety=variety, without=names)
+    off = without or ()
+    write(out, count, seed, size=size, val_fraction=val_fraction, layout=layout, variety=variety, without=off)
     print(f"{count} rendered dials in {out}")
 
 

@@ -26,6 +26,7 @@ from kaname.pipeline.flags import (
     split_sources,
     validating,
 )
+from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import Group
 from kaname.pipeline.weights import model_for
 from kaname.recipes.landmark import RECIPE
@@ -46,11 +47,12 @@ def sample(
     variety: Annotated[
         Literal["rich", "plain"], Parameter(help="rich: everything the renderer knows; plain: clean faces, head-on.")
     ] = "rich",
+    without: Without = None,
 ) -> None:
     """Render faces of characters with exact landmarks: OUT/images and OUT/annotated."""
     from kaname.samples.landmark import write
 
-    write(out, count=count, seed=seed, size=size, variety=variety)
+    write(out, count=count, seed=seed, size=size, variety=variety, without=without or ())
     print(f"{count} rendered faces in {out}")
 
 

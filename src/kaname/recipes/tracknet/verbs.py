@@ -28,6 +28,7 @@ from kaname.pipeline.flags import (
     split_sources,
     validating,
 )
+from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import SplitFlags
 from kaname.pipeline.weights import model_for
 from kaname.recipes.tracknet import RECIPE
@@ -54,12 +55,14 @@ def sample(
     variety: Annotated[
         Literal["full", "plain"], Parameter(help="full: everything the renderer knows; plain: an everyday view.")
     ] = "full",
+    without: Without = None,
 ) -> None:
     """Render a small data set of clips with exact truth, in the layout that train takes."""
     from kaname.samples.tracknet import write
 
     width, height = size
-    write(out, count, seed, size=(height, width), games=games, clip_length=clip_length, variety=variety)
+    off = without or ()
+    write(out, count, seed, size=(height, width), games=games, clip_length=clip_length, variety=variety, without=off)
     made = len(list(out.glob("game*")))
     print(f"{count} rendered clips of {clip_length} frames, of {made} games (each has a clip at least), in {out}")
 

@@ -8,8 +8,8 @@ import numpy as np
 from ...data.photo import add, glare_band, times
 from ...types import Image
 from .. import lettering, weather
+from ..axes import Draws
 from ..camera import Array, Camera, Colour, fill, fill_convex, filled, grey, pick, polar, whole
-from .axes import Draws
 from .layout import room
 from .plate import Plate
 

@@ -10,9 +10,9 @@ from numpy.random import Generator
 
 from ...types import Image
 from .. import weather
+from ..axes import Draws
 from ..camera import Array, Camera, Colour, fill_all, fill_convex, filled, grey, polar, whole
 from ..painting import mix
-from .axes import Draws
 from .plate import Plate
 
 TONES = {"steel": (185, 186, 190), "brass": (190, 150, 80), "white": (232, 232, 228), "clear": (205, 215, 212)}

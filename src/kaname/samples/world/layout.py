@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from ..axes import Draws
 from ..camera import CIRCLE, Array
 from ..painting import EXTENT
-from .axes import Draws
 
 USUAL = {"round": 270.0, "square": 270.0, "corner": 88.0, "fan": 90.0, "half": 170.0}
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
+from ..axes import Draws
 from ..camera import Array, polar
-from .axes import AXES, Draws
+from .axes import AXES
 from .layout import Layout
 
 DIVISIONS = np.array([1, 2, 2, 3, 4, 5, 5, 5, 6, 8, 10, 10, 20])

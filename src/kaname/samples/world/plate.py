@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ...geometry.grid import PIXELS
 from ...types import Image
 from .. import lettering, prints
+from ..axes import Draws
 from ..camera import Array, Colour, blend, fill, fill_all, fill_convex, grey, pick, polar, strokes, whole
 from ..dial import captions
 from ..painting import EXTENT, WIDENING, arc, ellipse, mix, to_canvas
 from ..scale import STEPS
-from .axes import Draws
 from .layout import Layout, room
 from .marks import Row, Scale, draw_scale, second_scale
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import Generator
 
+from ..axes import Draws
 from ..camera import Array, Colour, grey, pick, polar, whole
 from ..needle import Needle, blade, tail
-from .axes import Draws
 from .layout import room
 from .plate import STRONG, Plate
 

@@ -12,13 +12,14 @@ from numpy.random import Generator
 from ...data.photo import coarser, noisy, recompressed, shade_side, shaken, times, tinted
 from ...types import Image, Size
 from .. import casing
+from ..axes import Draws, check_without
 from ..background import paint_background
 from ..camera import Array, Camera, fill_convex, filled, turn
 from ..needle import Needle, paint_needle, shadow
 from ..painting import EXTENT
 from ..photograph import Dial, reading
 from . import distractors, glass
-from .axes import Draws, check_without
+from .axes import AXES
 from .housing import Housing, draw_housing, paint_body, paint_cover, paint_ring
 from .layout import draw_layout
 from .plate import Plate, paint_plate
@@ -42,7 +43,7 @@ def picture(rng: Generator, size: int, without: Iterable[str] = ()) -> Dial:
 
     ``Dial.traits`` holds the value of every axis, by its name.
     """
-    draws = Draws(int(rng.integers(2**62)), check_without(without))
+    draws = Draws(int(rng.integers(2**62)), AXES, check_without(AXES, without))
     wide = _extent(draws) * size
     tool = _build(draws, int(np.clip(FINE * EXTENT * wide / (1 + draws("ring").value), 64, 1400)))
     camera, points = _aim(draws, tool, size, wide)
@@ -182,7 +183,7 @@ def _neighbour(draws: Draws, image: Image, camera: Camera, housing: Housing) -> 
     if drawn.value == "plate":
         distractors.name_plate(rng, image, middle, reach)
         return image
-    other = Draws(int(rng.integers(2**62)), draws.without)
+    other = Draws(int(rng.integers(2**62)), AXES, draws.without)
     focal = camera.focal * share
     tool = _build(other, int(np.clip(FINE * 2 * EXTENT * focal, 64, 800)))
     beside = replace(camera, focal=focal, centre=(float(middle[0]), float(middle[1])))
