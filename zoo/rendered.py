@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
 from kaname.codecs.heatmap import encode_sets
-from kaname.data.photo import coarser, noisy, photographed, recompressed, tinted
+from kaname.data.photo import photographed
 from kaname.geometry.affine import Affine
 from kaname.recipes.gauge import CHANNELS
 from kaname.recipes.gauge.data import needle_targets
@@ -80,8 +79,7 @@ class RenderedFaces(Faces):
         rng = np.random.default_rng([SEED, epoch + 1, index])
         face = render_face(rng, int(rng.integers(*FACE_SIDES)), without=self.without)
         visible = np.where(face.visible, np.where(face.hidden, 1, 2), 0)
-        image = _degraded(rng, face.image, rng.random(5))
-        return image, np.where(visible[:, None] > 0, face.points, 0.0), visible, face.box
+        return face.image, np.where(visible[:, None] > 0, face.points, 0.0), visible, face.box
 
 
 class RenderedWindows(Windows):
@@ -108,9 +106,9 @@ class RenderedWindows(Windows):
         rng = np.random.default_rng([SEED, epoch + 1, index])
         match = (epoch + 1) * MATCHES + index * MATCHES // self.count
         clip = film(SEED, index, size=self.size, game=match, until=4.0, without=self.without)
-        first, how = int(rng.integers(0, 100)), rng.random(5)
+        first = int(rng.integers(0, 100))
         shots = [clip.shot(first + number) for number in range(self.length)]
-        frames = [_degraded(np.random.default_rng(int(how[0] * 2**32)), shot.image, how) for shot in shots]
+        frames = [shot.image for shot in shots]
         points = np.array([shot.point for shot in shots])
         visibility = np.array([shot.visibility for shot in shots], np.int64)
         status = np.array([-1 if shot.status is None else shot.status for shot in shots], np.int64)
@@ -119,19 +117,6 @@ class RenderedWindows(Windows):
     def read(self, clip: Clip, position: int) -> Image:
         """The frame, which is there already."""
         return clip.frames[position]  # type: ignore[return-value]
-
-
-def _degraded(rng: np.random.Generator, image: Image, how: np.ndarray) -> Image:
-    """A picture as files have it; ``how`` ``(5,)`` of 0..1 says what happens, so that frames of a window share it."""
-    if how[0] < 0.4:
-        image = tinted(image, float(how[0] / 0.4 - 0.5) * 0.5)
-    if how[1] < 0.3:
-        image = coarser(rng, image, 0.4 + 2 * float(how[1]))
-    if how[2] < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), 0.3 + 3 * float(how[2]))
-    if how[3] < 0.3:
-        image = noisy(rng, image, 30 * float(how[3]))
-    return recompressed(image, int(30 + 65 * how[4] / 0.6)) if how[4] < 0.6 else image
 
 
 SAMPLES = {"gauge": RenderedDials, "landmark": RenderedFaces, "tracknet": RenderedWindows}

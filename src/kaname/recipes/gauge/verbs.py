@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kaname.config import merged
-from kaname.errors import InputError
 from kaname.pipeline.flags import (
     BoxFormat,
     BoxLabel,
