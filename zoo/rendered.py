@@ -18,13 +18,14 @@ from kaname.recipes.gauge.data import needle_targets
 from kaname.recipes.landmark.data import Faces
 from kaname.recipes.tracknet.data import Windows
 from kaname.recipes.tracknet.labels import Clip
+from kaname.samples.crowd import render as render_people
 from kaname.samples.gauge import render, render_nothing
 from kaname.samples.landmark import render as render_face
 from kaname.samples.tracknet import film
 from kaname.types import Image
 
 SEED = 20_000  # of the training pictures; validation has the next one
-EMPTY = 0.04  # share of the dials' pictures without any dial
+EMPTY = 0.1  # share of the dials' pictures without any dial
 FACE_SIDES = (96, 420)  # of a face's picture: small ones are enlarged to the crop
 MATCHES = 20  # in an epoch of windows: painting a court takes longer than many windows of it
 
@@ -45,7 +46,7 @@ class RenderedDials:
         side = self.config.size
         rng = np.random.default_rng([SEED, epoch + 1, index])
         if rng.random() < EMPTY:
-            image, sets, needle = render_nothing(rng, side), [np.zeros((0, 2))] * len(CHANNELS), {}
+            image, sets, needle = without_dial(rng, side), [np.zeros((0, 2))] * len(CHANNELS), {}
         else:
             dial = render(rng, side, variety="world", without=self.without)
             image, sets, needle = dial.image, [dial.points[name] for name in CHANNELS], dial.needle
@@ -58,6 +59,16 @@ class RenderedDials:
             if not needle:
                 made["needle_known"] = np.ones_like(made["needle_known"])  # there is none
         return made
+
+
+def without_dial(rng: np.random.Generator, side: int) -> Image:
+    """A picture in which no notch is to be found: marks and print, a face, people."""
+    kind = rng.random()
+    if kind < 0.5:
+        return render_nothing(rng, side)
+    if kind < 0.75:
+        return render_face(rng, side).image
+    return render_people(rng, (side, side), int(rng.integers(1, 6)), crowd=bool(rng.random() < 0.3)).image
 
 
 class RenderedFaces(Faces):

@@ -60,3 +60,14 @@ def test_maps_with_a_cell_of_two_pixels(origin: str) -> None:
     assert [len(found.xy[name]) for name in CHANNELS] == [0, 2, 1]
     assert np.abs(found.xy["end"] - (100, 100)).max() < 0.5
     assert np.abs(np.sort(found.xy["middle"], axis=0) - [(100, 100), (140, 100)]).max() < 0.5
+
+
+def test_a_picture_with_fewer_notches_than_a_dial_has_holds_none() -> None:
+    """The third best notch decides, not the best."""
+    maps = np.zeros((3, 64, 64), np.float32)
+    for channel, (y, x), value in ((1, (10, 10), 0.9), (1, (10, 50), 0.8), (1, (50, 30), 0.5), (0, (10, 10), 0.7)):
+        maps[channel, y, x] = value
+    for presence, count in ((0.0, 3), (0.49, 3), (0.51, 0)):
+        points = extract_points(maps, Affine.identity(), (64, 64), ExtractSettings(presence=presence, threshold=0.3))
+        assert len(points.xy["middle"]) == len(points.scores["middle"]) == count
+        assert len(points.xy["start"]) == (count > 0)

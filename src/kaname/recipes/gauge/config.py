@@ -42,6 +42,7 @@ class ExtractSettings:
         min_score: a map whose maximum lies under this has no point.
         bandwidth: radius of mean shift, px at 448.
         clusters: ``plain`` mean shift over the cells, or ``weighted`` by the heatmap's values.
+        presence: where the third best notch scores under this there is no dial, and nothing is found; 0 leaves it.
         tolerance: a point within this distance is found, px at 448.
     """
 
@@ -49,11 +50,12 @@ class ExtractSettings:
     min_score: float = 0.1
     bandwidth: float = 20.0
     clusters: Literal["plain", "weighted"] = "plain"
+    presence: float = 0.0
     tolerance: float = 10.0
 
     def __post_init__(self) -> None:
         require(0 <= self.threshold < 1, f"threshold must be at least 0 and under 1, got {self.threshold}")
-        require_range(self, "min_score", 0, 1)
+        require_range(self, "min_score presence", 0, 1)
         require_range(self, "bandwidth tolerance", 0, above=True)
 
 

@@ -20,6 +20,8 @@ from kaname.recipes.gauge import CHANNELS, NEEDLE, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 from kaname.types import Answer, Points, Prediction, Size
 
+FEWEST = 3  # notches of a dial
+
 
 def decode_of(card: Mapping[str, Any], settings: ExtractSettings) -> Decode:
     """From a network's maps to notches with these settings."""
@@ -68,6 +70,9 @@ def extract_points(
             single=name != "middle",
         )
         xy[name] = back.points(places)
+    best = np.sort(np.append(scores["middle"], np.zeros(FEWEST)))[-FEWEST]
+    if best < settings.presence:
+        xy, scores = dict.fromkeys(names, np.zeros((0, 2))), dict.fromkeys(names, np.zeros(0))
     return Points(xy=xy, scores=scores, size=size)
 
 
