@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaname.data.formats import skeleton as skeletons
+from kaname.data.formats.skeleton import swapped_pairs
 from kaname.errors import InputError
 from kaname.samples import landmark
 from kaname.samples.axes import table
@@ -87,3 +89,11 @@ def test_plain_faces_keep_few_axes() -> None:
 
 def test_the_documented_list_is_the_list() -> None:
     assert table(AXES) in DOCS.read_text(encoding="utf-8")
+
+
+def test_left_stays_left_in_the_picture() -> None:
+    """The format calls the points by the sides of the image, and its reader refuses faces that stand on their heads."""
+    skeleton = skeletons.find("anime-face-28")
+    for index in range(150):
+        face = landmark.render(np.random.default_rng([77, index]), 96)
+        assert not swapped_pairs(np.where(face.visible[:, None], face.points, np.nan), skeleton)

@@ -35,7 +35,7 @@ AXES: Mapping[str, Axis] = {
     "proportions": Axis("geometry", 0.9, (0.4, 1.5), 0.4, "spread of all proportions, 1 as drawn by most"),
     "stretch": Axis("geometry", 0.2, (0.78, 1.28), 1.0, "width of the whole head over its height"),
     "narrow_eyes": Axis("geometry", 0.12, (0.35, 0.9), 1.0, "height of the eyes over that of most"),
-    "roll": Axis("geometry", 0.85, (-180, 180), 0.0, "turn in the picture, degrees; mostly under 30"),
+    "roll": Axis("geometry", 0.85, (-80, 80), 0.0, "turn in the picture, degrees; mostly under 30"),
     "yaw": Axis("geometry", 0.85, (-50, 50), 0.0, "turn to the side, degrees; mostly under 25"),
     "pitch": Axis("geometry", 0.8, (-26, 26), 0.0, "nod, degrees; mostly under 12"),
     "eyes": Axis("geometry", 0.17, ("happy", "asleep", "wink"), "open", "what the eyes do"),
