@@ -27,6 +27,7 @@ EPOCH = 2048  # pictures between two validations
 # The stem and the first two stages of an EfficientNet stay as ImageNet made them: edges and textures are the same in
 # drawn pictures, and their backward pass takes a third of a step.
 KEPT = tuple(f"body.net.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1"))
+LITE0 = ("model.backbone=efficientnet-lite0", "model.pretrained=true", "train.precision=auto")
 TRAINING = ("save_every=3m", "batch_size=8", "ema=0.998", "logger=none", "warmup_epochs=0.5")
 
 
@@ -68,14 +69,15 @@ def _rallies(folder: Path, count: int, seed: int) -> None:
 PLANS: Mapping[str, Plan] = {
     "gauge": Plan(
         "train",
-        ("size=256", "needle=true", "augment.probability=0", "model.decoder=fpn", "model.freeze=false", "train.lr=1e-3",
-         "train.final_lr=0.01"),
+        (*LITE0, "size=256", "needle=true", "augment.probability=0", "model.decoder=fpn", "model.freeze=false",
+         "train.lr=1e-3", "train.final_lr=0.01"),
         _dials,
         lambda folder: [f"data={folder}"],
     ),
     "landmark": Plan(
         "train",
-        ("size=192", "model.decoder=concat", "model.norm=train", "train.lr=1e-3", "train.final_lr=0.01"),
+        (*LITE0, "size=160", "model.decoder=concat", "model.norm=train", "train.lr=1e-3", "train.final_lr=0.01",
+         "train.ema=0.99"),
         _faces,
         lambda folder: [f"data.images={folder / 'images'}", f"data.annotations={folder / 'annotated'}",
                         "data.held_out=0.95"],
@@ -172,7 +174,7 @@ def build(options: argparse.Namespace) -> None:
     recipe = rendered_recipe(options.name, EPOCH, tuple(options.without))
     training = [f"{plan.section}.{word}" for word in TRAINING] + [f"{plan.section}.num_workers={options.workers}"]
     given = {word.split("=")[0] for word in options.set}
-    words = [word for word in (*plan.settings, *training) if word.split("=")[0] not in given]
+    words = [word for word in (*training, *plan.settings) if word.split("=")[0] not in given]
     file = ROOT / "configs" / options.name / "small.yaml"
     overrides = [*words, *plan.data(data), *options.set]
     config = configuration.load(recipe.schema.value, file=file, overrides=overrides)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = 2048  # numbers of a tensor that stays in 32 bits: norms, biases, the normalisation
@@ -241,15 +242,19 @@ def commit() -> str:
     return run("rev-parse", "HEAD").strip() + ("+" if run("status", "--porcelain", "--", "src", "zoo").strip() else "")
 
 
-def pack(checkpoint: Path, name: str, out: Path, about: Mapping[str, Any], *, count: int) -> dict[str, Any]:
+def pack(
+    checkpoint: Path, name: str, out: Path, about: Mapping[str, Any], *, count: int, words: Sequence[str] = ()
+) -> dict[str, Any]:
     """Write the three files; returns the facts.
 
     Args:
         about: ``trained_on``, ``command``, ``commit``, ``licence`` and ``figures``.
         count: rendered pictures (of video about so many windows).
+        words: ``KEY=VALUE`` of the recipe's answers, such as a threshold, that hold where nobody says otherwise.
 
     Raises:
-        InputError: a file above the limit, an export that answers otherwise, a card that names this machine.
+        InputError: a value that takes part in training, a file above the limit, an export that answers otherwise, a
+            card that names this machine.
     """
     from kaname import zoo
     from kaname.errors import InputError
@@ -260,7 +265,7 @@ def pack(checkpoint: Path, name: str, out: Path, about: Mapping[str, Any], *, co
 
     opened = checkpoints.load(checkpoint)
     recipe = recipe_of(opened.card["recipe"])
-    card, stored = without_machine(recipe, opened.card), in_16_bits(opened.model)
+    card, stored = answering(recipe, without_machine(recipe, opened.card), words), in_16_bits(opened.model)
     numbers = sum(value.numel() for key, value in stored.items() if _trains(key))
     facts = {"name": name, **about, "size": {"parameters": numbers, "input": list(card["input_size"])}}
     with tempfile.TemporaryDirectory() as place:
@@ -287,6 +292,20 @@ def pack(checkpoint: Path, name: str, out: Path, about: Mapping[str, Any], *, co
             with whole_path(out / f"{name}.{ending}") as partial:
                 shutil.copyfile(folder / f"{name}.{ending}", partial)
     return listed
+
+
+def answering(recipe: Any, card: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """A card whose configuration has these values of the section of answers."""
+    from kaname import config as configuration
+    from kaname.errors import InputError
+
+    values = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in words)}
+    for key in values:
+        if not recipe.answers or not key.startswith(f"{recipe.answers}."):
+            raise InputError(f"{key} is not of the answers", remedy=f"give {recipe.answers}.NAME=VALUE")
+    changed = with_values(card["config"], values)
+    configuration.from_dict(recipe.schema.value, changed)
+    return {**card, "config": changed}
 
 
 def listed_of(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -362,6 +381,9 @@ def main() -> None:
     parser.add_argument("--command", help="that trained it; default: what the run's folder says")
     parser.add_argument("--commit", help="at which it was trained; default: the one that is checked out")
     parser.add_argument("--count", type=int, default=200, help="rendered pictures for scores and parity")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the answers: extract.presence=0.4"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "src" / "kaname" / "zoo")
     options = parser.parse_args()
     from kaname.errors import InputError
@@ -374,7 +396,7 @@ def main() -> None:
         "figures": read_figures(options.figures, [one.strip() for one in options.metrics.split(",") if one.strip()]),
     }
     try:
-        facts = pack(options.checkpoint, options.name, options.out, about, count=options.count)
+        facts = pack(options.checkpoint, options.name, options.out, about, count=options.count, words=options.set)
     except InputError as error:
         sys.exit(f"error: {error}")
     sizes = ", ".join(f"{options.name}.{ending} {size:,} bytes" for ending, size in facts["bytes"].items())
