@@ -273,7 +273,9 @@ def pack(
         half, export = folder / f"{name}.pt", folder / f"{name}.onnx"
         checkpoints.save(half, card={**card, "zoo": facts}, model=stored, training=None)
         data = RENDER[recipe.name](folder / "data", count)
-        before = open_model(recipe, checkpoint, runtime="cpu")
+        whole = folder / "whole.pt"
+        checkpoints.save(whole, card=card, model=opened.model, training=None)
+        before = open_model(recipe, whole, runtime="cpu")
         scores, windows = judged(recipe, open_model(recipe, half, runtime="cpu"), data, count)
         card["zoo"] = facts = {**facts, "scores": scores}
         checkpoints.save(half, card=card, model=stored, training=None)
