@@ -89,8 +89,7 @@ def predict_images(
         find = _found(model, boxes, files)
     settings = answer_settings(recipe, model.card["config"], changes)
     finds = Finds(recipe, settings)
-    drawn = out / "pictures" if pictures else None
-    further = None if each is None else each(settings)
+    drawn, further = out / "pictures" if pictures else None, None if each is None else each(settings)
     rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
     with results(record, [target], overwrite=overwrite), times.part("write"):
         said = {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)}

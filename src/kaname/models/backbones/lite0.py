@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kaname.errors import InputError
 from kaname.models.names import LITE0, LITE0_PACKAGE, require_lite0
+from kaname.shapes import Shaped
 
 ARCHITECTURE = "tf_efficientnet_lite0"
 CARD: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "license": "Apache-2.0"}
@@ -28,7 +29,7 @@ INNER = {
 }  # fmt: skip
 
 
-def weights() -> dict[str, Tensor]:
+def weights() -> dict[str, Shaped[Tensor, "*axes"]]:
     """The tensors of the package under timm's names.
 
     Raises:

@@ -191,7 +191,7 @@ def _confidence(
     """What the points' scores, the order and the expected error leave of 1."""
     found = [float(scores.mean()), ends, *(float(points.scores[name][0]) for name in NEEDLE[: 1 + pivot])]
     error = math.hypot(*errors, BLUR / float(order.turns[-1]), 0.0 if pivot else 0.03)
-    few = 1 - 0.5 ** (len(order.rows) - 1)
+    few = 1 - 2.0 ** (1 - len(order.rows))
     certain = order.sure * few * (1.0 if order.even else 0.85) * (1.0 if pivot else 0.6)
     return float(np.clip(np.prod(np.clip(found, 0, 1)) ** (1 / len(found)) * certain / (1 + error / EXPECTED), 0, 1))
 
