@@ -12,6 +12,7 @@ import pytest
 
 import kaname
 from calling import Answer, call
+from kaname import zoo
 from kaname.data.video import VideoWriter
 from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import Model
@@ -153,9 +154,19 @@ def test_ranges_that_are_none(trained: Trained, tmp_path: Path, words: Sequence[
     call("gauge", "read", image, "--model-path", trained.model, "--out", tmp_path, *words).refused(*parts)
 
 
-def test_no_model_says_what_to_do(tmp_path: Path) -> None:
+def test_no_model_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(zoo.VARIABLE, str(tmp_path / "nothing"))
     write_image(tmp_path / "a.png", grey(50))
-    call("gauge", "read", tmp_path / "a.png", "--range", 0, 1, "--out", tmp_path / "out").refused("--model-path")
+    call("gauge", "read", tmp_path / "a.png", "--range", 0, 1, "--out", tmp_path / "out").refused("no model of gauge")
+
+
+def test_the_shipped_model_reads_where_none_is_named(tmp_path: Path) -> None:
+    dial = render(np.random.default_rng([5, 1]), 320, variety="plain")
+    write_image(tmp_path / "a.png", dial.image)
+    words = ("--range", 0, 10, "--unit", "bar", "--out", tmp_path / "out")
+    assert "the shipped model gauge" in call("gauge", "read", tmp_path / "a.png", *words).done().err
+    (row,) = csv.DictReader((tmp_path / "out" / "readings.csv").open(encoding="utf-8"))
+    assert float(row["value"]) == pytest.approx(10 * dial.reading, abs=0.2) and row["unit"] == "bar"
 
 
 def test_from_python(trained: Trained) -> None:
