@@ -115,7 +115,8 @@ def test_a_search_over_real_runtimes(model: Model, place: Path) -> None:
     assert by_name["onnxruntime fp32"].verdict == "alike" and by_name["onnxruntime fp32"].largest_px == 0.0
     assert ("onnxruntime", "fp32") in runners
     if "openvino fp32" in by_name and not CANDIDATES[4].absent:
-        assert by_name["openvino fp32"].verdict == "alike"
+        # so small a network may take it many times as long on a busy machine
+        assert by_name["openvino fp32"].verdict.startswith(("alike", "slow"))
 
 
 def test_an_export_belongs_to_the_weights_and_to_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
