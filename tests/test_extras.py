@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kaname import extras
+from kaname.apps.gallery_dl import OLDEST
 from kaname.errors import InputError
 from kaname.samples.gauge import write
 
@@ -36,6 +37,12 @@ def run_without(names: list[str], *words: object) -> subprocess.CompletedProcess
     """A command in a process in which some packages are not installed."""
     code = WITHOUT.format(names=names, words=[str(word) for word in words])
     return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+
+
+def test_the_oldest_gallery_dl_is_said_alike() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert declared["crawl"] == [f"gallery-dl>={OLDEST}"]
+    assert f"({OLDEST} or newer)" in (ROOT / "docs" / "landmark.md").read_text(encoding="utf-8")
 
 
 def test_every_extra_is_declared_and_named() -> None:

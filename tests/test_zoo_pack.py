@@ -101,6 +101,8 @@ def test_figures_of_both_kinds_of_files(tmp_path: Path) -> None:
         "faces": {"middle f1": {"value": 0.9123, "low": 0.8, "high": None, "n": 16}},
     }
     assert set(PACK.read_figures([str(metrics)])["val"]) == {"middle f1", "middle pck"}
+    chosen = PACK.read_figures([str(metrics)], ["middle pck=found", "middle f1=F1"])
+    assert list(chosen["val"]) == ["found", "F1"]  # the first one is what `predict` says
 
 
 @pytest.mark.parametrize("recipe", sorted(shipping.WORDS))

@@ -1,10 +1,11 @@
 """Scores a gauge model on labelled photographs, by kind of dial, and shows where it is worst.
 
-    python zoo/judge.py CHECKPOINT ../shared/data/gauge ../shared/data/gauge_more [--out runs/zoo/judged]
+    python zoo/judge.py CHECKPOINT [NAME=]FOLDER ... [--out runs/zoo/judged]
 
-Each folder holds ``images/`` and a Label Studio ``annotation.json``; the kind of a dial is its file name up to the
-last ``_``. Prints, for each kind and for all together, F1 and PCK of all notches and PCK of start and end (10 px at
-448), with 95 % intervals over photographs where there are five or more, and for the whole folder over kinds as well.
+Each folder, called by its own name or by NAME, holds ``images/`` and a Label Studio ``annotation.json``; the kind of
+a dial is its file name up to the last ``_``. Prints, for each kind and for all together, F1 and PCK of all notches and
+PCK of start and end (10 px at 448), with 95 % intervals over photographs where there are five or more, and for the
+whole folder over kinds as well.
 Writes ``scores.json`` and ``FOLDER_worst.jpg``: the worst photographs with the true points as rings and the found ones
 as crosses (start green, end blue, the others red).
 """
@@ -32,8 +33,8 @@ from kaname.types import FloatArray, Image
 TOLERANCE = 10.0
 SIDE = 320  # of a picture in the montage
 COLOURS = {"start": (0, 170, 0), "middle": (230, 0, 0), "end": (0, 60, 255)}
-COLUMNS = {"F1": ("middle", "f1"), "PCK": ("middle", "pck"), "false": ("middle", "non_assigned"),
-           "start/end PCK": ("start_end", "pck"), "distance": ("middle", "mean_distance_px")}  # fmt: skip
+COLUMNS = {"F1": ("middle", "f1"), "PCK": ("middle", "pck"), "false share": ("middle", "non_assigned"),
+           "start/end PCK": ("start_end", "pck"), "distance, px at 448": ("middle", "mean_distance_px")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,19 @@ def montage(judged: list[Judged], columns: int = 4) -> Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("folders", type=Path, nargs="+", help="folders with images/ and annotation.json")
+    parser.add_argument("folders", nargs="+", metavar="[NAME=]FOLDER", help="with images/ and annotation.json")
     parser.add_argument("--out", type=Path, default=Path("runs/zoo/judged"))
     parser.add_argument("--worst", type=int, default=16, help="how many photographs the montage shows")
     options = parser.parse_args()
     model = kaname.load(options.checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
     scores = {}
-    for folder in options.folders:
+    for word in options.folders:
+        name, _, folder = word.rpartition("=")
+        folder = Path(folder)
         judged = judge(model, folder)
-        scores[folder.name] = table = rows(judged)
-        print(f"\n{folder.name}\n\n{text(table)}")
+        scores[name or folder.name] = table = rows(judged)
+        print(f"\n{name or folder.name}\n\n{text(table)}")
         worst = sorted(judged, key=lambda one: one.figures["middle"]["f1"] or 0.0)[: options.worst]
         picture = cv2.cvtColor(montage(worst), cv2.COLOR_RGB2BGR)
         (options.out / f"{folder.name}_worst.jpg").write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())

@@ -9,7 +9,8 @@ kind. Nothing of this machine stays in the files: folders of data and runs are l
 folder is called by its architecture. A file above the limit of 8 MB is refused, and nothing is written then.
 
 ``--figures`` takes what ``zoo/judge.py`` wrote (of each folder its last row), or SET=FILE with a ``metrics.json`` of
-``kaname evaluate``, of which ``--metrics "middle f1,start_end pck"`` chooses.
+``kaname evaluate``, of which ``--metrics "middle f1=F1,start_end pck=start and end"`` chooses, in this order; the first
+one is what `predict` says of the model.
 """
 
 from __future__ import annotations
@@ -209,23 +210,29 @@ def halves(array: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, n
 
 
 def read_figures(words: Sequence[str], metrics: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Figures with intervals, by set and metric, from files of ``zoo/judge.py`` and ``kaname evaluate``."""
+    """Figures with intervals, by set and metric, from files of ``zoo/judge.py`` and ``kaname evaluate``.
+
+    Args:
+        metrics: those to keep, in this order, each as ``METRIC`` or ``METRIC=NAME``; default: all.
+    """
     found: dict[str, dict[str, Any]] = {}
+    names = {metric: name or metric for metric, _, name in (word.partition("=") for word in metrics)}
+
+    def chosen(row: Mapping[str, Any]) -> dict[str, Any]:
+        called = names or {metric: metric for metric in row}
+        return {name: _figure(row[metric]) for metric, name in called.items() if metric in row}
+
     for word in words:
         name, _, file = word.rpartition("=")
         content = json.loads(Path(file).read_text(encoding="utf-8"))
         if "settings" in content:
             groups = {group: rows for group, rows in content.items() if group != "settings"}
             flat = {f"{group} {metric}": one for group, rows in groups.items() for metric, one in rows.items()}
-            found[name or str(content["settings"].get("set"))] = {
-                metric: _figure(one) for metric, one in flat.items() if not metrics or metric in metrics
-            }
+            found[name or str(content["settings"].get("set"))] = chosen(flat)
             continue
         for folder, table in content.items():
             row = list(table)[-1]
-            found[f"{folder} ({row})"] = {
-                metric: _figure(one) for metric, one in table[row].items() if not metrics or metric in metrics
-            }
+            found[f"{folder} ({row})"] = chosen(table[row])
     return found
 
 
@@ -287,7 +294,7 @@ def pack(
                 raise InputError(reason, remedy="train a smaller network")
         head = {"format": zoo.FORMAT, "version": zoo.VERSION, "recipe": recipe.name}
         listed = {**head, **facts, **listed_of(card), "parameters": numbers, "bytes": sizes, "parity": parity}
-        text = json.dumps(listed, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        text = json.dumps(listed, ensure_ascii=False, indent=1) + "\n"
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
         out.mkdir(parents=True, exist_ok=True)
         for ending in ("pt", "onnx", "json"):  # the facts last: they make the model one that is shipped

@@ -48,6 +48,28 @@ def test_the_words_name_score_threshold_and_remedy() -> None:
     assert finds.read([Prediction("a.png", points(0.3))]).said() == []
 
 
+def test_a_picture_that_is_left_out_whole_says_which_setting_did_it() -> None:
+    """Its best score is high enough for a point: the usual advice would mislead."""
+    finds = Finds(recipe_of("gauge"), ExtractSettings(presence=0.3))
+    finds.saw({"heatmaps": np.full((1, 3, 4, 4), 0.8)}, [points()])
+    list(finds.counting([Prediction("a.png", points())]))
+    assert finds.said() == [
+        "warning: nothing was found in 1 image: the highest score is 0.8 and a point needs 0.1, but too few reach 0.3 "
+        "(extract.presence); extract.presence=0 shows what there is"
+    ]
+    low = Finds(recipe_of("gauge"), ExtractSettings(presence=0.3))
+    low.saw({"heatmaps": np.full((1, 3, 4, 4), 0.02)}, [points()])
+    list(low.counting([Prediction("a.png", points())]))
+    assert "presence" not in low.said()[0] and "--min-score 0.01" in low.said()[0]
+
+
+def test_a_shipped_model_is_not_told_to_train_longer() -> None:
+    finds = Finds(recipe_of("gauge"), ExtractSettings())
+    finds.card = {"zoo": {"name": "gauge"}}
+    list(finds.counting([Prediction("a.png", points())]))
+    assert "train on your own (--init zoo)" in finds.said()[0] and "train longer" not in finds.said()[0]
+
+
 def test_names_of_which_nothing_is_found_are_said() -> None:
     """A model that has learnt the notches between and neither start nor end looks fine in a count."""
     nothing = {"start": np.zeros((0, 2)), "end": np.zeros((0, 2))}

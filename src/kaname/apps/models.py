@@ -78,4 +78,4 @@ def _scores(scores: Mapping[str, Any]) -> str:
 
 
 def _write(content: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -26,6 +26,7 @@ class Finds:
     def __init__(self, recipe: Recipe, settings: Any) -> None:
         self.recipe = recipe
         self.threshold: float | None = getattr(settings, recipe.threshold) if recipe.threshold else None
+        self.presence: float = getattr(settings, recipe.presence) if recipe.presence else 0.0
         # where the answers are made with a threshold of their own, their scores decide
         self.least = self.threshold if recipe.predicted(settings) != settings else None
         self.answers, self.found, self.highest = set[Any](), 0, 0.0
@@ -94,13 +95,17 @@ class Finds:
         several = len(self.answers) > 1
         what = missing[0] if not self.found else " and ".join(f"no {name}" for name in missing)
         line = f"warning: {what} was found in {len(self.answers)} {unit if several else self.recipe.unit}"
+        learn = "train longer" if "zoo" not in self.card else "train on your own (--init zoo)"
         if self.found:
-            return [f"{line}, though {self.found} other points were: train longer, or label more of them"]
+            return [f"{line}, though {self.found} other points were: {learn}, or label more of them"]
         if self.threshold is None:
-            return [f"{line}: train longer, or give other {unit}"]
-        line += f": the highest score is {self.highest:.3g} and a point needs {self.threshold:g}; train longer, "
+            return [f"{line}: {learn}, or give other {unit}"]
+        line += f": the highest score is {self.highest:.3g} and a point needs {self.threshold:g}"
+        if self.highest > self.threshold and self.presence:
+            key = f"{self.recipe.answers}.{self.recipe.presence}"
+            return [f"{line}, but too few reach {self.presence:g} ({key}); {key}=0 shows what there is"]
         flag = f"--{self.recipe.threshold.replace('_', '-')}"
-        return [f"{line}lower the threshold ({flag} {self.highest / 2:.1g}) or give other {unit}"]
+        return [f"{line}; {learn}, lower the threshold ({flag} {self.highest / 2:.1g}) or give other {unit}"]
 
 
 def count(answer: Answer, least: float | None = None) -> int:

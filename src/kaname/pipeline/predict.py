@@ -79,8 +79,8 @@ def predict_images(
     times = Profile(profile)
     # a path named twice is one answer
     files = checked({path.absolute(): path for path in expand(sources, out if deep else None)}.values())
-    given = {**({} if boxes is None else boxes.about), **(asked or {})}
-    made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **(changes or {}), **given}
+    given = {**(changes or {}), **({} if boxes is None else boxes.about), **(asked or {})}
+    made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **given}
     record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
     refuse_others(record, [target], overwrite=overwrite)
     with times.part("start"):
@@ -89,17 +89,15 @@ def predict_images(
         find = _found(model, boxes, files)
     settings = answer_settings(recipe, model.card["config"], changes)
     finds = Finds(recipe, settings)
-    drawn, further = out / "pictures" if pictures else None, None if each is None else each(settings)
+    drawn = out / "pictures" if pictures else None
+    further = None if each is None else each(settings)
     rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
     with results(record, [target], overwrite=overwrite), times.part("write"):
         said = {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)}
         recipe.write(target, finds.counting(times.waiting(rows)), said)
         finish()
     _say(model, find)
-    finds.warn_unlike()
-    print(f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}")
-    for line in [*finds.said(), *times.lines(len(finds.answers), recipe.unit)]:
-        print(line)
+    _say_found(finds, f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}", times)
 
 
 def _image_rows(
@@ -300,6 +298,14 @@ def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Co
         remedy = "predict it without --boxes"
         raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
     return Counted(boxes.open(sources))
+
+
+def _say_found(finds: Finds, line: str, times: Profile) -> None:
+    """What was predicted, and what is strange about it."""
+    finds.warn_unlike()
+    print(line)
+    for further in [*finds.said(), *times.lines(len(finds.answers), finds.recipe.unit)]:
+        print(further)
 
 
 def _say(model: Model, find: Counted | None) -> None:

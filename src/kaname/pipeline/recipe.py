@@ -38,13 +38,16 @@ class Recipe:
         verbs: verb to (``module:function``, one line for the help); several verbs may share a function.
         schema: the dataclass of the configuration.
         read_sets: ``(config) -> Sets``: ``train`` and, where there is one, ``val``; checked for training.
-        build: ``(config, card=None) -> nn.Module`` with named ``inputs`` and ``heads``; a ``card``: no download.
+        build: ``(config, card=None) -> nn.Module`` with tensors by name in and out, ``inputs`` and ``heads``; from the
+            ``card`` of a file nothing is downloaded and no data is read.
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
         task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.
-        pictures: ``(config, items, epoch, folder)``: drawn of an epoch's fresh files; ``items`` are those of ``val``.
+        pictures: ``(config, items, epoch, folder)``: what is drawn of an epoch's weights, from the files that were just
+            written; ``items`` are those of ``val``.
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
-        decode: ``(card, settings) -> decode``: from outputs to answers; ``settings`` is the section ``answers``.
+        decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
+            ``answers`` of the configuration.
         feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
         reading: ``(answer, low, high, unit) -> reading`` of a measuring instrument, for ``model.read``.
         write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
@@ -70,6 +73,7 @@ class Recipe:
         weights: dotted key of a file that training starts from; a resumed run does without it and builds by its card.
         answers: section of the configuration that may change after training; ``flip_test`` in it is the pipeline's own.
         threshold: its key that an answer's score must exceed.
+        presence: its key that the scores of several must reach together, else nothing of the image is answered.
         late: its keys that may change when predictions are already written.
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
         best_name: file name of the best weights.
@@ -116,6 +120,7 @@ class Recipe:
     weights: str = ""
     answers: str = "answers"
     threshold: str = ""
+    presence: str = ""
     late: Sequence[str] = ()
     fixed: Sequence[str] = ()
     best_name: str = "best.pt"

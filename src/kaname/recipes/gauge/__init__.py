@@ -46,6 +46,7 @@ RECIPE = Recipe(
     ),
     answers="extract",
     threshold="min_score",
+    presence="presence",
     late=("tolerance",),
     fixed=("size", "model.backbone", "model.decoder", "model.normalize"),
     best_name="model.pt",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from kaname.recipes.gauge import RECIPE
 from kaname.recipes.gauge.commands import Data
 
 if TYPE_CHECKING:
-    from kaname.pipeline.boxes import BoxSource
+    pass
 
 CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]
 Missing = Annotated[bool, Parameter(help="Accept dials without a start or an end.")]
@@ -239,34 +239,51 @@ def validate(
     evaluate(checkpoint=checkpoint, split=split, pictures=True, flags=flags)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DialFlags:
+    """What ``predict`` and ``read`` have in common; ``None`` means not given."""
+
+    boxes: DialBoxes = None
+    box_format: BoxFormat = None
+    box_units: BoxUnits = None
+    label: BoxLabel = None
+    box_score: BoxScore = None
+    threshold: Threshold = None
+    min_score: MinScore = None
+    clusters: Clusters = None
+    overwrite: Overwrite = False
+    damaged: Damage = "error"
+    profile: ProfileFlag = False
+
+    def how(self, words: Sequence[str]) -> dict[str, Any]:
+        """The arguments of `kaname.pipeline.predict.predict_images`; ``words`` are ``key=value`` of the extraction."""
+        from kaname.data.boxes import finder
+        from kaname.pipeline.boxes import BoxSource
+        from kaname.recipes.gauge import labels
+
+        given = {name: getattr(self, name) for name in ("threshold", "min_score", "clusters")}
+        reading = {"form": self.box_format, "units": self.box_units, "label": self.label, "score": self.box_score}
+        boxes = None if self.boxes is None else BoxSource(partial(finder, self.boxes, names=labels.ALIASES, **reading))
+        changes = merged(words, given, "extract")
+        same = {name: getattr(self, name) for name in ("overwrite", "damaged", "profile")}
+        return {"changes": changes, "boxes": boxes, **same}
+
+
 def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the extraction.")],
     checkpoint: Checkpoint | None = None,
     out: OutFolder,
-    boxes: DialBoxes = None,
-    box_format: BoxFormat = None,
-    box_units: BoxUnits = None,
-    label: BoxLabel = None,
-    box_score: BoxScore = None,
-    threshold: Threshold = None,
-    min_score: MinScore = None,
-    clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
-    overwrite: Overwrite = False,
-    damaged: Damage = "error",
+    flags: DialFlags = DialFlags(),
     run_on: RunFlags = RunFlags(),  # noqa: B008
-    profile: ProfileFlag = False,
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
     from kaname.pipeline.predict import predict_images
 
     paths, words = split_sources(sources)
-    checkpoint = model_for(RECIPE.name, checkpoint)
-    given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
-    changes = merged(words, given, "extract")
-    reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
-    how = {"changes": changes, "pictures": pictures, "damaged": damaged, "overwrite": overwrite, "profile": profile}
-    predict_images(RECIPE, paths, checkpoint, out, boxes=boxes_of(boxes, reading), running=run_on.running(), **how)
+    how = {"pictures": pictures, "running": run_on.running(), **flags.how(words)}
+    predict_images(RECIPE, paths, model_for(RECIPE.name, checkpoint), out, **how)
 
 
 def read(
@@ -283,19 +300,9 @@ def read(
     out: OutFolder,
     unit: Annotated[str, Parameter(help="Unit of the values, in words.")] = "",
     checkpoint: Checkpoint | None = None,
-    boxes: DialBoxes = None,
-    box_format: BoxFormat = None,
-    box_units: BoxUnits = None,
-    label: BoxLabel = None,
-    box_score: BoxScore = None,
-    threshold: Threshold = None,
-    min_score: MinScore = None,
-    clusters: Clusters = None,
     pictures: Annotated[bool, Parameter(help="Also draw how each dial was read.")] = True,
-    overwrite: Overwrite = False,
-    damaged: Damage = "error",
+    flags: DialFlags = DialFlags(),
     run_on: RunFlags = RunFlags(),  # noqa: B008
-    profile: ProfileFlag = False,
 ) -> None:
     """Read what dials show: readings.csv, points.json and a picture of each, of a video a video.
 
@@ -304,20 +311,8 @@ def read(
     from kaname.recipes.gauge.readings import read as run
 
     paths, words = split_sources(sources)
-    given = {"threshold": threshold, "min_score": min_score, "clusters": clusters}
-    reading = {"form": box_format, "units": box_units, "label": label, "score": box_score}
-    how = {"changes": merged(words, given, "extract"), "boxes": boxes_of(boxes, reading), "pictures": pictures}
-    how |= {"damaged": damaged, "overwrite": overwrite, "profile": profile, "running": run_on.running()}
+    how = {"pictures": pictures, "running": run_on.running(), **flags.how(words)}
     run(paths, model_for(RECIPE.name, checkpoint), out, ends, unit, **how)
-
-
-def boxes_of(boxes: Path | None, reading: Mapping[str, Any]) -> BoxSource | None:
-    """Where the dials' boxes come from, if anywhere; ``reading`` says how their file is read."""
-    from kaname.data.boxes import finder
-    from kaname.pipeline.boxes import BoxSource
-    from kaname.recipes.gauge import labels
-
-    return None if boxes is None else BoxSource(partial(finder, boxes, names=labels.ALIASES, **reading))
 
 
 def export(*, checkpoint: Weights, out: OnnxFile, images: ParityImages = None, count: ParityCount = 16) -> None:
