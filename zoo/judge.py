@@ -34,7 +34,7 @@ TOLERANCE = 10.0
 SIDE = 320  # of a picture in the montage
 COLOURS = {"start": (0, 170, 0), "middle": (230, 0, 0), "end": (0, 60, 255)}
 COLUMNS = {"F1": ("middle", "f1"), "PCK": ("middle", "pck"), "false share": ("middle", "non_assigned"),
-           "start/end PCK": ("start_end", "pck"), "distance, px at 448": ("middle", "mean_distance_px")}  # fmt: skip
+           "start/end PCK": ("start_end", "pck"), "distance (px at 448)": ("middle", "mean_distance_px")}  # fmt: skip
 
 
 @dataclass(frozen=True)

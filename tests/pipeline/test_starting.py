@@ -32,7 +32,8 @@ def test_what_the_weights_depend_on_comes_from_the_card(folder: Path) -> None:
     assert start is not None and start.source == "zoo gauge"
     assert start.values == {
         "size": 64, "model.backbone": "small:8", "model.decoder": "linear", "model.normalize": "imagenet",
-        "model.pretrained": False,
+        "model.pretrained": False, "extract.threshold": 0.5, "extract.min_score": 0.1, "extract.bandwidth": 20.0,
+        "extract.clusters": "plain", "extract.presence": 0.0,
     }  # fmt: skip
     ball = start_of(recipe_of("tracknet"), Path("ball"))
     assert ball is not None and ball.values["data.sequence.length"] == 3 and ball.values["data.resize"] == [96, 64]
@@ -53,6 +54,8 @@ def test_what_cannot_fit_is_refused_and_sizes_are_free(folder: Path) -> None:
     schema = recipe_of("gauge").schema.value
     start = Start("gauge", {"size": 64, "model.backbone": "small:8", "model.pretrained": False})
     start.check(configuration.load(schema, overrides=["size=96", "model.backbone=small:8"]))
+    reading = Start("gauge", {"size": 64, "extract.bandwidth": 12.0}, "extract")
+    reading.check(configuration.load(schema, overrides=["extract.bandwidth=20"]))  # weights do not depend on it
     with pytest.raises(
         InputError, match=r"model\.backbone is 'small', and the weights of the shipped model gauge need"
     ):

@@ -1,8 +1,8 @@
 """What a training that starts from a shipped model takes of it besides the weights: settings that they fit. No torch.
 
-``--init zoo`` gives the network, its input's size and whatever else the weights depend on as values between preset and
-file, so that anything may be asked for otherwise. What cannot fit then is refused before torch is imported. A size may
-differ, and so may heads: `kaname.training.warm_start`.
+``--init zoo`` gives the network, its input's size and whatever else the weights depend on, and how the model's maps are
+read (its thresholds), as values between preset and file, so that anything may be asked for otherwise. What cannot fit
+then is refused before torch is imported. A size may differ, and so may heads: `kaname.training.warm_start`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ class Start:
     Attributes:
         name: of the model.
         values: of its configuration, by dotted key.
+        answers: the section of those that say how its maps are read, which weights do not depend on.
     """
 
     name: str
     values: Mapping[str, Any]
+    answers: str = ""
 
     @property
     def source(self) -> str:
@@ -48,7 +50,8 @@ class Start:
         stated = configuration.to_dict(config)
         for key, value in self.values.items():
             own = configuration.value_at(stated, key)
-            if key != PRETRAINED and key.rpartition(".")[2] not in FREE and not _agree(own, value):
+            free = key == PRETRAINED or key.split(".")[0] == self.answers
+            if not free and key.rpartition(".")[2] not in FREE and not _agree(own, value):
                 reason = f"{key} is {own!r}, and the weights of the shipped model {self.name} need {value!r}"
                 raise InputError(reason, remedy=f"leave {key} as it is, or train without --init")
 
@@ -69,9 +72,12 @@ def start_of(recipe: Recipe, init: Path | None) -> Start | None:
     for key in recipe.fixed:
         if (value := _value_at(config, key)) is not None:
             values[key] = value
+    for name, value in (config.get(recipe.answers) or {}).items() if recipe.answers else ():
+        if (key := f"{recipe.answers}.{name}") in known and name not in recipe.late:
+            values[key] = value
     if PRETRAINED in known:
         values[PRETRAINED] = False  # the weights come from the model: nothing is to be downloaded before
-    return Start(model.name, values)
+    return Start(model.name, values, recipe.answers)
 
 
 def _agree(own: Any, value: Any) -> bool:

@@ -19,7 +19,7 @@ from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig, ModelSetti
 from kaname.recipes.gauge.data import Dials
 from kaname.recipes.gauge.decode import write as write_predictions
 from kaname.recipes.gauge.evaluate import score
-from kaname.recipes.gauge.labels import read
+from kaname.recipes.gauge.labels import read, training_sets
 from kaname.recipes.gauge.step import step_of
 from kaname.samples.gauge import LABELS, render, write
 from kaname.samples.photograph import reading
@@ -80,6 +80,20 @@ def test_trained_with_the_needle_it_answers_five_names(data: Path, tmp_path: Pat
     answer = kaname.load(tmp_path / "run" / "model.pt").predict(np.zeros((50, 80, 3), np.uint8))
     assert list(answer.xy) == ["start", "middle", "end", *NEEDLE]
     assert all(len(answer.xy[name]) <= 1 for name in NEEDLE)
+
+
+def test_data_without_any_such_label_is_refused_where_it_is_asked_for(data: Path, tmp_path: Path) -> None:
+    """Its maps would stay as they began, and nothing would say so."""
+    for part in ("train", "val"):
+        (tmp_path / part / "labels").mkdir(parents=True)
+        (tmp_path / part / "images").symlink_to(data / part / "images")
+        samples = labelstudio.read(data / part / "labels" / "annotation.json", images=tmp_path / part / "images",
+                                   names={label.lower(): name for name, label in LABELS.items()})  # fmt: skip
+        bare = [replace(one, points={k: v for k, v in one.points.items() if k not in NEEDLE}) for one in samples]
+        labelstudio.write(tmp_path / part / "labels" / "annotation.json", bare, names=LABELS)
+    with pytest.raises(InputError, match=r"no training dial has the label 'Needle Tip'.*without --needle"):
+        training_sets(config(tmp_path))
+    assert len(training_sets(config(tmp_path, needle=False))["train"]) == len(read(data / "train"))
 
 
 def test_without_it_three_names_as_before(data: Path, tmp_path: Path) -> None:

@@ -44,13 +44,21 @@ def read(folder: Path, *, allow_missing: bool = False) -> list[Dial]:
 
 
 def training_sets(config: GaugeConfig) -> dict[str, list[Dial]]:
-    """``train`` and, where there is one, ``val``, with heatmaps that fit the network."""
+    """``train`` and, where there is one, ``val``, with heatmaps that fit the network.
+
+    Raises:
+        InputError: the first problem of the labels; no label of the needle where it is to be learnt.
+    """
     labels = of(allow_missing=config.allow_missing)
     chosen = {name: labels.read(folder) for name, folder in to_train_on(config.data).items()}
     for dials in chosen.values():
         for dial in dials[: config.train.limit or None]:
             if dial.points is None:
                 labels.check_heatmaps(dial, config.size)
+    for name in NEEDLE if config.needle else ():
+        if not any(len((dial.points or {}).get(name, ())) for dial in chosen["train"]):
+            reason = f"no training dial has the label {LABEL_NAMES[name]!r}"
+            raise InputError(reason, path=config.data, remedy="label it on some, or train without --needle")
     return chosen
 
 
