@@ -27,6 +27,20 @@ WITHOUT = "openvino is not installed (pip install openvino)"
 PICTURES = [np.random.default_rng(seed).integers(0, 256, (20 + seed, 31, 3), np.uint8) for seed in range(3)]
 
 
+SIGNALLED = """
+import os, signal, sys
+from pathlib import Path
+from kaname.inference.openvino_runner import OpenvinoRunner
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+runners = [OpenvinoRunner(Path(sys.argv[1]), ["heatmaps"], threads=1) for _ in range(3)]
+while runners:
+    runners.pop(0)
+    os.kill(os.getpid(), signal.SIGUSR1)
+print(len(heard))
+"""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of ``model``."""
@@ -84,6 +98,14 @@ def test_openvino_in_fp32_computes_in_fp32(place: Path) -> None:
     compiled = runner._network or runner._whole
     assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are of POSIX")
+def test_openvino_models_come_and_go_and_signals_still_arrive(place: Path) -> None:
+    """As of a loader's worker that ends, or of Ctrl-C: with a core for each model the process died of the signal."""
+    pytest.importorskip("openvino", reason=WITHOUT)
+    done = subprocess.run([sys.executable, "-c", SIGNALLED, str(place)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
 
 
 def test_openvino_refuses_what_it_cannot_read(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from kaname.inference.onnx_file import SEEN
 from kaname.inference.onnx_runner import network_of, read_card
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+@cache
+def core() -> Any:
+    """The one core of this process, which is never let go.
+
+    Each core gives the thread another stack for signals. Of two that are let go in the order of their making, the
+    second puts back the stack of the first, which is no longer mapped (openvino 2026.4), and the next signal with a
+    handler in Python, of a child that ends or of Ctrl-C, is a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenvinoRunner:
@@ -37,13 +51,11 @@ class OpenvinoRunner:
 
     def __init__(self, path: Path, heads: Sequence[str], *, precision: str = "fp32", threads: int = 0) -> None:
         self.refuse(precision)
-        import openvino
-
         self.precision, self.heads = precision, list(heads)
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[precision]}
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
-        self.path, self.options, self.core = path, options, openvino.Core()
+        self.path, self.options = path, options
         try:
             cut = network_of(path, read_card(path))
         except InputError:  # without a card: as it stands, if at all
@@ -63,7 +75,7 @@ class OpenvinoRunner:
 
     def _opened(self, model: Path | bytes) -> Any:
         try:
-            compiled = self.core.compile_model(self.core.read_model(model), "CPU", self.options)
+            compiled = core().compile_model(core().read_model(model), "CPU", self.options)
             for name in self.heads:
                 compiled.output(name)
         except Exception as error:  # OpenVINO raises RuntimeError of many lines
@@ -82,8 +94,5 @@ class OpenvinoRunner:
         require_package("openvino", "the runtime openvino")
         if precision not in HINTS:
             raise InputError(f"openvino does not run in {precision} here", remedy=f"use {' or '.join(HINTS)}")
-        if precision == "bf16":
-            import openvino
-
-            if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                raise InputError("openvino has no bf16 on this processor", remedy="use fp32")
+        if precision == "bf16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise InputError("openvino has no bf16 on this processor", remedy="use fp32")
