@@ -27,6 +27,7 @@ from kaname.data.log import read_rows
 from kaname.recipes import RECIPES, recipe_of
 
 VERBS = {"sample", "check", "train", "evaluate", "predict", "export", "draw"}
+ROUNDING = 1e-8  # of a sum of float32 gradients, whatever is left of it
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,11 @@ class RecipeContract:
     def test_two_processes_train_what_one_does(
         self, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Weights within ``apart`` of each tensor's norm, by plain gradients in float32."""
+        """Weights within ``apart`` of each tensor's norm, by plain gradients in float32.
+
+        A bias begins at 0 and is then a sum of gradients that nearly cancel, each rounded at its own size: ``ROUNDING``
+        is added, which is far below what one wrong step would move.
+        """
         if not self.processes:
             pytest.skip("its loss is tested with several processes in tests/training")
         # With AVX-512 the library's convolutions choose their kernel by the size of the batch, which is halved here.
@@ -200,7 +205,7 @@ class RecipeContract:
             files = [torch.load(tmp_path / run / name, weights_only=True) for run in ("one", "two")]
             one, two = (file[key_of(json.loads(file["card"]))] for file in files)
             for key, value in one.items():
-                assert (two[key] - value).float().norm() <= self.apart * value.float().norm(), key
+                assert (two[key] - value).float().norm() <= self.apart * value.float().norm() + ROUNDING, key
 
     def test_a_finished_run_is_not_written_over(self, trained: Trained) -> None:
         """Neither by the same words nor by a bare ``--resume``."""
