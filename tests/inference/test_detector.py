@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -17,6 +18,7 @@ from kaname.geometry.boxes import around, iou
 from kaname.geometry.image import read_image
 from kaname.inference.detector import Boxes, Detector, open_detector
 from kaname.inference.detector_mapping import DetectorMapping
+from kaname.types import Size
 
 SIZE = (32, 48)  # of an image; the input of 64 x 96 is twice that
 IMAGE = np.zeros((*SIZE, 3), np.uint8)
@@ -315,11 +317,21 @@ def test_yunet_wants_whole_cells(yunet: Detector, tmp_path: Path) -> None:
         open_detector(files.constant(tmp_path / "y.onnx", **outputs))
 
 
-def test_yunet_answers_as_opencv_does(yunet: Detector, shared_data: Path) -> None:
+def of_one_size(path: Path, written: Path, size: Size) -> Path:
+    """A network with the size of its input fixed, as OpenCV before 5 asks for."""
+    model = onnx.load(path)
+    for axis, length in zip(model.graph.input[0].type.tensor_type.shape.dim, (1, 3, *size), strict=True):
+        axis.dim_value = length
+    onnx.save(model, written)
+    return written
+
+
+def test_yunet_answers_as_opencv_does(yunet: Detector, shared_data: Path, tmp_path: Path) -> None:
     """OpenCV's own reader of these files, on a picture of the input's size: boxes and scores are the same."""
     image = read_image(shared_data / "landmark" / "anime" / "images" / "face_17.png")
     view = open_detector(yunet.path, DetectorMapping(size=(512, 512), score=0.6, nms=0.3), threads=1)
-    theirs = cv2.FaceDetectorYN.create(str(yunet.path), "", (512, 512), 0.6, 0.3)
+    fixed = of_one_size(yunet.path, tmp_path / "y.onnx", (512, 512))
+    theirs = cv2.FaceDetectorYN.create(str(fixed), "", (512, 512), 0.6, 0.3)
     _, rows = theirs.detect(np.ascontiguousarray(image[..., ::-1]))
     found = view(image)
     assert len(found) >= 2

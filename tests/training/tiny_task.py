@@ -53,7 +53,9 @@ class Net(nn.Module):
             parameter.requires_grad = False
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.last(self.drop(torch.relu(self.norm(self.first(images.float() / 255)))))
+        # Up to torch 2.13 GroupNorm's backward pass crashes where a frozen layer gives it the channels last.
+        first = self.first(images.float() / 255).contiguous()
+        return self.last(self.drop(torch.relu(self.norm(first))))
 
 
 def step(model: nn.Module, batch: Batch) -> StepOutput:

@@ -27,7 +27,7 @@ from kaname.apps.galleries import Gallery, Post, read_post
 from kaname.errors import InputError
 
 PROGRAM = "gallery-dl"
-OLDEST = "1.30.10"
+OLDEST = "1.32.0"
 TOO_MANY = 10  # times the pause that is waited after "429 Too Many Requests"
 AGAIN = 5  # times the pause that is waited after other failures
 IN_A_ROW = 10  # files that may fail one after the other before the rest is not tried

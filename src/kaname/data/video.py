@@ -114,7 +114,7 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
     Raises:
         InputError: missing, not a video, without frames, or damaged (naming the last good frame).
     """
-    import av
+    from av import FFmpegError  # its name, for one left unfinished is closed when the module has been emptied
 
     if not path.is_file():
         raise InputError("the video does not exist", path=path, remedy="check the path")
@@ -143,7 +143,7 @@ def frames(path: Path, wanted: Container[int] | None = None, *, damaged: Damaged
                 count += 1
             if decoder.errors and damaged == "error":
                 raise _damage(path, count, decoder.reason)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         why = error.strerror or str(error)
         raise (_unreadable(path, why) if decoder is None else _damage(path, count, why)) from error
     if not count:
