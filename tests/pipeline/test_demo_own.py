@@ -13,7 +13,6 @@ from calling import call
 from kaname import zoo
 from kaname.recipes import RECIPES, recipe_of
 
-
 CASES = [(name, warm) for name in sorted(RECIPES) for warm in (False, True)]
 
 
@@ -25,9 +24,8 @@ def test_commands_for_the_own_data_download_nothing(
     (tmp_path / "my_match").mkdir()
     recipe = recipe_of(name)
     demo = importlib.import_module(f"{RECIPES[name]}.demo").DEMO
-    if warm:
-        if (demo := demo.tuned) is None or zoo.of_recipe(name) is None:
-            pytest.skip("no model is shipped")
+    if warm and ((demo := demo.tuned) is None or zoo.of_recipe(name) is None):
+        pytest.skip("no model is shipped")
     commands = [shlex.split(line) for line in demo.own.splitlines()]
     assert all(words[:2] == ["kaname", name] and words[2] in recipe.verbs for words in commands)
     assert "crawl" not in {words[2] for words in commands}

@@ -1,5 +1,5 @@
-"""Demos of recipes whose model is shipped: it is scored as it comes, tuned, and scored again. Tiny models, no real figures;
-the real ones: test_project.py."""
+"""Demos of recipes whose model is shipped: it is scored as it comes, tuned, and scored again. Tiny models whose figures
+mean nothing; the real ones: test_project.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``kaname demo``: a recipe from rendered data to an export, with the sections of a page.
 
-Where a model of the recipe is shipped and its demo says how (`Demo.tuned`), that model is scored as it comes, tuned on a
-few samples and scored again; else a network is trained from random weights.
+Where a model of the recipe is shipped and its demo says how (`Demo.tuned`), that model is scored as it comes, tuned on
+a few samples and scored again; else a network is trained from random weights.
 """
 
 from __future__ import annotations
@@ -126,9 +126,7 @@ def configured(recipe: Recipe, demo: Demo, out: Path, start: Start | None) -> An
     return config
 
 
-def sections_of(
-    demo: Demo, out: Path, result: Result, gain: Gain | None, figures: Mapping[str, Any]
-) -> list[Section]:
+def sections_of(demo: Demo, out: Path, result: Result, gain: Gain | None, figures: Mapping[str, Any]) -> list[Section]:
     """The recipe's part of the page."""
     log = out / "run" / "log.csv"
     drawings = [curves(log, names, title=title, logarithmic="oss" in title) for title, names in demo.curves.items()]

@@ -1,4 +1,4 @@
-"""What tuning a shipped model gained: its figures as it came and afterwards, sample by sample on the same held-out set."""
+"""What tuning a shipped model gained: its figures as it came and afterwards, pair by pair on one held-out set."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ class Gain:
         """Both side by side, with the difference."""
         rows: list[list[Cell]] = []
         for group, metric in self.shown:
-            pair = self.pairs[group][metric]
+            pair, sides = self.pairs[group][metric], [one[group][metric] for one in (self.before, self.after)]
             change = pair["difference"]
             moved = None if change is None else Interval(change, pair["low"], pair["high"], pair["n"])
             name = f"{readable(group)}: {readable(metric)}"
-            rows.append([name, *(interval(one[group][metric]) for one in (self.before, self.after)), moved, pair["p_value"]])
+            rows.append([name, *map(interval, sides), moved, pair["p_value"]])
         settings = self.pairs["settings"]
         note = (
-            f"{settings['pairs']} {settings['sample']}s that neither trained nor chose weights, scored with the shipped model "
-            f"{self.model} as it comes and with the tuned one. Mean with 95 % interval; of the difference over pairs of "
-            "answers, with the p-value of a paired permutation test. Of distances and errors less is better."
+            f"{settings['pairs']} {settings['sample']}s that neither trained nor chose weights, answered by the model "
+            f"{self.model} as it is shipped and by the tuned one. 95 % intervals; that of the difference, and its "
+            "p-value (a permutation test), over pairs of answers. Of distances and errors less is better."
         )
         return Table(["", "as shipped", "tuned", "tuned - as shipped", "p"], rows, "What tuning gained", note)
 
     def to_dict(self) -> dict[str, Any]:
-        """``model``, ``as_shipped`` (groups as in metrics.json) and ``compare`` (as compare.json: B is the tuned one)."""
+        """``model``, ``as_shipped`` (as in metrics.json) and ``compare`` (as compare.json; B is the tuned one)."""
         return {"model": self.model, "as_shipped": self.before, "compare": configuration.plain(self.pairs)}
 
     def _figures(self, groups: Mapping[str, Any]) -> str:

@@ -76,10 +76,10 @@ def intro(result: Result) -> Sequence[str]:
 def intro_few(result: Result) -> Sequence[str]:
     """What was tuned on what."""
     return [
-        "The model that comes with the package knows faces of many hands. Here are those of one: the renderer's plain kind. "
-        f"It is scored on {result.settings['faces']} of them as it comes, tuned on {FEW} others (and {CHOOSING} that choose "
-        "the best epoch) on the CPU, and scored again; nothing downloaded. The figures say what tuning is worth here, not "
-        "how other drawings will do.",
+        "The model that comes with the package knows faces of many hands. These are of one: the renderer's plain kind. "
+        f"It is scored on {result.settings['faces']} of them as it comes, tuned on {FEW} others (with {CHOOSING} that "
+        "choose the best epoch) on the CPU, and scored again; nothing downloaded. The figures say what tuning is worth "
+        "here, not how other drawings will do.",
         "NME is the mean distance of a face's landmarks over the longer side of their extent: 0.03 is 3 %.",
     ]
 

@@ -71,10 +71,10 @@ def intro_few(result: Result) -> Sequence[str]:
     """What was tuned on what."""
     settings = result.settings
     return [
-        "The model that comes with the package knows matches of every kind. Here are those of one: the renderer's plain kind. "
-        f"It is scored on {settings['frames']} frames of {len(settings['games'])} games as it comes, tuned on clips of other "
-        "games on the CPU, and scored again; nothing downloaded. The figures say what tuning is worth here, not how "
-        "television will do.",
+        "The model that comes with the package knows matches of every kind. These are of one, the renderer's plain kind. "
+        f"It is scored on {settings['frames']} frames of {len(settings['games'])} games as it comes, tuned on clips of "
+        "other games on the CPU, and scored again; nothing downloaded. The figures say what tuning is worth here, not "
+        "how television will do.",
         "Distances are pixels of the 320 x 192 frames; frames without a ball count.",
     ]
 
