@@ -28,8 +28,8 @@ OVERRIDES = (
     *("train.optimizer=adamw", "train.weight_decay=1e-4", "train.clip=1.0", "train.ema=0.99"),
 )
 # Where a model is shipped, which has seen everything that the renderer draws: one plain hand, of few faces.
-FEW, CHOOSING, TESTED = 64, 16, 80
-TUNING = ("train.epochs=5", "save_freq=0")
+FEW, CHOOSING, TESTED = 48, 12, 60
+TUNING = ("train.epochs=4", "save_freq=0")
 
 
 def sample(out: Path) -> None:

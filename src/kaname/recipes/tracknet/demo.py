@@ -71,7 +71,7 @@ def intro_few(result: Result) -> Sequence[str]:
     """What was tuned on what."""
     settings = result.settings
     return [
-        "The model that comes with the package knows matches of every kind. These are of one, the renderer's plain kind. "
+        "The model that comes with the package knows matches of every kind; these are of one, the renderer's plain. "
         f"It is scored on {settings['frames']} frames of {len(settings['games'])} games as it comes, tuned on clips of "
         "other games on the CPU, and scored again; nothing downloaded. The figures say what tuning is worth here, not "
         "how television will do.",
