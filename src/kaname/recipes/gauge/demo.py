@@ -66,11 +66,11 @@ def intro(result: Result) -> Sequence[str]:
 def intro_far(result: Result) -> Sequence[str]:
     """What was tuned on what."""
     return [
-        "The model that comes with the package knows instruments of every kind, in crops of 256 pixels. These dials are "
-        f"{FAR} pixels wide, as a camera far away shows them. It is scored on {len(result.details)} of them as it comes, "
-        f"tuned on {FEW} others (with {CHOOSING} that choose the best epoch) on the CPU, and scored again; nothing "
-        "downloaded. The dials are rendered, of the plain kind: the figures say what tuning is worth here, not how "
-        "real photographs will do.",
+        "The model that comes with the package knows instruments of every kind, in crops of 256 pixels. These dials "
+        f"are {FAR} pixels wide, as a camera far away shows them. It is scored on {len(result.details)} of them as it "
+        f"comes, tuned on {FEW} others (with {CHOOSING} that choose the best epoch) on the CPU, and scored again; "
+        "nothing downloaded. The dials are rendered, of the plain kind: the figures say what tuning is worth here, not "
+        "how real photographs will do.",
         "Distances are pixels of a 448 x 448 dial; a notch counts as found within 10 px.",
     ]
 
