@@ -76,7 +76,6 @@ class Recipe:
         presence: its key that the scores of several must reach together, else nothing of the image is answered.
         late: its keys that may change when predictions are already written.
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
-        heads: dotted keys that the activation of its heads depends on: a start from a shipped model takes them from it.
         best_name: file name of the best weights.
         predictions: file names of its predictions, that of ``evaluate`` first.
         scored: further names of files that ``kaname compare`` takes; with ``*`` it takes the folder of them.
@@ -124,7 +123,6 @@ class Recipe:
     presence: str = ""
     late: Sequence[str] = ()
     fixed: Sequence[str] = ()
-    heads: Sequence[str] = ()
     best_name: str = "best.pt"
     predictions: Sequence[str] = ("points.json",)
     scored: Sequence[str] = ()
