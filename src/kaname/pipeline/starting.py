@@ -2,8 +2,9 @@
 
 ``--init zoo`` gives the network, its input's size and whatever else the weights depend on, and how the model's maps are
 read (its thresholds), as values between presets and file, so that anything may be asked for otherwise. A schema's
-``heads: ClassVar`` names keys that the activation of its maps depends on, such as the loss; they come from it too. What cannot fit
-then is refused before torch is imported. A size may differ, and so may heads: `kaname.training.warm_start`.
+``heads: ClassVar`` names keys that the activation of its maps depends on, such as the loss; they come from it too.
+What cannot fit then is refused before torch is imported. A size may differ, and so may heads:
+`kaname.training.warm_start`.
 """
 
 from __future__ import annotations
