@@ -46,7 +46,8 @@ default below, the preset of the chosen network, a YAML file (`--config FILE`), 
 is an alias of a key.
 
 - A **preset** is a file of `configs/RECIPE`. `--backbone small` brings that of its name, with the rates, sizes and
-  epochs that suit that network; `--config NAME` takes any of them by name.
+  epochs that suit that network, `--init zoo` the preset `zoo` for weights of a shipped model, whose own settings win
+  over it; `--config NAME` takes any of them by name.
 - `kaname RECIPE train --print-config ...` prints the configuration that a call would use, and of each value where it
   came from: `default`, `preset small`, the file's name, `key=value` or `flag`.
 - Every run writes its own to `config.yaml`. That file is complete: `train --config config.yaml` takes it.

@@ -22,9 +22,9 @@ class Laps:
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:
-        """The stage that ends now."""
+        """The stage that ends now; one of the same name goes on."""
         now = time.monotonic()
-        self.seconds[name], self._last = round(now - self._last, 1), now
+        self.seconds[name], self._last = round(self.seconds.get(name, 0.0) + now - self._last, 1), now
 
 
 class Bar:

@@ -82,6 +82,23 @@ def test_whatever_is_given_wins_and_is_told(tmp_path: Path) -> None:
     assert set(sources("gauge").values()) == {"default"}
 
 
+@pytest.mark.parametrize("recipe", ["gauge", "landmark"])
+def test_a_start_from_a_shipped_model_brings_its_preset(recipe: str) -> None:
+    found, told = printed(recipe, "--init", "zoo", "--epochs", 3), sources(recipe, "--init", "zoo", "--epochs", 3)
+    assert (told["epochs"], told["lr"], told["norm"], told["backbone"]) == (
+        "flag", "preset zoo", "preset zoo", f"zoo {recipe}",
+    )  # fmt: skip
+    assert found["train"]["lr"] < printed(recipe, "--backbone", "small")["train"]["lr"]
+    assert found["model"]["norm"] == "held" and printed(recipe)["model"]["norm"] != "held"
+    assert sources(recipe, "--init", "zoo", "--config", "small")["lr"] == "preset small"
+
+
+def test_the_heads_activation_is_that_of_the_weights() -> None:
+    assert (printed("landmark")["loss"], printed("landmark", "--init", "zoo")["loss"]) == ("mse", "bce")
+    assert sources("landmark", "--init", "zoo")["loss"] == "zoo landmark"
+    call("landmark", "train", "--init", "zoo", "loss=mse").refused("loss is 'mse'", "need 'bce'")
+
+
 def test_a_stored_configuration_is_left_as_it_is(tmp_path: Path) -> None:
     """Even one of an earlier version, whose values were other ones."""
     schema = recipe_of("gauge").schema.value

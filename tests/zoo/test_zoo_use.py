@@ -171,7 +171,7 @@ def test_settings_come_from_the_model_unless_they_are_asked_for(place: Path) -> 
     out = calling.call("gauge", "train", "--init", "zoo", "--print-config", "--size", 96, "train.epochs=3").done().out
     rows = {row.split(":")[0].strip(): row.rpartition("#")[2].strip() for row in out.splitlines()}
     assert rows["backbone"] == rows["pretrained"] == rows["decoder"] == "zoo gauge"
-    assert rows["size"] == "flag" and rows["epochs"] == "key=value" and rows["lr"] == "preset small"
+    assert rows["size"] == "flag" and rows["epochs"] == "key=value" and rows["lr"] == rows["norm"] == "preset zoo"
     done = calling.call("gauge", "train", "--data", place / "dials", "--init", "zoo", "--size", 96, "--dry-run", *ONCE)
     assert "weights of the shipped model" in done.done().out + done.err
     out = calling.call("tracknet", "train", "--init", "zoo", "--print-config").done().out

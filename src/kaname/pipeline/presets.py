@@ -2,9 +2,11 @@
 
 A preset is a file ``configs/RECIPE/NAME.yaml`` of the package. ``--config NAME`` takes it, and so does the choice of a
 network that it is called after, in a file or on the command line: ``--backbone small`` brings its own rate, size and
-epochs. What a run stores are the values, so a later version's presets change no run that has begun.
+epochs. ``--init zoo`` brings the preset ``zoo``, rates and epochs for weights that have learnt already, which wins over
+the network's. What a run stores are the values, so a later version's presets change no run that has begun.
 
-Adding a preset for a network: the file, and its name in :data:`FAMILIES` (what stands before the network's colon).
+Adding a preset for a network: the file, and its name in :data:`FAMILIES` (what stands before the network's colon). For
+the start from a shipped model: the file ``configs/RECIPE/zoo.yaml``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kaname import config as configuration
+from kaname import zoo
 from kaname.config import Given, Layer, built, command_layer, file_layer, nearest, packaged
 from kaname.errors import InputError
 from kaname.models import names
@@ -40,7 +43,7 @@ class Asked:
         flags: dotted key to value; ``None`` values were not given.
         groups: section to the file that was asked for it.
         defaults: section to the file that counts where none was asked for.
-        start: of a shipped model that training starts from; a preset is weaker, everything else stronger.
+        start: of a shipped model that training starts from; presets are weaker, everything else stronger.
     """
 
     file: Path | None = None
@@ -89,9 +92,9 @@ def resolve(schema: type, recipe: str, asked: Asked) -> Resolved:
     Raises:
         InputError: see `kaname.config.load`; no such preset.
     """
-    file, preset = asked.file, None
+    file, presets = asked.file, []
     if file is not None and not configuration.is_file_name(str(file)):
-        preset, file = _preset(recipe, str(file)), None
+        presets, file = [_preset(recipe, str(file))], None
     wanted: list[tuple[str, Layer]] = []
     for section, path in (asked.groups or {}).items():
         wanted.append((path.as_posix(), file_layer(schema, path, section)))
@@ -102,10 +105,10 @@ def resolve(schema: type, recipe: str, asked: Asked) -> Resolved:
     below = [("", file_layer(schema, path, section)) for section, path in (asked.defaults or {}).items()]
     start = [] if asked.start is None else [(asked.start.source, command_layer(schema, (), asked.start.values))]
     network = network_key(schema)
-    if preset is None and network:
-        preset = _preset_of(recipe, _network(schema, network, [layer for _, layer in (*below, *start, *wanted)]))
-    if preset is not None:
-        below.append((f"preset {preset.stem}", file_layer(schema, preset)))
+    if not presets:
+        name = _network(schema, network, [layer for _, layer in (*below, *start, *wanted)]) if network else ""
+        presets = _brought(recipe, name, warm=asked.start is not None)
+    below += [(f"preset {path.stem}", file_layer(schema, path)) for path in presets]
     below += start
     below.append(("", _following(schema, [layer for _, layer in below], [layer for _, layer in wanted])))
     ordered = [*below, *wanted]
@@ -188,10 +191,11 @@ def _network(schema: type, key: str, layers: Sequence[Layer]) -> str:
     return given[-1] if given else configuration.value_at(schema(), key)
 
 
-def _preset_of(recipe: str, network: str) -> Path | None:
-    """The preset of a network; none where it does well with the defaults."""
-    own = family(network)
-    return next((path for path in packaged(recipe) if path.stem == own and own in FAMILIES), None)
+def _brought(recipe: str, network: str, *, warm: bool) -> list[Path]:
+    """The presets of a network and of a start from a shipped model, the weaker first; none where the defaults do."""
+    known = {path.stem: path for path in packaged(recipe)}
+    names = [name for name in FAMILIES if name == family(network)] + ([zoo.OWN] if warm else [])
+    return [known[name] for name in names if name in known]
 
 
 def _following(schema: type, below: Sequence[Layer], wanted: Sequence[Layer]) -> Layer:

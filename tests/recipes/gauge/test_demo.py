@@ -1,22 +1,27 @@
-"""The demo's way from nothing to a page, with figures too small to mean anything; the real ones: test_project.py."""
+"""The demo's way from nothing to a page, with figures too small to mean anything; the real ones: test_project.py. With
+a shipped model: tests/pipeline/test_demo_tuned.py."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kaname import zoo
 from kaname.cli import main
 from kaname.recipes.gauge import demo
 from pages import demo_of
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(zoo.VARIABLE, str(tmp_path / "no models"))
     monkeypatch.setattr(demo, "TRAIN_DIALS", 8)
     monkeypatch.setattr(demo, "HELD_OUT", 6)
     quick = tuple(text for text in demo.OVERRIDES if not text.startswith(("size", "train.epochs")))
-    monkeypatch.setattr(demo, "OVERRIDES", (*quick, "size=64", "train.epochs=1", "train.num_workers=0"))
+    quick += ("size=64", "train.epochs=1", "train.num_workers=0")
+    monkeypatch.setattr(demo, "DEMO", replace(demo.DEMO, overrides=quick))
 
 
 def kaname(*words: object) -> int:
@@ -29,7 +34,7 @@ def kaname(*words: object) -> int:
 def test_demo_writes_page_figures_and_a_checked_export(tmp_path: Path) -> None:
     assert kaname("demo", "gauge", "--out", tmp_path) == 0
     figures = demo_of(tmp_path, "gauge", "Held-out dials")
-    assert figures["metrics"]["middle"]["f1"]["n"] == 6
+    assert figures["metrics"]["middle"]["f1"]["n"] == 6 and "gain" not in figures
     assert (tmp_path / "gauge" / "gauge.onnx").is_file()
     assert len(list((tmp_path / "gauge" / "predictions" / "pictures").iterdir())) == 6
 

@@ -22,6 +22,7 @@ class ModelSettings:
         decoder: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages of upsampling and convolution) or ``fpn`` (a feature
             pyramid, for backbones with maps of several sizes).
         freeze: keep the backbone as it is; a backbone without pretrained weights always trains.
+        norm: batch normalisation with ``held`` statistics, for weights that have learnt dials already, or ``train``.
         normalize: ``imagenet``, ``backbone`` (what its weights were trained with) or ``none`` (0..1 as the
             original system fed it).
     """
@@ -30,6 +31,7 @@ class ModelSettings:
     pretrained: bool = True
     decoder: Literal["linear", "upsample", "fpn"] = "linear"
     freeze: bool = True
+    norm: Literal["held", "train"] = "train"
     normalize: Literal["imagenet", "backbone", "none"] = "imagenet"
 
 

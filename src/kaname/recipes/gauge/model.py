@@ -10,6 +10,7 @@ from typing import Any
 
 from kaname.models.backbones import build_backbone, freeze
 from kaname.models.network import Network
+from kaname.models.statistics import hold_statistics
 from kaname.recipes.gauge import CHANNELS, NEEDLE
 from kaname.recipes.gauge.config import GaugeConfig
 from kaname.types import Head
@@ -27,7 +28,7 @@ def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Netw
         freeze(backbone)
     half = (size[0] // 2, size[1] // 2)
     pyramid = {"canvas": size, "heatmap": half, "width": PYRAMID, "finest": FINEST, "seldom": ("heatmaps", "needle")}
-    return Network(
+    network = Network(
         backbone,
         settings.decoder,
         size=size,
@@ -35,6 +36,9 @@ def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Netw
         normalize=settings.normalize,
         decoder_options=pyramid if settings.decoder == "fpn" else None,
     )
+    if settings.norm == "held":
+        hold_statistics(network)
+    return network
 
 
 def describe(config: GaugeConfig, network: Network) -> dict[str, Any]:

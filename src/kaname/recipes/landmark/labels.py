@@ -157,7 +157,8 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] 
     settings = from_dict(DataSettings, stored)
     chosen = sets(settings, config.get("train", {}).get("seed", 0), held_out=settings.held_out if own else 0.0)
     order = ("test", "val", "all", "train")
-    return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True)
+    named = {"annotations": settings.annotations.resolve().as_posix(), "skeleton": settings.skeleton}
+    return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True, named=named)
 
 
 def annotated_boxes(annotations: Path) -> Find:
