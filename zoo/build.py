@@ -69,7 +69,7 @@ def _rallies(folder: Path, count: int, seed: int) -> None:
 PLANS: Mapping[str, Plan] = {
     "gauge": Plan(
         "train",
-        (*LITE0, "size=256", "needle=true", "augment.probability=0", "model.decoder=fpn", "model.freeze=false",
+        (*LITE0, "size=320", "needle=true", "augment.probability=0", "model.decoder=fpn", "model.freeze=false",
          "train.lr=1e-3", "train.final_lr=0.01"),
         _dials,
         lambda folder: [f"data={folder}"],
