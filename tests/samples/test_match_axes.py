@@ -35,6 +35,13 @@ def matches_with(name: str) -> list[int]:
     return [match for match in range(MATCHES) if film(match).traits[name] != AXES[name].off]
 
 
+def test_mown_stripes_end_with_the_ground() -> None:
+    """Of these the last one begins at the ground's very edge and has no width."""
+    for seed, match in ((5, 23), (5, 33), (6, 16)):
+        clip = tracknet.film(seed, 0, size=SMALL, game=match, until=2.0)
+        assert clip.traits["stripes"] != AXES["stripes"].off and clip.shot(20).image.any()
+
+
 def test_every_axis_takes_part_and_stays_in_its_range() -> None:
     check_ranges(AXES, [film(match).traits for match in range(MATCHES)])
 

@@ -56,7 +56,8 @@ def paint_ground(draws: Draws, pixels: int, surface: Surface, room: Room) -> Ima
         wide = mown.rng.uniform(0.8, 1.6)
         for x in np.arange(-side, side, 2 * wide):
             left, right = spot(x, 0)[0], spot(x + wide, 0)[0]
-            image[:, left:right] = cv2.convertScaleAbs(image[:, left:right], alpha=float(mown.value))
+            if left < min(right, width):  # the last one may begin at the very edge
+                image[:, left:right] = cv2.convertScaleAbs(image[:, left:right], alpha=float(mown.value))
     texture, fine = draws("texture"), draws("grain")
     light = 1 + np.float32(texture.value) * clouds(draws.own("ground"), (height, width), 6, 5)
     if fine.on:
