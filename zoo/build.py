@@ -51,7 +51,7 @@ class Plan:
 def _dials(folder: Path, count: int, seed: int) -> None:
     from kaname.samples.gauge import write
 
-    write(folder, count + 8, seed, size=256, val_fraction=count / (count + 8), variety="world")
+    write(folder, count + 8, seed, size=320, val_fraction=count / (count + 8), variety="world")
 
 
 def _faces(folder: Path, count: int, seed: int) -> None:

@@ -1,7 +1,4 @@
-"""The network of ``gauge``: a backbone, a decoder, the notches' maps and, if asked for, the needle's.
-
-Built from a configuration or from a file's card.
-"""
+"""The network of ``gauge``: a backbone, a decoder, the notches' maps and, if asked for, the needle's."""
 
 from __future__ import annotations
 
@@ -20,9 +17,8 @@ PYRAMID, FINEST = 64, 4  # channels of a feature pyramid, and the stride of its 
 
 def build(config: GaugeConfig, *, card: Mapping[str, Any] | None = None) -> Network:
     """The network of a configuration; with a file's ``card`` its backbone is rebuilt without any download."""
-    settings = config.model
+    settings, size = config.model, (config.size, config.size)
     description = None if card is None else card["backbone"]
-    size = (config.size, config.size)
     backbone = build_backbone(settings.backbone, pretrained=settings.pretrained, description=description, size=size)
     if settings.freeze and backbone.pretrained:
         freeze(backbone)

@@ -6,6 +6,7 @@ stages that double its own. Files have the tensor names of mmpose's, which the p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -46,9 +47,8 @@ def build(config: LandmarkConfig, *, card: Mapping[str, Any] | None = None) -> N
         options=_options(settings.backbone, settings.fuse),
         size=config.view.input_size,
     )
-    decoder = settings.decoder
-    if decoder == "auto":
-        decoder = "concat" if len(backbone.channels) >= BRANCHES else "upsample"
+    usual = "concat" if len(backbone.channels) >= BRANCHES else "upsample"
+    decoder = usual if settings.decoder == "auto" else settings.decoder
     sigmoid = config.loss == "bce"
     network = Network(
         backbone,
@@ -113,8 +113,5 @@ def _options(name: str, fuse: str) -> dict[str, Any]:
 
 def _stages(backbone: Backbone, *, seldom: bool) -> dict[str, Any]:
     """Stages of the decoder upsample that bring the last map to a quarter of the input, or as near as they can."""
-    stride, stages = backbone.strides[-1], 0
-    while stride >= 2 * STRIDE:
-        stride, stages = stride / 2, stages + 1
-    factors = [2] * stages or [1]
+    factors = [2] * int(max(0, math.log2(backbone.strides[-1] / STRIDE))) or [1]
     return {"widths": [WIDTH] * len(factors), "factors": factors, "seldom": seldom}
