@@ -74,11 +74,11 @@ def intro_few(result: Result) -> Sequence[str]:
     """What was tuned on what."""
     settings = result.settings
     return [
-        "The model that comes with the package knows matches of every kind, 512 pixels wide. These are of one kind, the "
-        f"renderer's plain, and {SIZE[1]} pixels wide. It is scored on {settings['frames']} frames of "
-        f"{len(settings['games'])} games as it comes, tuned on clips of four other games (a fifth chooses the best "
-        "epoch) on the CPU, and scored again; nothing downloaded. The figures say what tuning is worth here, not how "
-        "television will do.",
+        "The model that comes with the package knows matches of every kind, in frames 512 pixels wide. These are of "
+        f"the renderer's plain kind and {SIZE[1]} pixels wide. It is scored on {settings['frames']} frames of "
+        f"{len(settings['games'])} games as it comes, tuned at that width on clips of four other games (a fifth "
+        "chooses the best epoch) on the CPU, and scored again; nothing downloaded. Part of the gain is the width. The "
+        "figures say what tuning is worth here, not how television will do.",
         "Distances are pixels of the 320 x 192 frames; frames without a ball count.",
     ]
 
