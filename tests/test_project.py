@@ -193,7 +193,8 @@ def test_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> Non
     assert gauge["metrics"]["middle"]["f1"]["n"] >= 60, "held-out dials"
     assert figures["middle f1"] >= 0.9 and figures["middle pck"] >= 0.9, figures
     assert figures["start_end pck"] >= 0.85 and figures["middle non_assigned"] <= 0.1, figures
-    for name, group, metric in (("gauge", "middle", "f1"), ("landmark", "all", "nme_bbox")):
+    tuned = (("gauge", "middle", "f1"), ("landmark", "all", "nme_bbox"), ("tracknet", "all", "f1_4px"))
+    for name, group, metric in tuned:
         assert shown[name]["gain"]["compare"][group][metric]["better"] == "b", "the tuned model, beyond chance"
     assert gauge["parity"]["passed"] and gauge["parity"]["images"] >= 10
     assert (place / "demo" / "gauge" / "gauge.onnx").is_file()

@@ -20,9 +20,9 @@ from pages import demo_of
 FEWER: dict[str, dict[str, Any]] = {
     "gauge": {"FEW": 8, "CHOOSING": 2, "TESTED": 6},
     "landmark": {"FEW": 6, "CHOOSING": 2, "TESTED": 6},
-    "tracknet": {"FEW": 3, "FEW_GAMES": 3, "LENGTH": 6, "SIZE": (64, 96)},
+    "tracknet": {"FEW": 8, "LENGTH": 6, "SIZE": (64, 96)},
 }
-SCORED = {"gauge": 6, "landmark": 6, "tracknet": 6}
+SCORED = {"gauge": 6, "landmark": 6, "tracknet": 18}
 
 
 @pytest.fixture

@@ -82,15 +82,25 @@ def test_whatever_is_given_wins_and_is_told(tmp_path: Path) -> None:
     assert set(sources("gauge").values()) == {"default"}
 
 
-@pytest.mark.parametrize("recipe", ["gauge", "landmark"])
+@pytest.mark.parametrize("recipe", ["gauge", "landmark", "tracknet"])
 def test_a_start_from_a_shipped_model_brings_its_preset(recipe: str) -> None:
     found, told = printed(recipe, "--init", "zoo", "--epochs", 3), sources(recipe, "--init", "zoo", "--epochs", 3)
-    assert (told["epochs"], told["lr"], told["norm"], told["backbone"]) == (
-        "flag", "preset zoo", "preset zoo", f"zoo {recipe}",
-    )  # fmt: skip
-    assert found["train"]["lr"] < printed(recipe, "--backbone", "small")["train"]["lr"]
-    assert found["model"]["norm"] == "held" and printed(recipe)["model"]["norm"] != "held"
+    loop, network = recipe_of(recipe).loop, presets.network_key(recipe_of(recipe).schema.value).split(".")[-1]
+    assert (told["epochs"], told["lr"], told[network]) == ("flag", "preset zoo", f"zoo {recipe}")
+    assert found[loop]["lr"] < printed(recipe, "--backbone", "small")[loop]["lr"]
     assert sources(recipe, "--init", "zoo", "--config", "small")["lr"] == "preset small"
+
+
+@pytest.mark.parametrize("recipe", ["gauge", "landmark"])
+def test_a_start_from_a_shipped_model_holds_the_statistics(recipe: str) -> None:
+    assert sources(recipe, "--init", "zoo")["norm"] == "preset zoo"
+    assert printed(recipe, "--init", "zoo")["model"]["norm"] == "held" != printed(recipe)["model"]["norm"]
+
+
+def test_windows_of_a_start_from_a_shipped_model_are_cut_as_in_its_own_training() -> None:
+    found, told = printed("tracknet", "--init", "zoo"), sources("tracknet", "--init", "zoo")
+    assert (told["crop"], told["stride"]) == ("preset zoo", "preset small")
+    assert found["data"]["crop"] == 0.7 and found["data"]["sequence"] == {"length": 3, "stride": 2}
 
 
 def test_the_heads_activation_is_that_of_the_weights() -> None:
