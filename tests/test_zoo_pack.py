@@ -136,6 +136,15 @@ def test_a_packed_model_answers_like_its_run(tmp_path: Path, recipe: str, monkey
     np.testing.assert_allclose(maps[1], maps[0], atol=5e-3)
 
 
+def test_a_card_of_another_size_is_that_of_a_network_built_for_it(tmp_path: Path) -> None:
+    run, recipe = checkpoint.load(shipping.untrained("gauge", tmp_path / "run.pt")), recipe_of("gauge")
+    larger = [*shipping.WORDS["gauge"], "size=96"]
+    expected = checkpoint.load(shipping.untrained("gauge", tmp_path / "larger.pt", words=larger)).card
+    assert PACK.answering(recipe, run.card, ["size=96"]) == expected != run.card
+    with pytest.raises(InputError, match=r"train\.lr is not of the answers"):
+        PACK.answering(recipe, run.card, ["train.lr=1"])
+
+
 def test_a_file_that_is_too_large_is_refused_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

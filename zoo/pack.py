@@ -257,7 +257,8 @@ def pack(
     Args:
         about: ``trained_on``, ``command``, ``commit``, ``licence`` and ``figures``.
         count: rendered pictures (of video about so many windows).
-        words: ``KEY=VALUE`` of the recipe's answers, such as a threshold, that hold where nobody says otherwise.
+        words: ``KEY=VALUE`` of the recipe's answers, such as a threshold, that hold where nobody says otherwise;
+            ``size=PIXELS`` of the input.
 
     Raises:
         InputError: a value that takes part in training, a file above the limit, an export that answers otherwise, a
@@ -304,17 +305,22 @@ def pack(
 
 
 def answering(recipe: Any, card: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """A card whose configuration has these values of the section of answers."""
+    """A card whose configuration has these values of the section of answers, or another ``size`` of the input.
+
+    A network of convolutions answers at any size; whether better is for whoever asks to measure.
+    """
     from kaname import config as configuration
     from kaname.errors import InputError
+    from kaname.pipeline.model import card_of
 
     values = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in words)}
     for key in values:
-        if not recipe.answers or not key.startswith(f"{recipe.answers}."):
-            raise InputError(f"{key} is not of the answers", remedy=f"give {recipe.answers}.NAME=VALUE")
+        if key != "size" and not (recipe.answers and key.startswith(f"{recipe.answers}.")):
+            raise InputError(f"{key} is not of the answers", remedy=f"give {recipe.answers}.NAME=VALUE, or size=PIXELS")
     changed = with_values(card["config"], values)
-    configuration.from_dict(recipe.schema.value, changed)
-    return {**card, "config": changed}
+    config = configuration.from_dict(recipe.schema.value, changed)
+    seen = card_of(recipe, config, recipe.build(config, card=card)) if "size" in values else {}
+    return {**card, **seen, "config": changed}
 
 
 def listed_of(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -391,7 +397,7 @@ def main() -> None:
     parser.add_argument("--commit", help="at which it was trained; default: the one that is checked out")
     parser.add_argument("--count", type=int, default=200, help="rendered pictures for scores and parity")
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the answers: extract.presence=0.4"
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the answers: extract.presence=0.4; or size=320"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "src" / "kaname" / "zoo")
     options = parser.parse_args()

@@ -19,7 +19,7 @@ class ModelSettings:
     Attributes:
         backbone: ``small`` (U-Net from scratch), a Hugging Face hub name, ``timm:NAME`` or a local folder.
         pretrained: start the backbone from pretrained weights.
-        decoder: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages with convolutions) or ``fpn`` (of maps of several sizes).
+        decoder: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages with convolutions) or ``fpn`` (feature pyramid).
         freeze: keep the backbone as it is; a backbone without pretrained weights always trains.
         norm: batch normalisation with ``held`` statistics, for weights that have learnt dials already, or ``train``.
         normalize: ``imagenet``, ``backbone`` (as its weights were trained) or ``none`` (0..1, as the original system).
