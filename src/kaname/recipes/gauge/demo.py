@@ -24,6 +24,7 @@ OVERRIDES = (
 )
 # Where a model is shipped: dials as a camera far away shows them, much smaller than any that it was trained on.
 FEW, CHOOSING, TESTED, FAR = 48, 12, 60, 68
+ENLARGED = 4  # so that marks can be drawn into the pictures
 TUNING = ("needle=true", "size=192", "train.epochs=4")
 
 
@@ -36,7 +37,7 @@ def sample(out: Path) -> None:
 
 
 def sample_far(out: Path) -> None:
-    """Plain dials a few pixels wide: some to tune on, and others of another seed to be scored on."""
+    """Plain dials a few pixels wide, enlarged: some to tune on, and others of another seed to be scored on."""
     from kaname.samples.gauge import write
 
     count = FEW + CHOOSING
@@ -44,6 +45,25 @@ def sample_far(out: Path) -> None:
     write(out / "tested", TESTED, 1, size=FAR, val_fraction=0, variety="plain")
     (out / "tested" / "train").rename(out / "data" / "test")
     (out / "tested").rmdir()
+    for labels in sorted((out / "data").glob("*/labels/annotation.json")):
+        enlarge(labels)
+
+
+def enlarge(labels: Path) -> None:
+    """A part of the sample as a digital zoom shows it: larger pictures without more in them."""
+    import cv2
+
+    from kaname.data.formats import labelstudio
+    from kaname.samples.writing import save_jpeg
+
+    samples = []
+    for sample in labelstudio.read(labels, images=labels.parent.parent / "images"):
+        image = read_image(sample.image)
+        larger = cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
+        save_jpeg(sample.image, larger, 95)
+        points = {name: places * ENLARGED for name, places in sample.points.items()}
+        samples.append(replace(sample, points=points, boxes=sample.boxes * ENLARGED, size=larger.shape[:2]))
+    labelstudio.write(labels, samples)
 
 
 def predict(out: Path, exported: Path) -> None:
@@ -66,11 +86,11 @@ def intro(result: Result) -> Sequence[str]:
 def intro_far(result: Result) -> Sequence[str]:
     """What was tuned on what."""
     return [
-        "The model that comes with the package knows instruments of every kind, in crops of 256 pixels. These dials "
-        f"are {FAR} pixels wide, as a camera far away shows them. It is scored on {len(result.details)} of them as it "
-        f"comes, tuned on {FEW} others (with {CHOOSING} that choose the best epoch) on the CPU, and scored again; "
-        "nothing downloaded. The dials are rendered, of the plain kind: the figures say what tuning is worth here, not "
-        "how real photographs will do.",
+        "The model that comes with the package knows instruments of every kind. These dials are "
+        f"{FAR} pixels wide and enlarged, as a camera far away shows them with a digital zoom. It is scored on "
+        f"{len(result.details)} of them as it comes, tuned on {FEW} others (with {CHOOSING} that choose the "
+        "best epoch) on the CPU, and scored again; nothing downloaded. The dials are rendered, of the plain kind: "
+        "the figures say what tuning is worth here, not how real photographs will do.",
         "Distances are pixels of a 448 x 448 dial; a notch counts as found within 10 px.",
     ]
 
