@@ -20,6 +20,7 @@ CLEAR = 0.03  # steps: so even a scale may have one empty step more
 DOUBTFUL = 0.6  # of the confidence is left where the steps are those of no scale that is known
 EMPTY, EMPTY_COST = 0.45, 0.5  # empty steps for a notch at most; what one speaks against a scale, of a notch
 UNEVEN = 1.5  # of a notch: what an uneven scale must explain better
+FULL = 7  # notches under which an uneven scale has no empty step: its bend and a gap explain any five places
 # Of uneven scales, after the even one.
 POWERS = (1.0, 0.55, 0.6, 0.65, 0.7, 0.75, 0.81, 0.88, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.85)
 Indices = NDArray[np.int64]
@@ -131,7 +132,11 @@ def counted(
     score, steps, power = 0.0, None, 1.0
     for tried in POWERS:
         found = lattice((turns / turns[-1]) ** (1 / tried), firm)
-        if found is not None and (now := found[0] - (UNEVEN if tried != 1 else 0)) > score:
+        if found is None:
+            continue
+        if tried != 1 and len(rows) < FULL and np.nanmax(found[1]) - np.nanmin(found[1]) >= len(rows):
+            continue
+        if (now := found[0] - (UNEVEN if tried != 1 else 0)) > score:
             score, steps, power = now, found[1], tried
         if score > len(rows) - UNEVEN:
             break
