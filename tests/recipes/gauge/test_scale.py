@@ -46,6 +46,12 @@ def test_a_false_notch_between_two_is_left_out(place: float) -> None:
     assert 11 not in order.rows and order.steps.tolist() == list(range(11))
 
 
+@pytest.mark.parametrize("turns", [(0, 88, 140, 184, 270), (0, 96, 150, 186, 270)])
+def test_one_false_notch_of_five_makes_no_uneven_scale(turns: tuple[float, ...]) -> None:
+    order = order_of(np.radians(np.add(turns, 135)), 0, 4)
+    assert order.rows.tolist() == [0, 1, 3, 4] and order.steps.tolist() == [0, 1, 2, 3] and order.even
+
+
 def test_a_false_notch_in_the_gap_is_left_out() -> None:
     order = order_of(np.append(EVEN, np.radians(92)), 0, 10)
     assert order.rows.tolist() == list(range(11)) and order.sure < 1
