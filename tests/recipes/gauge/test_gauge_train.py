@@ -208,7 +208,7 @@ def test_the_defaults_are_the_document(tmp_path: Path) -> None:
     found = printed()
     assert found["size"] == 448 and found["sigma"] == 8 and not found["allow_missing"]
     assert found["model"] == {"backbone": "facebook/dinov2-small", "pretrained": True, "decoder": "linear",
-                              "freeze": True,
+                              "freeze": True, "norm": "train",
                               "normalize": "imagenet"}  # fmt: skip
     assert found["train"]["optimizer"] == "adam" and found["train"]["lr"] == 3e-4 and found["train"]["batch_size"] == 8
     assert found["train"]["epochs"] == 50 and found["train"]["schedule"] == "cosine"
@@ -243,7 +243,8 @@ def test_flags_keys_and_files(tmp_path: Path) -> None:
 def test_every_configuration_file(root: Path, name: str) -> None:
     path = root / "configs" / "gauge" / name
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == f"# kaname gauge train --config configs/gauge/{name} --data training_data"
+    chosen = "--init zoo" if name == "zoo.yaml" else f"--config configs/gauge/{name}"
+    assert lines[0] == f"# kaname gauge train {chosen} --data training_data"
     assert printed("--config", path) != printed() or name == "default.yaml"
 
 

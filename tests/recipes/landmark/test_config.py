@@ -19,7 +19,8 @@ def test_every_configuration_file(root: Path, name: str) -> None:
     path = root / "configs" / "landmark" / name
     command = "--image-dir data/raw --annotation-dir data/annotated"
     first = path.read_text(encoding="utf-8").splitlines()[0]
-    assert first == f"# kaname landmark train --config configs/landmark/{name} {command}"
+    chosen = "--init zoo" if name == "zoo.yaml" else f"--config configs/landmark/{name}"
+    assert first == f"# kaname landmark train {chosen} {command}"
     assert (load(LandmarkConfig, file=path) == LandmarkConfig()) is (name == "default.yaml")
 
 
