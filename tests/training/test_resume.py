@@ -278,3 +278,14 @@ def test_a_state_of_before_the_loss_of_the_best(tmp_path: Path, monkeypatch: pyt
     del found["training"]["progress"]["best_loss"]
     torch.save(found, last)
     assert run(tmp_path, make_settings(epochs=3, save_every="1steps"), resume="auto").progress.finished
+
+
+def test_advice_for_random_weights_is_given_only_where_they_are(tmp_path: Path) -> None:
+    settings, cold = make_settings(epochs=1), ["weights are random"]
+
+    def said(name: str, **options: Any) -> bool:
+        run(tmp_path / name, settings, cold=cold, **options)
+        return cold[0] in (tmp_path / name / "run.log").read_text(encoding="utf-8")
+
+    assert said("a") and not said("b", init=tmp_path / "a" / "model.pt")
+    assert said("c", resume="auto")  # nothing is there yet

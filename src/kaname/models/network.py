@@ -30,8 +30,7 @@ class Network(nn.Module):
     """Images, or windows of frames, to raw outputs by name, for one input size.
 
     Args:
-        backbone: from `kaname.models.backbones.build_backbone`; for stacked frames built with 3 * frames channels, and
-            with those of ``further``.
+        backbone: of `kaname.models.backbones.build_backbone`, for stacked frames and ``further`` with as many channels.
         decoder: a name of `kaname.models.decoders.DECODERS`.
         size: ``(height, width)`` of the input; must divide by the backbone's ``multiple``.
         out_channels: of the one head ``heatmaps``, where no ``heads`` are given.

@@ -54,7 +54,7 @@ class Gain:
         note = (
             f"{settings['pairs']} {settings['sample']}s that neither trained nor chose weights, answered by the model "
             f"{self.model} as it is shipped and by the tuned one. 95 % intervals; that of the difference, and its "
-            "p-value (a permutation test), over pairs of answers. Of distances and errors less is better."
+            "p-value (a permutation test), over pairs of answers. For distances and errors, less is better."
         )
         return Table(["", "as shipped", "tuned", "tuned - as shipped", "p"], rows, "What tuning gained", note)
 

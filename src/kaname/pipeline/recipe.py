@@ -43,11 +43,9 @@ class Recipe:
         samples: ``(config, items, augment=) -> Samples``, with ``augmented``: whether a sample changes by epoch.
         step: ``(config) -> step`` of a `kaname.training.task.Task`.
         task: ``(config, network, samples, held_out) -> dict``: further fields of that task; ``card`` adds to its card.
-        pictures: ``(config, items, epoch, folder)``: what is drawn of an epoch's weights, from the files that were just
-            written; ``items`` are those of ``val``.
+        pictures: ``(config, items, epoch, folder)``: what is drawn of an epoch's files; ``items`` are those of ``val``.
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
-        decode: ``(card, settings) -> decode``: from a network's outputs to answers; ``settings`` is the section
-            ``answers`` of the configuration.
+        decode: ``(card, settings) -> decode``: from outputs to answers; ``settings``: section ``answers``.
         feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
         reading: ``(answer, low, high, unit) -> reading`` of a measuring instrument, for ``model.read``.
         write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
@@ -76,6 +74,7 @@ class Recipe:
         presence: its key that the scores of several must reach together, else nothing of the image is answered.
         late: its keys that may change when predictions are already written.
         fixed: dotted keys of model and input, which must not differ when a checkpoint is resumed.
+        heads: dotted keys that decide on the activation of its heads; shipped weights bring theirs.
         best_name: file name of the best weights.
         predictions: file names of its predictions, that of ``evaluate`` first.
         scored: further names of files that ``kaname compare`` takes; with ``*`` it takes the folder of them.
@@ -123,6 +122,7 @@ class Recipe:
     presence: str = ""
     late: Sequence[str] = ()
     fixed: Sequence[str] = ()
+    heads: Sequence[str] = ()
     best_name: str = "best.pt"
     predictions: Sequence[str] = ("points.json",)
     scored: Sequence[str] = ()

@@ -1,10 +1,8 @@
 """What a training that starts from a shipped model takes of it besides the weights: settings that they fit. No torch.
 
 ``--init zoo`` gives the network, its input's size and whatever else the weights depend on, and how the model's maps are
-read (its thresholds), as values between presets and file, so that anything may be asked for otherwise. A schema's
-``heads: ClassVar`` names keys that the activation of its maps depends on, such as the loss; they come from it too.
-What cannot fit then is refused before torch is imported. A size may differ, and so may heads:
-`kaname.training.warm_start`.
+read (its thresholds), as values between presets and file, so that anything may be asked for otherwise. What cannot fit
+then is refused before torch is imported. A size may differ, and so may heads: `kaname.training.warm_start`.
 """
 
 from __future__ import annotations
@@ -71,7 +69,7 @@ def start_of(recipe: Recipe, init: Path | None) -> Start | None:
 
     config, known = read(model.checkpoint, recipe.name).card["config"], set(keys(recipe.schema.value))
     values: dict[str, Any] = {}
-    for key in (*recipe.fixed, *getattr(recipe.schema.value, "heads", ())):
+    for key in (*recipe.fixed, *recipe.heads):
         if (value := _value_at(config, key)) is not None:
             values[key] = value
     for name, value in (config.get(recipe.answers) or {}).items() if recipe.answers else ():

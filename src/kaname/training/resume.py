@@ -139,7 +139,7 @@ def starting_point(task: Task, options: RunOptions, settings: TrainSettings) -> 
 def _begun(task: Task, init: Path | None, notes: list[str]) -> Start:
     """A run's beginning, with the weights of a file or without."""
     if init is None:
-        return Start(notes=notes)
+        return Start(notes=[*notes, *task.cold])
     opened = checkpoint.load(init, recipe=task.recipe)
     if "zoo" in opened.card:
         fitted, said = warm_start.fitted(task.model, opened)

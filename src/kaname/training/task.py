@@ -44,7 +44,7 @@ class Task:
         files: from an epoch's row to further checkpoint files of its weights, by their names in the run's folder.
         pictures: ``pictures(model, epoch, folder)``, called by the first process after an epoch's files are written.
         after_epoch: called by the first process with all rows of the log after each epoch.
-        notes: lines for the user at the start.
+        notes, cold: lines for the user at the start; ``cold`` where no file's weights are taken over.
     """
 
     recipe: str
@@ -68,6 +68,7 @@ class Task:
     pictures: Callable[[nn.Module, int, Path], None] | None = None
     after_epoch: Callable[[Sequence[Row]], None] | None = None
     notes: Sequence[str] = ()
+    cold: Sequence[str] = ()
 
     def has_figures(self, epoch: int, epochs: int) -> bool:
         """Whether ``figures`` are asked for after ``epoch`` (from 1) of so many."""

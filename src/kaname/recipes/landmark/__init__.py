@@ -51,6 +51,7 @@ RECIPE = Recipe(
     threshold="min_score",
     late=("failure",),
     fixed=("size", "data.skeleton", "model.backbone", "model.decoder", "model.fuse", "model.normalize"),
+    heads=("loss",),
     best_name="best_model.pth",
     unit="image",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kaname.errors import require, require_range
 from kaname.recipes.landmark import BOX_FACTOR, STRIDE
@@ -150,7 +150,6 @@ class LandmarkConfig:
         save_freq: keep the weights of every so many epochs; 0 keeps none.
     """
 
-    heads: ClassVar[tuple[str, ...]] = ("loss",)  # what the activation of the maps depends on
     data: DataSettings = field(default_factory=DataSettings)
     size: int = 256
     sigma: float = 2.0

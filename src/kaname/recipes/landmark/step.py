@@ -81,7 +81,7 @@ def task_fields(config: LandmarkConfig, network: nn.Module, faces: Faces, held_o
         "card": {"trained_on": [digest_of(image) for image in images]},
     }
     random = not (start.weights or start.pretrained or start.backbone.split(":")[0] == "small")
-    advice = "without --init training starts from random weights, not recommended: give pretrained ones by --checkpoint"
+    advice = "training starts from random weights, which is not recommended: use --init zoo, or --checkpoint FILE"
     lists = split_folder(config.data)
     found = [f"training and validation faces are those of {lists}"] if lists is not None else []
-    return {**fields, "notes": [*found, *getattr(network, "notes", ()), *([advice] if random else [])]}
+    return {**fields, "notes": [*found, *getattr(network, "notes", ())], "cold": [advice] if random else []}
