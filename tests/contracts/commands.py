@@ -1,7 +1,7 @@
 """``kaname`` as a user calls it, each call a process of its own: forked from one that has imported torch already.
 
 As a program (``python commands.py RECIPES RECIPE``) it is that first process: a JSON line in, a JSON line out; with
-more words it runs one command. Every process knows the recipes that the tests' own process knows: a test may add some
+more words (``RECIPES ACT WORDS``) it runs one command. Every process knows the recipes that the tests' own process knows: a test may add some
 to `kaname.recipes.RECIPES`.
 """
 
@@ -66,13 +66,13 @@ def commands(recipe: str, folder: Path) -> Iterator[Commands]:
         process.wait(timeout=60)
 
 
-def launched(count: int, *words: object) -> Answer:
-    """``kaname WORDS`` in so many processes on the CPU, started by torchrun."""
+def launched(count: int, *words: object, act: Sequence[object] = ()) -> Answer:
+    """``kaname WORDS`` in so many processes on the CPU, started by torchrun; before it, ``act`` in each."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count))
     launchers = ("SLURM_", "TORCHELASTIC_", "LOCAL_", "WORLD_SIZE", "RANK", "MASTER_", "GROUP_")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(launchers)}
     done = subprocess.run(
-        [sys.executable, *launcher, __file__, json.dumps(RECIPES), *map(str, words)],
+        [sys.executable, *launcher, __file__, json.dumps(RECIPES), json.dumps(list(act)), *map(str, words)],
         env=clean | QUIET, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     return Answer(done.returncode, done.stdout, done.stderr)
@@ -101,6 +101,12 @@ def without_torch(calls: Sequence[Sequence[object]], code: str = "") -> list[Ans
     return [Answer(**answer) for answer in json.loads(done.stdout.splitlines()[-1])]
 
 
+def _act(act: Sequence[Any]) -> None:
+    """Calls a function of `contracts.kills`, where one is named."""
+    if act:
+        getattr(importlib.import_module("contracts.kills"), act[0])(*act[1:])
+
+
 def _forked(request: dict[str, Any]) -> dict[str, Any]:
     """One command in a forked process."""
     out, err = Path(f".out.{os.getpid()}"), Path(f".err.{os.getpid()}")
@@ -110,9 +116,7 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
         try:
             for path, stream in ((os.devnull, 0), (out, 1), (err, 2)):
                 os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), stream)
-            if request["act"]:
-                name, *arguments = request["act"]
-                getattr(importlib.import_module("contracts.kills"), name)(*arguments)
+            _act(request["act"])
             importlib.import_module("kaname.cli").main(request["words"])
         except SystemExit as error:
             code = int(error.code or 0)
@@ -145,5 +149,6 @@ def _serve(recipe: str) -> None:
 if __name__ == "__main__":
     RECIPES.update(json.loads(sys.argv[1]))
     if sys.argv[3:]:
-        importlib.import_module("kaname.cli").main(sys.argv[2:])
+        _act(json.loads(sys.argv[2]))
+        importlib.import_module("kaname.cli").main(sys.argv[3:])
     _serve(sys.argv[2])

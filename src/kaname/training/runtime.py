@@ -22,6 +22,8 @@ from kaname.training.settings import TrainSettings
 from kaname.training.sharding import shard
 from kaname.training.synchronised import synchronise
 
+_LAST: list[Any] = []
+
 
 def processes(devices: int) -> tuple[int, int]:
     """Processes on this machine and number of machines: what torchrun or SLURM has started, else ``devices`` on one.
@@ -211,6 +213,11 @@ class Runtime:
         """Wait for every process and end their group."""
         if self.world > 1 and torch.distributed.is_initialized():
             self.fabric.barrier()
+            if self.device.type == "cpu":
+                # Kept: were gloo's thread the last to drop it, that would wait for the interpreter's lock, and who holds
+                # the lock and ends the group for the thread.
+                _LAST.append(torch.distributed.barrier(async_op=True))
+                _LAST[-1].wait()
             torch.distributed.destroy_process_group()
 
     def over_processes(self, values: torch.Tensor) -> torch.Tensor:

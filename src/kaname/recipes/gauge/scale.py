@@ -20,7 +20,7 @@ CLEAR = 0.03  # steps: so even a scale may have one empty step more
 DOUBTFUL = 0.6  # of the confidence is left where the steps are those of no scale that is known
 EMPTY, EMPTY_COST = 0.45, 0.5  # empty steps for a notch at most; what one speaks against a scale, of a notch
 UNEVEN = 1.5  # of a notch: what an uneven scale must explain better
-FULL = 7  # notches under which an uneven scale has no empty step: its bend and a gap explain any five places
+FULL = 6  # notches under which an uneven scale has no empty step: its bend and a gap explain any five places
 # Of uneven scales, after the even one.
 POWERS = (1.0, 0.55, 0.6, 0.65, 0.7, 0.75, 0.81, 0.88, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.85)
 Indices = NDArray[np.int64]
