@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.codecs.roi_mask import NOWHERE, Region
+
 FIRST = 48  # the character "0"
 BITS, MORE, SIGN = 5, 0x20, 0x10
 GREATEST_BITS = 60  # of a length
@@ -37,8 +39,28 @@ def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     Raises:
         ValueError: not an encoding, or its runs do not fill the size.
     """
-    lengths = counts(rle)
     height, width = (int(side) for side in rle["size"])
+    return _drawn(counts(rle), height, width)
+
+
+def cut_out(rle: Mapping[str, Any]) -> Region:
+    """The mask of an encoding in the least part of its image that holds it; its other columns are not decoded.
+
+    Raises:
+        ValueError: not an encoding, or its runs do not fill the size.
+    """
+    lengths, height = counts(rle), int(rle["size"][0])
+    there = np.flatnonzero(lengths[1::2])
+    if not len(there):
+        return NOWHERE
+    first, last = 2 * there[0], 2 * there[-1] + 1  # runs outside, before the mask, and of the mask
+    begin, end = int(lengths[: first + 1].sum()), int(lengths[: last + 1].sum())
+    left, right = begin // height, -(-end // height)
+    own = np.concatenate([[begin - left * height], lengths[first + 1 : last + 1], [right * height - end]])
+    return Region.of(_drawn(own, height, right - left), column=left)
+
+
+def _drawn(lengths: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
     runs = np.arange(len(lengths)) % 2 == 1
     return np.repeat(runs, lengths).reshape((height, width), order="F")
 
