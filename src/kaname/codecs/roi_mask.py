@@ -29,8 +29,6 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, centres, whole_size
 from kaname.shapes import Bool, Float32, Float64, Int64, Real, UInt8
 
-Shape: TypeAlias = "Sequence[ArrayLike] | np.ndarray[Any, Any]"
-
 BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
 MOST_CELLS = 1 << 21  # that are filled in one go, all boxes together
 
@@ -52,6 +50,12 @@ class Region(NamedTuple):
         across = slice(column + left, column + right)
         return cls(slice(row + top, row + bottom), across, mask[top:bottom, left:right])
 
+    @property
+    def extent(self) -> list[float]:
+        """``[x, y, width, height]`` in pixels, as COCO writes a box; zeros where there is no pixel."""
+        height, width = self.inside.shape
+        return [float(self.columns.start), float(self.rows.start), float(width), float(height)]
+
     def within(self, rows: slice, columns: slice) -> Bool[np.ndarray, "_height _width"]:
         """The mask in another part of the image."""
         found = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
@@ -65,6 +69,7 @@ class Region(NamedTuple):
         return found
 
 
+Shape: TypeAlias = Sequence[ArrayLike] | np.ndarray[Any, Any] | Region
 NOWHERE = Region(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
 
 
@@ -77,7 +82,8 @@ def targets(
 
     Args:
         polygons: for each instance its polygons, a list of ``(K, 2)``, or its mask, an array ``(h, w)`` of the image's
-            size in which everything but 0 belongs to it. A polygon that crosses itself is filled by the even-odd rule.
+            size in which everything but 0 belongs to it, or a `Region`. A polygon that crosses itself is filled by the
+            even-odd rule.
         boxes: ``(M, 4)``, the region of each instance as it is, without padding; may reach outside the image.
         target_index: which instance is the target.
         size: ``(height, width)`` of the result in cells.
@@ -136,7 +142,7 @@ def cut_out(shapes: Sequence[Shape], size: tuple[int, int]) -> list[Region]:
 
     Each in the least part of the image that holds them all: what polygons cost does not grow with the image.
     """
-    found = [Region.of(shape != 0) if _is_mask(shape) else NOWHERE for shape in shapes]
+    found = [_region(shape) or NOWHERE for shape in shapes]
     owner, row, start, end = _runs(*_rings(shapes, range(len(shapes))), [Affine.identity()], size)
     present, begin = np.unique(owner, return_index=True)
     if not len(present):
@@ -155,8 +161,11 @@ def cut_out(shapes: Sequence[Shape], size: tuple[int, int]) -> list[Region]:
     return found
 
 
-def _is_mask(shape: Shape) -> bool:
-    return isinstance(shape, np.ndarray) and shape.ndim == 2
+def _region(shape: Shape) -> Region | None:
+    """Where a mask is; None of polygons."""
+    if isinstance(shape, np.ndarray) and shape.ndim == 2:
+        return Region.of(shape != 0)
+    return shape if isinstance(shape, Region) else None
 
 
 def _rings(shapes: Sequence[Shape], owners: Sequence[int]) -> tuple[list[Float64[np.ndarray, "_ 2"]], list[int]]:
@@ -164,7 +173,9 @@ def _rings(shapes: Sequence[Shape], owners: Sequence[int]) -> tuple[list[Float64
     rings: list[Float64[np.ndarray, "_ 2"]] = []
     belongs: list[int] = []
     for shape, owner in zip(shapes, owners, strict=True):
-        own = [] if _is_mask(shape) else [np.asarray(ring, np.float64).reshape(-1, 2) for ring in shape if len(ring)]
+        if isinstance(shape, Region) or (isinstance(shape, np.ndarray) and shape.ndim == 2):
+            continue
+        own = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in shape if len(ring)]  # pyright: ignore
         rings += own
         belongs += [owner] * len(own)
     return rings, belongs
@@ -185,8 +196,10 @@ def _inside(
         drawn = _filled(place + start, place + end, len(some) * count * height * (width + 1))
         some[:] = drawn.reshape(len(some), count, height, width + 1)[..., :width]
     for shape, owner in zip(shapes, owners, strict=True):
-        for one, into in zip(filled, maps if _is_mask(shape) else (), strict=False):
-            one[owner] |= into.mask(np.asarray(shape), size) != 0
+        region = _region(shape)
+        if region is not None and region.inside.size:
+            for one, into in zip(filled, maps, strict=True):
+                one[owner] |= into.mask(region.inside, size, corner=(region.rows.start, region.columns.start))
     return filled
 
 

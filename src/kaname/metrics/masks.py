@@ -145,7 +145,10 @@ def over(values: ArrayLike, threshold: float) -> Float64[np.ndarray, "boxes"]:
 
 
 def boundary_iou(
-    predicted: Bool[np.ndarray, "rows columns"], truth: Bool[np.ndarray, "rows columns"], width: float = BOUNDARY
+    predicted: Bool[np.ndarray, "rows columns"],
+    truth: Bool[np.ndarray, "rows columns"],
+    width: float = BOUNDARY,
+    size: tuple[int, int] | None = None,
 ) -> float | None:
     """IoU of the inner boundaries of two masks (Cheng et al., CVPR 2021, arXiv 2103.16562).
 
@@ -155,6 +158,7 @@ def boundary_iou(
     Args:
         predicted, truth: masks of one size.
         width: share of the diagonal, rounded to whole pixels, at least one.
+        size: ``(height, width)`` of the image, where both are the same part of it and nothing lies outside that.
 
     Returns:
         0..1; None where both are empty.
@@ -165,7 +169,7 @@ def boundary_iou(
     """
     if predicted.shape != truth.shape:
         raise InputError(f"a predicted mask of {predicted.shape} and a true one of {truth.shape}")
-    reach = max(1, round(width * float(np.hypot(*truth.shape))))
+    reach = max(1, round(width * float(np.hypot(*(size or truth.shape)))))
     either = predicted | truth
     rows, columns = np.flatnonzero(either.any(axis=1)), np.flatnonzero(either.any(axis=0))
     if not len(rows):

@@ -171,13 +171,11 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     Raises:
         InputError: an image is gone.
     """
-    listed = list(samples)
+    listed = [(path, hashlib.sha256(label).hexdigest()) for path, label in samples]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         files = list(dict.fromkeys(file_of(path) for path, _ in listed))
         digests = dict(zip(files, pool.map(content_hash, files), strict=True))
-        rows = [
-            f"{path.name}\0{digests[file_of(path)]}\0{hashlib.sha256(label).hexdigest()}\n" for path, label in listed
-        ]
+        rows = [f"{path.name}\0{digests[file_of(path)]}\0{label}\n" for path, label in listed]
     return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
 
 

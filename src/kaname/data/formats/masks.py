@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.mask_regions import PLAIN, Choice, Region, outlines, regions, score
+from kaname.codecs.mask_regions import PLAIN, Choice, outlines, regions, score
+from kaname.codecs.roi_mask import Region
 from kaname.data.formats import rle
 from kaname.data.formats.files import is_number, write_json
 from kaname.data.formats.listed import once, read_listed
@@ -74,6 +75,11 @@ class Result:
     def mask(self) -> NDArray[np.bool_]:
         """The mask on the image."""
         return rle.decode(self.segmentation)
+
+    @property
+    def cut_out(self) -> Region:
+        """The mask in the part of the image that it covers."""
+        return rle.cut_out(self.segmentation)
 
 
 def write(
@@ -246,7 +252,7 @@ def _result(entry: Any) -> Result:
     if isinstance(entry["segmentation"], list):
         raise ValueError("its segmentation is outlines, results hold run lengths")
     rle.counts(entry["segmentation"])  # raises here, where its number is known
-    given = entry["bbox"] if "bbox" in entry else extent(rle.decode(entry["segmentation"]))
+    given = entry["bbox"] if "bbox" in entry else rle.cut_out(entry["segmentation"]).extent
     x, y, width, height = (float(value) for value in given)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError("its bbox is not x, y, width, height")
@@ -273,14 +279,6 @@ def _result(entry: Any) -> Result:
         classes=tuple(cells),
         more={name: entry[name] for name in ("instance", "frame", "seconds", "file") if name in entry},
     )
-
-
-def extent(mask: NDArray[np.bool_]) -> list[float]:
-    """The box of a mask: x, y, width, height; COCO's results of masks need not state it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return [0.0, 0.0, 0.0, 0.0]
-    return [float(columns[0]), float(rows[0]), float(np.ptp(columns) + 1), float(np.ptp(rows) + 1)]
 
 
 def _grid_of(result: Result) -> NDArray[np.uint8]:
