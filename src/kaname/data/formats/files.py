@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import itertools
 import json
+import math
 import os
 import re
 import unicodedata
@@ -242,6 +243,13 @@ def size_remedy(image: Path, stated: Size, true: Size) -> str:
 def is_number(value: object) -> bool:
     """Whether a value of JSON is a number that can be a coordinate; ``true``, ``NaN`` and ``Infinity`` cannot."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < GREATEST
+
+
+def are_numbers(values: Any) -> bool:
+    """Whether values of JSON are a list of numbers as `is_number` has them; a large file has millions."""
+    if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
+        return False
+    return max(map(abs, values), default=0) < GREATEST and math.isfinite(sum(values))  # a NaN may pass the first
 
 
 def shortened(value: object) -> str:
