@@ -187,9 +187,11 @@ def compared(photo: Photo, entries: Sequence[Entry], truth: Truth | None = None)
     partners = partners_of(photo.boxes, entries)
     rows: list[int] = photo.candidates.tolist()
     ours = [entries[partners[row]] if row in partners else None for row in rows]
+    called = iter(rle.cut_out_each([entry.segmentation for entry in ours if entry is not None]))
     found: list[Roi] = []
     for row, entry, (table, crowded) in zip(rows, ours, _on_grids(photo, truth, rows, ours), strict=True):
-        boundary, overlap = _on_image(truth, truth.masks[row], NOWHERE if entry is None else entry.cut_out, photo.size)
+        mask = NOWHERE if entry is None else next(called)
+        boundary, overlap = _on_image(truth, truth.masks[row], mask, photo.size)
         found.append(Roi(photo, row, entry, table, crowded, boundary, overlap))
     return found
 
@@ -198,18 +200,19 @@ def _on_grids(
     photo: Photo, truth: Truth, rows: Sequence[int], ours: Sequence[Entry | None]
 ) -> list[tuple[NDArray[np.int64] | None, bool]]:
     """For each target the ``table`` and ``crowded`` of its `Roi`; those with grids of one size at once."""
-    grids = [files.GRID if entry is None or entry.grid is None else entry.grid.shape for entry in ours]
+    boxes, nothing = photo.boxes, np.zeros(files.GRID, np.uint8)
+    grids = [None if entry is None else entry.grid for entry in ours]
+    filled = [nothing if grid is None else grid for grid in grids]
     found: dict[int, tuple[NDArray[np.int64] | None, bool]] = {}
-    for size in set(grids):
-        chosen = [number for number, one in enumerate(grids) if one == size]
+    for height, width in {grid.shape for grid in filled}:
+        chosen = [number for number, grid in enumerate(filled) if grid.shape == (height, width)]
         own = [(rows[number], ours[number]) for number in chosen]
-        places = np.stack([photo.boxes[row] if entry is None else entry.region for row, entry in own])
-        true = classes_in(truth.shapes, truth.crowds, places, [row for row, _ in own], (size[0], size[1]))
-        called = [np.zeros(size, np.uint8) if entry is None or entry.grid is None else entry.grid for _, entry in own]
-        tables = metrics.confusions(np.stack(called), true, CLASSES, IGNORE)
+        places = np.stack([boxes[row] if entry is None else entry.region for row, entry in own])
+        true = classes_in(truth.shapes, truth.crowds, places, [row for row, _ in own], (height, width))
+        tables = metrics.confusions(np.stack([filled[number] for number in chosen]), true, CLASSES, IGNORE)
         crowded = (true == metrics.NON_TARGET).any(axis=(1, 2)).tolist()
         for number, (_, entry), table, one in zip(chosen, own, tables, crowded, strict=True):
-            found[number] = (table if entry is None or entry.grid is not None else None, one)
+            found[number] = (table if entry is None or grids[number] is not None else None, one)
     return [found[number] for number in range(len(rows))]
 
 
