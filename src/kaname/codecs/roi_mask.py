@@ -25,8 +25,8 @@ from numpy.typing import ArrayLike
 from kaname.codecs.runs import merged
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
-from kaname.geometry.affine import Affine
-from kaname.geometry.grid import PIXELS, centres, whole_size
+from kaname.geometry.affine import Affine, picked
+from kaname.geometry.grid import PIXELS, centres, centres_before, whole_size
 from kaname.shapes import Bool, Float32, Float64, Int64, Real, UInt8
 
 BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
@@ -195,11 +195,12 @@ def _inside(
         place = (owner * height + row) * (width + 1)
         drawn = _filled(place + start, place + end, len(some) * count * height * (width + 1))
         some[:] = drawn.reshape(len(some), count, height, width + 1)[..., :width]
-    for shape, owner in zip(shapes, owners, strict=True):
-        region = _region(shape)
-        if region is not None and region.inside.size:
-            for one, into in zip(filled, maps, strict=True):
-                one[owner] |= into.mask(region.inside, size, corner=(region.rows.start, region.columns.start))
+    parts = [(owner, _region(shape) or NOWHERE) for shape, owner in zip(shapes, owners, strict=True)]
+    parts = [(owner, region) for owner, region in parts if region.inside.size]
+    for one, into in zip(filled, maps if parts else (), strict=False):
+        row, column = into.cells(size)
+        for owner, region in parts:
+            one[owner] |= picked(region.inside, row - region.rows.start, column - region.columns.start, outside=False)
     return filled
 
 
@@ -213,7 +214,7 @@ def _runs(
     """The runs of cells whose centre lies in a polygon: owner, row, first cell and the one after the last.
 
     Inside and outside alternate where the edges of a polygon cross a row. All polygons in one go: those of a crowd are
-    many and small, and most of them lie beside the box. They are sorted by owner; under each further map owners count
+    many and small. They are sorted by owner; under each further map owners count
     on by ``count``.
     """
     if not rings:
@@ -225,21 +226,20 @@ def _runs(
         raise InputError("a corner of a polygon is NaN or infinite")
     lengths = np.tile([len(ring) for ring in rings], len(maps))
     owners = (np.arange(len(maps))[:, None] * count + belongs).ravel()
-    first = np.cumsum(lengths) - lengths
-    low, high = np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)
-    near = ((low < (width, height)) & (high > 0)).all(axis=1)
     following = np.arange(1, len(corners) + 1)
-    following[first + lengths - 1] = first  # the last corner of a ring leads to its first
-    edges, ring = np.repeat(near, lengths), np.repeat(np.arange(len(lengths)), lengths)
-    begin, end, ring = corners[edges], corners[following[edges]], ring[edges]
-    rows, columns = centres(height), centres(width)
-    upper, lower = (np.searchsorted(rows, fold(begin[:, 1], end[:, 1])) for fold in (np.minimum, np.maximum))
-    crossed = lower - upper  # rows whose centre each edge crosses; an edge owns its upper end and not its lower one
-    edge = np.repeat(np.arange(len(begin)), crossed)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed - upper, crossed)
-    start, step = begin[edge], (end - begin)[edge]
-    column = np.searchsorted(columns, start[:, 0] + step[:, 0] * (rows[row] - start[:, 1]) / step[:, 1])
-    line, column = np.divmod(np.sort((ring[edge] * height + row) * (width + 1) + column), width + 1)
+    following[np.cumsum(lengths) - 1] = np.cumsum(lengths) - lengths  # the last corner of a ring leads to its first
+    above = centres_before(corners[:, 1], height)
+    below = above[following]
+    crossing = np.flatnonzero(above != below)  # an edge owns its upper end and not its lower one
+    begin, end, ring = corners[crossing], corners[following[crossing]], np.repeat(np.arange(len(lengths)), lengths)
+    above, below = above[crossing], below[crossing]
+    crossed = np.abs(below - above)  # rows whose centre each edge crosses
+    edge = np.repeat(np.arange(len(crossing)), crossed)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed - np.minimum(above, below), crossed)
+    start, step, ring = begin[edge], (end - begin)[edge], ring[crossing][edge]
+    column = start[:, 0] + step[:, 0] * (centres(height)[row] - start[:, 1]) / step[:, 1]
+    column = centres_before(column, width)
+    line, column = np.divmod(np.sort((ring * height + row) * (width + 1) + column), width + 1)
     ring, row = np.divmod(line[::2], height)  # a ring comes back: it crosses each row an even number of times
     found = np.stack([owners[ring], row, column[::2], column[1::2]])
     return found[:, found[2] < found[3]]

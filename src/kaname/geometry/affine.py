@@ -211,18 +211,13 @@ class Affine:
         return _slanted(pixels, self, size).reshape((*size, *array.shape[2:]))
 
     def mask(
-        self,
-        array: Shaped[np.ndarray, "rows columns *channels"],
-        size: Size,
-        outside: int | float | bool = 0,
-        corner: tuple[int, int] = (0, 0),
+        self, array: Shaped[np.ndarray, "rows columns *channels"], size: Size, outside: int | float | bool = 0
     ) -> Shaped[np.ndarray, "{size[0]} {size[1]} *channels"]:
         """Labels under this map, never blended: each pixel takes the one that its centre falls into.
 
         Args:
             array: ``(h, w)`` or ``(h, w, channels)`` of any type.
             outside: the value beyond the border.
-            corner: ``(row, column)`` in the source at which the array begins, where it is a part of it.
 
         Returns:
             The array's own type. A centre on a border between two pixels of an image that shrinks takes the one before
@@ -231,15 +226,30 @@ class Affine:
         rows, columns = whole_size(size, "the result")
         if array.ndim not in {2, 3} or array.size == 0:
             raise InputError(f"a mask must have the shape (h, w) or (h, w, channels) and pixels, got {array.shape}")
-        if array.shape[:2] == (rows, columns) and corner == (0, 0) and np.array_equal(self.matrix, np.eye(2, 3)):
+        if array.shape[:2] == (rows, columns) and np.array_equal(self.matrix, np.eye(2, 3)):
             return np.array(array)
+        return picked(array, *self.cells((rows, columns)), outside)
+
+    def cells(self, size: Size) -> tuple[Int64[np.ndarray, "_rows _columns"], Int64[np.ndarray, "_rows _columns"]]:
+        """The row and the column in the source that the centre of each pixel of ``size`` falls into.
+
+        May lie beyond the source. A side is 1 where the index is constant along it; for borders see :meth:`mask`.
+        """
         (a, b, c), (d, e, f) = self.inverse().matrix.tolist()
-        column = _cells(a, b, c, (rows, columns)) - corner[1]
-        row = _cells(d, e, f, (rows, columns)) - corner[0]
-        inside = (column >= 0) & (column < array.shape[1]) & (row >= 0) & (row < array.shape[0])
-        picked = array[row.clip(0, array.shape[0] - 1), column.clip(0, array.shape[1] - 1)]
-        picked[~inside] = outside
-        return picked
+        return _cells(d, e, f, size), _cells(a, b, c, size)
+
+
+def picked(
+    array: Shaped[np.ndarray, "height width *channels"],
+    row: Int64[np.ndarray, "_rows _columns"],
+    column: Int64[np.ndarray, "_rows _columns"],
+    outside: int | float | bool = 0,
+) -> Shaped[np.ndarray, "_rows _columns *channels"]:
+    """The pixels of an array at rows and columns, which are broadcast; ``outside`` where it has none."""
+    inside = (column >= 0) & (column < array.shape[1]) & (row >= 0) & (row < array.shape[0])
+    found = array[row.clip(0, array.shape[0] - 1), column.clip(0, array.shape[1] - 1)]
+    found[~inside] = outside
+    return found
 
 
 def _pair(values: ArrayLike, what: str) -> tuple[float, float]:

@@ -135,6 +135,15 @@ class Grid:
 PIXELS = Grid()
 
 
+def centres_before(places: Float64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "n"]:
+    """How many of the centres of ``count`` pixels lie before each place, in continuous coordinates.
+
+    >>> centres_before(np.array([-1.0, 0.5, 0.6, 9.0]), 3)
+    array([0, 0, 1, 3])
+    """
+    return np.clip(np.ceil(places - HALF), 0, count).astype(np.int64)
+
+
 def centres(count: int) -> Float64[np.ndarray, "{count}"]:
     """The centres of ``count`` pixels in a row, ``(count,)``."""
     return np.arange(count, dtype=np.float64) + HALF

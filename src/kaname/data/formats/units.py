@@ -45,12 +45,8 @@ def fault_of(samples: Sequence[Sample], path: Path, stored: Stored) -> InputErro
     places = [(np.concatenate(list(sample.points.values())), sample.size) for sample in samples if sample.points]
     points = [(PIXELS.to_index(xy) if stored == "index" else xy, size) for xy, size in places]
     boxes = [(np.reshape(sample.boxes, (-1, 2)), sample.size) for sample in samples]
-    outlines = [
-        (_extent(np.reshape(outline, (-1, 2))), sample.size)
-        for sample in samples
-        for shape in sample.polygons
-        for outline in shape
-    ]
+    drawn = [(sample, [np.reshape(one, (-1, 2)) for shape in sample.polygons for one in shape]) for sample in samples]
+    outlines = [(_extent(np.concatenate(shapes)), sample.size) for sample, shapes in drawn if shapes]
     for places, what in ((points, "points"), (boxes, "boxes"), (outlines, "polygons")):
         remedy = percent_remedy(places) if stored == "percent" else pixel_remedy(places, whole=what == "points")
         if remedy is not None:
