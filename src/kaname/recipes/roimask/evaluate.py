@@ -23,6 +23,7 @@ from kaname.data.formats import masks as files
 from kaname.data.formats.masks import Result as Entry
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
+from kaname.geometry.assignment import assigned
 from kaname.geometry.boxes import iou
 from kaname.metrics import masks as metrics
 from kaname.metrics.coco import FIGURES as COCO_FIGURES
@@ -237,9 +238,7 @@ def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
         return {}
     overlap = iou(boxes, np.stack([entry.box for entry in entries]))
     same = np.arange(len(boxes))[:, None] == np.array([entry.more.get("instance", -1) for entry in entries])
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(-(overlap + 1e-6 * same))  # of two equal boxes the one of the same number
+    rows, columns = assigned(overlap + 1e-6 * same)  # of two equal boxes the one of the same number
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {row: column for row, column in pairs if overlap[row, column] >= SAME_BOX}
 
