@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -168,12 +168,12 @@ def read_set(data: DataSettings, part: str) -> list[Picture]:
     folder, skeleton = data.root / part, skeleton_of(data)
     if not folder.is_dir():
         raise InputError(f"the data set has no folder {part!r}", path=folder, remedy="check --data-root")
-    samples = mot_kp.read(folder / "mot", folder / "frames", skeleton=skeleton, predictions=False)
+    samples = mot_kp.stream(folder / "mot", folder / "frames", skeleton=skeleton, predictions=False)
     return pictures(samples, skeleton, find_masks(folder / "masks", data.pseudo_root, skeleton))
 
 
 def pictures(
-    samples: Sequence[Sample], skeleton: Skeleton, masks: Mapping[tuple[str, int], ClassMasks] | None = None
+    samples: Iterable[Sample], skeleton: Skeleton, masks: Mapping[tuple[str, int], ClassMasks] | None = None
 ) -> list[Picture]:
     """Samples of MOT-KP as labelled frames."""
     found = masks or {}
