@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaname.shapes import Float64, Int64
 
@@ -23,10 +24,12 @@ def assigned(
     >>> assigned(np.array([[0.9, 0.2, 0.1], [0.8, 0.3, 0.5]]))
     (array([0, 1]), array([0, 2]))
     """
-    few = worth if worth.shape[0] <= worth.shape[1] else worth.T
+    turned = worth.shape[0] > worth.shape[1]
+    few = np.transpose(worth) if turned else worth
     if not few.size:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    best, ranked = few.argmax(axis=1), np.sort(few, axis=1)
+    best: NDArray[np.int64] = few.argmax(axis=1)
+    ranked = np.sort(few, axis=1)
     sure = few.shape[1] == 1 or bool((ranked[:, -1] - ranked[:, -2] > CLEAR).all())
     if not sure or len(set(best.tolist())) < len(best):
         from scipy.optimize import linear_sum_assignment
@@ -34,7 +37,7 @@ def assigned(
         rows, columns = linear_sum_assignment(worth, maximize=True)
         return rows.astype(np.int64), columns.astype(np.int64)
     own = np.arange(len(best))
-    if few is worth:
+    if not turned:
         return own, best
     order = np.argsort(best)
     return best[order], own[order]

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
-from kaname.shapes import Float64
+from kaname.shapes import Float64, Int64
 
 Origin: TypeAlias = Literal["centred", "aligned"]
 ORIGINS = ("centred", "aligned")

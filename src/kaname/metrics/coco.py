@@ -68,8 +68,8 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
 
 
 def _compressed(shape: Any, mask: Any, size: Sequence[int]) -> dict[str, Any]:
-    """Run lengths or polygons as the evaluator has them in the end; the numbers of polygons take a hundred times as much
-    memory."""
+    """Run lengths or polygons as the evaluator has them in the end: numbers take a hundred times the memory."""
     if not isinstance(shape, Mapping):
         return mask.merge(mask.frPyObjects([np.ravel(ring).tolist() for ring in shape], *size))
-    return mask.frPyObjects(dict(shape), *size) if isinstance(shape["counts"], list) else dict(shape)
+    rle: dict[str, Any] = {**shape}
+    return mask.frPyObjects(rle, *size) if isinstance(rle["counts"], list) else rle

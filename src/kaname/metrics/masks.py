@@ -169,7 +169,8 @@ def boundary_iou(
     """
     if predicted.shape != truth.shape:
         raise InputError(f"a predicted mask of {predicted.shape} and a true one of {truth.shape}")
-    reach = max(1, round(width * float(np.hypot(*(size or truth.shape)))))
+    height, across = size or (truth.shape[0], truth.shape[1])
+    reach = max(1, round(width * float(np.hypot(height, across))))
     either = predicted | truth
     rows, columns = np.flatnonzero(either.any(axis=1)), np.flatnonzero(either.any(axis=0))
     if not len(rows):

@@ -1,7 +1,8 @@
 """The masks of a COCO image's instances and crowds, as shapes that `kaname.codecs.roi_mask` fills. No torch.
 
-A shape is a list of polygons ``(K, 2)`` or a mask ``(h, w)`` (or its `Region`), in the image's pixels. COCO fills each polygon of an
-instance, also one inside another: a polygon has no holes, and :func:`filled_holes` says which instances lose one.
+A shape is a list of polygons ``(K, 2)`` or a mask ``(h, w)`` (or its `Region`), in the image's pixels. COCO fills each
+polygon of an instance, also one inside another: a polygon has no holes, and :func:`filled_holes` says which instances
+lose one.
 """
 
 from __future__ import annotations

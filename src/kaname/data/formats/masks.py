@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.mask_regions import PLAIN, Choice, outlines, regions, score
+from kaname.codecs.mask_regions import PLAIN, Choice, Region, outlines, regions, score
 from kaname.data.formats import rle
 from kaname.data.formats.files import is_number, write_json
 from kaname.data.formats.listed import once, read_listed
