@@ -29,4 +29,5 @@ def test_what_is_clear_needs_no_scipy() -> None:
     script = (
         "import sys, numpy as np, kaname.geometry.assignment as a; a.assigned(np.eye(3)); print('scipy' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "False"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
