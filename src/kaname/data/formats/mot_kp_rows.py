@@ -231,8 +231,10 @@ def _placeholders(rows: Sequence[Row], skeleton: Skeleton, path: Path) -> Iterat
     def nowhere(points: FloatArray, third: FloatArray) -> NDArray[np.bool_]:
         return (PIXELS.to_index(points) == 0).all(axis=1) & (third > 0)
 
-    if not rows or not nowhere(*(np.concatenate(part) for part in zip(*((row.points, row.third) for row in rows),
-                                                                      strict=True))).any():  # fmt: skip
+    if (
+        not rows
+        or not nowhere(np.concatenate([row.points for row in rows]), np.concatenate([row.third for row in rows])).any()
+    ):
         return
     for row in rows:
         for point in np.flatnonzero(nowhere(row.points, row.third)).tolist():
