@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaname.codecs.roi_mask import in_any, inside, inside_each, paste, paste_probabilities, patch, targets
+from kaname.codecs.roi_mask import (
+    Region,
+    cut_out,
+    in_any,
+    inside,
+    inside_boxes,
+    inside_each,
+    paste,
+    paste_probabilities,
+    patch,
+    targets,
+)
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 
@@ -216,3 +229,37 @@ def test_all_instances_at_once_equal_each_alone(seed: int) -> None:
         np.testing.assert_array_equal(found, np.any([np.zeros(size, bool), *slow], axis=0))
         np.testing.assert_array_equal(found, inside(shape, Affine.identity(), size))
     np.testing.assert_array_equal(in_any(shapes, Affine.identity(), size), each.any(axis=0))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_cut_out_is_the_same_in_the_least_part(seed: int) -> None:
+    """Polygons, some beyond the image, and masks; also seen from any other part of the image."""
+    random = np.random.default_rng(seed)
+    polygons, boxes, _ = scene(seed)
+    size = (int(random.integers(1, 90)), int(random.integers(1, 120)))
+    shapes = [*polygons, [], random.random(size) < 0.02, np.zeros(size, bool)]
+    every = inside_each(shapes, Affine.identity(), size)
+    for whole, region in zip(every, cut_out(shapes, size), strict=True):
+        drawn = np.zeros(size, bool)
+        drawn[region.rows, region.columns] = region.inside
+        np.testing.assert_array_equal(drawn, whole)
+        ys, xs = np.nonzero(whole)
+        extent = [xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1] if len(xs) else [0, 0, 0, 0]
+        assert region.extent == extent
+        rows, columns = (slice(*sorted(random.integers(0, side + 1, 2).tolist())) for side in size)
+        np.testing.assert_array_equal(region.within(rows, columns), whole[rows, columns])
+    each = inside_boxes([*polygons, Region.of(every[-2])], boxes, (14, 9))
+    for found, box in zip(each, boxes, strict=True):
+        shapes = [*polygons, every[-2]]
+        np.testing.assert_array_equal(found, inside_each(shapes, Affine.crop(box, (14, 9)), (14, 9)))
+
+
+def test_cutting_out_does_not_grow_with_the_image() -> None:
+    """What is taken of memory for an outline in a hundred megapixels."""
+    outline = [star(np.random.default_rng(0), (4000.0, 5000.0), 60.0, corners=300)]
+    cut_out([outline], (100, 100))
+    tracemalloc.start()
+    region = cut_out([outline], (10_000, 10_000))[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert region.inside.any() and peak < 1 << 20

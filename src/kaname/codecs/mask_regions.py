@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from kaname.codecs.roi_mask import BACKGROUND, NON_TARGET, TARGET, patch
+from kaname.codecs.roi_mask import BACKGROUND, NON_TARGET, TARGET, Region, patch
 from kaname.errors import InputError
 from kaname.shapes import Bool, Float32, Float64
 from kaname.types import Masks
@@ -55,14 +55,6 @@ class Choice:
 
 
 PLAIN = Choice()
-
-
-class Region(NamedTuple):
-    """A part of the image, and which of its pixels belong to the mask."""
-
-    rows: slice
-    columns: slice
-    inside: Bool[np.ndarray, "height width"]
 
 
 def regions(masks: Masks, choice: Choice = PLAIN) -> Iterator[Region]:

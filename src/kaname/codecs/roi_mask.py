@@ -16,23 +16,61 @@ array([[0, 0, 0, 0],
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kaname.codecs.runs import merged
 from kaname.errors import InputError
 from kaname.geometry import boxes as box_arithmetic
-from kaname.geometry.affine import Affine
-from kaname.geometry.grid import PIXELS, centres, whole_size
+from kaname.geometry.affine import Affine, picked
+from kaname.geometry.grid import PIXELS, centres, centres_before, whole_size
 from kaname.shapes import Bool, Float32, Float64, Int64, Real, UInt8
 
-Shape: TypeAlias = "Sequence[ArrayLike] | np.ndarray[Any, Any]"
-
 BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
-MOST_CELLS = 1 << 21  # that are filled in one go, all polygons together
+MOST_CELLS = 1 << 21  # that are filled in one go, all boxes together
+
+
+class Region(NamedTuple):
+    """A part of the image, and which of its pixels belong to the mask."""
+
+    rows: slice
+    columns: slice
+    inside: Bool[np.ndarray, "height width"]
+
+    @classmethod
+    def of(cls, mask: Bool[np.ndarray, "rows columns"], row: int = 0, column: int = 0) -> Region:
+        """The least part that holds all of a mask, whose own first pixel is that of a ``row`` and a ``column``."""
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return NOWHERE
+        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+        across = slice(column + left, column + right)
+        return cls(slice(row + top, row + bottom), across, mask[top:bottom, left:right])
+
+    @property
+    def extent(self) -> list[float]:
+        """``[x, y, width, height]`` in pixels, as COCO writes a box; zeros where there is no pixel."""
+        height, width = self.inside.shape
+        return [float(self.columns.start), float(self.rows.start), float(width), float(height)]
+
+    def within(self, rows: slice, columns: slice) -> Bool[np.ndarray, "_height _width"]:
+        """The mask in another part of the image."""
+        found = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        top, bottom = max(rows.start, self.rows.start), min(rows.stop, self.rows.stop)
+        left, right = max(columns.start, self.columns.start), min(columns.stop, self.columns.stop)
+        if top < bottom and left < right:
+            part = self.inside[top - self.rows.start : bottom - self.rows.start, left - self.columns.start :]
+            found[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = part[
+                :, : right - left
+            ]
+        return found
+
+
+Shape: TypeAlias = Sequence[ArrayLike] | np.ndarray[Any, Any] | Region
+NOWHERE = Region(slice(0, 0), slice(0, 0), np.zeros((0, 0), bool))
 
 
 def targets(
@@ -44,7 +82,8 @@ def targets(
 
     Args:
         polygons: for each instance its polygons, a list of ``(K, 2)``, or its mask, an array ``(h, w)`` of the image's
-            size in which everything but 0 belongs to it. A polygon that crosses itself is filled by the even-odd rule.
+            size in which everything but 0 belongs to it, or a `Region`. A polygon that crosses itself is filled by the
+            even-odd rule.
         boxes: ``(M, 4)``, the region of each instance as it is, without padding; may reach outside the image.
         target_index: which instance is the target.
         size: ``(height, width)`` of the result in cells.
@@ -81,81 +120,139 @@ def inside(shape: Shape, into: Affine, size: tuple[int, int]) -> Bool[np.ndarray
 
 def in_any(shapes: Sequence[Shape], into: Affine, size: tuple[int, int]) -> Bool[np.ndarray, "{size[0]} {size[1]}"]:
     """Which cells of a grid have their centre in at least one of several instances, as :func:`inside` says it."""
-    return _inside(shapes, [0] * len(shapes), 1, into, size)[0]
+    return _inside(shapes, [0] * len(shapes), 1, [into], size)[0, 0]
 
 
 def inside_each(
     shapes: Sequence[Shape], into: Affine, size: tuple[int, int]
 ) -> Bool[np.ndarray, "shapes {size[0]} {size[1]}"]:
     """Which cells of a grid have their centre in each of several instances, as :func:`inside` says it."""
-    return _inside(shapes, range(len(shapes)), len(shapes), into, size)
+    return _inside(shapes, range(len(shapes)), len(shapes), [into], size)[0]
+
+
+def inside_boxes(
+    shapes: Sequence[Shape], boxes: Float64[np.ndarray, "boxes 4"], size: tuple[int, int]
+) -> Bool[np.ndarray, "boxes shapes {size[0]} {size[1]}"]:
+    """Which cells of the grid of each box have their centre in each of several instances; all boxes at once."""
+    return _inside(shapes, range(len(shapes)), len(shapes), [Affine.crop(box, size) for box in boxes], size)
+
+
+def cut_out(shapes: Sequence[Shape], size: tuple[int, int]) -> list[Region]:
+    """The pixels of an image of ``size`` in each of several instances, as :func:`inside` says it.
+
+    Each in the least part of the image that holds them all: what polygons cost does not grow with the image.
+    """
+    found = [_region(shape) or NOWHERE for shape in shapes]
+    owner, row, start, end = _runs(*_rings(shapes, range(len(shapes))), [Affine.identity()], size)
+    present, begin = np.unique(owner, return_index=True)
+    if not len(present):
+        return found
+    top, left = np.minimum.reduceat(row, begin), np.minimum.reduceat(start, begin)
+    height, width = np.maximum.reduceat(row, begin) + 1 - top, np.maximum.reduceat(end, begin) - left
+    cells = height * (width + 1)
+    corner = np.cumsum(cells) - cells
+    part = np.repeat(np.arange(len(present)), np.diff(begin, append=len(owner)))
+    place = corner[part] + (row - top[part]) * (width + 1)[part] - left[part]
+    whole = _filled(place + start, place + end, int(cells.sum()))
+    facts = np.stack([present, top, left, height, width, corner], axis=1).tolist()
+    for number, y, x, rows, columns, first in facts:
+        drawn = whole[first : first + rows * (columns + 1)].reshape(rows, columns + 1)[:, :columns]
+        found[number] = Region(slice(y, y + rows), slice(x, x + columns), drawn)
+    return found
+
+
+def _region(shape: Shape) -> Region | None:
+    """Where a mask is; None of polygons."""
+    if isinstance(shape, np.ndarray) and shape.ndim == 2:
+        return Region.of(shape != 0)
+    return shape if isinstance(shape, Region) else None
+
+
+def _rings(shapes: Sequence[Shape], owners: Sequence[int]) -> tuple[list[Float64[np.ndarray, "_ 2"]], list[int]]:
+    """The polygons of all shapes that are no masks, and whose each is."""
+    rings: list[Float64[np.ndarray, "_ 2"]] = []
+    belongs: list[int] = []
+    for shape, owner in zip(shapes, owners, strict=True):
+        if isinstance(shape, Region) or (isinstance(shape, np.ndarray) and shape.ndim == 2):
+            continue
+        own = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in shape if len(ring)]  # pyright: ignore
+        rings += own
+        belongs += [owner] * len(own)
+    return rings, belongs
 
 
 def _inside(
-    shapes: Sequence[Shape], owners: Sequence[int], count: int, into: Affine, size: tuple[int, int]
-) -> Bool[np.ndarray, "{count} {size[0]} {size[1]}"]:
-    """The masks of ``count`` owners of shapes, whose numbers do not fall."""
-    filled = np.zeros((count, *size), bool)
-    corners: list[Float64[np.ndarray, "_ 2"]] = []
-    belongs: list[int] = []
-    for shape, owner in zip(shapes, owners, strict=True):
-        if isinstance(shape, np.ndarray) and shape.ndim == 2:
-            filled[owner] |= into.mask(shape != 0, size)
-            continue
-        rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in shape if len(ring)]  # pyright: ignore
-        corners += rings
-        belongs += [owner] * len(rings)
-    together = max(1, MOST_CELLS // (size[0] * (size[1] + 1)))
-    for first in range(0, len(corners), together):
-        some = slice(first, first + together)
-        _fill(filled, corners[some], np.array(belongs[some]), into)
+    shapes: Sequence[Shape], owners: Sequence[int], count: int, maps: Sequence[Affine], size: tuple[int, int]
+) -> Bool[np.ndarray, "maps {count} {size[0]} {size[1]}"]:
+    """The masks of ``count`` owners of shapes, whose numbers do not fall, under each of several maps."""
+    height, width = size
+    filled = np.zeros((len(maps), count, height, width), bool)
+    rings, belongs = _rings(shapes, owners)
+    together = max(1, MOST_CELLS // max(1, count * height * (width + 1)))
+    for first in range(0, len(maps) if rings else 0, together):
+        some = filled[first : first + together]
+        owner, row, start, end = _runs(rings, belongs, maps[first : first + together], size, count)
+        place = (owner * height + row) * (width + 1)
+        drawn = _filled(place + start, place + end, len(some) * count * height * (width + 1))
+        some[:] = drawn.reshape(len(some), count, height, width + 1)[..., :width]
+    parts = [(owner, _region(shape) or NOWHERE) for shape, owner in zip(shapes, owners, strict=True)]
+    parts = [(owner, region) for owner, region in parts if region.inside.size]
+    for one, into in zip(filled, maps if parts else (), strict=False):
+        row, column = into.cells(size)
+        for owner, region in parts:
+            one[owner] |= picked(region.inside, row - region.rows.start, column - region.columns.start, outside=False)
     return filled
 
 
-def _fill(
-    filled: Bool[np.ndarray, "owners rows columns"],
+def _runs(
     rings: Sequence[Float64[np.ndarray, "_ 2"]],
-    owners: Int64[np.ndarray, "rings"],
-    into: Affine,
-) -> None:
-    """Add to each owner's mask the cells whose centre lies in one of its polygons: inside and outside alternate where
-    its edges cross a row.
+    belongs: Sequence[int],
+    maps: Sequence[Affine],
+    size: tuple[int, int],
+    count: int = 0,
+) -> Int64[np.ndarray, "4 runs"]:
+    """The runs of cells whose centre lies in a polygon: owner, row, first cell and the one after the last.
 
-    All polygons in one go: those of a crowd are many and small, and most of them lie beside the box.
+    Inside and outside alternate where the edges of a polygon cross a row. All polygons in one go: those of a crowd are
+    many and small. They are sorted by owner; under each further map owners count
+    on by ``count``.
     """
-    _, height, width = filled.shape
-    lengths = np.array([len(ring) for ring in rings])
-    corners = into.points(np.concatenate(rings))
+    if not rings:
+        return np.zeros((4, 0), np.int64)
+    height, width = size
+    every = np.concatenate(rings)
+    corners = np.concatenate([into.points(every) for into in maps])
     if not np.isfinite(corners).all():
         raise InputError("a corner of a polygon is NaN or infinite")
-    first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    low, high = np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)
-    near = ((low < (width, height)) & (high > 0)).all(axis=1)
-    if not near.any():
-        return
+    lengths = np.tile([len(ring) for ring in rings], len(maps))
+    owners = (np.arange(len(maps))[:, None] * count + belongs).ravel()
     following = np.arange(1, len(corners) + 1)
-    following[first + lengths - 1] = first  # the last corner of a ring leads to its first
-    edges, ring = np.repeat(near, lengths), np.repeat(np.cumsum(near) - 1, lengths)
-    begin, end, ring = corners[edges], corners[following[edges]], ring[edges]
-    rows, columns = centres(height), centres(width)
-    upper, lower = (np.searchsorted(rows, fold(begin[:, 1], end[:, 1])) for fold in (np.minimum, np.maximum))
-    count = lower - upper  # rows whose centre each edge crosses; an edge owns its upper end and not its lower one
-    edge = np.repeat(np.arange(len(begin)), count)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count - upper, count)
-    start, step = begin[edge], (end - begin)[edge]
-    column = np.searchsorted(columns, start[:, 0] + step[:, 0] * (rows[row] - start[:, 1]) / step[:, 1])
-    if not len(edge):
-        return
-    # Nothing is inside above the first crossing, below the last, left of the leftmost or right of the rightmost.
-    top, left = int(row.min()), int(column.min())
-    shape = (int(near.sum()), int(row.max()) - top + 1, int(column.max()) - left + 1)
-    place = (ring[edge] * shape[1] + row - top) * shape[2] + column - left
-    crossings = np.bincount(place, minlength=math.prod(shape)).astype(np.uint8).reshape(shape)  # odd or even counts
-    inner = (np.cumsum(crossings, axis=2, dtype=np.uint8) & 1)[..., : width - left]
-    whose = owners[near]
-    begins = np.flatnonzero(np.diff(whose, prepend=-1))
-    own = (inner if len(begins) == len(whose) else np.bitwise_or.reduceat(inner, begins, axis=0)).astype(bool)
-    filled[whose[begins], top : top + shape[1], left : left + inner.shape[2]] |= own
+    following[np.cumsum(lengths) - 1] = np.cumsum(lengths) - lengths  # the last corner of a ring leads to its first
+    above = centres_before(corners[:, 1], height)
+    below = above[following]
+    crossing = np.flatnonzero(above != below)  # an edge owns its upper end and not its lower one
+    begin, end, ring = corners[crossing], corners[following[crossing]], np.repeat(np.arange(len(lengths)), lengths)
+    above, below = above[crossing], below[crossing]
+    crossed = np.abs(below - above)  # rows whose centre each edge crosses
+    edge = np.repeat(np.arange(len(crossing)), crossed)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed - np.minimum(above, below), crossed)
+    start, step, ring = begin[edge], (end - begin)[edge], ring[crossing][edge]
+    column = start[:, 0] + step[:, 0] * (centres(height)[row] - start[:, 1]) / step[:, 1]
+    column = centres_before(column, width)
+    line, column = np.divmod(np.sort((ring * height + row) * (width + 1) + column), width + 1)
+    ring, row = np.divmod(line[::2], height)  # a ring comes back: it crosses each row an even number of times
+    found = np.stack([owners[ring], row, column[::2], column[1::2]])
+    return found[:, found[2] < found[3]]
+
+
+def _filled(
+    first: Int64[np.ndarray, "runs"], last: Int64[np.ndarray, "runs"], count: int
+) -> Bool[np.ndarray, "{count}"]:
+    """Which of ``count`` places lie in at least one of the runs ``first..last - 1``."""
+    _, first, last = merged(np.zeros_like(first), first, last, count)
+    changes = np.zeros(count + 1, np.int8)
+    changes[first], changes[last] = 1, -1
+    return np.cumsum(changes[:-1], dtype=np.int8).view(np.bool_)
 
 
 def paste(

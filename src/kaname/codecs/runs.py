@@ -97,7 +97,7 @@ class Runs:
             polygon, place = _crossings(corners, heights[of], widths[of])
             drawn = np.stack([of[polygon[::2]], place[::2], place[1::2]])
         owner, first, last = np.concatenate([drawn, *encoded], axis=1)
-        owner, first, last = _merged(owner, first, last, whole)
+        owner, first, last = merged(owner, first, last, whole)
         owner, column, start, end = _by_column(owner, first, last, heights[owner])
         cuts = np.searchsorted(owner, begin).tolist()
         found: list[Runs] = []
@@ -126,7 +126,7 @@ class Runs:
         first = self.column * self.size[0]
         nobody = np.zeros_like(self.owner)
         whole = self.size[0] * self.size[1]
-        owner, first, last = _merged(nobody, first + self.start, first + self.end, whole)
+        owner, first, last = merged(nobody, first + self.start, first + self.end, whole)
         return Runs(*_by_column(owner, first, last, np.full(len(owner), self.size[0])), 1, self.size)
 
     def in_boxes(self, boxes: ArrayLike) -> Int64[np.ndarray, "boxes instances"]:
@@ -263,7 +263,7 @@ def _row_of_steep(before: Int64[np.ndarray, "n"], edges: Int64[np.ndarray, "4 n"
     return y1 + step - 1
 
 
-def _merged(
+def merged(
     owner: Int64[np.ndarray, "n"], first: Int64[np.ndarray, "n"], last: Int64[np.ndarray, "n"], whole: int
 ) -> tuple[Int64[np.ndarray, "m"], Int64[np.ndarray, "m"], Int64[np.ndarray, "m"]]:
     """The unions of the intervals ``first..last - 1`` of each owner, sorted; ``whole`` is beyond every place."""

@@ -228,12 +228,28 @@ class Affine:
             raise InputError(f"a mask must have the shape (h, w) or (h, w, channels) and pixels, got {array.shape}")
         if array.shape[:2] == (rows, columns) and np.array_equal(self.matrix, np.eye(2, 3)):
             return np.array(array)
+        return picked(array, *self.cells((rows, columns)), outside)
+
+    def cells(self, size: Size) -> tuple[Int64[np.ndarray, "_rows _columns"], Int64[np.ndarray, "_rows _columns"]]:
+        """The row and the column in the source that the centre of each pixel of ``size`` falls into.
+
+        May lie beyond the source. A side is 1 where the index is constant along it; for borders see :meth:`mask`.
+        """
         (a, b, c), (d, e, f) = self.inverse().matrix.tolist()
-        column, row = _cells(a, b, c, (rows, columns)), _cells(d, e, f, (rows, columns))
-        inside = (column >= 0) & (column < array.shape[1]) & (row >= 0) & (row < array.shape[0])
-        picked = array[row.clip(0, array.shape[0] - 1), column.clip(0, array.shape[1] - 1)]
-        picked[~inside] = outside
-        return picked
+        return _cells(d, e, f, size), _cells(a, b, c, size)
+
+
+def picked(
+    array: Shaped[np.ndarray, "height width *channels"],
+    row: Int64[np.ndarray, "_rows _columns"],
+    column: Int64[np.ndarray, "_rows _columns"],
+    outside: int | float | bool = 0,
+) -> Shaped[np.ndarray, "_rows _columns *channels"]:
+    """The pixels of an array at rows and columns, which are broadcast; ``outside`` where it has none."""
+    inside = (column >= 0) & (column < array.shape[1]) & (row >= 0) & (row < array.shape[0])
+    found = array[row.clip(0, array.shape[0] - 1), column.clip(0, array.shape[1] - 1)]
+    found[~inside] = outside
+    return found
 
 
 def _pair(values: ArrayLike, what: str) -> tuple[float, float]:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
-from kaname.shapes import Float64
+from kaname.shapes import Float64, Int64
 
 Origin: TypeAlias = Literal["centred", "aligned"]
 ORIGINS = ("centred", "aligned")
@@ -133,6 +133,15 @@ class Grid:
 
 
 PIXELS = Grid()
+
+
+def centres_before(places: Float64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "n"]:
+    """How many of the centres of ``count`` pixels lie before each place, in continuous coordinates.
+
+    >>> centres_before(np.array([-1.0, 0.5, 0.6, 9.0]), 3)
+    array([0, 0, 1, 3])
+    """
+    return np.clip(np.ceil(places - HALF), 0, count).astype(np.int64)
 
 
 def centres(count: int) -> Float64[np.ndarray, "{count}"]:

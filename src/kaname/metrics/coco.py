@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kaname.errors import InputError
 from kaname.extras import require_package
 
@@ -20,7 +22,8 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
     """Average precision of masks, crowds ignored, at most 100 an image.
 
     Args:
-        truth: the content of a COCO file: ``images``, ``annotations`` (polygons or RLE), ``categories``.
+        truth: the content of a COCO file: ``images``, ``annotations`` (any iterable; RLE, or polygons as lists or
+            arrays), ``categories``.
         results: a COCO results list: ``image_id``, ``category_id``, ``score``, ``segmentation`` (RLE).
 
     Returns:
@@ -39,10 +42,12 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
         remedy = "predict the images of this label file"
         raise InputError(f"a result is of the image {strange!r}, which the truth does not know", remedy=remedy)
     images = [{**image, "id": numbers[image["id"]]} for image in truth["images"]]
-    instances = [
-        {**entry, "id": number, "image_id": numbers[entry["image_id"]]}
-        for number, entry in enumerate(truth["annotations"], 1)
-    ]
+    sizes = [(image["height"], image["width"]) for image in images]
+    instances: list[dict[str, Any]] = []
+    for number, entry in enumerate(truth["annotations"], 1):
+        image = numbers[entry["image_id"]]
+        shape = _compressed(entry["segmentation"], mask, sizes[image - 1])
+        instances.append({**entry, "id": number, "image_id": image, "segmentation": shape})
     labels = COCO({"images": images, "annotations": instances, "categories": list(truth["categories"])})
     # Without their boxes, for it would take areas from them.
     found = labels.loadRes(
@@ -51,7 +56,7 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
                 "image_id": numbers[entry["image_id"]],
                 "category_id": entry["category_id"],
                 "score": entry["score"],
-                "segmentation": _compressed(entry["segmentation"], mask),
+                "segmentation": _compressed(entry["segmentation"], mask, entry["segmentation"]["size"]),
             }
             for entry in results
         ]
@@ -62,6 +67,9 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
     return {name: None if value < 0 else value for name, value in zip(FIGURES, values, strict=True)}
 
 
-def _compressed(rle: Mapping[str, Any], mask: Any) -> dict[str, Any]:
-    """Run lengths as the evaluator wants those of results."""
-    return mask.frPyObjects(dict(rle), *rle["size"]) if isinstance(rle["counts"], list) else dict(rle)
+def _compressed(shape: Any, mask: Any, size: Sequence[int]) -> dict[str, Any]:
+    """Run lengths or polygons as the evaluator has them in the end: numbers take a hundred times the memory."""
+    if not isinstance(shape, Mapping):
+        return mask.merge(mask.frPyObjects([np.ravel(ring).tolist() for ring in shape], *size))
+    rle: dict[str, Any] = {**shape}
+    return mask.frPyObjects(rle, *size) if isinstance(rle["counts"], list) else rle

@@ -15,6 +15,7 @@ from collections.abc import Container, Hashable, Mapping, Sequence
 
 import numpy as np
 
+from kaname.geometry.assignment import assigned
 from kaname.metrics.hota_kp import Objects
 from kaname.shapes import Bool, Float64, Int64
 
@@ -179,9 +180,7 @@ def pairs_of(
     near = _mean(apart, (truth.visible[rows] == VISIBLE)[:, None])
     pairs: dict[int, int] = {}
     distances: dict[int, float] = {}
-    from scipy.optimize import linear_sum_assignment
-
-    for place, other in zip(*linear_sum_assignment(cost), strict=True):
+    for place, other in zip(*(side.tolist() for side in assigned(-cost)), strict=True):
         if cost[place, other] < FAR:
             pairs[rows[place]] = others[other]
             distances[rows[place]] = float(near[place, other])

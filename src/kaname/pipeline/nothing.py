@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kaname.data.formats.points import together
 from kaname.inference.model import Model
 from kaname.inference.request import Request, main_output
+from kaname.memory import rare_collections
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.unlike import note, surest
 from kaname.types import Answer, Masks, Points
@@ -67,6 +69,7 @@ class Finds:
             self.answers.add((getattr(row, "source", ""), row.frame))
             yield row
 
+    @rare_collections()
     def read(self, rows: Iterable[Any]) -> Finds:
         """Count the rows of a file of predictions."""
         for row in self.counting(rows):
@@ -75,8 +78,7 @@ class Finds:
                 self.highest = max(self.highest, row.score)
                 self.found += row.there and row.score > (self.least or 0.0)
                 continue
-            scores = [] if isinstance(answer, Masks) else [*answer.scores.values()]
-            highest = np.nan_to_num(np.concatenate(scores)).max(initial=0) if scores else 0.0
+            highest = 0.0 if isinstance(answer, Masks) else np.nan_to_num(together(answer.scores)).max(initial=0)
             self.highest = max(self.highest, float(highest))
             self._count(answer)
         return self
@@ -114,10 +116,9 @@ def count(answer: Answer, least: float | None = None) -> int:
         return int((answer.probabilities.argmax(axis=1) == 1).any(axis=(1, 2)).sum()) if len(answer.boxes) else 0
     if not answer.xy:
         return 0
-    there = np.isfinite(np.concatenate(list(answer.xy.values()))).all(axis=1)
+    there = np.isfinite(together(answer.xy)).all(axis=1)
     if answer.visible:
-        seen = [answer.visible.get(name, np.ones(len(xy), np.int64)) for name, xy in answer.xy.items()]
-        there &= np.concatenate(seen) > 0
+        there &= together(answer.visible, answer.xy, unknown=1) > 0
     if least is not None:
-        there &= np.concatenate([answer.scores[name] for name in answer.xy]) > least
+        there &= together(answer.scores, answer.xy) > least
     return int(there.sum())

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.mask_regions import PLAIN, Choice, regions
+from kaname.codecs.mask_regions import PLAIN, Choice, Region, regions
 from kaname.errors import InputError
 from kaname.reporting.draw import PALETTE, Colour, RGBImage
 from kaname.types import Masks
@@ -41,16 +41,16 @@ def mask_overlay(
         InputError: masks of another size than the image.
     """
     size = (image.shape[0], image.shape[1])
+    thickness = max(1, round(max(size) / 400))
     if isinstance(masks, Masks):
         sizes, parts = {masks.size}, regions(masks, choice)
     else:
         sizes = {tuple(mask.shape) for mask in masks}
-        parts = ((slice(None), slice(None), mask != 0) for mask in masks)
+        parts = (_around(mask, 2 * thickness + 2) for mask in masks)
     if sizes - {size}:
         raise InputError(f"masks of {sorted(sizes)} over an image of {size}")
     drawn = np.array(image, order="C")
     palette = colours or PALETTE
-    thickness = max(1, round(max(size) / 400))
     for number, (rows, columns, inside) in enumerate(parts):
         colour = np.array(palette[number % len(palette)], np.float32)
         region = drawn[rows, columns]
@@ -62,3 +62,11 @@ def mask_overlay(
             cv2.drawContours(border, edges, -1, colour.tolist(), thickness, cv2.LINE_AA)
             region[:] = border
     return drawn
+
+
+def _around(mask: NDArray[Any], margin: int) -> Region:
+    """The part of an image with a mask and its outline."""
+    (rows, columns, _), (height, width) = Region.of(mask != 0), mask.shape
+    rows = slice(max(0, rows.start - margin), min(height, rows.stop + margin))
+    columns = slice(max(0, columns.start - margin), min(width, columns.stop + margin))
+    return Region(rows, columns, mask[rows, columns] != 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import platform
 import shlex
@@ -55,6 +56,7 @@ TEXT = 100_000  # characters of one block of text
 ROWS = 1000  # epochs drawn in a curve
 CHARTS = 8
 LINES = 30  # notes
+TOGETHER = 64  # files whose content one thread hashes in a row
 PACKAGES = (
     "numpy",
     "scipy",
@@ -171,13 +173,13 @@ def data_hash(samples: Iterable[tuple[Path, bytes]]) -> str:
     Raises:
         InputError: an image is gone.
     """
-    listed = list(samples)
+    listed = [(path, hashlib.sha256(label).hexdigest()) for path, label in samples]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         files = list(dict.fromkeys(file_of(path) for path, _ in listed))
-        digests = dict(zip(files, pool.map(content_hash, files), strict=True))
-        rows = [
-            f"{path.name}\0{digests[file_of(path)]}\0{hashlib.sha256(label).hexdigest()}\n" for path, label in listed
-        ]
+        parts = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
+        hashed = pool.map(lambda part: [content_hash(file) for file in part], parts)
+        digests = dict(zip(files, itertools.chain.from_iterable(hashed), strict=True))
+        rows = [f"{path.name}\0{digests[file_of(path)]}\0{label}\n" for path, label in listed]
     return f"sha256:{hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.errors import InputError, require
+from kaname.geometry.assignment import assigned
 from kaname.types import FloatArray
 
 FAR = 1e9  # pixels; no picture is that large
@@ -55,21 +56,19 @@ class Identity:
             given = self.ids[: len(objects)]
             self.follow(objects, given)
             return given
-        from scipy.optimize import linear_sum_assignment
-
         found: dict[int, int] = {}
         seen = [one for one in self.ids if one in self.last]
         fresh = [one for one in self.ids if one not in self.last]
         apart = self._distances(objects, seen)
         # Whatever is beyond the gate costs more than any number of matches within it.
-        for row, column in zip(*linear_sum_assignment(np.where(apart <= self.gate, apart, FAR)), strict=True):
+        for row, column in zip(*assigned(np.where(apart <= self.gate, -apart, -FAR)), strict=True):
             if apart[row, column] <= self.gate:
                 found[int(row)] = seen[int(column)]
         for row in [row for row in range(len(objects)) if row not in found][: len(fresh)]:
             found[row] = fresh.pop(0)
         left = [row for row in range(len(objects)) if row not in found]
         free = [column for column, one in enumerate(seen) if one not in found.values()]
-        rows, columns = linear_sum_assignment(np.minimum(apart[left][:, free], FAR))
+        rows, columns = assigned(-np.minimum(apart[left][:, free], FAR))
         found |= {left[row]: seen[free[column]] for row, column in zip(rows.tolist(), columns.tolist(), strict=True)}
         given = [found[row] for row in range(len(objects))]
         self.follow(objects, given)

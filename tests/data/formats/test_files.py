@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kaname.data.formats.files import Folder, image_size, is_number, make_folder, read_json, tails, write_json
+from kaname.data.formats.files import (
+    Folder,
+    image_size,
+    is_number,
+    make_folder,
+    read_json,
+    read_text,
+    tails,
+    write_json,
+)
 from kaname.errors import InputError
 
 
@@ -73,3 +82,13 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made"):
         make_folder(tmp_path / "file" / "b")
+
+
+def test_a_long_text_is_read_in_parts(tmp_path: Path) -> None:
+    """Byte order mark and line ends as of a short one; a byte that is no text is counted from the file's beginning."""
+    whole = "dial ゲージ\r\n" * 200_000
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbf" + whole.encode())
+    assert read_text(tmp_path / "a.txt") == whole.replace("\r\n", "\n")
+    (tmp_path / "b.txt").write_bytes(whole.encode() + b"\xff")
+    with pytest.raises(InputError, match=rf"byte {len(whole.encode())}\)"):
+        read_text(tmp_path / "b.txt")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as reference
 
-from kaname.data.formats.rle import decode, encode
+from kaname.codecs.roi_mask import Region
+from kaname.data.formats.rle import counts, cut_out, cut_out_each, decode, encode
 
 # By hand: lengths down the columns, from the fourth on as the difference to the one two before; below 16 a length is
 # one character from "0" on, 16 is 0b10000 and must say that more follow (0x30 + 0x20 + 16 = "`") and then 0.
@@ -82,3 +83,16 @@ def test_the_same_as_pycocotools(seed: int) -> None:
     theirs = reference.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert encode(mask) == {"size": theirs["size"], "counts": theirs["counts"].decode()}
     np.testing.assert_array_equal(decode({"size": mask.shape, "counts": theirs["counts"].decode()}), mask)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_cut_out_is_the_least_part_of_the_mask(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    masks = [random.random(random.integers(1, 60, 2)) < random.choice([0.0, 0.01, 0.5, 1.0]) for _ in range(3)]
+    for mask, region in zip(masks, cut_out_each([encode(mask) for mask in masks]), strict=True):
+        np.testing.assert_array_equal(region.within(*(slice(0, side) for side in mask.shape)), mask)
+        assert region.inside.shape == Region.of(mask).inside.shape
+    runs = counts(encode(masks[0])).tolist()
+    runs[1:1] = [0, 0]
+    spread = {"size": list(masks[0].shape), "counts": runs}
+    np.testing.assert_array_equal(cut_out(spread).inside, Region.of(masks[0]).inside)

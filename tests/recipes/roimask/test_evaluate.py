@@ -18,10 +18,11 @@ from kaname.data.formats import rle
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import clip, pad
+from kaname.metrics.masks import boundary_iou, confusion
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import read, write
 from kaname.recipes.roimask.evaluate import compare, crowd_of, score
-from kaname.recipes.roimask.labels import Photo
+from kaname.recipes.roimask.labels import IGNORE, Photo
 from kaname.recipes.roimask.trials import NOISE, asked, noisy, overlap, read_detections
 from kaname.types import Masks, Prediction
 from recipes.roimask import crowds
@@ -115,6 +116,20 @@ def test_order_and_missing_boxes(photos: list[Photo], tmp_path: Path) -> None:
         result = score(tmp_path / "less.json", photos, AnswerSettings(), {})
     count = len(result.details)
     assert value(result, "iou_target_mean") == pytest.approx((count - 1) / count)
+
+
+def test_figures_of_the_image_are_those_of_whole_masks(photos: list[Photo], tmp_path: Path) -> None:
+    """Parts of the image give what masks of the whole image give, with pixels of crowds left out."""
+    path = predicted(photos, tmp_path / "m.json", lambda true: np.roll(true, 3, axis=2))
+    for roi in score(path, photos, AnswerSettings(), {}).details:
+        photo, entry = roi.photo, roi.entry
+        assert entry is not None
+        true = inside(photo.shapes()[roi.row], Affine.identity(), photo.size)
+        ours = entry.mask & ~(crowd_of(photo) & ~true)
+        assert roi.image_iou == np.count_nonzero(ours & true) / np.count_nonzero(ours | true)
+        assert roi.boundary == boundary_iou(ours, true)
+        classes = photo.classes(entry.region[None], [roi.row], GRID)[0]
+        assert entry.grid is not None and (roi.table == confusion(entry.grid, classes, 3, IGNORE)).all()
 
 
 def test_results_of_other_images(photos: list[Photo], tmp_path: Path) -> None:

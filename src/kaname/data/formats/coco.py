@@ -6,7 +6,6 @@ centres of their pixels. ``problems`` lists everything that is wrong with a file
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -16,10 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from kaname.data.formats import rle
+from kaname.data.formats.coco_masks import is_polygon, polygons_of, with_arrays
 from kaname.data.formats.coco_writing import EXTENT, document
 from kaname.data.formats.files import (
-    GREATEST,
     Folder,
+    are_numbers,
     faults,
     image_size,
     is_number,
@@ -30,6 +30,7 @@ from kaname.data.formats.files import (
     tails,
     write_json,
 )
+from kaname.data.formats.listed import read_listed
 from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
 from kaname.data.formats.units import doubted, fault_of
 from kaname.errors import InputError
@@ -146,7 +147,7 @@ def _walk(
     keypoints: KeyPoints,
 ) -> Iterator[Sample | InputError]:
     try:
-        data = read_json(path)
+        data = read_listed(path, "annotations", with_arrays)
         folder = None if images is None else Folder(Path(images))
         reader = _Reader(path, data, category, keypoints)
     except InputError as error:
@@ -258,9 +259,9 @@ class _Reader:
             if not isinstance(number, (int, str)) or number not in table:
                 return f"its {key} {number!r} is not in the list of {'images' if key == 'image' else 'categories'}"
         box: Any = entry.get("bbox")
-        if _numbers(box) and len(box) in (5, 8):
+        if are_numbers(box) and len(box) in (5, 8):
             return f"its bbox is rotated ({len(box)} numbers): boxes are upright, x, y, width, height"
-        if not _numbers(box) or len(box) != 4:
+        if not are_numbers(box) or len(box) != 4:
             return f"its bbox must be four numbers (x, y, width, height), got {shortened(box)}"
         if box[2] < 0 or box[3] < 0:
             return f"its bbox has a negative size: {box[2]:g} x {box[3]:g}"
@@ -271,7 +272,7 @@ class _Reader:
         shape = entry.get("segmentation")
         if isinstance(shape, list):
             for polygon in shape:
-                if not _numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
+                if not isinstance(polygon, np.ndarray) and not is_polygon(polygon):
                     return f"a polygon must be x, y of at least 3 corners, got {shortened(polygon)}"
         elif isinstance(shape, dict):
             if reason := _wrong_encoding(shape, _stated(self.images[entry["image_id"]])):
@@ -282,7 +283,7 @@ class _Reader:
         points: Any = entry.get("keypoints")
         if points is None or (not names and points == []):
             return None
-        if not _numbers(points) or len(points) != 3 * len(names):
+        if not are_numbers(points) or len(points) != 3 * len(names):
             count = f"{len(points)} numbers" if isinstance(points, list) else shortened(points)
             return f"its keypoints must be x, y, v for each of its category's {len(names)} names, got {count}"
         if any(value not in (0, 1, 2) for value in points[2::3]):
@@ -309,7 +310,7 @@ class _Reader:
             visible=visible,
             size=_stated(entry),
             boxes=boxes,
-            polygons=[_polygons(shape) for shape in shapes],
+            polygons=[polygons_of(shape) for shape in shapes],
             ids=[one["id"] for one in single],
             labels=[self.categories[one["category_id"]]["name"] for one in single],
             meta={
@@ -373,12 +374,6 @@ def _has_id(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("id"), (int, str))
 
 
-def _polygons(shape: Any) -> list[FloatArray]:
-    if not isinstance(shape, list):
-        return []
-    return [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in shape]
-
-
 def _is_extent(entry: Mapping[str, Any]) -> bool:
     """Whether nobody drew the box."""
     attributes = entry.get("attributes")
@@ -391,10 +386,3 @@ def _bare(images: Iterable[dict[str, Any]], instances: Mapping[Any, list[dict[st
     corners = [np.array(rows, dtype=np.float64).reshape(-1, 4) @ TO_CORNERS for _, rows in known]
     pairs = zip(known, corners, strict=True)
     return [Sample(Path(entry["file_name"]), boxes=boxes, size=_stated(entry)) for (entry, _), boxes in pairs]
-
-
-def _numbers(values: Any) -> bool:
-    """Whether every value is a number as `is_number` has it; a large file has millions."""
-    if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
-        return False
-    return max(map(abs, values), default=0) < GREATEST and math.isfinite(sum(values))  # a NaN may pass the first

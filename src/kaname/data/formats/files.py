@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import filecmp
+import io
 import itertools
 import json
+import math
 import os
 import re
+import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +27,7 @@ from kaname.types import Sample, Size
 
 Found = TypeVar("Found")
 
+AT_ONCE = 1 << 20  # characters that are read in one go
 GREATEST = 1e12  # of a coordinate
 
 
@@ -34,11 +38,22 @@ def read_text(path: Path) -> str:
         InputError: no such file, or not UTF-8 (with the byte).
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        try:
+            return _text(path)
+        except UnicodeDecodeError:
+            return path.read_text(encoding="utf-8-sig")  # says which byte of the whole it is
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 text (byte {error.start})", path=path, remedy="save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path, remedy="check the path") from error
+
+
+def _text(path: Path) -> str:
+    """The whole text of a file, which is never in memory as bytes too."""
+    with path.open(encoding="utf-8-sig") as file:
+        text = io.StringIO()
+        shutil.copyfileobj(file, text, AT_ONCE)
+        return text.getvalue()
 
 
 def read_json(path: Path) -> Any:
@@ -244,6 +259,13 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < GREATEST
 
 
+def are_numbers(values: Any) -> bool:
+    """Whether values of JSON are a list of numbers as `is_number` has them; a large file has millions."""
+    if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
+        return False
+    return max(map(abs, values), default=0) < GREATEST and math.isfinite(sum(values))  # a NaN may pass the first
+
+
 def shortened(value: object) -> str:
     """A value as Python shows it, for messages: at most 80 characters."""
     text = repr(value)
@@ -252,12 +274,15 @@ def shortened(value: object) -> str:
 
 def sound(read: Iterable[Found | InputError]) -> list[Found]:
     """What was read; raises the first fault in it."""
-    kept: list[Found] = []
+    return list(each_sound(read))
+
+
+def each_sound(read: Iterable[Found | InputError]) -> Iterator[Found]:
+    """What is read, one at a time; raises the first fault in it."""
     for item in read:
         if isinstance(item, InputError):
             raise item
-        kept.append(item)
-    return kept
+        yield item
 
 
 def faults(read: Iterable[object]) -> list[InputError]:

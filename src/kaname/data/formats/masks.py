@@ -48,7 +48,7 @@ class Result:
         region: ``(4,)`` on which the grid lies.
         score: in 0..1.
         segmentation: the mask's encoding; `kaname.data.formats.rle` decodes it.
-        grid: ``(h, w)`` the class of each cell of the box, where the file has it.
+        cells: where the file has a grid, its size and the bits of the cells of each class: an eighth of the memory.
         classes: names of the grid's classes, from 1.
         more: ``instance``, ``frame``, ``seconds``, ``file``.
     """
@@ -60,7 +60,7 @@ class Result:
     region: FloatArray
     score: float
     segmentation: Mapping[str, Any]
-    grid: NDArray[np.uint8] | None
+    cells: tuple[Size, bytes] | None
     classes: Sequence[str]
     more: Mapping[str, Any]
 
@@ -69,6 +69,18 @@ class Result:
         """``(height, width)`` of the image."""
         height, width = self.segmentation["size"]
         return int(height), int(width)
+
+    @property
+    def grid(self) -> NDArray[np.uint8] | None:
+        """``(h, w)`` the class of each cell of the box, where the file has it."""
+        if self.cells is None:
+            return None
+        size, bits = self.cells
+        grid, count = np.zeros(size, np.uint8), len(self.classes) * size[0] * size[1]
+        each = np.unpackbits(np.frombuffer(bits, np.uint8), count=count).view(np.bool_)
+        for number, cells in enumerate(each.reshape(-1, *size), 1):
+            grid[cells] = number
+        return grid
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -245,18 +257,15 @@ def _rings(region: Region, size: Size) -> dict[str, Any]:
 def _result(entry: Any) -> Result:
     if isinstance(entry["segmentation"], list):
         raise ValueError("its segmentation is outlines, results hold run lengths")
-    rle.counts(entry["segmentation"])  # raises here, where its number is known
-    given = entry["bbox"] if "bbox" in entry else extent(rle.decode(entry["segmentation"]))
+    named: Mapping[str, Any] = entry.get("grid", {})
+    _, *lengths = rle.counts_each([entry["segmentation"], *named.values()])  # raises here, where its number is known
+    given = entry["bbox"] if "bbox" in entry else rle.cut_out(entry["segmentation"]).extent
     x, y, width, height = (float(value) for value in given)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError("its bbox is not x, y, width, height")
     if not isinstance(entry["image_id"], (int, str)) or not is_number(entry.get("score", 1.0)):
         raise ValueError("its image_id or its score is invalid")
-    cells = {str(name): rle.decode(one) for name, one in entry.get("grid", {}).items()}
-    grid = None
-    for number, cell in enumerate(cells.values(), 1):
-        grid = np.zeros(cell.shape, np.uint8) if grid is None else grid
-        grid[cell] = number
+    grids = [rle.drawn(own, *map(int, one["size"])) for own, one in zip(lengths, named.values(), strict=True)]
     box = np.array([x, y, x + width, y + height])
     region = np.array([float(value) for value in entry["region"]]) if "region" in entry else box
     if region.shape != (4,) or not np.isfinite(region).all() or (region[2:] < region[:2]).any():
@@ -269,23 +278,16 @@ def _result(entry: Any) -> Result:
         region=region,
         score=float(entry.get("score", 1.0)),
         segmentation=entry["segmentation"],
-        grid=grid,
-        classes=tuple(cells),
+        cells=(grids[0].shape, np.packbits(np.stack(grids)).tobytes()) if grids else None,
+        classes=tuple(map(str, named)),
         more={name: entry[name] for name in ("instance", "frame", "seconds", "file") if name in entry},
     )
 
 
-def extent(mask: NDArray[np.bool_]) -> list[float]:
-    """The box of a mask: x, y, width, height; COCO's results of masks need not state it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return [0.0, 0.0, 0.0, 0.0]
-    return [float(columns[0]), float(rows[0]), float(np.ptp(columns) + 1), float(np.ptp(rows) + 1)]
-
-
 def _grid_of(result: Result) -> NDArray[np.uint8]:
-    if result.grid is not None:
-        return result.grid
+    grid = result.grid
+    if grid is not None:
+        return grid
     x1, y1, x2, y2 = result.region.tolist()
     if x2 <= x1 or y2 <= y1:
         return np.zeros(GRID, np.uint8)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kaname.data.formats.files import faults, image_size, sound
+from kaname.data.formats.files import each_sound, faults, image_size
 from kaname.data.formats.mot_kp_files import (
     LabelFile,
     beside,
@@ -32,7 +33,7 @@ from kaname.data.formats.skeleton import Skeleton, find
 from kaname.data.formats.units import doubted
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
-from kaname.types import Sample, Size
+from kaname.types import FloatArray, Sample, Size
 
 DEFAULT_SKELETON = "oss25"
 Names = Skeleton | str | PathLike[str] | None
@@ -66,7 +67,18 @@ def read(
     Raises:
         InputError: the first of ``problems``.
     """
-    return sound(_walk(Path(path), images, skeleton, predictions))
+    return list(stream(path, images, skeleton=skeleton, predictions=predictions))
+
+
+def stream(
+    path: str | PathLike[str],
+    images: str | PathLike[str] | None = None,
+    *,
+    skeleton: Names = None,
+    predictions: bool | None = None,
+) -> Iterator[Sample]:
+    """As ``read``, a video in memory at a time; the first problem is raised where it is reached."""
+    return each_sound(_walk(Path(path), images, skeleton, predictions))
 
 
 def problems(
@@ -198,9 +210,15 @@ class _FileReader:
         yield self._sample(image or self.file.path.parent / name, number, rows, size)
 
     def _outside(self, rows: Sequence[Row], size: Size) -> Iterator[InputError]:
-        for row in () if self.found.confidences else rows:
-            outside = ((row.points < 0) | (row.points > size[::-1])).any(axis=1) & (row.third == 2)
-            for point in np.flatnonzero(outside).tolist():
+        def outside(points: FloatArray, third: FloatArray) -> NDArray[np.bool_]:
+            return ((points < 0) | (points > size[::-1])).any(axis=1) & (third == 2)
+
+        if self.found.confidences or not rows:
+            return
+        if not outside(np.concatenate([row.points for row in rows]), np.concatenate([row.third for row in rows])).any():
+            return
+        for row in rows:
+            for point in np.flatnonzero(outside(row.points, row.third)).tolist():
                 x, y = PIXELS.to_index(row.points[point]).tolist()  # as the file has it
                 name = self.skeleton.groups[row.group].points[point]
                 reason = f"the visible point {name} at ({x:g}, {y:g}) lies outside the image of {size[1]} x {size[0]}"

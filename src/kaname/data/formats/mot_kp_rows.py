@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaname.data.formats.duplicates import same_places
 from kaname.data.formats.files import GREATEST, read_text, shortened, sound
@@ -226,10 +227,17 @@ def doubles(rows: Iterable[Row], path: Path) -> Iterator[InputError]:
         known.append(row)
 
 
-def _placeholders(rows: Iterable[Row], skeleton: Skeleton, path: Path) -> Iterator[InputError]:
+def _placeholders(rows: Sequence[Row], skeleton: Skeleton, path: Path) -> Iterator[InputError]:
+    def nowhere(points: FloatArray, third: FloatArray) -> NDArray[np.bool_]:
+        return (PIXELS.to_index(points) == 0).all(axis=1) & (third > 0)
+
+    if (
+        not rows
+        or not nowhere(np.concatenate([row.points for row in rows]), np.concatenate([row.third for row in rows])).any()
+    ):
+        return
     for row in rows:
-        nowhere = (PIXELS.to_index(row.points) == 0).all(axis=1) & (row.third > 0)
-        for point in np.flatnonzero(nowhere).tolist():
+        for point in np.flatnonzero(nowhere(row.points, row.third)).tolist():
             name = skeleton.groups[row.group].points[point]
             reason = f"{name} has visibility {row.third[point]:g} at (0, 0), which tools write where there is no point"
             yield InputError(reason, path=path, row=row.line, remedy="set its visibility to 0, or give its place")

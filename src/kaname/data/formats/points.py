@@ -153,6 +153,22 @@ class Parts(Mapping[str, NDArray[Any]]):
         return len(self.spans)
 
 
+def together(
+    named: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]] | None = None, unknown: float = 0
+) -> NDArray[Any]:
+    """The rows of all names, one name after the other.
+
+    Args:
+        named: arrays by name.
+        like: others whose names and lengths count; what ``named`` lacks of them is ``unknown``.
+    """
+    if isinstance(named, Parts) and (like is None or (isinstance(like, Parts) and like.spans == named.spans)):
+        return named.whole
+    wanted = named if like is None else like
+    parts = [named[name] if name in named else np.full(len(one), unknown) for name, one in wanted.items()]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
 @functools.lru_cache(maxsize=256)
 def _spans(names: tuple[str, ...], counts: tuple[int, ...]) -> dict[str, tuple[int, int]]:
     ends = list(itertools.accumulate(counts))

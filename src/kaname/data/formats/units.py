@@ -45,12 +45,8 @@ def fault_of(samples: Sequence[Sample], path: Path, stored: Stored) -> InputErro
     places = [(np.concatenate(list(sample.points.values())), sample.size) for sample in samples if sample.points]
     points = [(PIXELS.to_index(xy) if stored == "index" else xy, size) for xy, size in places]
     boxes = [(np.reshape(sample.boxes, (-1, 2)), sample.size) for sample in samples]
-    outlines = [
-        (np.reshape(outline, (-1, 2)), sample.size)
-        for sample in samples
-        for shape in sample.polygons
-        for outline in shape
-    ]
+    drawn = [(sample, [np.reshape(one, (-1, 2)) for shape in sample.polygons for one in shape]) for sample in samples]
+    outlines = [(_extent(np.concatenate(shapes)), sample.size) for sample, shapes in drawn if shapes]
     for places, what in ((points, "points"), (boxes, "boxes"), (outlines, "polygons")):
         remedy = percent_remedy(places) if stored == "percent" else pixel_remedy(places, whole=what == "points")
         if remedy is not None:
@@ -87,6 +83,12 @@ def percent_remedy(places: Iterable[Places]) -> tuple[str, str] | None:
     if not len(numbers) or numbers.max() > 1 + ROUNDING or not numbers.any():
         return None
     return "0..1", f"{SHARES}: multiply them by 100"
+
+
+def _extent(xy: FloatArray) -> FloatArray:
+    """Two corners of the box around points ``(N, 2)``: they stand for all where many millions are judged together."""
+    there = xy[np.isfinite(xy).all(axis=1)]
+    return np.stack([there.min(axis=0), there.max(axis=0)]) if len(there) else there
 
 
 def _numbers(places: Iterable[Places]) -> tuple[FloatArray, list[Size | None]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.formats.points import together
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.metrics import hota_kp
@@ -174,9 +175,9 @@ def align(pictures: Sequence[Picture], rows: Rows, skeleton: Skeleton) -> list[C
         if lost := [name for name in names if name not in answer.xy or len(answer.xy[name]) != 1]:
             reason = f"no place for {lost[0]!r}"
             raise InputError(reason, path=rows.source, row=picture.source, remedy="predict again")
-        xy = np.array([answer.xy[name][0] for name in names])
-        told = np.array([answer.visible[name][0] if name in answer.visible else VISIBLE for name in names], np.int64)
-        scores = np.array([answer.scores[name][0] for name in names])
+        own = answer.xy if tuple(answer.xy) == tuple(names) else {name: answer.xy[name] for name in names}
+        xy, scores = together(answer.xy, own), together(answer.scores, own)
+        told = together(answer.visible, own, unknown=VISIBLE).astype(np.int64)
         found.append(Compared(picture, xy, np.where(np.isnan(xy).any(axis=1), 0, told), scores))
     return found
 

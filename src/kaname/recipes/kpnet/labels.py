@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -168,24 +168,23 @@ def read_set(data: DataSettings, part: str) -> list[Picture]:
     folder, skeleton = data.root / part, skeleton_of(data)
     if not folder.is_dir():
         raise InputError(f"the data set has no folder {part!r}", path=folder, remedy="check --data-root")
-    samples = mot_kp.read(folder / "mot", folder / "frames", skeleton=skeleton, predictions=False)
-    return pictures(samples, skeleton, find_masks(folder / "masks", data.pseudo_root, skeleton))
+    samples = mot_kp.stream(folder / "mot", folder / "frames", skeleton=skeleton, predictions=False)
+    found = pictures(samples, skeleton)
+    masks = find_masks(folder / "masks", data.pseudo_root, skeleton)
+    return [replace(one, masks=masks.get((one.video, one.number), one.masks)) for one in found] if masks else found
 
 
-def pictures(
-    samples: Sequence[Sample], skeleton: Skeleton, masks: Mapping[tuple[str, int], ClassMasks] | None = None
-) -> list[Picture]:
-    """Samples of MOT-KP as labelled frames."""
-    found = masks or {}
+def pictures(samples: Iterable[Sample], skeleton: Skeleton) -> list[Picture]:
+    """Samples of MOT-KP as labelled frames, without masks."""
     return [
         Picture(
             sample.image,
             sample.size or (1, 1),
             str(sample.meta["video"]),
-            number := int(sample.frame or 0),
+            int(sample.frame or 0),
             list(things_of(sample, skeleton)),
             skeleton,
-            found.get((str(sample.meta["video"]), number), ClassMasks()),
+            ClassMasks(),
         )
         for sample in samples
     ]

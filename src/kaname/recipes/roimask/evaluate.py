@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.roi_mask import inside, inside_each
-from kaname.data.formats import coco_masks
+from kaname.codecs.roi_mask import NOWHERE, Region, Shape, cut_out, in_any
+from kaname.data.formats import coco_masks, rle
 from kaname.data.formats import masks as files
-from kaname.data.formats.coco_masks import Shape
 from kaname.data.formats.masks import Result as Entry
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
+from kaname.geometry.assignment import assigned
 from kaname.geometry.boxes import iou
 from kaname.metrics import masks as metrics
 from kaname.metrics.coco import FIGURES as COCO_FIGURES
@@ -45,6 +45,30 @@ FIGURES = GRID_FIGURES + IMAGE_FIGURES
 SAME_BOX = 0.5  # IoU of a prediction's box with the annotated one, at least
 NO_CLASS = "the model has no class of other persons"
 NO_GRID = "the predictions have no grid of three classes in each box"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is annotated in an image.
+
+    Attributes:
+        shapes, masks: of its instances: as they were annotated, and filled.
+        crowds: those whose pixels do not count.
+        groups: all crowds, filled.
+    """
+
+    shapes: Sequence[Shape]
+    masks: Sequence[Region]
+    crowds: Sequence[Shape]
+    groups: Sequence[Region]
+
+    @classmethod
+    def of(cls, photo: Photo) -> Truth:
+        """That of an image."""
+        shapes, groups = photo.shapes(rle.cut_out), coco_masks.crowds(photo.sample, rle.cut_out)
+        filled = cut_out([*shapes, *groups], photo.size)
+        ignored = groups if photo.crowd == "ignore" else []
+        return cls(shapes, filled[: len(shapes)], ignored, filled[len(shapes) :])
 
 
 @dataclass(frozen=True)
@@ -155,46 +179,57 @@ def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> d
 
 def crowd_of(photo: Photo) -> NDArray[np.bool_]:
     """The pixels of an image's crowds, where they do not count."""
-    return _crowd_of(photo.crowds(), photo.size)
+    return in_any(photo.crowds(rle.cut_out), Affine.identity(), photo.size)
 
 
-def _crowd_of(crowds: Sequence[Shape], size: Size) -> NDArray[np.bool_]:
-    crowd = np.zeros(size, bool)
-    for one in crowds:
-        crowd |= inside(one, Affine.identity(), size)
-    return crowd
-
-
-def compared(photo: Photo, entries: Sequence[Entry], masks: NDArray[np.bool_] | None = None) -> list[Roi]:
-    """The targets of an image, each beside the prediction for its box; ``masks`` are its instances' (`masks_of`)."""
-    masks = masks_of(photo) if masks is None else masks
-    shapes, crowds = photo.shapes(), photo.crowds()
-    crowd = _crowd_of(crowds, photo.size)
+def compared(photo: Photo, entries: Sequence[Entry], truth: Truth | None = None) -> list[Roi]:
+    """The targets of an image, each beside the prediction for its box."""
+    truth = Truth.of(photo) if truth is None else truth
     partners = partners_of(photo.boxes, entries)
+    rows: list[int] = photo.candidates.tolist()
+    ours = [entries[partners[row]] if row in partners else None for row in rows]
+    called = iter(rle.cut_out_each([entry.segmentation for entry in ours if entry is not None]))
     found: list[Roi] = []
-    for row in photo.candidates.tolist():
-        entry = entries[partners[row]] if row in partners else None
-        true = masks[row]
-        ours = np.zeros(photo.size, bool) if entry is None else entry.mask
-        ours = ours & ~(crowd & ~true) if crowds else ours
-        table = None
-        region = photo.boxes[row] if entry is None else entry.region
-        if entry is None or entry.grid is not None:
-            grid = np.zeros(files.GRID, np.uint8) if entry is None or entry.grid is None else entry.grid
-            truth = classes_in(shapes, crowds, region[None], [row], (grid.shape[0], grid.shape[1]))[0]
-            table = metrics.confusion(grid, truth, CLASSES, IGNORE)
-        else:
-            truth = classes_in(shapes, crowds, region[None], [row], files.GRID)[0]
-        crowded = bool((truth == metrics.NON_TARGET).any())
-        either = np.count_nonzero(ours | true)
-        overlap = np.count_nonzero(ours & true) / either if either else None
-        found.append(Roi(photo, row, entry, table, crowded, metrics.boundary_iou(ours, true), overlap))
+    for row, entry, (table, crowded) in zip(rows, ours, _on_grids(photo, truth, rows, ours), strict=True):
+        mask = NOWHERE if entry is None else next(called)
+        boundary, overlap = _on_image(truth, truth.masks[row], mask, photo.size)
+        found.append(Roi(photo, row, entry, table, crowded, boundary, overlap))
     return found
 
 
-def masks_of(photo: Photo) -> NDArray[np.bool_]:
-    """The true masks ``(N, height, width)`` of an image's instances."""
-    return inside_each(photo.shapes(), Affine.identity(), photo.size)
+def _on_grids(
+    photo: Photo, truth: Truth, rows: Sequence[int], ours: Sequence[Entry | None]
+) -> list[tuple[NDArray[np.int64] | None, bool]]:
+    """For each target the ``table`` and ``crowded`` of its `Roi`; those with grids of one size at once."""
+    boxes, nothing = photo.boxes, np.zeros(files.GRID, np.uint8)
+    grids = [None if entry is None else entry.grid for entry in ours]
+    filled = [nothing if grid is None else grid for grid in grids]
+    found: dict[int, tuple[NDArray[np.int64] | None, bool]] = {}
+    for height, width in {grid.shape for grid in filled}:
+        chosen = [number for number, grid in enumerate(filled) if grid.shape == (height, width)]
+        own = [(rows[number], ours[number]) for number in chosen]
+        places = np.stack([boxes[row] if entry is None else entry.region for row, entry in own])
+        true = classes_in(truth.shapes, truth.crowds, places, [row for row, _ in own], (height, width))
+        tables = metrics.confusions(np.stack([filled[number] for number in chosen]), true, CLASSES, IGNORE)
+        crowded = (true == metrics.NON_TARGET).any(axis=(1, 2)).tolist()
+        for number, (_, entry), table, one in zip(chosen, own, tables, crowded, strict=True):
+            found[number] = (table if entry is None or grids[number] is not None else None, one)
+    return [found[number] for number in range(len(rows))]
+
+
+def _on_image(truth: Truth, true: Region, ours: Region, size: Size) -> tuple[float | None, float | None]:
+    """The ``boundary`` and ``image_iou`` of a `Roi`; the pixels of crowds count where the target is alone."""
+    parts = [one for one in (true, ours) if one.inside.size]
+    if not parts:
+        return None, None
+    rows = slice(min(one.rows.start for one in parts), max(one.rows.stop for one in parts))
+    columns = slice(min(one.columns.start for one in parts), max(one.columns.stop for one in parts))
+    target, called = true.within(rows, columns), ours.within(rows, columns)
+    for crowd in truth.groups if truth.crowds else ():
+        called &= ~crowd.within(rows, columns) | target
+    either = np.count_nonzero(called | target)
+    overlap = np.count_nonzero(called & target) / either if either else None
+    return metrics.boundary_iou(called, target, size=size), overlap
 
 
 def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
@@ -203,9 +238,7 @@ def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
         return {}
     overlap = iou(boxes, np.stack([entry.box for entry in entries]))
     same = np.arange(len(boxes))[:, None] == np.array([entry.more.get("instance", -1) for entry in entries])
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(-(overlap + 1e-6 * same))  # of two equal boxes the one of the same number
+    rows, columns = assigned(overlap + 1e-6 * same)  # of two equal boxes the one of the same number
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {row: column for row, column in pairs if overlap[row, column] >= SAME_BOX}
 
@@ -268,8 +301,9 @@ def average_precision(
 
 
 def truth_of(photos: Sequence[Photo]) -> dict[str, Any]:
-    """The content of a COCO file of one category, crowds included, with the masks as they were annotated."""
-    return _truth(photos, [one for photo in photos for one in _annotations(photo, masks_of(photo))])
+    """The content of a COCO file of one category, crowds included, with the masks as they were annotated (polygons as
+    arrays)."""
+    return _truth(photos, [one for photo in photos for one in _annotations(photo, Truth.of(photo))])
 
 
 def _truth(photos: Sequence[Photo], annotations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -285,24 +319,22 @@ def _truth_and_rois(
     rois: list[Roi] = []
     annotations: list[dict[str, Any]] = []
     for photo in photos:
-        masks = masks_of(photo)
-        rois += compared(photo, entries.get(photo.image_id, []), masks)
-        annotations += _annotations(photo, masks)
+        truth = Truth.of(photo)
+        rois += compared(photo, entries.get(photo.image_id, []), truth)
+        annotations += _annotations(photo, truth)
     return rois, _truth(photos, annotations)
 
 
-def _annotations(photo: Photo, masks: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
+def _annotations(photo: Photo, truth: Truth) -> Iterator[dict[str, Any]]:
     """An image's part of a COCO file."""
     sample = photo.sample
     encoded = sample.meta.get("rle", {})
-    own = [([ring.ravel().tolist() for ring in sample.polygons[row]] or encoded[sample.ids[row]], 0)
-           for row in photo.rows.tolist()]  # fmt: skip
+    own = [(sample.polygons[row] or encoded[sample.ids[row]], 0) for row in photo.rows.tolist()]
     crowds = [(one, 1) for one in sample.meta.get("crowds", ()) if one]
-    groups = inside_each(coco_masks.crowds(sample), Affine.identity(), photo.size)
-    for mask, (segmentation, crowd) in zip([*masks, *groups], [*own, *crowds], strict=True):
+    for mask, (segmentation, crowd) in zip([*truth.masks, *truth.groups], [*own, *crowds], strict=True):
         yield {
-            "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": int(mask.sum()),
-            "bbox": files.extent(mask), "segmentation": segmentation,
+            "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": np.count_nonzero(mask.inside),
+            "bbox": mask.extent, "segmentation": segmentation,
         }  # fmt: skip
 
 

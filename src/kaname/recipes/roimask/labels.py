@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.codecs.roi_mask import inside, targets
+from kaname.codecs.roi_mask import BACKGROUND, NON_TARGET, TARGET, Shape, inside_boxes
 from kaname.config import from_dict
-from kaname.data.formats import coco, coco_masks
-from kaname.data.formats.coco_masks import Shape
+from kaname.data.formats import coco, coco_masks, rle
+from kaname.data.formats.coco_masks import Decode
 from kaname.data.formats.duplicates import double_boxes
 from kaname.data.rois import large_enough
 from kaname.errors import InputError
-from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import clip
 from kaname.geometry.image import image_size
 from kaname.pipeline.labelled import Labelled
@@ -92,18 +91,18 @@ class Photo:
         """The rows of ``boxes`` that are targets."""
         return large_enough(self.boxes, self.smallest)
 
-    def shapes(self) -> list[Shape]:
-        """Their masks; made anew each time, because run lengths become whole images."""
-        every = coco_masks.shapes(self.sample)
+    def shapes(self, decode: Decode = rle.decode) -> list[Any]:
+        """Their masks; made anew each time, because run lengths become whole images (by ``rle.cut_out`` parts)."""
+        every = coco_masks.shapes(self.sample, decode)
         return [every[row] for row in self.rows]
 
-    def crowds(self) -> list[Shape]:
+    def crowds(self, decode: Decode = rle.decode) -> list[Any]:
         """The masks of crowds, where their pixels are ignored."""
-        return coco_masks.crowds(self.sample) if self.crowd == "ignore" else []
+        return coco_masks.crowds(self.sample, decode) if self.crowd == "ignore" else []
 
     def classes(self, regions: FloatArray, rows: Sequence[int], grid: Size) -> NDArray[np.uint8]:
         """The true classes ``(N, *grid)`` in regions ``(N, 4)``, each of the target ``rows[i]``; 255 is ignored."""
-        return classes_in(self.shapes(), self.crowds(), regions, rows, grid)
+        return classes_in(self.shapes(rle.cut_out), self.crowds(rle.cut_out), regions, rows, grid)
 
     def label(self, number: int) -> bytes:
         """What is annotated, for a hash of the data."""
@@ -115,13 +114,11 @@ def classes_in(
     shapes: Sequence[Shape], crowds: Sequence[Shape], regions: FloatArray, rows: Sequence[int], grid: Size
 ) -> NDArray[np.uint8]:
     """See `Photo.classes`: background that belongs to a crowd is ignored."""
-    found = np.zeros((len(rows), *grid), np.uint8)
-    for classes, region, row in zip(found, regions, rows, strict=True):
-        boxes = np.tile(region, (len(shapes), 1))
-        classes[:] = targets(shapes, boxes, row, grid)
-        into = Affine.crop(region, grid)
-        for crowd in crowds:
-            classes[inside(crowd, into, grid) & (classes == 0)] = IGNORE
+    every = inside_boxes([*shapes, *crowds], regions, grid)
+    each, crowd = every[:, : len(shapes)], every[:, len(shapes) :].any(axis=1)
+    found = np.where(each.any(axis=1), NON_TARGET, BACKGROUND).astype(np.uint8)
+    found[each[np.arange(len(rows)), np.asarray(rows, np.int64)]] = TARGET
+    found[crowd & (found == BACKGROUND)] = IGNORE
     return found
 
 

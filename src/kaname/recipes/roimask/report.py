@@ -46,8 +46,12 @@ def page(result: Result, photos: Sequence[Photo], folder: Path, model: Model | N
     """The recipe's fields of the page of a scored set; best and worst boxes go to ``folder/best`` and ``/worst``."""
     rois: Sequence[Roi] = result.details
     settings = result.settings
-    shots = [Shot(roi.name.replace("/", "_"), roi.name, caption(roi), partial(closeup, roi)) for roi in ranked(rois)]
-    shown = write_extremes(folder, worst_and_best(shots, SHOWN))
+
+    def shot(roi: Roi) -> Shot:
+        return Shot(roi.name.replace("/", "_"), roi.name, caption(roi), partial(closeup, roi))
+
+    chosen = worst_and_best(ranked(rois), SHOWN)
+    shown = write_extremes(folder, {kind: [shot(roi) for roi in members] for kind, members in chosen.items()})
     sections: list[Section] = []
     if "confusion.json" in result.files:  # another program's masks have no grid to count on
         sections.append(_confusion(result.files["confusion.json"]))
