@@ -186,9 +186,7 @@ class RecipeContract:
         assert one == other
         assert not [path for path in (tmp_path / "run").iterdir() if "partial" in path.name or path.name[0] == "."]
 
-    def test_two_processes_train_what_one_does(
-        self, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_two_processes_train_what_one_does(self, trained: Trained, tmp_path: Path) -> None:
         """Weights within ``apart`` of each tensor's norm, by plain gradients in float32.
 
         A bias begins at 0 and is then a sum of gradients that nearly cancel, each rounded at its own size: ``ROUNDING``

@@ -18,7 +18,6 @@ from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
 from kaname.inference.model import Model, conditions
 from kaname.inference.request import Decode, Request
-from kaname.memory import rare_collections
 from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
@@ -170,7 +169,6 @@ def refuse_early(given: Iterable[str], late: Sequence[str], predictions: Path) -
         raise InputError(reason, path=predictions, remedy="give it to predict, or score with --checkpoint")
 
 
-@rare_collections()
 def chosen_sets(labelled: Labelled, split: str | None) -> dict[str, Sequence[Any]]:
     """The items of the sets that ``split`` names; without it of the most telling one.
 
@@ -255,7 +253,6 @@ def boxes_of(item: Any, model: Model) -> Any:
     return getattr(item, "boxes", None) if model.takes_boxes else None
 
 
-@rare_collections()
 def score_file(scoring: Scoring, predictions: Path, items: Sequence[Any], folder: Path) -> Result:
     """Score a file of predictions; writes ``metrics.json`` and what else the recipe has into ``folder``."""
     recipe, made = scoring.recipe, scoring.recipe.made(predictions)

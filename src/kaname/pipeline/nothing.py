@@ -14,7 +14,6 @@ import numpy as np
 from kaname.data.formats.points import together
 from kaname.inference.model import Model
 from kaname.inference.request import Request, main_output
-from kaname.memory import rare_collections
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.unlike import note, surest
 from kaname.types import Answer, Masks, Points
@@ -69,7 +68,6 @@ class Finds:
             self.answers.add((getattr(row, "source", ""), row.frame))
             yield row
 
-    @rare_collections()
     def read(self, rows: Iterable[Any]) -> Finds:
         """Count the rows of a file of predictions."""
         for row in self.counting(rows):
