@@ -7,7 +7,6 @@ import os
 import struct
 import warnings
 from collections.abc import Container, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -329,6 +328,8 @@ class VideoWriter:
 
     def write(self, image: Image, seconds: float) -> None:
         """One RGB frame ``(h, w, 3)``, shown from ``seconds`` on; stamps must rise (a repeated one is moved on)."""
+        from fractions import Fraction
+
         import av
 
         height, width = image.shape[:2]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import threading
 import warnings
 from collections.abc import Generator
@@ -42,7 +43,7 @@ LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 SIZES = 1 << 17  # of how many files the size is kept
 PNG = b"\x89PNG\r\n\x1a\n"
 LATE = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # parts of a PNG that may hold its orientation
-JPEG_END = b"\xff\xd9"
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 # The bits of the fraction alone, to be combined with those of RGB; OpenCV's names for colour include BGR's.
 REDUCED = {
     1: 0,
@@ -264,6 +265,14 @@ def _unguarded() -> Generator[None]:
 
 
 def _identified(file: Any) -> Image.Image:
+    start = file.read(len(JPEG_START))
+    file.seek(0)
+    if start == JPEG_START:  # most photographs: `Image.open` would import four other readers first
+        from PIL.JpegImagePlugin import jpeg_factory
+
+        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # as it catches them
+            return jpeg_factory(file, "")
+        file.seek(0)
     try:
         return Image.open(file, formats=COMMON_FORMATS)
     except Image.UnidentifiedImageError:
