@@ -194,7 +194,7 @@ def picture(frame: Any) -> Image:
     mirrored, and both say so in the display matrix, which turns by quarters here."""
     from av.sidedata.sidedata import SideDataContainer
 
-    image = frame.to_ndarray(format="rgb24")
+    image = frame.to_ndarray(format="rgb24", threads=1)  # by default FFmpeg starts new threads for each frame
     # Asked for its side data a frame keeps it, and that keeps the frame: both would stay until cycles are collected.
     noted = SideDataContainer(frame)  # pyright: ignore[reportCallIssue] (its stub lacks the argument)
     matrix = next((bytes(one) for one in noted if one.type.name == "DISPLAYMATRIX"), b"")
