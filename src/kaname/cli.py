@@ -82,7 +82,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 bad usage or input, 1 a fault of ours, 130 / 143 interrupted."""
     # OpenMP threads that spin while they wait fight with loader processes: measured 30 s against 8 s for one epoch.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Those of OpenBLAS spin from the moment when NumPy is imported: 15 ms of each further core, for NumPy and for OpenCV.
+    # OpenBLAS's spin from the moment when NumPy is imported: measured 30 ms of each further core.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     atexit.register(leave)
     reuse_memory(COMMAND)

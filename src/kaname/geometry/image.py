@@ -11,21 +11,24 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import sys
 import threading
 import warnings
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.grid import whole_size
 from kaname.geometry.resampling import planes, resample
 from kaname.shapes import Real, UInt, UInt8
+
+if TYPE_CHECKING:  # Pillow takes 10 ms to import, and videos do without
+    from PIL import Image
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -116,7 +119,8 @@ def as_array(image: Any) -> Any:
     Raises:
         InputError: damaged, or values that are not 8 or 16 bits.
     """
-    if not isinstance(image, Image.Image):
+    pillow = sys.modules.get("PIL.Image")  # imported by whoever has such a picture
+    if pillow is None or not isinstance(image, pillow.Image):
         return image
     path = Path(str(getattr(image, "filename", "") or "the picture"))
     try:
@@ -229,6 +233,8 @@ def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:
 
 def _open(file: Any, path: Path, max_megapixels: float | None) -> Image.Image:
     """The image with its header read and nothing decoded."""
+    from PIL import Image
+
     try:
         with _quiet():
             image = _identified(file)
@@ -250,6 +256,8 @@ def _quiet() -> Generator[None]:
 def _unguarded() -> Generator[None]:
     """Switch off Pillow's own guard, a global that warns at 89 and fails at 179 megapixels (ours is `refuse_large`),
     as long as any thread is in here."""
+    from PIL import Image
+
     with _guard_lock:
         if not _guards:
             _guards.append(Image.MAX_IMAGE_PIXELS)
@@ -265,6 +273,8 @@ def _unguarded() -> Generator[None]:
 
 
 def _identified(file: Any) -> Image.Image:
+    from PIL import Image
+
     start = file.read(len(JPEG_START))
     file.seek(0)
     if start == JPEG_START:  # most photographs: `Image.open` would import four other readers first
@@ -283,6 +293,8 @@ def _identified(file: Any) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1..8."""
+    from PIL import Image
+
     try:
         with _quiet():
             # Pillow decodes a whole PNG to find what stands behind its pixels, whether anything does or not.

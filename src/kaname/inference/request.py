@@ -81,7 +81,11 @@ Feed: TypeAlias = Callable[[Request], Arrays]
 
 def shown(view: View, image: Image) -> Maps:
     """An image ``(h, w, 3)`` as a view of whole images shows it: float32 ``(rows, columns, 3)`` in 0..255."""
-    return view.into((image.shape[0], image.shape[1])).image(image, view.input_size, exact=True).astype(np.float32, copy=False)
+    return (
+        view.into((image.shape[0], image.shape[1]))
+        .image(image, view.input_size, exact=True)
+        .astype(np.float32, copy=False)
+    )
 
 
 def images_and_boxes(request: Request) -> Arrays:
