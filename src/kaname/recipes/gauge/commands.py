@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from kaname.models.names import check_input
 from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.gauge import RECIPE
 
@@ -39,8 +40,6 @@ def train(
     config = resolve(RECIPE, flags, overrides, {**extra, "allow_missing": allow_missing, "needle": needle})
     if config is None:
         return
-    from kaname.models.names import check_input
-
     check_input(config.model.backbone, (config.size, config.size))
     from kaname.pipeline.train import run
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kaname.models.names import check_input
 from kaname.pipeline.flags import TrainFlags, find_group, resolve, run_options
 from kaname.recipes.tracknet import RECIPE
 
@@ -33,8 +34,6 @@ def train(
     config = resolve(RECIPE, flags, overrides, extra, groups=groups, defaults=defaults)
     if config is None:
         return
-    from kaname.models.names import check_input
-
     check_input(config.model.pretrained_model_name, config.data.resize[::-1], " (data.resize is [width, height])")
     from kaname.pipeline.train import run
 
