@@ -63,6 +63,7 @@ def made(folder: Path, frames: int) -> tuple[Path, Path, Path]:
 def run(command: list[str], source: str | None = None) -> tuple[float, float, float]:
     """Wall seconds, CPU seconds and peak MiB of a process."""
     environment = os.environ | ({} if source is None else {"PYTHONPATH": source})
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have theirs
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"

@@ -48,6 +48,36 @@ def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
     return int(caught.value.code or 0), captured.out, captured.err
 
 
+@pytest.mark.parametrize("torch", [False, True])
+def test_a_process_ends_without_a_search_for_cycles(torch: bool) -> None:
+    """What is left goes back with the process; where torch is, its compiler's libraries count what is not collected."""
+    program = (
+        "import atexit, gc, sys\n"
+        "from kaname.cli import main\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"  # called last
+        f"sys.modules |= {{'torch': sys}} if {torch} else {{}}\n"
+        "main(['--version'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str(not torch)
+
+
+def test_threads_that_wait_do_not_spin() -> None:
+    """Those of NumPy's OpenBLAS would spin from its import on; whoever states something else is heeded."""
+    program = "import os\nfrom kaname.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
+    program += "print(os.environ['OPENBLAS_THREAD_TIMEOUT'], os.environ['OMP_WAIT_POLICY'])"
+    for stated, seen in (({}, "4 PASSIVE"), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, "20 PASSIVE")):
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY")
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=plain | stated
+        )
+        assert done.stdout.splitlines()[-1] == seen
+
+
 def test_help_imports_nothing_heavy() -> None:
     """Every help in one process: what it has imported at the end, none of them needed."""
     program = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from importlib import metadata
 
 from kaname.errors import InputError
 
@@ -69,6 +68,8 @@ def install_line(module: str) -> str:
 
     It names the packages themselves, because it must also work where Kaname came from a clone or a wheel.
     """
+    from importlib import metadata  # here and below, because it takes 10 ms
+
     extra = EXTRAS.get(module)
     try:
         lines = metadata.requires("kaname") or []
@@ -78,3 +79,14 @@ def install_line(module: str) -> str:
     wanted = [need.strip() for need, _, marker in marked if marker.replace("'", '"').strip() == f'extra == "{extra}"']
     listed = " ".join(f'"{need}"' for need in wanted or [module])
     return f"pip install {listed}" + (f" (the extra {extra})" if wanted else "")
+
+
+def version(package: str) -> str:
+    """The version of a package that is installed.
+
+    Raises:
+        ModuleNotFoundError: it is not.
+    """
+    from importlib import metadata
+
+    return metadata.version(package)

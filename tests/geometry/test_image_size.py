@@ -55,3 +55,18 @@ def test_the_size_of_a_file_is_read_once_and_again_when_it_changes(
     path.unlink()
     with pytest.raises(InputError, match="no such file"):
         image_size(path)
+
+
+def test_of_several_pictures_in_a_jpeg_the_first_counts(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8)) for seed in (0, 1)]
+    pictures[0].save(tmp_path / "alone.jpg")
+    pictures[0].save(tmp_path / "both.jpg", format="MPO", save_all=True, append_images=pictures[1:])
+    assert image_size(tmp_path / "both.jpg") == (40, 60)
+    assert np.array_equal(read_image(tmp_path / "both.jpg"), read_image(tmp_path / "alone.jpg"))
+
+
+def test_what_begins_like_a_jpeg_may_be_none(tmp_path: Path) -> None:
+    (tmp_path / "begun.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    for read in (image_size, read_image):
+        with pytest.raises(InputError, match="not an image"):
+            read(tmp_path / "begun.jpg")

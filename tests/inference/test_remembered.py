@@ -60,7 +60,7 @@ def test_whatever_changes_is_measured_anew(changed: str, weights: Path, monkeypa
 
 def test_a_runtime_that_is_removed_is_another_version(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
-        raise remembered.PackageNotFoundError(name)
+        raise ModuleNotFoundError(name)
 
     Memory(weights, "cpu", 2).write(ROWS)
     monkeypatch.setattr(remembered, "version", absent)

@@ -7,7 +7,6 @@ import os
 import struct
 import warnings
 from collections.abc import Container, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -195,7 +194,7 @@ def picture(frame: Any) -> Image:
     mirrored, and both say so in the display matrix, which turns by quarters here."""
     from av.sidedata.sidedata import SideDataContainer
 
-    image = frame.to_ndarray(format="rgb24")
+    image = frame.to_ndarray(format="rgb24", threads=1)  # by default FFmpeg starts new threads for each frame
     # Asked for its side data a frame keeps it, and that keeps the frame: both would stay until cycles are collected.
     noted = SideDataContainer(frame)  # pyright: ignore[reportCallIssue] (its stub lacks the argument)
     matrix = next((bytes(one) for one in noted if one.type.name == "DISPLAYMATRIX"), b"")
@@ -329,6 +328,8 @@ class VideoWriter:
 
     def write(self, image: Image, seconds: float) -> None:
         """One RGB frame ``(h, w, 3)``, shown from ``seconds`` on; stamps must rise (a repeated one is moved on)."""
+        from fractions import Fraction
+
         import av
 
         height, width = image.shape[:2]

@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
+import sys
 import threading
 import warnings
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from kaname.errors import InputError
 from kaname.files import whole_file
 from kaname.geometry.grid import whole_size
 from kaname.geometry.resampling import planes, resample
 from kaname.shapes import Real, UInt, UInt8
+
+if TYPE_CHECKING:  # Pillow takes 10 ms to import, and videos do without
+    from PIL import Image
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -42,7 +46,7 @@ LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 SIZES = 1 << 17  # of how many files the size is kept
 PNG = b"\x89PNG\r\n\x1a\n"
 LATE = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # parts of a PNG that may hold its orientation
-JPEG_END = b"\xff\xd9"
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 # The bits of the fraction alone, to be combined with those of RGB; OpenCV's names for colour include BGR's.
 REDUCED = {
     1: 0,
@@ -115,7 +119,8 @@ def as_array(image: Any) -> Any:
     Raises:
         InputError: damaged, or values that are not 8 or 16 bits.
     """
-    if not isinstance(image, Image.Image):
+    pillow = sys.modules.get("PIL.Image")  # imported by whoever has such a picture
+    if pillow is None or not isinstance(image, pillow.Image):
         return image
     path = Path(str(getattr(image, "filename", "") or "the picture"))
     try:
@@ -228,6 +233,8 @@ def _part(image: Image.Image, at_least: tuple[int, int] | None) -> int:
 
 def _open(file: Any, path: Path, max_megapixels: float | None) -> Image.Image:
     """The image with its header read and nothing decoded."""
+    from PIL import Image
+
     try:
         with _quiet():
             image = _identified(file)
@@ -249,6 +256,8 @@ def _quiet() -> Generator[None]:
 def _unguarded() -> Generator[None]:
     """Switch off Pillow's own guard, a global that warns at 89 and fails at 179 megapixels (ours is `refuse_large`),
     as long as any thread is in here."""
+    from PIL import Image
+
     with _guard_lock:
         if not _guards:
             _guards.append(Image.MAX_IMAGE_PIXELS)
@@ -264,6 +273,16 @@ def _unguarded() -> Generator[None]:
 
 
 def _identified(file: Any) -> Image.Image:
+    from PIL import Image
+
+    start = file.read(len(JPEG_START))
+    file.seek(0)
+    if start == JPEG_START:  # most photographs: `Image.open` would import four other readers first
+        from PIL.JpegImagePlugin import jpeg_factory
+
+        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # as it catches them
+            return jpeg_factory(file, "")
+        file.seek(0)
     try:
         return Image.open(file, formats=COMMON_FORMATS)
     except Image.UnidentifiedImageError:
@@ -274,6 +293,8 @@ def _identified(file: Any) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1..8."""
+    from PIL import Image
+
     try:
         with _quiet():
             # Pillow decodes a whole PNG to find what stands behind its pixels, whether anything does or not.

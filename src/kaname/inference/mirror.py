@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
@@ -48,6 +47,8 @@ class Mirror:
         view, skeleton = view_of(card), card.get("skeleton")
         if view.fit != "crop" or skeleton is None:
             raise InputError("a flip test needs crops of boxes and a skeleton", remedy="set flip_test=false")
+        from kaname.data.formats.skeleton import Skeleton  # here, because few models are asked twice
+
         permutation = Skeleton.from_dict(skeleton).permutation
         if len(permutation) != len(heads_of(card)[MAPS].channels):
             raise InputError("the skeleton and the heatmaps have different numbers of points")

@@ -70,8 +70,8 @@ def without_view(model: bytes, seen: Sequence[int]) -> bytes | None:
         return None
     kept += [data[field.start : field.end] for name, field in inputs if name not in taken]
     kept.append(_written(INPUT, _image_input(seen)))
-    content = b"".join(kept)
-    return b"".join([data[: graph.start], _written(GRAPH, content), data[graph.end :]])
+    head = _varint(GRAPH << 3 | LENGTH) + _varint(sum(map(len, kept)))
+    return b"".join([data[: graph.start], head, *kept, data[graph.end :]])
 
 
 def _image_input(seen: Sequence[int]) -> bytes:

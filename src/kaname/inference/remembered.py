@@ -8,6 +8,7 @@ choice can be taken for a new one. A folder that cannot be written is no error: 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -15,13 +16,13 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from kaname import __version__
 from kaname.data.cache import default_folder
 from kaname.errors import InputError
+from kaname.extras import version
 from kaname.files import content_hash, write_text
 
 NAME = "runtimes.json"
@@ -69,16 +70,18 @@ class Memory:
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         self.path, self.place = path, default_folder() / NAME
-        self.about = {"processor": processor(), "device": device, "threads": threads or cores(), **versions()}
-        self._key: str | None = None
+        self.device, self.threads = device, threads or cores()
 
-    @property
+    @functools.cached_property
+    def about(self) -> dict[str, Any]:
+        """What the weights ran on; to find out takes as long as a small network's answer."""
+        return {"processor": processor(), "device": self.device, "threads": self.threads, **versions()}
+
+    @functools.cached_property
     def key(self) -> str:
         """A hash of the weights and of what they ran on."""
-        if self._key is None:
-            told = json.dumps({**self.about, "weights": content_hash(self.path)}, sort_keys=True)
-            self._key = hashlib.sha256(told.encode()).hexdigest()
-        return self._key
+        told = json.dumps({**self.about, "weights": content_hash(self.path)}, sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def read(self) -> list[Row]:
         """The figures; none where nothing fits, or the file cannot be read."""
@@ -147,7 +150,7 @@ def versions() -> dict[str, str]:
     told = {"kaname": __version__}
     for name in PACKAGES:
         told[name] = ""
-        with contextlib.suppress(PackageNotFoundError):
+        with contextlib.suppress(ModuleNotFoundError):
             told[name] = version(name)
     return told
 

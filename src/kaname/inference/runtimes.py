@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError
+from kaname.extras import version
 
 if TYPE_CHECKING:
     from kaname.inference.model import Runner
@@ -254,7 +254,7 @@ def may_have_gpu() -> bool:
     """Whether torch may find a GPU: the driver of NVIDIA's is there, torch is built for AMD's, or this is a Mac."""
     try:
         built = version("torch")
-    except PackageNotFoundError:
+    except ModuleNotFoundError:
         return False
     return sys.platform == "darwin" or "+rocm" in built or has_driver()
 

@@ -23,9 +23,7 @@ from kaname import config as configuration
 from kaname import zoo
 from kaname.config import find_group
 from kaname.errors import InputError, shown
-from kaname.pipeline import presets
 from kaname.pipeline.recipe import Recipe
-from kaname.pipeline.starting import start_of
 from kaname.pipeline.weights import start_for, weights_file
 from kaname.training.settings import RunOptions, TrainSettings
 
@@ -227,6 +225,9 @@ def resolve(
         InputError: what `kaname.pipeline.presets.resolve` raises; no such network, pretrained weights asked of one that
             has none, a folder given twice.
     """
+    from kaname.pipeline import presets  # here, so that predicting starts without what training alone needs
+    from kaname.pipeline.starting import start_of
+
     given = {**flags.keys(recipe.loop), **(extra or {})}
     start = start_of(recipe, flags.init)
     asked = presets.Asked(flags.config, overrides, given, groups, defaults, start)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import multiprocessing
 import os
 import signal
 import threading
@@ -22,14 +21,16 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError, require
 from kaname.pipeline.flags import report_problems
 from kaname.progress import Bar
 from kaname.training.lock import Held
+
+if TYPE_CHECKING:
+    from multiprocessing import connection
 
 ATTEMPTS = 3  # of a job whose process is killed
 PAUSE = 0.2  # seconds between two looks at what another command holds
@@ -246,6 +247,8 @@ class _Worker:
 
 @contextlib.contextmanager
 def _apart(function: str, board: Board, count: int) -> Iterator[None]:
+    from multiprocessing import connection  # here and below: one job after the other needs no processes
+
     workers: list[_Worker | None] = [None] * count
     try:
         while board.waiting or any(worker is not None and worker.job is not None for worker in workers):
@@ -299,6 +302,8 @@ def _heard(worker: _Worker, board: Board) -> bool:
 
 def _hired(function: str, number: int, count: int) -> _Worker:
     """A new process; the cores are shared out."""
+    import multiprocessing
+
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads or videos open may hang
     ours, theirs = context.Pipe()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -352,7 +357,9 @@ def _work(function: str, number: int, pipe: connection.Connection) -> None:
 
 
 def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
+    from multiprocessing import parent_process
+
+    parent = parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)

@@ -14,7 +14,6 @@ from kaname.errors import InputError, located
 from kaname.extras import require_package
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
-from kaname.inference import checkpoint_card
 from kaname.inference.card import backbone_name, heads_of, start_of
 from kaname.inference.card_schema import FOREIGN
 from kaname.inference.mirror import Mirror
@@ -98,7 +97,7 @@ def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = No
     """How a recipe's file is opened."""
 
     def load(place: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
-        checkpoint_card.read(place, recipe.name)  # refused before torch is imported, which takes seconds
+        _check_checkpoint(place, recipe.name)
         require_package("torch", "a checkpoint")
         from kaname.inference.torch_runner import load_runner
 
@@ -145,7 +144,7 @@ def open_in_turn(
     """The model of process ``number`` among those at work, which keeps it: of several GPUs each takes the next."""
     path = file_for(path, running)
     if path.suffix.lower() != ".onnx":
-        checkpoint_card.read(path, recipe.name)  # refused before torch is imported, which takes seconds
+        _check_checkpoint(path, recipe.name)
         if running.plain:
             require_package("torch", "a checkpoint")
         if running.device != "cpu" and may_have_gpu():
@@ -171,6 +170,13 @@ def build_again(recipe: Recipe, card: Mapping[str, Any], path: Path) -> Any:
         reason = f"the card's field 'heads' (or 'channels') states {stated}, and its configuration makes {built}"
         raise InputError(reason, path=path, remedy=FOREIGN)
     return network
+
+
+def _check_checkpoint(path: Path, recipe: str) -> None:
+    """Refuse what is wrong with a checkpoint before torch is imported, which takes seconds."""
+    from kaname.inference import checkpoint_card  # here, because an export needs no reader of archives
+
+    checkpoint_card.read(path, recipe)
 
 
 @contextlib.contextmanager

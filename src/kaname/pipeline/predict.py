@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from kaname.geometry.image import read_image, write_image
 from kaname.inference.model import WAITING, Model
 from kaname.inference.request import Request
 from kaname.inference.runtimes import PLAIN, Running
-from kaname.pipeline.boxes import BoxSource, Counted
 from kaname.pipeline.clock import Profile
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
@@ -32,8 +31,10 @@ from kaname.pipeline.running import ASKED, Demand
 from kaname.pipeline.sources import checked, expand, picture_names, row_names
 from kaname.pipeline.windows import read_source, windows_of
 from kaname.progress import Bar
-from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Frame, Prediction, Size
+
+if TYPE_CHECKING:
+    from kaname.pipeline.boxes import BoxSource, Counted
 
 Each = Callable[[Path, Frame, str, list[Answer]], None]
 Follow = Callable[[Iterable[Prediction], Size], Iterable[Any]]
@@ -127,6 +128,8 @@ def _image_rows(
                     answers = _answers(model, frame, given)
                 with times.part("draw"):
                     if drawn is not None:
+                        from kaname.reporting.overlay import overlay  # here, because drawing takes time to import
+
                         make_folder(drawn)
                         picture = overlay(frame.image, answers, model.card.get("skeleton"))
                         write_image(drawn / sheet, picture)
@@ -297,6 +300,8 @@ def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Co
     if videos and not model.takes_boxes:
         remedy = "predict it without --boxes"
         raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
+    from kaname.pipeline.boxes import Counted  # here, because of the formats that boxes come in
+
     return Counted(boxes.open(sources))
 
 

@@ -21,7 +21,6 @@ from typing import Any
 from kaname.errors import InputError
 from kaname.extras import require_package
 from kaname.inference import own_exports
-from kaname.inference.checkpoint_card import read as read_checkpoint
 from kaname.inference.model import Model, Runner
 from kaname.inference.remembered import Memory, Row, fastest
 from kaname.inference.request import Decode, Request
@@ -124,8 +123,15 @@ class Opening:
         self.plain = "onnxruntime" if self.export else "torch"
         self.running = replace(running, runtime=self.plain) if running.runtime == OWN else running
         if not self.export:
-            read_checkpoint(self.path, source.recipe)  # refused before torch is imported, which takes seconds
+            _ = self.outline  # refused before torch is imported, which takes seconds
         self.without_torch = not self.export and importlib.util.find_spec("torch") is None
+
+    @functools.cached_property
+    def outline(self) -> Any:
+        """What a checkpoint says of itself."""
+        from kaname.inference.checkpoint_card import read  # here, because an export needs no reader of archives
+
+        return read(self.path, self.source.recipe)
 
     @functools.cached_property
     def device(self) -> str:
@@ -148,7 +154,7 @@ class Opening:
     @functools.cached_property
     def card(self) -> Mapping[str, Any]:
         """The file's card, of a checkpoint without torch."""
-        return self.opened[1] if self.export else read_checkpoint(self.path, self.source.recipe).card
+        return self.opened[1] if self.export else self.outline.card
 
     @functools.cached_property
     def material(self) -> Material:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kaname.data.formats.files import images_in
-from kaname.data.formats.landmarks import images_below
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -28,6 +27,8 @@ def expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Pat
     """All files; given a folder to leave out, those below each folder too."""
     for source in sources:
         if source.is_dir() and without is not None:
+            from kaname.data.formats.landmarks_names import images_below  # here, because few ask for it
+
             own = without.resolve()
             below = [name for name in images_below(source) if not (source / name).resolve().is_relative_to(own)]
             if not below:

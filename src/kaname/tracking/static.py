@@ -180,4 +180,5 @@ class Course:
 def _rate(seconds: FloatArray) -> float:
     steps = np.diff(seconds)
     steps = steps[np.isfinite(steps) & (steps > 0)]
-    return 1 / float(np.median(steps)) if len(steps) else USUAL_RATE
+    # np.median would import 10 ms worth of masked arrays
+    return 1 / float(np.sort(steps)[(len(steps) - 1) // 2 : len(steps) // 2 + 1].mean()) if len(steps) else USUAL_RATE

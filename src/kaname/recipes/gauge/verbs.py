@@ -258,16 +258,20 @@ class DialFlags:
 
     def how(self, words: Sequence[str]) -> dict[str, Any]:
         """The arguments of `kaname.pipeline.predict.predict_images`; ``words`` are ``key=value`` of the extraction."""
+        given = {name: getattr(self, name) for name in ("threshold", "min_score", "clusters")}
+        changes = merged(words, given, "extract")
+        same = {name: getattr(self, name) for name in ("overwrite", "damaged", "profile")}
+        return {"changes": changes, "boxes": self._boxes(), **same}
+
+    def _boxes(self) -> Any:
+        if self.boxes is None:
+            return None
         from kaname.data.boxes import finder
         from kaname.pipeline.boxes import BoxSource
         from kaname.recipes.gauge import labels
 
-        given = {name: getattr(self, name) for name in ("threshold", "min_score", "clusters")}
         reading = {"form": self.box_format, "units": self.box_units, "label": self.label, "score": self.box_score}
-        boxes = None if self.boxes is None else BoxSource(partial(finder, self.boxes, names=labels.ALIASES, **reading))
-        changes = merged(words, given, "extract")
-        same = {name: getattr(self, name) for name in ("overwrite", "damaged", "profile")}
-        return {"changes": changes, "boxes": boxes, **same}
+        return BoxSource(partial(finder, self.boxes, names=labels.ALIASES, **reading))
 
 
 def predict(

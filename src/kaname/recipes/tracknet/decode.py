@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +22,6 @@ from kaname.inference.card import grid_of
 from kaname.inference.request import Arrays, Decode, Request
 from kaname.recipes.tracknet import BALL
 from kaname.recipes.tracknet.config import DataSettings, DetectSettings
-from kaname.recipes.tracknet.labels import games_of, sets
-from kaname.reporting.trail import trail_overlay
 from kaname.tracking.smoothing import Smoothing
 from kaname.tracking.static import Course
 from kaname.tracking.table import COORDINATES, write_rows
@@ -106,6 +105,8 @@ def draw_ball(image: np.ndarray, trail: list[Row]) -> np.ndarray:
         if number and not _joined(rows[number - 1], row, image.shape[1]):
             way.append((math.nan, math.nan))
         way.append((row.x, row.y))
+    from kaname.reporting.trail import trail_overlay  # here, because drawing takes time to import
+
     now, places = trail[-1], np.array(way, dtype=np.float64).reshape(-1, 2)
     return trail_overlay(image, places, current=now.there, sure=now.source == DETECTED)
 
@@ -119,11 +120,13 @@ def _joined(before: Row, row: Row, width: int) -> bool:
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
     """What a file of balls says about its model: how it was trained, on which games, and how they were scored."""
     data = configuration.from_dict(DataSettings, card["config"]["data"], section="data")
-    try:
-        chosen = sets(data)
-        trained_on = {"data": data.root.as_posix(), **{name: games_of(chosen[name]) for name in ("train", "val")}}
-    except InputError:  # its data is gone
-        trained_on = None
+    trained_on = None
+    if data.root.exists():
+        from kaname.recipes.tracknet.labels import games_of, sets  # here, because of the formats of labels
+
+        with contextlib.suppress(InputError):  # other data lies there now
+            chosen = sets(data)
+            trained_on = {"data": data.root.as_posix(), **{name: games_of(chosen[name]) for name in ("train", "val")}}
     fields = {"absent": card.get("absent"), "pretrained": bool(card.get("pretrained")), "trained_on": trained_on}
     return fields | ({"occluded_absent": how["occluded_absent"]} if "occluded_absent" in how else {})
 

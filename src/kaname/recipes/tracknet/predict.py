@@ -62,6 +62,7 @@ def predict(
     records = {source: record_of_video(RECIPE, source, place, checkpoint, about) for source, place in chosen.items()}
     for source, place in chosen.items():
         refuse_others(records[source], made_in(place), overwrite=overwrite)
+    counts = {source: frame_count(source) for source in chosen}
     # Here as well where other processes work: what is wrong with the model is said once, before anything begins.
     open_in_turn(
         RECIPE,
@@ -69,7 +70,7 @@ def predict(
         running=running.before(alone=processes == 1),
         changes=changes,
         # With fewer threads, as several processes have, others may be faster.
-        demand=demand_of(list(chosen)) if processes == 1 else None,
+        demand=demand_of(list(chosen), sum(counts.values())) if processes == 1 else None,
     )
     how = {"keep_static": keep_static, "overlay": overlay, "rate": rate, "damaged": damaged, "changes": changes}
     given = {"checkpoint": checkpoint, "smoothing": smoothing, **how, "overwrite": overwrite, "running": running}
@@ -79,7 +80,7 @@ def predict(
         Job(
             str(source),
             {"source": source, "out": place, "record": records[source], "first": single and not number, **given},
-            passes * (frame_count(source) or 1),
+            passes * counts[source],
         )
         for number, (source, place) in enumerate(chosen.items())
     ]
