@@ -53,8 +53,8 @@ def signal_in_step(number: int, caught: int) -> None:
 
 
 def compare_exactly() -> None:
-    """Rounding stays as small as it is: a smooth function instead of ReLU, whose gradient at a value near 0 hangs on the
-    last bit, and kernels that do not depend on the size of the batch as those for AVX-512 do."""
+    """Rounding stays as small as it is: a smooth function instead of ReLU, whose gradient near 0 hangs on the last bit,
+    and kernels that do not depend on the size of the batch as those for AVX-512 do."""
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"  # read at the first convolution
     torch = importlib.import_module("torch")
     torch.nn.ReLU.forward = lambda _, values: torch.nn.functional.silu(values)

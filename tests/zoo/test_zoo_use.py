@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 import calling
@@ -138,10 +137,8 @@ def test_pictures_of_another_kind_are_noticed(place: Path) -> None:
     err = calling.call("gauge", "predict", "other", "--out", "out2").done().err
     lines = [line for line in err.splitlines() if "unlike" in line]
     assert len(lines) == 1 and lines[0].startswith("warning: ") and "kaname gauge train --init zoo" in lines[0]
-    cv2.imwrite("white.png", np.full((90, 90, 3), 255, np.uint8))
-    assert "this image is unlike" in calling.call("gauge", "predict", "white.png", "--out", "out3").done().err
-    assert "unlike" not in calling.call("gauge", "predict", images[0], "--out", "out4").done().err
-    own = calling.call("gauge", "predict", "other", "--checkpoint", place / "run", "--out", "out5").done()
+    assert "unlike" not in calling.call("gauge", "predict", images[0], "--out", "out3").done().err
+    own = calling.call("gauge", "predict", "other", "--checkpoint", place / "run", "--out", "out4").done()
     assert "unlike" not in own.err  # it knows no reference
 
 

@@ -214,8 +214,8 @@ class Runtime:
         if self.world > 1 and torch.distributed.is_initialized():
             self.fabric.barrier()
             if self.device.type == "cpu":
-                # Kept: were gloo's thread the last to drop it, that would wait for the interpreter's lock, and who holds
-                # the lock and ends the group for the thread.
+                # Kept: were gloo's thread the last to drop it, it would wait for the interpreter's lock, and who holds
+                # that and ends the group would wait for the thread.
                 _LAST.append(torch.distributed.barrier(async_op=True))
                 _LAST[-1].wait()
             torch.distributed.destroy_process_group()
