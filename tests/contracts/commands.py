@@ -1,8 +1,8 @@
 """``kaname`` as a user calls it, each call a process of its own: forked from one that has imported torch already.
 
-As a program (``python commands.py RECIPES RECIPE``) it is that first process: a JSON line in, a JSON line out; with more
-words (``RECIPES ACT WORDS``) it runs one command. Every process knows the recipes that the tests' own process knows: a
-test may add some to `kaname.recipes.RECIPES`.
+As a program (``python commands.py RECIPES RECIPE``) it is that first process: a JSON line in, a JSON line out; with
+more words (``RECIPES ACT WORDS``) it runs one command. Every process knows the recipes that the tests' own process
+knows: a test may add some to `kaname.recipes.RECIPES`.
 """
 
 from __future__ import annotations
