@@ -24,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 HELD_OUT = 192
 EPOCH = 2048  # pictures between two validations
+SEED = 20_000  # of the training pictures, as in rendered.py; validation has the next one
 # The stem and the first two stages of an EfficientNet stay as ImageNet made them: edges and textures are the same in
 # drawn pictures, and their backward pass takes a third of a step.
 KEPT = tuple(f"body.net.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1"))
@@ -91,7 +92,7 @@ PLANS: Mapping[str, Plan] = {
 }  # fmt: skip
 
 
-def rendered_recipe(name: str, count: int, without: tuple[str, ...]) -> Any:
+def rendered_recipe(name: str, count: int, without: tuple[str, ...], seed: int) -> Any:
     """The recipe with rendered training samples; everything else is its own."""
     from rendered import SAMPLES
 
@@ -105,7 +106,7 @@ def rendered_recipe(name: str, count: int, without: tuple[str, ...]) -> Any:
         return network
 
     def samples(config: Any, items: Sequence[Any], *, augment: bool) -> Any:
-        return SAMPLES[name](config, count, without) if augment else recipe.samples(config, items, augment=False)
+        return SAMPLES[name](config, count, without, seed) if augment else recipe.samples(config, items, augment=False)
 
     return replace(recipe, samples=samples, build=build)
 
@@ -158,7 +159,6 @@ def build(options: argparse.Namespace) -> None:
     """Train one of the models."""
     import cv2
     import torch
-    from rendered import SEED
 
     from kaname import config as configuration
     from kaname.pipeline.train import run
@@ -170,8 +170,8 @@ def build(options: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     data = out / "data"
     if not data.exists():
-        plan.write(data, HELD_OUT, SEED + 1)
-    recipe = rendered_recipe(options.name, EPOCH, tuple(options.without))
+        plan.write(data, HELD_OUT, options.seed + 1)
+    recipe = rendered_recipe(options.name, EPOCH, tuple(options.without), options.seed)
     training = [f"{plan.section}.{word}" for word in TRAINING] + [f"{plan.section}.num_workers={options.workers}"]
     given = {word.split("=")[0] for word in options.set}
     words = [word for word in (*training, *plan.settings) if word.split("=")[0] not in given]
@@ -197,6 +197,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that render; 0 renders between the steps")
     parser.add_argument("--without", default=[], type=lambda text: text.split(","), help="axes to leave out: AXIS,...")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights training starts from")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the pictures; another one for weights that go on")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="values of the configuration")
     parser.add_argument("--resume", action="store_true", help="go on where a killed run stopped")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Training samples that are drawn when they are asked for: nothing is stored, no two epochs see the same picture.
 
-Sample ``index`` of an epoch depends on (SEED, epoch, index) alone, whoever asks, so that a resumed run sees what an
+Sample ``index`` of an epoch depends on (seed, epoch, index) alone, whoever asks, so that a resumed run sees what an
 unbroken one would have seen.
 """
 
@@ -24,7 +24,7 @@ from kaname.samples.landmark import render as render_face
 from kaname.samples.tracknet import film
 from kaname.types import Image
 
-SEED = 20_000  # of the training pictures; validation has the next one
+SEED = 20_000  # of the training pictures, where no other is asked for; validation has the next one
 EMPTY = 0.1  # share of the dials' pictures without any dial
 FACE_SIDES = (96, 420)  # of a face's picture: small ones are enlarged to the crop
 MATCHES = 20  # in an epoch of windows: painting a court takes longer than many windows of it
@@ -35,8 +35,8 @@ class RenderedDials:
 
     augmented = True
 
-    def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
-        self.config, self.count, self.without = config, count, without
+    def __init__(self, config: Any, count: int, without: tuple[str, ...] = (), seed: int = SEED) -> None:
+        self.config, self.count, self.without, self.seed = config, count, without, seed
 
     def __len__(self) -> int:
         return self.count
@@ -44,7 +44,7 @@ class RenderedDials:
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
         """Dial ``index`` of an epoch."""
         side = self.config.size
-        rng = np.random.default_rng([SEED, epoch + 1, index])
+        rng = np.random.default_rng([self.seed, epoch + 1, index])
         if rng.random() < EMPTY:
             image, sets, needle = without_dial(rng, side), [np.zeros((0, 2))] * len(CHANNELS), {}
         else:
@@ -74,9 +74,9 @@ def without_dial(rng: np.random.Generator, side: int) -> Image:
 class RenderedFaces(Faces):
     """Samples of ``landmark``, with the recipe's own crops and random changes."""
 
-    def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, config: Any, count: int, without: tuple[str, ...] = (), seed: int = SEED) -> None:
         super().__init__(config, (), augment=True)
-        self.count, self.without = count, without
+        self.count, self.without, self.seed = count, without, seed
 
     def __len__(self) -> int:
         return self.count
@@ -87,7 +87,7 @@ class RenderedFaces(Faces):
 
     def face(self, index: int, epoch: int) -> tuple[Image, Any, Any, Any]:
         """Face ``index`` of an epoch, in its box as a detector draws it: not quite where and as large as the truth."""
-        rng = np.random.default_rng([SEED, epoch + 1, index])
+        rng = np.random.default_rng([self.seed, epoch + 1, index])
         face = render_face(rng, int(rng.integers(*FACE_SIDES)), without=self.without)
         visible = np.where(face.visible, np.where(face.hidden, 1, 2), 0)
         return face.image, np.where(visible[:, None] > 0, face.points, 0.0), visible, face.box
@@ -96,9 +96,9 @@ class RenderedFaces(Faces):
 class RenderedWindows(Windows):
     """Samples of ``tracknet``: windows of consecutive frames, each match with its own court, light and camera."""
 
-    def __init__(self, config: Any, count: int, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, config: Any, count: int, without: tuple[str, ...] = (), seed: int = SEED) -> None:
         super().__init__(config, (), augment=True)
-        self.count, self.without = count, without
+        self.count, self.without, self.seed = count, without, seed
         self.augmented = True
 
     def __len__(self) -> int:
@@ -114,9 +114,9 @@ class RenderedWindows(Windows):
 
     def window(self, index: int, epoch: int) -> tuple[Clip, int]:
         """Window ``index`` of an epoch as a clip of its own, whose frames are pictures."""
-        rng = np.random.default_rng([SEED, epoch + 1, index])
+        rng = np.random.default_rng([self.seed, epoch + 1, index])
         match = (epoch + 1) * MATCHES + index * MATCHES // self.count
-        clip = film(SEED, index, size=self.size, game=match, until=4.0, without=self.without)
+        clip = film(self.seed, index, size=self.size, game=match, until=4.0, without=self.without)
         first = int(rng.integers(0, 100))
         shots = [clip.shot(first + number) for number in range(self.length)]
         frames = [shot.image for shot in shots]

@@ -23,7 +23,6 @@ from kaname import zoo
 from kaname.data.formats.points import read_head
 from kaname.errors import InputError
 from kaname.inference import checkpoint_card
-from kaname.inference.onnx_runner import OnnxRunner
 from kaname.samples import gauge, landmark, tracknet
 
 TRAIN = (
@@ -109,7 +108,8 @@ def test_names_are_taken_wherever_a_model_is(place: Path) -> None:
 
 def test_in_python(place: Path) -> None:
     model = kaname.load("gauge")
-    assert isinstance(model.runner, OnnxRunner) and model.card["zoo"]["name"] == "gauge"
+    # the export, by whatever was the fastest where it was measured
+    assert type(model.runner).__name__ != "TorchRunner" and model.card["zoo"]["name"] == "gauge"
     assert type(kaname.load("gauge", runtime="torch").runner).__name__ == "TorchRunner"
     assert kaname.load("tracknet").frames == 3
     for name in ("nonsense", "guage"):
