@@ -63,12 +63,16 @@ class Camera:
         return xyw[:, :2] / xyw[:, 2:]
 
     def bend_points(self, points: Array) -> Array:
-        """Where the lens puts image points: the inverse of ``source``, by fixed-point iteration."""
+        """Where the lens puts image points: the inverse of ``source``, by fixed-point iteration.
+
+        Points so far outside of the picture that the lens cannot see them are not finite afterwards.
+        """
         bent = np.array(points, dtype=np.float64)
-        for _ in range(20 if self.bend else 0):
-            before, bent = bent, points - (self.source(bent) - bent)
-            if np.array_equal(before, bent):
-                break
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(20 if self.bend else 0):
+                before, bent = bent, points - (self.source(bent) - bent)
+                if np.array_equal(before, bent):
+                    break
         return bent
 
     def source(self, points: Array) -> Array:
