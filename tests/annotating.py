@@ -80,6 +80,17 @@ def serving(project: Any, *, palette: str = "skeleton", token: str | None = None
         listening.close()
 
 
+# How often a button was run, counted from the first look on.
+COUNTED = """() => {
+    const page = window.kaname, run = page.run;
+    if (page.calls === undefined) {
+        page.calls = 0;
+        page.run = (action) => { const done = run(action); page.calls += 1; return done; };
+    }
+    return page.calls;
+}"""
+
+
 class Command:
     """``annotate`` as a process of its own, to be killed.
 
@@ -188,7 +199,9 @@ class Hand:
             self.page.keyboard.press(key)
 
     def button(self, words: str) -> None:
+        before = self.page.evaluate(COUNTED)
         self.page.get_by_role("button", name=words, exact=True).click()
+        self.page.wait_for_function("before => window.kaname.calls > before", arg=before)  # Gradio 5 runs it later
         self.idle()
 
     def idle(self) -> None:
