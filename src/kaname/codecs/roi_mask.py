@@ -197,7 +197,9 @@ def _inside(
         some[:] = drawn.reshape(len(some), count, height, width + 1)[..., :width]
     parts = [(owner, _region(shape) or NOWHERE) for shape, owner in zip(shapes, owners, strict=True)]
     parts = [(owner, region) for owner, region in parts if region.inside.size]
-    for one, into in zip(filled, maps if parts else (), strict=False):
+    if not parts:
+        return filled
+    for one, into in zip(filled, maps, strict=True):
         row, column = into.cells(size)
         for owner, region in parts:
             one[owner] |= picked(region.inside, row - region.rows.start, column - region.columns.start, outside=False)
@@ -214,8 +216,7 @@ def _runs(
     """The runs of cells whose centre lies in a polygon: owner, row, first cell and the one after the last.
 
     Inside and outside alternate where the edges of a polygon cross a row. All polygons in one go: those of a crowd are
-    many and small. They are sorted by owner; under each further map owners count
-    on by ``count``.
+    many and small. They are sorted by owner; under each further map owners count on by ``count``.
     """
     if not rings:
         return np.zeros((4, 0), np.int64)
