@@ -95,8 +95,8 @@ def without_machine(recipe: Any, card: Mapping[str, Any]) -> dict[str, Any]:
     if network and _is_path(str(_value_at(config, network)).rpartition(":")[2]):
         values[network] = backbone_name(card["backbone"])
     clean = {
-        name: value for name, value in card.items() if name != "trained_on"
-    }  # hashes of pictures that are not kept
+        name: value for name, value in card.items() if name not in ("trained_on", "init")
+    }  # hashes of pictures that are not kept; where it began is told by the facts
     clean["config"] = with_values(config, values)
     for text in _texts(clean):
         if _is_path(text):
