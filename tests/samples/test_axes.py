@@ -82,4 +82,4 @@ def test_what_is_drawn_for_a_dial_stays_what_it_was() -> None:
     for seed in range(20):
         for name, value in Draws(seed, world_axes.AXES).traits.items():
             found.update(f"{name} {value if isinstance(value, str | bool) else round(value, 9)}".encode())
-    assert found.hexdigest() == "559218c74f86cef713ef1323dca2ee608c608b270441573d9b7e4e3e3434d40a"
+    assert found.hexdigest() == "8b9f5d386784af6b05d9f3096e2244199d1025178c9e7fe758461158f925c66a"

@@ -13,6 +13,8 @@ from ..camera import Array, Camera, Colour, fill, fill_convex, filled, grey, pic
 from .layout import room
 from .plate import Plate
 
+SPOTS = ((40, 70, 160), (200, 35, 35), (40, 150, 70), (240, 200, 40), (235, 110, 30), (30, 30, 32), (240, 240, 240))
+
 
 def paint_glass(draws: Draws, image: Image, plate: Plate, camera: Camera, opening: Image, height: float) -> Image:
     """Liquid, stickers, reflections, glare and dirt, inside the opening alone."""
@@ -22,6 +24,8 @@ def paint_glass(draws: Draws, image: Image, plate: Plate, camera: Camera, openin
         image = _liquid(draws, image, plate, camera, opening)
     if draws("sticker").on:
         _stickers(draws, image, plate, camera, height)
+    if draws("spots").on:
+        _spots(draws, image, plate, camera, height)
     light = np.zeros(size, np.float32)
     if draws("reflections").on:
         light += weather.reflections(draws("reflections").rng, size, middle, camera.focal)
@@ -92,6 +96,31 @@ def _stickers(draws: Draws, image: Image, plate: Plate, camera: Camera, height: 
             lettering.stamp(
                 image, mask, place, grey(rng, 0, 80), turn, min(1.0, wide * 0.85 * camera.focal / mask.shape[1]), 0.9
             )
+
+
+def _spots(draws: Draws, image: Image, plate: Plate, camera: Camera, height: float) -> None:
+    """Small dots, strips and arrows of one colour, on the face or on the glass, that touch no notch."""
+    rng, size = draws("spots").rng, float(draws("spots").value)
+    notches = plate.scale.notches
+    ends = np.concatenate(
+        [polar(notches.inner, notches.angles), polar(notches.outer, notches.angles), notches.points()]
+    )
+    for _ in range(int(rng.integers(1, 4))):
+        angle = rng.uniform(*sorted(plate.scale.span)) if rng.random() < 0.5 else pick(rng, plate.scale.span)
+        if rng.random() < 0.7:  # beside an end, or beside any mark
+            angle += rng.normal(0, 0.2)
+        radius = rng.uniform(plate.scale.inner - 0.2, plate.scale.outer + 0.15)
+        centre = polar(radius, angle)[0]
+        lies_in = radius + size / 2 < float(room(plate.layout.outline, np.array([angle]))[0])
+        if not lies_in or np.hypot(*(ends - centre).T).min() < size * 0.6 + 0.035:
+            continue
+        colour: Colour = whole(np.clip(np.array(pick(rng, SPOTS)) * rng.uniform(0.6, 1.1), 0, 255))
+        shape = polar(size / 2, np.linspace(0, 2 * np.pi, 24, endpoint=False))
+        if rng.random() < 0.4:
+            along = polar(1.0, angle)[0]
+            corners = pick(rng, (((-1, -0.3), (1, -0.3), (1, 0.3), (-1, 0.3)), ((-1, 0), (1, -0.7), (1, 0.7))))
+            shape = np.array(corners) * size / 2 @ np.array([along, [-along[1], along[0]]])
+        fill_convex(image, camera.project(centre + shape, height if rng.random() < 0.5 else 0.0), colour)
 
 
 def paint_finger(draws: Draws, image: Image, outline: Array) -> None:

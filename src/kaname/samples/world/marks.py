@@ -79,6 +79,7 @@ class Scale:
     numerals: str  # inside, outside, turned, missing or on the ladder
     numbered: str
     alternate: str
+    all_round: bool = False  # whether the lines go round the whole circle
 
     @property
     def inner(self) -> float:
@@ -165,7 +166,7 @@ def draw_scale(draws: Draws, layout: Layout) -> Scale:
     if form in ("block", "diamond", "triangle", "wedge", "dot", "hollow"):
         length, width, short = _broad(draws("marks").rng, form, length, thin, gap)
     if alternate != "none":
-        for name in ("ends", "overrun"):
+        for name in ("ends", "overrun", "all_round"):
             draws.keep(name, AXES[name].off)
         return _alternating(draws, (angles, between), outer, (length, short), (width, thin))
     inner_end = draws("outward").value
@@ -181,9 +182,12 @@ def draw_scale(draws: Draws, layout: Layout) -> Scale:
     lines = _lines(draws, float(ends[0][0]), float(ends[1][0]), inner_end)
     span = (float(angles[0]), float(angles[-1]) if not layout.closed else layout.start + layout.sweep)
     notches, others = _ends_apart(draws, notches, others, gap, wide)
-    if draws("overrun").on:
+    if draws("all_round").on:
+        others = (*others, *_all_round(draws, layout, (notches, between), numerals, numbered, near, (short, thin),
+                                       inner_end=inner_end, centred=centred))  # fmt: skip
+    elif draws("overrun").on:
         others = _overrun(draws, layout, between, others, near, (short, thin), inner_end=inner_end, centred=centred)
-    return Scale(notches, others, lines, span, numerals, numbered, "none")
+    return Scale(notches, others, lines, span, numerals, numbered, "none", bool(draws("all_round").on))
 
 
 def _ends_apart(
@@ -226,6 +230,35 @@ def _overrun(
         last = layout.start + layout.sweep
         angles = last + steps_on * (last - between[-1, -1])
     return (*others, Row(angles, *_ends(angles, near, thin[0], inner_end, centred), thin[1]))
+
+
+def _all_round(
+    draws: Draws, layout: Layout, places: tuple[Row, Array], numerals: str, numbered: str, near: float,
+    thin: tuple[float, float], *, inner_end: bool, centred: bool,
+) -> tuple[Row, ...]:  # fmt: skip
+    """Marks over the rest of the circle: thin ones, and bold ones where only numbers tell what is a notch."""
+    rng, (notches, between) = draws("all_round").rng, places
+    rest = 2 * np.pi - abs(layout.sweep)
+    told = numerals != "missing" and numbered == "all"
+    even = np.allclose(np.diff(notches.angles), np.diff(notches.angles)[0], rtol=0.2)
+    if layout.closed or layout.kind not in ("round", "square") or rest < 0.3 or not (told and even):
+        draws.keep("all_round", False)
+        return ()
+    draws.keep("overrun", False)
+    last, sense = layout.start + layout.sweep, np.sign(layout.sweep)
+    parts = between.shape[1] + 1
+    step = abs(layout.sweep) / (len(notches.angles) - 1)
+    spaces = max(1, round(rest / step))
+    fine = last + sense * rest / (spaces * parts) * np.arange(1, spaces * parts)
+    bold = fine[parts - 1 :: parts] if rng.random() < 0.6 else np.zeros(0)
+    fine = np.setdiff1d(fine, bold)
+    rows = []
+    if len(fine):
+        rows.append(Row(fine, *_ends(fine, near, thin[0], inner_end, centred), thin[1]))
+    if len(bold):
+        rows.append(replace(notches, angles=bold, inner=np.full(len(bold), notches.inner.mean()),
+                            outer=np.full(len(bold), notches.outer.mean())))  # fmt: skip
+    return tuple(rows)
 
 
 def _unsteady(draws: Draws, angles: Array, gap: float) -> Array:

@@ -85,7 +85,8 @@ def paint_row(canvas: Image, row: Row, colour: Colour, paper: Colour) -> None:
 def paint_scale(canvas: Image, scale: Scale, colour: Colour, paper: Colour, accent: Colour | None = None) -> None:
     """All marks and lines of a scale; ``accent`` colours its notches."""
     for radius, width, strength in scale.lines:
-        arc(canvas, radius, width, scale.span, mix(paper, colour, strength))
+        span = (scale.span[0], scale.span[0] + 2 * np.pi) if scale.all_round else scale.span
+        arc(canvas, radius, width, span, mix(paper, colour, strength))
     for row in scale.others:
         paint_row(canvas, row, colour, paper)
     paint_row(canvas, scale.notches, accent or colour, paper)
@@ -267,20 +268,28 @@ def paint_fittings(draws: Draws, plate: Plate) -> None:
 
 
 def paint_sub_dial(draws: Draws, canvas: Image, plate: Plate) -> None:
-    """A smaller scale with a pointer of its own."""
-    rng, size = draws("sub_dial").rng, float(draws("sub_dial").value)
+    """A smaller scale, most often with numbers, and a pointer of its own."""
+    rng = draws("sub_dial").rng
+    size = draws.keep("sub_dial", min(float(draws("sub_dial").value), plate.free - 0.1))
     side = canvas.shape[0]
-    away = plate.free - size
     angle = (plate.scale.span[0] + plate.scale.span[1]) / 2 + np.pi
-    centre = polar(max(0.2, min(away, 0.5)), angle + rng.normal(0, 0.2))[0]
+    centre = polar(max(0.2, min(plate.free - size, 0.5)), angle + rng.normal(0, 0.2))[0]
     first, sweep = rng.uniform(np.pi * 0.6, np.pi), rng.uniform(np.pi, 1.7 * np.pi)
-    angles = first + np.linspace(0, sweep, int(rng.integers(9, 40)))
-    every = int(rng.integers(2, 6))
-    for i, turn in enumerate(angles):
-        ends = polar(np.array([size * (0.75 if i % every == 0 else 0.85), size * 0.95]), turn) + centre
-        strokes(canvas, [to_canvas(ends, side)], plate.ink, 1)
-    ring = centre + polar(size * 0.95, np.linspace(first, first + sweep, 40))
-    strokes(canvas, [to_canvas(ring, side)], plate.ink, 1)
+    half = int(size * side / (2 * EXTENT)) * EXTENT  # the small face's canvas is a part of the large one
+    low = np.round(to_canvas(centre[None], side)[0] - half).astype(int)
+    high = low + round(2 * half)
+    if (low >= 0).all() and (high <= side).all():
+        part = np.ascontiguousarray(canvas[low[1] : high[1], low[0] : high[0]])
+        face = Scale(
+            Row(np.zeros(1), np.ones(1), np.ones(1), 0.0), (), (), (first, first + sweep), "inside", "all", "none"
+        )
+        small = second_scale(rng, face, 0.45, 0.97, outwards=rng.random() < 0.4)
+        if rng.random() < 0.5:  # two rails, as thermometers have them
+            small = replace(small, lines=((small.inner, 0.012, 1.0), (small.outer, 0.012, 1.0)))
+        paint_scale(part, small, plate.ink, plate.paper)
+        if rng.random() < 0.75:
+            paint_numerals(draws, part, small, rng.uniform(0.1, 0.24), plate.ink, main=False)
+        canvas[low[1] : high[1], low[0] : high[0]] = part
     tip = polar(size * 0.8, first + sweep * rng.random())[0]
     across = np.array([-tip[1], tip[0]]) / size * 0.03
     colour = pick(rng, (plate.ink, (200, 30, 30)))
