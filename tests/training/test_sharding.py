@@ -178,3 +178,23 @@ def test_a_frozen_backbone_is_not_spread(tmp_path: Path) -> None:
     one, two = (checkpoint.load(tmp_path / name / "model.pt").model for name in ("one", "two"))
     for key, value in one.items():
         assert (two[key] - value).norm() <= 1e-6 * value.norm() + 1e-12, key
+
+
+@pytest.mark.slow
+def test_processes_whose_clocks_differ_save_together(tmp_path: Path) -> None:
+    """Spread weights are gathered by all of them: were each to ask its own clock, they would wait for each other."""
+    program = (
+        "import itertools, sys, types\nfrom pathlib import Path\n"
+        f"sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "from tiny_task import make_settings, run\nfrom kaname.training import run_folder\n"
+        "import os\nticks = itertools.count(0, 1 + int(os.environ['RANK']))\n"
+        "run_folder.time = types.SimpleNamespace(monotonic=lambda: next(ticks))\n"
+        "settings = make_settings(devices=2, strategy='fsdp', save_every='0.1m', epochs=4)\n"
+        "run(Path(sys.argv[1]), settings, train=40, val=5, noise=False)\n"
+    )
+    script = tmp_path / "clocks.py"
+    script.write_text(program)
+    line = [sys.executable, *TORCHRUN, "2", str(script), str(tmp_path / "run")]
+    done = subprocess.run(line, capture_output=True, text=True, env=clean(), timeout=100, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert checkpoint.load(tmp_path / "run" / "last.pt").training is not None

@@ -80,6 +80,7 @@ class Run:
         place = (self.options.out_dir, task, self.raw, self.progress, state)
         self.folder = run_folder.RunFolder(*place, first=runtime.is_first, sharded=runtime.sharded)
         self.whole_in_forward, self.stop = not faults.moves_in_forward(self.raw), 0
+        self.late = False  # whether the saved state is older than it may be
         self.journal = Journal(None, speak=False)
         self.val_batches: Iterator[Batch] | None = None
 
@@ -131,7 +132,8 @@ class Run:
                     self.journal.say(estimate, bar.say)
                 if self.stop:
                     self._interrupt()
-                self.folder.save_if_due(*self.settings.saving())
+                if self.late or self.folder.is_due(steps=self.settings.saving()[1]):
+                    self.folder.save_last()
 
     def _optimise(self, stream: Iterator[Batch], count: int, signals: Signals) -> dict[str, float]:
         """One optimiser step over ``count`` batches; returns the sums over all processes."""
@@ -156,9 +158,13 @@ class Run:
             yield batch
 
     def _agree(self, total: dict[str, torch.Tensor], signals: Signals) -> dict[str, float]:
-        """Sums over all processes; a signal that one of them caught stops them all at the same place."""
-        sums = self.runtime.sums({**total, "signal": torch.tensor(float(signals.caught))})
+        """Sums over all processes. A signal that one of them caught stops them all at the same place, and a state that
+        one of them finds too old is saved by all: their clocks differ, and spread weights are gathered together."""
+        late = self.folder.is_due(seconds=self.settings.saving()[0])
+        own = {"signal": torch.tensor(float(signals.caught)), "late": torch.tensor(float(late))}
+        sums = self.runtime.sums({**total, **own})
         self.stop = (signals.caught or int(signal.SIGTERM)) if sums.pop("signal") else 0
+        self.late = sums.pop("late") > 0
         return sums
 
     def _finish_epoch(self, signals: Signals) -> None:

@@ -139,11 +139,10 @@ class RunFolder:
         self.save(self.task.last_name, training=True)
         self.saved_at, self.saved_step = time.monotonic(), self.progress.step
 
-    def save_if_due(self, seconds: float, steps: int) -> None:
-        """Save the whole state if the last one is that old; 0 is never."""
-        late = seconds and time.monotonic() - self.saved_at >= seconds
-        if late or (steps and self.progress.step - self.saved_step >= steps):
-            self.save_last()
+    def is_due(self, *, seconds: float = 0, steps: int = 0) -> bool:
+        """Whether the last saved state is as old, by this process's clock or in optimiser steps; 0 is never."""
+        late = seconds > 0 and time.monotonic() - self.saved_at >= seconds
+        return late or 0 < steps <= self.progress.step - self.saved_step
 
     def keep(self) -> str:
         """After a fault: save the state where it is whole; says where the last good one is."""
