@@ -36,17 +36,22 @@ def device_in_turn(name: str, number: int) -> str:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """``auto`` becomes bf16 where the device multiplies it in hardware, else fp32."""
+    """``auto`` becomes bf16 where the device is faster in it, else fp32."""
     if name == "fp16" and device.type == "cpu":
         raise InputError("fp16 does not train on a CPU", remedy="use --precision bf16 or fp32")
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+    return "bf16" if device.type == "cpu" and cpu_gains_by_bf16() else "fp32"
 
 
-def cpu_has_bf16() -> bool:
-    """Whether the CPU has AMX or AVX-512 instructions for bfloat16 (without them bf16 is slower than fp32)."""
+def cpu_gains_by_bf16() -> bool:
+    """Whether the CPU is faster in bfloat16 than in fp32: with AMX, or AMD's with AVX-512 instructions for it.
+
+    Intel's with these and without AMX are slower: products of matrices were measured to take 1.6 times as long, training
+    the small U-Net 1.3 times, tuning EfficientNet-Lite0 1.35 times.
+    """
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    amd = "AMD" in str(capabilities.get("cpu_name", ""))
+    return bool(capabilities.get("amx_bf16") or (amd and capabilities.get("avx512_bf16")))

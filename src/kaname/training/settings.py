@@ -36,7 +36,7 @@ class TrainSettings:
         clip: largest gradient norm; 0 switches clipping off.
         ema: decay of the weights' exponential moving average, which is then what is validated and kept; 0 = off.
         early_stop: epochs without a better score after which training ends; 0 = never.
-        precision: ``auto`` is bf16 where the device multiplies it in hardware, else fp32.
+        precision: ``auto`` is bf16 where the device is faster in it, else fp32.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         devices: processes on this machine (one per device).
         strategy: of several processes: ``ddp`` (each holds all weights) or ``fsdp`` (each holds a part of them).
