@@ -14,7 +14,7 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import write_image
 from kaname.geometry.view import View
-from kaname.inference.model import Model, open_runner
+from kaname.inference.model import Model
 from kaname.inference.request import Arrays, Request
 from kaname.types import Masks, Points, Tracks
 
@@ -171,22 +171,6 @@ def test_a_folder_with_other_files(model: Model, tmp_path: Path) -> None:
         f"left out of {tmp_path}, not images by their names: Thumbs.db, clip.mp4, labels.json, points.npy"
     ]
     assert warned[0].filename == __file__
-
-
-def test_a_runner_by_the_kind_of_file(tmp_path: Path, model: Model) -> None:
-    opened: list[str] = []
-
-    def load(path: Path, *, device: str) -> tuple[Any, dict[str, Any]]:
-        opened.append(device)
-        return model.runner, {"recipe": "jigsaw"}
-
-    assert open_runner(tmp_path / "best.pt", "jigsaw", load, runtime="cuda:1")[1] == {"recipe": "jigsaw"}
-    assert opened == ["cuda:1"]
-    with pytest.raises(InputError, match="chooses its device itself"):
-        open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cuda")
-    with pytest.raises(InputError, match="does not exist"):
-        open_runner(tmp_path / "best.onnx", "jigsaw", load, runtime="cpu")
-    assert opened == ["cuda:1"], "an export is never given to the loader of checkpoints"
 
 
 # ---- networks that take boxes, and further inputs

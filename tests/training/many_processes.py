@@ -6,6 +6,7 @@ what is there already is resumed. Three epochs are planned; with fewer EPOCHS th
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 from dataclasses import replace
@@ -23,6 +24,7 @@ from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
 from kaname.types import Batch, StepOutput, Term
 
+faulthandler.dump_traceback_later(240, exit=True)  # a process that hangs says where, and ends before its test does
 torch.set_num_threads(1)
 # One group of processes for all runs of this script: building it again at once is what gloo does not like.
 torch.distributed.destroy_process_group = lambda: None

@@ -37,7 +37,7 @@ def trained(
          *losses],
         capture_output=True, text=True, env=clean(), timeout=300, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-8000:]
     return folder
 
 

@@ -114,9 +114,6 @@ def to_batch(collated: Mapping[str, Any] | InputError, device: torch.device) -> 
     """
     if isinstance(collated, InputError):
         raise collated
-
-    inputs, targets = (
-        {name: value.to(device, non_blocking=True) for name, value in collated[part].items()}
-        for part in ("inputs", "targets")
-    )
+    inputs, targets = ({name: value.to(device, non_blocking=True) for name, value in collated[part].items()}
+                       for part in ("inputs", "targets"))  # fmt: skip
     return Batch(inputs, targets, collated["index"].to(device))

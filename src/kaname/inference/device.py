@@ -49,8 +49,8 @@ def choose_precision(name: str, device: torch.device) -> str:
 def cpu_gains_by_bf16() -> bool:
     """Whether the CPU is faster in bfloat16 than in fp32: with AMX, or AMD's with AVX-512 instructions for it.
 
-    Intel's with these and without AMX are slower: products of matrices were measured to take 1.6 times as long, training
-    the small U-Net 1.3 times, tuning EfficientNet-Lite0 1.35 times.
+    Intel's with these and without AMX are slower: products of matrices were measured to take 1.6 times as long,
+    training the small U-Net 1.3 times, tuning EfficientNet-Lite0 1.35 times.
     """
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     amd = "AMD" in str(capabilities.get("cpu_name", ""))

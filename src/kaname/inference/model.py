@@ -27,7 +27,6 @@ from kaname.geometry.image import as_array, read_image
 from kaname.inference.answers import blank, joined, moved
 from kaname.inference.card import card_lines, inputs_of, view_of
 from kaname.inference.mirror import MAPS, Mirror
-from kaname.inference.onnx_runner import OnnxRunner
 from kaname.inference.request import (
     Arrays,
     Decode,
@@ -39,6 +38,7 @@ from kaname.inference.request import (
     main_output,
     shown,
 )
+from kaname.inference.second_look import Closer, looked_again
 from kaname.types import Answer, Frame, Image, Size, Tracks
 
 Runner: TypeAlias = Callable[[Arrays], Arrays]
@@ -67,6 +67,7 @@ class Model:
         feed: what the network is fed for a request; by default images and boxes.
         mirror: for a flip test: how mirrored pictures are asked; None asks once.
         reading: what an answer shows on a scale from ``low`` to ``high``, where the recipe can tell.
+        closer: which part of an image is looked at again by itself, for a network of single images; None: one look.
 
     Attributes:
         view: how pictures become the input.
@@ -84,8 +85,10 @@ class Model:
         feed: Feed | None = None,
         mirror: Mirror | None = None,
         reading: Callable[..., Any] | None = None,
+        closer: Closer | None = None,
     ) -> None:
         self.card, self.runner, self.decode, self.mirror, self.reading = card, runner, decode, mirror, reading
+        self.closer, self.decode_closer = closer, decode
         self.feed = images_and_boxes if feed is None else feed
         self.view = view_of(card)
         self.input_size: Size = self.view.input_size
@@ -184,9 +187,10 @@ class Model:
         """
         frames = ahead(_timed(part, "decode", source), waiting)
         seen = ahead(self._seen(frames, part), waiting)
-        for request, outputs in ahead(self._ran(self._windows(seen, boxes), part), waiting):
+        # a second look needs the network, which not every runtime lends to two threads
+        for request, outputs in ahead(self._ran(self._windows(seen, boxes), part), 0 if self.closer else waiting):
             with part("answer"):
-                answers = self._joined([self.decode(output, each) for each, output in outputs])
+                answers = self._answers(outputs)
             fresh = request.wanted or len(request.frames)
             for frame, answer in zip(request.frames[-fresh:], answers[-fresh:], strict=True):
                 # A view would keep the pixels.
@@ -270,7 +274,15 @@ class Model:
 
     def answer(self, request: Request) -> list[Any]:
         """One answer for each frame of the request; masks of many boxes are made some at a time, in flat memory."""
-        return self._joined([self.decode(self.outputs(part), part) for part in self._parts(request)])
+        return self._answers([(part, self.outputs(part)) for part in self._parts(request)])
+
+    def _answers(self, asked: Sequence[tuple[Request, Arrays]]) -> list[Any]:
+        answers = self._joined([self.decode(outputs, part) for part, outputs in asked])
+        return looked_again(answers, asked[0][0], self.closer, self._closely) if self.closer else answers
+
+    def _closely(self, image: Image) -> Any:
+        request = self.request([image])
+        return self.decode_closer(self.outputs(request), request)[0]
 
     def _parts(self, request: Request) -> list[Request]:
         """A request of many boxes as several of few."""
@@ -335,31 +347,6 @@ def conditions(model: Model) -> dict[str, str | float]:
     ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
     height, width = model.input_size
     return {"device": ran, "precision": "fp32", "input": f"{height} x {width}", "images at a time": model.frames}
-
-
-def open_runner(
-    path: Path, recipe: str, load: Callable[..., tuple[Runner, Mapping[str, Any]]], *, runtime: str
-) -> tuple[Runner, Mapping[str, Any]]:
-    """The runner and the card of an ONNX export or of a checkpoint.
-
-    Args:
-        path: the file.
-        recipe: whose file it must be.
-        load: opens a checkpoint, ``load(path, device=runtime)``.
-        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); an ONNX file chooses its device itself.
-
-    Raises:
-        InputError: an unusable file, a file of another recipe, a device for an ONNX file.
-    """
-    if path.suffix.lower() != ".onnx":
-        return load(path, device=runtime)
-    if runtime not in ("auto", "cpu"):
-        reason = f"an ONNX export chooses its device itself, got {runtime!r}"
-        raise InputError(reason, path=path, remedy="use --device auto or cpu")
-    opened = OnnxRunner(path)
-    if opened.card.get("recipe") != recipe:
-        raise InputError(f"an export of the recipe {opened.card.get('recipe')!r}, not of {recipe!r}", path=path)
-    return opened, opened.card
 
 
 def _refuse_boxes(boxes: Any, what: str) -> None:

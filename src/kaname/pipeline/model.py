@@ -17,7 +17,8 @@ from kaname.geometry.view import View
 from kaname.inference.card import backbone_name, heads_of, start_of
 from kaname.inference.card_schema import FOREIGN
 from kaname.inference.mirror import Mirror
-from kaname.inference.model import Model, Runner, open_runner
+from kaname.inference.model import Model, Runner
+from kaname.inference.onnx_runner import OnnxRunner
 from kaname.inference.request import Decode
 from kaname.inference.runtimes import PLAIN, Running, may_have_gpu, ran_on
 from kaname.pipeline.recipe import Recipe
@@ -93,6 +94,31 @@ def opening_of(recipe: Recipe, path: Path, running: Running) -> Opening:
     return Opening(source_of(recipe, file_for(path, running)), running)
 
 
+def open_runner(
+    path: Path, recipe: str, load: Callable[..., tuple[Runner, Mapping[str, Any]]], *, runtime: str
+) -> tuple[Runner, Mapping[str, Any]]:
+    """The runner and the card of an ONNX export or of a checkpoint.
+
+    Args:
+        path: the file.
+        recipe: whose file it must be.
+        load: opens a checkpoint, ``load(path, device=runtime)``.
+        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); an ONNX file chooses its device itself.
+
+    Raises:
+        InputError: an unusable file, a file of another recipe, a device for an ONNX file.
+    """
+    if path.suffix.lower() != ".onnx":
+        return load(path, device=runtime)
+    if runtime not in ("auto", "cpu"):
+        reason = f"an ONNX export chooses its device itself, got {runtime!r}"
+        raise InputError(reason, path=path, remedy="use --device auto or cpu")
+    opened = OnnxRunner(path)
+    if opened.card.get("recipe") != recipe:
+        raise InputError(f"an export of the recipe {opened.card.get('recipe')!r}, not of {recipe!r}", path=path)
+    return opened, opened.card
+
+
 def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = None) -> Source:
     """How a recipe's file is opened."""
 
@@ -113,7 +139,8 @@ def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = No
             with located(path):
                 feed = None if recipe.feed is None else recipe.feed(card, settings, path)
                 mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
-                return Model(card, runner, recipe.decode(card, settings), feed, mirror, recipe.reading)
+                closer = None if recipe.closer is None else recipe.closer(settings)
+                return Model(card, runner, recipe.decode(card, settings), feed, mirror, recipe.reading, closer)
 
     return Source(path, recipe.name, open_plain, assemble, lambda card: thresholds(recipe, card, changes))
 

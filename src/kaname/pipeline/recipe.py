@@ -47,6 +47,7 @@ class Recipe:
         describe: ``(config, network) -> dict``: the card's fields that are this recipe's own.
         decode: ``(card, settings) -> decode``: from outputs to answers; ``settings``: section ``answers``.
         feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
+        closer: ``(settings) -> closer``: which part of an image is looked at again (`kaname.inference.second_look`).
         reading: ``(answer, low, high, unit) -> reading`` of a measuring instrument, for ``model.read``.
         write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
         read: ``(path) -> rows`` of such a file, with ``source`` and ``frame``.
@@ -102,6 +103,7 @@ class Recipe:
     layers: Callable[[Any], Any] = lambda row: row.answer
     task: Callable[..., Mapping[str, Any]] = lambda *_: {}
     feed: Callable[..., Any] | None = None
+    closer: Callable[..., Any] | None = None
     reading: Callable[..., Any] | None = None
     about: Callable[..., Mapping[str, Any]] = lambda *_: {}
     ways: Callable[..., Mapping[str, Any]] = lambda *_: {}
@@ -143,7 +145,5 @@ def usual_parts(package: str, **others: str | Part) -> dict[str, Any]:
         "about": "decode:about", "labelled": "labels:labelled", "score": "evaluate:score", "page": "report:page",
         "truth": "report:truth", "compare": "evaluate:compare", "demo": "demo:DEMO",
     }  # fmt: skip
-    targets = {**usual, **others}
-    return {
-        name: target if isinstance(target, Part) else Part(f"{package}.{target}") for name, target in targets.items()
-    }
+    targets = (usual | others).items()
+    return {name: one if isinstance(one, Part) else Part(f"{package}.{one}") for name, one in targets}

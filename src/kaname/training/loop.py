@@ -80,7 +80,6 @@ class Run:
         place = (self.options.out_dir, task, self.raw, self.progress, state)
         self.folder = run_folder.RunFolder(*place, first=runtime.is_first, sharded=runtime.sharded)
         self.whole_in_forward, self.stop = not faults.moves_in_forward(self.raw), 0
-        self.late = False  # whether the saved state is older than it may be
         self.journal = Journal(None, speak=False)
         self.val_batches: Iterator[Batch] | None = None
 
@@ -132,7 +131,7 @@ class Run:
                     self.journal.say(estimate, bar.say)
                 if self.stop:
                     self._interrupt()
-                if self.late or self.folder.is_due(steps=self.settings.saving()[1]):
+                if self.due:
                     self.folder.save_last()
 
     def _optimise(self, stream: Iterator[Batch], count: int, signals: Signals) -> dict[str, float]:
@@ -158,13 +157,12 @@ class Run:
             yield batch
 
     def _agree(self, total: dict[str, torch.Tensor], signals: Signals) -> dict[str, float]:
-        """Sums over all processes. A signal that one of them caught stops them all at the same place, and a state that
-        one of them finds too old is saved by all: their clocks differ, and spread weights are gathered together."""
-        late = self.folder.is_due(seconds=self.settings.saving()[0])
-        own = {"signal": torch.tensor(float(signals.caught)), "late": torch.tensor(float(late))}
-        sums = self.runtime.sums({**total, **own})
+        """Sums over all processes. What one of them finds holds for all: a signal stops them at the same place, and a
+        state that is due is saved by all of them, whose clocks differ: spread weights are gathered together."""
+        own = {"signal": signals.caught, "due": self.folder.is_due(*self.settings.saving())}
+        sums = self.runtime.sums({**total, **{name: torch.tensor(float(value)) for name, value in own.items()}})
         self.stop = (signals.caught or int(signal.SIGTERM)) if sums.pop("signal") else 0
-        self.late = sums.pop("late") > 0
+        self.due = sums.pop("due") > 0
         return sums
 
     def _finish_epoch(self, signals: Signals) -> None:
@@ -214,8 +212,7 @@ class Run:
         place = ((self.progress.drawn, batch), runtime.rank, runtime.world, training)
         weights = self.task.sample_weights if training else None
         batches = Batches(len(samples), settings.batch_size, settings.seed, *place, weights)
-        on_gpu = runtime.device.type == "cuda"
-        stream = loader(samples, batches, num_workers=settings.num_workers, pin_memory=on_gpu)
+        stream = loader(samples, batches, num_workers=settings.num_workers, pin_memory=runtime.device.type == "cuda")
         runtime.leave_cores_to(stream.num_workers)
         opened = open_stream(stream)
         self.resources.callback(close_stream, opened)

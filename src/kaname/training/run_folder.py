@@ -139,10 +139,11 @@ class RunFolder:
         self.save(self.task.last_name, training=True)
         self.saved_at, self.saved_step = time.monotonic(), self.progress.step
 
-    def is_due(self, *, seconds: float = 0, steps: int = 0) -> bool:
-        """Whether the last saved state is as old, by this process's clock or in optimiser steps; 0 is never."""
+    def is_due(self, seconds: float, steps: int) -> bool:
+        """Whether after the step that is being made the last saved state is as old, by this process's clock or in
+        optimiser steps; 0 is never."""
         late = seconds > 0 and time.monotonic() - self.saved_at >= seconds
-        return late or 0 < steps <= self.progress.step - self.saved_step
+        return late or 0 < steps <= self.progress.step + 1 - self.saved_step
 
     def keep(self) -> str:
         """After a fault: save the state where it is whole; says where the last good one is."""

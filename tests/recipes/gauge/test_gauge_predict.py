@@ -38,8 +38,8 @@ def test_points_json(trained: Trained, image: Path, tmp_path: Path) -> None:
     data = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
     assert (data["format"], data["version"], data["recipe"]) == ("kaname-points", 1, "gauge")
     assert data["coordinates"].startswith("continuous pixels of the original image")
-    assert data["settings"] == {"threshold": 0.5, "min_score": 0.1, "bandwidth": 20.0, "tolerance": 10.0,
-                                "presence": 0.0, "clusters": data["settings"]["clusters"]}  # fmt: skip
+    expected = {"threshold": 0.5, "min_score": 0.1, "bandwidth": 20.0, "tolerance": 10.0, "presence": 0.0}
+    assert data["settings"] == {**expected, "second_look": 0.0, "clusters": data["settings"]["clusters"]}
     (row,) = data["images"]
     assert row["image"] == "val_1.png" and row["size"] == [64, 64] and set(row) == {"image", "size", "points", "scores"}
     for name in CHANNELS:

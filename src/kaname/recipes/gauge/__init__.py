@@ -42,6 +42,7 @@ RECIPE = Recipe(
         task="step:task_fields",
         draw_outputs="report:draw_outputs",
         reading="reading:read_points",
+        closer="closer:closer_of",
         debug="report:debug",
     ),
     answers="extract",

@@ -18,7 +18,8 @@ from kaname.recipes.gauge.labels import letterbox
 from kaname.training.task import Step
 from kaname.types import Batch, StepOutput, Term
 
-LOGGED = {"middle": ("f1", "pck"), "start_end": ("pck",)}  # by group, as `evaluate` names them
+# What is logged of an epoch, by the group and the name that `evaluate` gives it.
+LOGGED = {"f1": ("middle", "f1"), "pck": ("middle", "pck"), "pck_start_end": ("start_end", "pck")}
 
 
 def step_of(config: GaugeConfig) -> Step:
@@ -43,8 +44,7 @@ def step_of(config: GaugeConfig) -> Step:
 
 def sums_of_figures(maps: Tensor, targets: Mapping[str, Tensor], settings: ExtractSettings) -> dict[str, Tensor]:
     """Of each logged figure the sum over images and over how many, as `kaname.recipes.gauge.evaluate` counts."""
-    sums = {f"{group} {metric} {part}": 0.0 for group in LOGGED for metric in LOGGED[group] for part in ("sum", "n")}
-    chosen = [targets[name].cpu().numpy() for name in ("truth", "size")]
+    chosen, table = [targets[name].cpu().numpy() for name in ("truth", "size")], []
     for image, truth, (height, width) in zip(maps.detach().cpu().numpy(), *chosen, strict=True):
         size = (int(height), int(width))
         back, into = letterbox(size, image.shape[-1]).inverse(), letterbox(size, REFERENCE_SIZE)
@@ -52,26 +52,18 @@ def sums_of_figures(maps: Tensor, targets: Mapping[str, Tensor], settings: Extra
         real = {name: rows[np.isfinite(rows).all(axis=1)] for name, rows in zip(CHANNELS, truth, strict=True)}
         ours = {name: into.points(points[name]) for name in CHANNELS}
         figures = image_figures(ours, real, settings.tolerance)
-        for group, metrics in LOGGED.items():
-            for metric in metrics:
-                value = figures[group][metric]
-                sums[f"{group} {metric} sum"] += value or 0.0
-                sums[f"{group} {metric} n"] += value is not None
-    return {name: maps.new_tensor(value).double() for name, value in sums.items()}
+        table.append([figures[group][metric] for group, metric in LOGGED.values()])
+    columns = dict(zip(LOGGED, maps.new_tensor(np.array(table, np.float64), dtype=torch.float64).T, strict=True))
+    sums = {name: values.nansum() for name, values in columns.items()}  # NaN stands for None
+    return sums | {f"{name} images": (~values.isnan()).sum().double() for name, values in columns.items()}
 
 
-def task_fields(*_: object) -> dict[str, Any]:
+def task_fields(config: GaugeConfig, *_: object) -> dict[str, Any]:
     """The task's own fields: what is logged of an epoch."""
-    return {"summarise": means_of_figures}
+    twice = "small dials get a second look (extract.second_look) in prediction and evaluation, not in the log's figures"
+    return {"summarise": means_of_figures, "notes": [twice] if config.extract.second_look else []}
 
 
 def means_of_figures(sums: Mapping[str, float]) -> dict[str, float]:
     """``f1``, ``pck`` and ``pck_start_end`` from those sums; one that no image has is left out."""
-    found: dict[str, float] = {}
-    for group, metrics in LOGGED.items():
-        for metric in metrics:
-            count = sums.get(f"{group} {metric} n", 0.0)
-            if count:
-                name = metric if group == "middle" else f"{metric}_{group}"
-                found[name] = sums[f"{group} {metric} sum"] / count
-    return found
+    return {name: sums[name] / sums[f"{name} images"] for name in LOGGED if sums.get(f"{name} images")}

@@ -1,0 +1,44 @@
+"""A second look at the part of an image in which everything was found, where that part is small. No torch here.
+
+A network sees an image at one size, so that what is small in a large photograph is coarse to it. Cut out, the same
+thing fills the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kaname.geometry.boxes import pixel_boxes
+from kaname.inference.answers import moved
+from kaname.inference.request import Request
+from kaname.types import Image, Points
+
+Closer: TypeAlias = Callable[[Points], ArrayLike | None]
+"""From an answer to the box ``(x1, y1, x2, y2)`` that is looked at again, or ``None`` where one look is enough."""
+
+
+def looked_again(
+    answers: Sequence[Points], request: Request, closer: Closer, ask: Callable[[Image], Points]
+) -> list[Any]:
+    """The answers for the last frames of a request, those that ``closer`` asks for made anew.
+
+    Args:
+        ask: from an image to its answer, in pixels of that image.
+    """
+    frames = request.frames[-len(answers) :]
+    return [_again(frame.image, answer, closer, ask) for frame, answer in zip(frames, answers, strict=True)]
+
+
+def _again(image: Image, answer: Points, closer: Closer, ask: Callable[[Image], Points]) -> Any:
+    box = closer(answer)
+    if box is None:
+        return answer
+    corners = pixel_boxes(np.asarray(box)[None], answer.size)[0]
+    x1, y1, x2, y2 = corners
+    closely = ask(np.ascontiguousarray(image[y1:y2, x1:x2]))
+    nothing = not any(len(xy) for xy in closely.xy.values())
+    return answer if nothing else moved(closely, corners[:2], answer.size)

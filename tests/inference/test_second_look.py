@@ -1,0 +1,112 @@
+"""What is small in a large picture is looked at again by itself: images, lists and videos, whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kaname.inference.model import Model
+from kaname.inference.request import Request
+from kaname.types import FloatArray, Frame, Image, Points
+
+SIDE = 32
+CARD = {
+    "input_size": [SIDE, SIDE],
+    "fit": "letterbox",
+    "inputs": {"images": {"shape": [None, None, 3], "dtype": "uint8"}},
+    "heads": {"heatmaps": {"channels": ["spot"], "activation": "none"}},
+}
+
+
+def brightest(outputs: Mapping[str, Any], request: Request) -> list[Points]:
+    """The brightest cell as a point of the picture, none where all is black."""
+    cells = outputs["heatmaps"][0, 0]
+    row, column = np.unravel_index(int(cells.argmax()), cells.shape)
+    places = [[column + 0.5, row + 0.5]] if cells.max() > 0 else np.zeros((0, 2))
+    xy = request.back().points(np.array(places, np.float64))
+    return [Points({"spot": xy}, {"spot": np.ones(len(xy))}, request.size)]
+
+
+def around(points: Points) -> FloatArray | None:
+    """64 pixels around the point of a large picture."""
+    if not len(points.xy["spot"]) or max(points.size) <= 64:
+        return None
+    low = np.maximum(points.xy["spot"][0] - 32, 0)
+    return np.concatenate([low, low + 64])
+
+
+def runner(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"heatmaps": inputs["fitted"].mean(axis=1, keepdims=True)}
+
+
+setattr(runner, "takes_fitted", True)  # noqa: B010
+
+
+def picture(x: int, y: int, side: int = 640) -> Image:
+    image = np.zeros((side, side, 3), np.uint8)
+    image[y : y + 3, x : x + 3] = 255
+    return image
+
+
+def error(points: Points, x: int, y: int) -> float:
+    return float(np.hypot(*(points.xy["spot"][0] - (x + 1.5, y + 1.5))))
+
+
+@pytest.fixture
+def once() -> Model:
+    return Model(CARD, runner, brightest)
+
+
+@pytest.fixture
+def twice() -> Model:
+    return Model(CARD, runner, brightest, closer=around)
+
+
+@pytest.mark.parametrize(("x", "y"), [(303, 205), (2, 3), (634, 400)])
+def test_the_second_look_is_finer_and_in_pixels_of_the_picture(once: Model, twice: Model, x: int, y: int) -> None:
+    image = picture(x, y)
+    coarse, fine = once.predict(image), twice.predict(image)
+    assert isinstance(coarse, Points) and isinstance(fine, Points) and fine.size == (640, 640)
+    assert error(fine, x, y) < min(1.5, error(coarse, x, y))
+
+
+def test_what_is_large_or_absent_is_looked_at_once(once: Model, twice: Model) -> None:
+    for image in (picture(20, 30, side=60), np.zeros((640, 640, 3), np.uint8)):
+        found, same = once.predict(image), twice.predict(image)
+        assert isinstance(found, Points) and isinstance(same, Points)
+        assert np.array_equal(found.xy["spot"], same.xy["spot"])
+
+
+def test_a_second_look_that_finds_nothing_does_not_count(once: Model) -> None:
+    beside = Model(CARD, runner, brightest, closer=lambda points: np.array([0.0, 0.0, 64.0, 64.0]))
+    image = picture(303, 205)
+    first, kept = once.predict(image), beside.predict(image)
+    assert isinstance(first, Points) and isinstance(kept, Points)
+    assert np.array_equal(first.xy["spot"], kept.xy["spot"])
+
+
+def test_frames_of_a_stream_and_lists_are_looked_at_as_images_are(twice: Model) -> None:
+    images = [picture(100 + 7 * n, 300) for n in range(5)]
+    alone = [twice.predict(image) for image in images]
+    frames = [Frame(n, n / 10, image) for n, image in enumerate(images)]
+    for waiting in (0, 2):
+        for (_, streamed), one in zip(twice.stream(iter(frames), waiting=waiting), alone, strict=True):
+            assert isinstance(one, Points) and np.array_equal(streamed.xy["spot"], one.xy["spot"])
+
+
+def test_who_watches_the_answers_sees_the_first_look(twice: Model) -> None:
+    """Pictures of maps are of the whole image."""
+    seen: list[Any] = []
+
+    def watched(outputs: Mapping[str, Any], request: Request) -> list[Points]:
+        seen.append(request.size)
+        return brightest(outputs, request)
+
+    image = picture(303, 205)
+    watched_answer, answer = twice.using(runner, watched).predict(image), twice.predict(image)
+    assert seen == [(640, 640)]
+    assert isinstance(answer, Points) and isinstance(watched_answer, Points)
+    assert np.array_equal(watched_answer.xy["spot"], answer.xy["spot"])
