@@ -105,8 +105,9 @@ def _spots(draws: Draws, image: Image, plate: Plate, camera: Camera, height: flo
     ends = np.concatenate(
         [polar(notches.inner, notches.angles), polar(notches.outer, notches.angles), notches.points()]
     )
+    low, high = sorted(plate.scale.span)
     for _ in range(int(rng.integers(1, 4))):
-        angle = rng.uniform(*sorted(plate.scale.span)) if rng.random() < 0.5 else pick(rng, plate.scale.span)
+        angle = rng.uniform(low, high) if rng.random() < 0.5 else pick(rng, plate.scale.span)
         if rng.random() < 0.7:  # beside an end, or beside any mark
             angle += rng.normal(0, 0.2)
         radius = rng.uniform(plate.scale.inner - 0.2, plate.scale.outer + 0.15)
