@@ -1,6 +1,6 @@
 """What each axis of the rendered pictures costs a model: the same pictures with the axis and without it.
 
-    python zoo/axes.py CHECKPOINT [--count 24] [--size 256] [--out runs/zoo/axes.json]
+    python zoo/axes.py CHECKPOINT [--count 24] [--size 256] [--axes NAME ...] [--out runs/zoo/axes.json]
 
 For each axis of the renderer of the checkpoint's recipe (dials, faces or matches) the first COUNT pictures in which
 it takes part are drawn twice, as they are and with that axis switched off (everything else is the same), and the
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from kaname.metrics.intervals import summary
 from kaname.recipes.gauge import CHANNELS, REFERENCE_SIZE
 from kaname.recipes.gauge.figures import image_figures
 from kaname.samples import face_axes, gauge, landmark, match_axes, tracknet
-from kaname.samples.axes import Axis
+from kaname.samples.axes import Axis, check_without
 from kaname.samples.gauge import Dial
 from kaname.samples.landmark import Face
 from kaname.samples.tracknet import Clip
@@ -94,6 +94,7 @@ class Measure:
     called: str
 
 
+TOGETHER = ""
 MEASURES = {
     "gauge": Measure(dial_axes.AXES, dial, notches, "F1"),
     "landmark": Measure(face_axes.AXES, face, landmarks, "near"),
@@ -101,21 +102,22 @@ MEASURES = {
 }
 
 
-def measured(model: Any, how: Measure, count: int, size: int) -> dict[str, dict[str, Any]]:
-    """By axis: the score with it, without it, and the difference with its interval."""
+def measured(model: Any, how: Measure, count: int, size: int, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """By axis, and of all together: the score with it, without it, and the difference with its interval."""
     with_all: dict[int, Score] = {}
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in how.axes}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for index in range(60 * count):
         if all(len(pairs) >= count for pairs in found.values()):
             break
         picture = how.draw(index, size)
         traits = picture.traits
-        for name in [n for n, axis in how.axes.items() if traits[n] != axis.off and len(found[n]) < count]:
+        for name in [n for n, pairs in found.items() if traits[n] != how.axes[n].off and len(pairs) < count]:
             if index not in with_all:
                 with_all[index] = how.score(model, picture)
             one, other = with_all[index], how.score(model, how.draw(index, size, (name,)))
             if one is not None and other is not None:
                 found[name].append((one, other))
+    found[TOGETHER] = [pair for pairs in found.values() for pair in pairs]
     rows = {}
     for name, pairs in found.items():
         if pairs:
@@ -130,11 +132,13 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--count", type=int, default=24, help="pictures for each axis")
     parser.add_argument("--size", type=int, default=256, help="side, or height, of the pictures")
+    parser.add_argument("--axes", nargs="+", help="only these, or groups of them: such as a training has left out")
     parser.add_argument("--out", type=Path, default=Path("runs/zoo/axes.json"))
     options = parser.parse_args()
     model = kaname.load(options.checkpoint)
     how = MEASURES[model.card["recipe"]]
-    rows = measured(model, how, options.count, options.size)
+    names = sorted(check_without(how.axes, options.axes), key=list(how.axes).index) if options.axes else how.axes
+    rows = measured(model, how, options.count, options.size, names)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     print(f"| axis | group | {how.called} with it | without it | lost (95 % interval) | pictures |")
@@ -143,7 +147,9 @@ def main() -> None:
         lost = row["lost"]
         ends = "" if lost["low"] is None else f" ({lost['low']:+.2f} .. {lost['high']:+.2f})"
         cells = f"{row['with']:.2f} | {row['without']:.2f} | {lost['value']:+.2f}{ends} | {row['n']}"
-        print(f"| `{name}` | {how.axes[name].group} | {cells} |")
+        print(
+            f"| all of these | | {cells} |" if name == TOGETHER else f"| `{name}` | {how.axes[name].group} | {cells} |"
+        )
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from kaname import __version__
+from kaname.inference.processor import cpu_words, gains_by_bf16
 from kaname.inference.runtimes import has_driver
 
 PARTS = (
@@ -61,10 +61,9 @@ def doctor() -> None:
 
 def _chosen() -> tuple[str, str]:
     """Device and precision that ``auto`` becomes; torch takes seconds and is asked only where a GPU may be."""
-    flags = Path("/proc/cpuinfo")
-    if flags.is_file() and "+rocm" not in version("torch") and not has_driver():
-        words = flags.read_text(encoding="utf-8", errors="replace").split()
-        return "cpu", "bf16" if "amx_bf16" in words or "avx512_bf16" in words else "fp32"
+    words = cpu_words()
+    if words and "+rocm" not in version("torch") and not has_driver():
+        return "cpu", "bf16" if gains_by_bf16(words) else "fp32"
     runtime = importlib.import_module("kaname.inference.device")
     device = runtime.choose_device("auto")
     return str(device), runtime.choose_precision("auto", device)

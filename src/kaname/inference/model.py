@@ -29,6 +29,7 @@ from kaname.inference.card import card_lines, inputs_of, view_of
 from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.request import (
     Arrays,
+    Closer,
     Decode,
     Feed,
     Maps,
@@ -38,7 +39,6 @@ from kaname.inference.request import (
     main_output,
     shown,
 )
-from kaname.inference.second_look import Closer, looked_again
 from kaname.types import Answer, Frame, Image, Size, Tracks
 
 Runner: TypeAlias = Callable[[Arrays], Arrays]
@@ -278,7 +278,11 @@ class Model:
 
     def _answers(self, asked: Sequence[tuple[Request, Arrays]]) -> list[Any]:
         answers = self._joined([self.decode(outputs, part) for part, outputs in asked])
-        return looked_again(answers, asked[0][0], self.closer, self._closely) if self.closer else answers
+        if self.closer is None:
+            return answers
+        from kaname.inference.second_look import looked_again  # most models look once
+
+        return looked_again(answers, asked[0][0], self.closer, self._closely)
 
     def _closely(self, image: Image) -> Any:
         request = self.request([image])

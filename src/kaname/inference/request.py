@@ -13,7 +13,7 @@ from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.view import View
 from kaname.inference.card import FITTED
-from kaname.types import Frame, Image, Size
+from kaname.types import Frame, Image, Points, Size
 
 Maps: TypeAlias = NDArray[np.float32]
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
@@ -77,6 +77,9 @@ Decode: TypeAlias = Callable[[Arrays, Request], list[Any]]
 """Outputs by name, with their batch axis (1, or N boxes), to an answer for each (wanted) frame of the request."""
 
 Feed: TypeAlias = Callable[[Request], Arrays]
+
+Closer: TypeAlias = Callable[[Points], ArrayLike | None]
+"""From an answer to the box ``(x1, y1, x2, y2)`` that is looked at again, or ``None`` where one look is enough."""
 
 
 def shown(view: View, image: Image) -> Maps:

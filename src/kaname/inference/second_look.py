@@ -7,18 +7,14 @@ thing fills the input.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kaname.geometry.boxes import pixel_boxes
 from kaname.inference.answers import moved
-from kaname.inference.request import Request
+from kaname.inference.request import Closer, Request
 from kaname.types import Image, Points
-
-Closer: TypeAlias = Callable[[Points], ArrayLike | None]
-"""From an answer to the box ``(x1, y1, x2, y2)`` that is looked at again, or ``None`` where one look is enough."""
 
 
 def looked_again(

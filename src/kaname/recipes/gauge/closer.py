@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kaname.geometry.boxes import clip
-from kaname.inference.second_look import Closer
+from kaname.inference.request import Closer
 from kaname.recipes.gauge import CHANNELS
 from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.decode import FEWEST
