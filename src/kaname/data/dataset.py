@@ -114,6 +114,6 @@ def to_batch(collated: Mapping[str, Any] | InputError, device: torch.device) -> 
     """
     if isinstance(collated, InputError):
         raise collated
-    inputs, targets = ({name: value.to(device, non_blocking=True) for name, value in collated[part].items()}
-                       for part in ("inputs", "targets"))  # fmt: skip
+    inputs = {name: value.to(device, non_blocking=True) for name, value in collated["inputs"].items()}
+    targets = {name: value.to(device, non_blocking=True) for name, value in collated["targets"].items()}
     return Batch(inputs, targets, collated["index"].to(device))

@@ -31,6 +31,10 @@ def test_a_small_dial_is_cut_out_for_a_second_look() -> None:
     assert part is not None and part.tolist() == [200, 220, 600, 600]  # 400 square around the notches, within the image
     assert closer(notches(100, 500)) is None, "800 px are most of the photograph"
     assert closer(notches(300, 500, count=2)) is None, "two points are no dial"
+    assert closer(notches(300, 310)) is not None
+    spot = notches(300, 300)
+    spot.xy["middle"][:] = (300, 300)
+    assert closer(spot) is None, "a box without any extent cannot be cut out"
     assert closer_of(ExtractSettings()) is None
     with pytest.raises(InputError, match="second_look must be 0 or at least 1"):
         ExtractSettings(second_look=0.5)

@@ -11,7 +11,8 @@ from kaname.recipes.gauge.config import ExtractSettings
 from kaname.recipes.gauge.decode import FEWEST
 from kaname.types import FloatArray, Points
 
-SMALL = 0.7  # share of the photograph's longer side under which a part is worth it
+SMALL = 0.7  # share of the photograph's longer side up to which a part is worth it
+LEAST = 32  # pixels of a part in which anything can be seen; points may even lie on one spot
 
 
 def closer_of(settings: ExtractSettings) -> Closer | None:
@@ -21,12 +22,13 @@ def closer_of(settings: ExtractSettings) -> Closer | None:
 
     def closer(points: Points) -> FloatArray | None:
         places = np.concatenate([points.xy[name] for name in CHANNELS])
-        if len(places) < FEWEST:
+        if len(points.xy["middle"]) < FEWEST:
             return None
         low, high = places.min(axis=0), places.max(axis=0)
         half = settings.second_look * float((high - low).max()) / 2
         middle = (low + high) / 2
         part = np.concatenate([middle - half, middle + half])
-        return None if 2 * half > SMALL * max(points.size) else clip(part, points.size)
+        worth = LEAST <= 2 * half <= SMALL * max(points.size)
+        return clip(part, points.size) if worth else None
 
     return closer

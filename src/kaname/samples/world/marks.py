@@ -183,8 +183,9 @@ def draw_scale(draws: Draws, layout: Layout) -> Scale:
     span = (float(angles[0]), float(angles[-1]) if not layout.closed else layout.start + layout.sweep)
     notches, others = _ends_apart(draws, notches, others, gap, wide)
     if draws("all_round").on:
-        others = (*others, *_all_round(draws, layout, (notches, between), numerals, numbered, near, (short, thin),
-                                       inner_end=inner_end, centred=centred))  # fmt: skip
+        told = numerals != "missing" and numbered == "all"
+        looks = {"thin": (short, thin), "inner_end": inner_end, "centred": centred}
+        others = (*others, *_all_round(draws, layout, (notches, between), near, told=told, **looks))
     elif draws("overrun").on:
         others = _overrun(draws, layout, between, others, near, (short, thin), inner_end=inner_end, centred=centred)
     return Scale(notches, others, lines, span, numerals, numbered, "none", bool(draws("all_round").on))
@@ -233,13 +234,19 @@ def _overrun(
 
 
 def _all_round(
-    draws: Draws, layout: Layout, places: tuple[Row, Array], numerals: str, numbered: str, near: float,
-    thin: tuple[float, float], *, inner_end: bool, centred: bool,
-) -> tuple[Row, ...]:  # fmt: skip
-    """Marks over the rest of the circle: thin ones, and bold ones where only numbers tell what is a notch."""
+    draws: Draws,
+    layout: Layout,
+    places: tuple[Row, Array],
+    near: float,
+    *,
+    told: bool,
+    thin: tuple[float, float],
+    inner_end: bool,
+    centred: bool,
+) -> tuple[Row, ...]:
+    """Marks over the rest of the circle: thin ones, and bold ones; ``told``: numbers tell which marks are notches."""
     rng, (notches, between) = draws("all_round").rng, places
     rest = 2 * np.pi - abs(layout.sweep)
-    told = numerals != "missing" and numbered == "all"
     even = np.allclose(np.diff(notches.angles), np.diff(notches.angles)[0], rtol=0.2)
     if layout.closed or layout.kind not in ("round", "square") or rest < 0.3 or not (told and even):
         draws.keep("all_round", False)
@@ -256,8 +263,8 @@ def _all_round(
     if len(fine):
         rows.append(Row(fine, *_ends(fine, near, thin[0], inner_end, centred), thin[1]))
     if len(bold):
-        rows.append(replace(notches, angles=bold, inner=np.full(len(bold), notches.inner.mean()),
-                            outer=np.full(len(bold), notches.outer.mean())))  # fmt: skip
+        inner, outer = (np.full(len(bold), ends.mean()) for ends in (notches.inner, notches.outer))
+        rows.append(replace(notches, angles=bold, inner=inner, outer=outer))
     return tuple(rows)
 
 
