@@ -20,12 +20,11 @@ from typing import Any
 from kaname import cli, helping
 from kaname.pipeline.flags import TrainFlags
 from kaname.recipes import RECIPES, recipe_of, target_of
-from kaname.schema import describe_type, keys, spellings
+from kaname.schema import describe_type, explained, keys, spellings
 from kaname.zoo import Shipped, shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "<!-- Made by .ci/reference.py (make format). Edit the code, not this page. -->"
-ENTRY = re.compile(r"^(\w[\w, ]*?):(?:\s+(.*))?$")
 
 COMMANDS = """# All commands
 
@@ -110,7 +109,7 @@ def _section(value: Any, prefix: str, flags: Mapping[str, str], others: Mapping[
     """A table of a dataclass's own keys with the defaults that stand in ``value``, then its sections."""
     schema = type(value)
     hints = typing.get_type_hints(schema)
-    explained = attributes(schema)
+    texts = explained(schema)
     plain = [entry for entry in fields(schema) if not is_dataclass(hints[entry.name])]
     if plain:
         if prefix:
@@ -120,7 +119,7 @@ def _section(value: Any, prefix: str, flags: Mapping[str, str], others: Mapping[
         yield from ("| key | what it is | type | default | flag |", "|---|---|---|---|---|")
         for entry in plain:
             key = f"{prefix}{entry.name}"
-            text = explained.get(entry.name, "") + _also(key, others)
+            text = _markdown(texts.get(entry.name, "")) + _also(key, others)
             flag = f"`{flags[key]}`" if key in flags else ""
             yield _row(f"`{key}`", text, _type(hints[entry.name]), f"`{_default(getattr(value, entry.name))}`", flag)
         yield ""
@@ -146,22 +145,6 @@ def _default(value: Any) -> str:
 def _also(key: str, others: Mapping[str, str]) -> str:
     names = ", ".join(f"`{other}`" for other, meant in others.items() if meant == key)
     return f" Also: {names}." if names else ""
-
-
-def attributes(schema: type) -> dict[str, str]:
-    """What the ``Attributes`` of a docstring say, by name; ``name, other: text`` stands for both."""
-    _, _, block = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")
-    rows: dict[str, str] = {}
-    names: list[str] = []
-    lines = inspect.cleandoc(f"\n{block}").splitlines()
-    for line in lines:
-        match = None if line.startswith(" ") else ENTRY.match(line)
-        if match:
-            names = match[1].split(", ")
-            rows |= dict.fromkeys(names, match[2] or "")
-        elif line.strip():
-            rows |= {name: f"{rows[name]} {line.strip()}".strip() for name in names}
-    return {name: _markdown(text) for name, text in rows.items()}
 
 
 def _paragraph(schema: type) -> str:

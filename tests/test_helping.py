@@ -130,7 +130,7 @@ def test_what_is_missing_is_called_missing(words: str, said: str) -> None:
         ("gauge train train.lr=-1", "train.lr must be positive", "--lr"),
         ("landmark train --size 33", "--size must be a multiple of 32", "train"),
         ("gauge train --epochs 3 train.epochs=4", "train.epochs is given twice", "--epochs is"),
-        ("kpnet train --image-size 4", "--image-size is '4'", "image_size"),
+        ("kpnet train --image-size 4", "--image-size is 4", "image_size"),
         ("roimask train --classes 2 --dice-non-target-weight 1", "there are 2 classes", "--classes"),
     ],
 )

@@ -12,7 +12,7 @@ import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kaname.errors import InputError
@@ -123,44 +123,24 @@ def _place(entry: Entry) -> int:
 
 def stands_for(target: str) -> dict[str, str]:
     """The key of the configuration that each option of a recipe's ``train`` is an alias of, by the option's first name;
-    empty where this recipe has no such key.
-
-    Groups of flags say so themselves; an option of the command itself has the name of the only key that ends in it.
-    """
+    empty where this recipe has no such key, or the option is none. Its groups of flags say so."""
     from kaname.schema import known_keys
 
     recipe = getattr(importlib.import_module(target.partition(":")[0]), "RECIPE", None)
     if recipe is None or target.rpartition(":")[2] != "train":
         return {}
+    groups: list[Any] = [one.default for one in inspect.signature(_function(target)).parameters.values()]
+    said: dict[str, str] = {}
+    for group in groups:
+        said |= group.flag_keys(recipe.loop) if hasattr(group, "flag_keys") else {}
     known = known_keys(recipe.schema.value)
-    leaves = [key for key, kind in known.kinds.items() if not is_dataclass(kind)]
-    said = _said_by_groups(target, recipe.loop)
     found: dict[str, str] = {}
     for argument in arguments(target):
         name = str(argument.keys[-1] if argument.keys else argument.field_info.name)
         key = tuple(said.get(name, "").split("."))
         key = known.aliases.get(key, key)
-        ends = [leaf for leaf in leaves if leaf[-1] == name]
-        if said.get(name):
-            found[argument.names[0]] = ".".join(key) if key in leaves else ""
-        elif name not in said and (name,) in leaves:
-            found[argument.names[0]] = name
-        elif name not in said and (name,) not in known.kinds and len(ends) == 1:  # a section's name says too little
-            found[argument.names[0]] = ".".join(ends[0])
-    return found
-
-
-def _said_by_groups(target: str, loop: str) -> dict[str, str]:
-    """The keys of the fields of a command's groups of flags, by their method ``keys``; empty where it has none."""
-    found: dict[str, str] = {}
-    for parameter in inspect.signature(_function(target)).parameters.values():
-        group = type(parameter.default)
-        if not is_dataclass(group) or not hasattr(group, "keys"):
-            continue
-        for name in group.__dataclass_fields__:
-            given: Any = group(**{name: "1,2"})  # what also stands for two numbers
-            keys = given.keys(loop) if "section" in inspect.signature(group.keys).parameters else given.keys()
-            found[name] = next((key for key, value in keys.items() if value is not None), "")
+        if name in said:
+            found[argument.names[0]] = ".".join(key) if key in known.kinds else ""
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 Key = tuple[str, ...]
+ENTRY = re.compile(r"^(\w[\w, ]*?):(?:\s+(.*))?$")
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,31 @@ def spellings(schema: type) -> dict[str, str]:
     return {".".join(alias): ".".join(key) for alias, key in known_keys(schema).aliases.items()}
 
 
+def explained(schema: type) -> dict[str, str]:
+    """What the ``Attributes`` of a dataclass's docstring say, by name; ``name, other: text`` stands for both."""
+    _, _, block = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")
+    rows: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.cleandoc(f"\n{block}").splitlines():
+        match = None if line.startswith(" ") else ENTRY.match(line)
+        if match:
+            names = match[1].split(", ")
+            rows |= dict.fromkeys(names, match[2] or "")
+        elif line.strip():
+            rows |= {name: f"{rows[name]} {line.strip()}".strip() for name in names}
+    return rows
+
+
+def members(kind: Any) -> tuple[Any, ...]:
+    """The types of a union; of another type itself alone."""
+    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
 def converted(value: Any, kind: Any) -> Any:
     """A plain value as the type that a field has; ``ValueError`` where it has another (5 is not text, 1 not true)."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        for choice in arguments:
+        for choice in members(kind):
             with contextlib.suppress(ValueError, OverflowError):
                 return converted(value, choice)
     elif origin is typing.Literal:
@@ -90,6 +113,6 @@ def describe_type(kind: Any) -> str:
     if origin is tuple:
         if arguments and arguments[-1] is Ellipsis:
             return f"a list of {describe_type(arguments[0])}"
-        return f"a list of {len(arguments)} values"
+        return f"{len(arguments)} {'numbers' if set(arguments) <= {int, float} else 'values'}"
     names = {bool: "true or false", float: "a number", int: "a whole number", str: "text", Path: "text (a path)"}
     return "null" if kind is type(None) else names.get(kind, str(kind))

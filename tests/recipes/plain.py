@@ -91,7 +91,7 @@ def commands_of(
                 problems.append(error)
         report_problems(problems)
 
-    def train(*overrides: str, data: Data | None = None, flags: TrainFlags = TrainFlags()) -> None:  # noqa: B008
+    def train(*overrides: str, data: Data | None = None, flags: TrainFlags = TrainFlags()) -> None:
         config = resolve(recipe_of(name), flags, overrides, {"data": data})
         if config is not None:
             from kaname.pipeline.train import run

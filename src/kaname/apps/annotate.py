@@ -92,8 +92,8 @@ def find_skeleton(name: str) -> Skeleton:
     Raises:
         InputError: no such skeleton.
     """
+    from kaname.config import find_group
     from kaname.data.formats import skeleton
-    from kaname.pipeline.flags import find_group
 
     return skeleton.read(find_group("skeleton", name))
 

@@ -1,7 +1,7 @@
 """The flags that every ``train`` has, and how flags, YAML and ``key=value`` become one configuration.
 
 Adding a flag to every recipe: one field of :class:`TrainFlags`, called like its key in the loop's settings; to one
-recipe: a parameter of that recipe's command, passed to :func:`resolve` under its key.
+recipe: its key in the flags of that recipe's command (`kaname.pipeline.key_flags`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from cyclopts import Parameter
 
 from kaname import config as configuration
 from kaname import zoo
-from kaname.config import find_group
 from kaname.errors import InputError, shown
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.weights import start_for, weights_file
@@ -152,10 +151,15 @@ class TrainFlags:
 
     def keys(self, section: str = "train") -> dict[str, Any]:
         """Configuration key to value, for the flags that are aliases of keys; ``section`` is that of the loop."""
+        return {key: getattr(self, name) for name, key in self.flag_keys(section).items()}
+
+    @classmethod
+    def flag_keys(cls, section: str = "train") -> dict[str, str]:
+        """The key that each of those flags is an alias of, by its field."""
         elsewhere = {"config", "out_dir", "resume", "init", "dry_run", "print_config"}
         sections = {"backbone": "model", "pretrained": "model"}
-        names = [entry.name for entry in fields(self) if entry.name not in elsewhere]
-        return {f"{sections.get(name, section)}.{name}": getattr(self, name) for name in names}
+        names = [entry.name for entry in fields(cls) if entry.name not in elsewhere]
+        return {name: f"{sections.get(name, section)}.{name}" for name in names}
 
 
 @Parameter(name="*")
@@ -247,27 +251,6 @@ def resolve(
         if weights is not None and not weights.exists():
             raise InputError("the weights do not exist", path=weights.absolute(), remedy="check the path")
     return found.config
-
-
-def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, dict[str, Any]]:
-    """The configuration that ``--data`` names, and what a folder of data in its place sets.
-
-    Args:
-        given: a name or YAML file of configs/data, or a folder.
-        default: the configuration that counts for a folder.
-        key: that a folder is the value of.
-        holds: a pattern of what such folders hold; a bare name without it is taken for that of a configuration.
-    """
-    folder, known = Path(given), None
-    try:
-        known = find_group("data", given)
-    except InputError as error:
-        if not folder.is_dir():
-            raise InputError(f"{given} is not a folder, and {error.reason}", remedy=error.remedy) from error
-    if folder.is_dir() and (known is None or len(folder.parts) > 1 or any(folder.glob(holds))):
-        return find_group("data", default), {key: folder}
-    assert known is not None
-    return known, {}
 
 
 def run_options(

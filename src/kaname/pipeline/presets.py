@@ -21,7 +21,7 @@ from typing import Any
 
 from kaname import config as configuration
 from kaname import zoo
-from kaname.config import Given, Layer, built, command_layer, file_layer, nearest, packaged
+from kaname.config import Given, Layer, built, command_layer, file_layer, find_group, nearest, packaged
 from kaname.errors import InputError
 from kaname.models import names
 from kaname.pipeline.recipe import Recipe
@@ -228,3 +228,24 @@ def _sources(ordered: Sequence[tuple[str, Layer]]) -> dict[str, str]:
         for key, given in layer.values.items():
             found[".".join(key)] = name or {"its flag": "flag", "": "default"}.get(given.how, given.how)
     return found
+
+
+def find_data(given: str, default: str, *, key: str, holds: str) -> tuple[Path, dict[str, Any]]:
+    """The configuration that ``--data`` names, and what a folder of data in its place sets.
+
+    Args:
+        given: a name or YAML file of configs/data, or a folder.
+        default: the configuration that counts for a folder.
+        key: that a folder is the value of.
+        holds: a pattern of what such folders hold; a bare name without it is taken for that of a configuration.
+    """
+    folder, known = Path(given), None
+    try:
+        known = find_group("data", given)
+    except InputError as error:
+        if not folder.is_dir():
+            raise InputError(f"{given} is not a folder, and {error.reason}", remedy=error.remedy) from error
+    if folder.is_dir() and (known is None or len(folder.parts) > 1 or any(folder.glob(holds))):
+        return find_group("data", default), {key: folder}
+    assert known is not None
+    return known, {}

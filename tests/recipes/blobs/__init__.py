@@ -123,7 +123,7 @@ def score(path: Path, items: Sequence[Blobs], settings: AnswerSettings, how: Map
 def predict(
     *sources: Path,
     checkpoint: Checkpoint, out: OutFolder, extractor: Path | None = None,
-    flags: BoxFlags = BoxFlags(),  # noqa: B008
+    flags: BoxFlags = BoxFlags(),
 ) -> None:  # fmt: skip
     """Masks of the boxes of a file, or of what a detector finds; without either each image is a box."""
     predict_images(RECIPE, sources, checkpoint, out, boxes=source_of(flags), changes={"extractor": extractor})

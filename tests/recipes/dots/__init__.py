@@ -147,7 +147,7 @@ def score(path: Path, clips: Sequence[Clip], settings: AnswerSettings, how: Mapp
 
 def predict(
     *sources: Path, checkpoint: Checkpoint, out: OutFolder, overwrite: Overwrite = False,
-    flags: BoxFlags = BoxFlags(),  # noqa: B008
+    flags: BoxFlags = BoxFlags(),
 ) -> None:  # fmt: skip
     """Find the dots in folders of frames and videos; without boxes each frame is one."""
     predict_videos(RECIPE, sources, checkpoint, out, boxes=source_of(flags), overwrite=overwrite)

@@ -115,7 +115,7 @@ def test_overrides_and_flags() -> None:
         ("training.optimizer.lr=-1", ("training.optimizer.lr must be positive",)),
         ("training.grad_clip=-1", ("training.grad_clip must not be negative",)),
         ("data.absent=maybe", ("data.absent must be one of mask, negative",)),
-        ("data.resize=[1,2,3]", ("data.resize must be a list of 2 values",)),
+        ("data.resize=[1,2,3]", ("data.resize must be 2 numbers",)),
         ("data.resize=[8,288]", ("data.resize", "16..4096")),
         ("data.sequence.length=0", ("data.sequence.length must lie in 1..64",)),
         ("data.flip_prob=1.5", ("data.flip_prob must lie in 0..1",)),

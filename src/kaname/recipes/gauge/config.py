@@ -19,10 +19,12 @@ class ModelSettings:
     Attributes:
         backbone: ``small`` (U-Net from scratch), a Hugging Face hub name, ``timm:NAME`` or a local folder.
         pretrained: start the backbone from pretrained weights.
-        decoder: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages with convolutions) or ``fpn`` (feature pyramid).
+        decoder: after the backbone: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages with convolutions) or ``fpn``
+            (feature pyramid).
         freeze: keep the backbone as it is; a backbone without pretrained weights always trains.
         norm: batch normalisation with ``held`` statistics, for weights that have learnt dials already, or ``train``.
-        normalize: ``imagenet``, ``backbone`` (as its weights were trained) or ``none`` (0..1, as the original system).
+        normalize: of the colours: ``imagenet``, ``backbone`` (as its weights were trained) or ``none`` (0..1, as the
+            original system).
     """
 
     backbone: str = "facebook/dinov2-small"
@@ -68,12 +70,12 @@ class GaugeConfig:
     """Everything a training run of ``gauge`` depends on.
 
     Attributes:
-        data: folder with ``train`` and ``val``, each with ``images`` and ``labels``.
+        data: folder with ``train`` and ``val``, or with ``images`` and ``labels``.
         size: side of the square the network sees, a multiple of the backbone's patch.
         sigma: standard deviation of a point's Gaussian, px at 448.
         allow_missing: accept images on which start or end is not labelled (their channel is then empty).
-        needle: two more maps, of the needle's tip and of its pivot, from which ``kaname gauge read`` takes a value; a
-            dial without these labels does not count for them.
+        needle: also find the needle's tip and pivot (labels Needle Tip, Needle Centre), from which ``kaname gauge
+            read`` takes a value; a dial without these labels does not count for them.
     """
 
     data: Path = Path("training_data")

@@ -38,11 +38,11 @@ from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import SplitFlags
 from kaname.pipeline.weights import model_for
 from kaname.recipes.gauge import RECIPE
-from kaname.recipes.gauge.commands import Data
 
 if TYPE_CHECKING:
     pass
 
+Data = Annotated[Path, Parameter(help="Folder with train/ and val/, or with images/ and labels/.")]
 CropSize = Annotated[int, Parameter(help="Side of the square crops in pixels.")]
 Missing = Annotated[bool, Parameter(help="Accept dials without a start or an end.")]
 Annotator = Annotated[str | None, Parameter(help="Whose annotations to take (id or e-mail), where there are several.")]
@@ -124,7 +124,7 @@ def split(
     images: Annotated[Path | None, Parameter(help="Its images.")] = None,
     data: Annotated[Path | None, Parameter(help="Instead of both: a folder with images/ and labels/.")] = None,
     annotator: Annotator = None,
-    flags: SplitFlags = SplitFlags(),  # noqa: B008
+    flags: SplitFlags = SplitFlags(),
 ) -> None:
     """Divide labelled dials into OUT/train and OUT/val, which train and check read; near copies stay together.
 
@@ -280,7 +280,7 @@ def predict(
     out: OutFolder,
     pictures: Annotated[bool, Parameter(help="Also draw the points on each image.")] = True,
     flags: DialFlags = DialFlags(),
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
 ) -> None:
     """Find the notches: points.json (original pixels) and a picture of each image."""
     from kaname.pipeline.predict import predict_images
@@ -306,7 +306,7 @@ def read(
     checkpoint: Checkpoint | None = None,
     pictures: Annotated[bool, Parameter(help="Also draw how each dial was read.")] = True,
     flags: DialFlags = DialFlags(),
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
 ) -> None:
     """Read what dials show: readings.csv, points.json and a picture of each, of a video a video.
 

@@ -56,7 +56,7 @@ class MotionSettings:
     """What the channels of motion are made of.
 
     Attributes:
-        method: of the optical flow.
+        method: how the optical flow is computed.
         delta: how many frames of the video lie between the frame and the one before it that it is compared with.
         scale: pixels of flow that become 1.
     """
@@ -101,7 +101,8 @@ class LossSettings:
         coord_weight: of the distance of the maps' mean places, in pixels of the original frame.
         seg_weight: of the segmentation (half Dice, half focal); 0 still builds its head.
         hm_consist_weight: of the heatmaps' difference to those of the frame before, moved by the flow.
-        coord_consist_weight: the same of the places, in pixels of the original frame.
+        coord_consist_weight: of the places' difference to those of the frame before, moved by the flow, in pixels of
+            the original frame.
         hm_epsilon: a map's mean square difference counts only as far as it exceeds this.
         coord_epsilon: pixels; a place's distance counts only as far as it exceeds this.
     """
@@ -132,7 +133,7 @@ class AugmentSettings:
     """Random changes of a training frame; points, masks, the frame before and flow vectors move along.
 
     Attributes:
-        rotate: largest angle in degrees, either way, all as likely.
+        rotate: frames are turned by up to so many degrees, either way, all angles as likely.
         scale: the picture grows or shrinks by a factor drawn from 1 - s .. 1 + s.
         shift: it moves by up to this share of its sides.
         brightness: factor drawn from 1 - b .. 1 + b.
@@ -191,10 +192,10 @@ class ValidationSettings:
 
     Attributes:
         hota: choose the best weights by HOTA-KP of the validation set; otherwise by the validation loss.
-        hota_interval: in epochs; 0: the last epoch alone.
+        hota_interval: so often, in epochs; 0: the last epoch alone.
         seg: draw predicted classes with labelled and predicted points.
-        seg_interval: in epochs; 0: the last epoch alone.
-        seg_limit: at most this many frames; 0 draws all.
+        seg_interval: so often, in epochs; 0: the last epoch alone.
+        seg_limit: at most this many frames are drawn; 0 draws all.
         seg_alpha: how far the classes cover the frame, 0..1.
     """
 

@@ -19,7 +19,7 @@ from kaname.pipeline.flags import (
     validating,
 )
 from kaname.recipes.kpnet import RECIPE
-from kaname.recipes.kpnet.commands import Bones, Data, Missing, Videos
+from kaname.recipes.kpnet.verbs import Bones, Data, Missing, Videos
 
 Results = Annotated[
     Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,9 +27,26 @@ from kaname.pipeline.flags import (
 )
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
-from kaname.recipes.kpnet.commands import Bones, Data, InputFlags, Missing, Size, SmoothFlags, Videos
+from kaname.recipes.kpnet.commands import InputFlags
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
+from kaname.tracking.smooth import Smooth
 
+Data = Annotated[
+    Path | None,
+    Parameter(name=["--data-root", "--data"], help="Folder with train/{frames,mot,masks} and val/{frames,mot}."),
+]
+Bones = Annotated[
+    str | None,
+    Parameter(
+        name="--skeleton", help="A name of configs/skeleton, or a YAML file; default: skeleton.yaml of the data."
+    ),
+]
+Videos = Annotated[Path | None, Parameter(help="Folder of VIDEO.mp4; default: movie in the data.")]
+Size = Annotated[str | None, Parameter(help="Of the picture that the network sees: a square's side, or H,W.")]
+Stretch = Annotated[bool | None, Parameter(help="Stretch frames to that size instead of keeping their shape.")]
+Missing = Annotated[
+    Literal["error", "zero"] | None, Parameter(help="zero: a frame that none is known before has not moved.")
+]
 Absent = Annotated[float | None, Parameter(help="A point is out of frame where that is more probable than this.")]
 Pixels = Annotated[float | None, Parameter(help="Pixels within which a point is found; default 10.")]
 
@@ -38,6 +56,25 @@ RayAddress = Annotated[
     str | None, Parameter(name="--ray", help="Do videos on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, local.")
 ]
 Overwrite = Annotated[bool, Parameter(help="Replace what another checkpoint or other settings have made.", negative=())]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SmoothFlags:
+    """Of smoothing along a video."""
+
+    smooth: Annotated[
+        Literal["none", "one-euro", "median"], Parameter(help="Smooth seen points along the video, looking back alone.")
+    ] = "none"
+    smooth_cutoff: Annotated[
+        float, Parameter(help="one-euro: Hz of a point that rests; less is smoother and later.")
+    ] = Smooth.cutoff
+    smooth_beta: Annotated[float, Parameter(help="one-euro: Hz more for each pixel a second.")] = Smooth.beta
+    smooth_window: Annotated[int, Parameter(help="median: frames, this one the last.")] = Smooth.window
+
+    def chosen(self) -> Smooth:
+        """As it is done."""
+        return Smooth(self.smooth, self.smooth_cutoff, self.smooth_beta, self.smooth_window)
 
 
 def sample(
@@ -102,7 +139,7 @@ def split(
     data_root: Data = None,
     skeleton: Bones = None,
     video_root: Videos = None,
-    flags: SplitFlags = SplitFlags(),  # noqa: B008
+    flags: SplitFlags = SplitFlags(),
 ) -> None:
     """Divide labelled videos into OUT/train and OUT/val; a video is never on both sides, near copies neither."""
     from kaname.recipes.kpnet.dividing import split as run
@@ -113,7 +150,7 @@ def split(
 
 def flow(
     *,
-    fed: InputFlags = InputFlags(),  # noqa: B008
+    fed: InputFlags = InputFlags(),
     named: Named = None,
     jobs: Jobs = 1,
     ray: RayAddress = None,
@@ -182,7 +219,7 @@ def infer(
         Literal["visibility", "confidence"], Parameter(help="The third value of a point in the files.")
     ] = "visibility",
     write_absent: Annotated[bool, Parameter(help="Write objects that are out of frame too.", negative=())] = False,
-    smoothing: SmoothFlags = SmoothFlags(),  # noqa: B008
+    smoothing: SmoothFlags = SmoothFlags(),
     absent: Absent = None,
     missing_flow: Missing = None,
     image_size: Size = None,
@@ -193,7 +230,7 @@ def infer(
     jobs: Jobs = 1,
     ray: RayAddress = None,
     overwrite: Overwrite = False,
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
 ) -> None:
     """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
     is skipped; what was stopped goes on."""
@@ -229,7 +266,7 @@ def predict(
     jobs: Jobs = 1,
     ray: RayAddress = None,
     overwrite: Overwrite = False,
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
 ) -> None:
     """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
     and of the images of one; of images points.json and pictures too."""

@@ -24,7 +24,7 @@ class DataSettings:
     Attributes:
         images: folder of the images, read with its sub-folders.
         annotations: folder of the annotation files.
-        val_annotations: folder of those that choose the weights; they do not train.
+        val_annotations: folder of the annotations that choose the weights; they do not train.
         split: folder with ``train.txt`` and ``val.txt``; default: ``datasets`` beside ``annotations`` where it is.
         held_out: share of the faces that chooses the weights where neither of these says which.
         skeleton: a name of configs/skeleton, or a YAML file.
@@ -56,7 +56,7 @@ class ModelSettings:
         norm: batch normalisation with ``held`` statistics, or ``train``; ``auto`` holds them where training starts from
             ``weights``.
         normalize: ``imagenet``, ``backbone`` (what its weights were trained with) or ``none`` (0..1).
-        weights: file of a whole network to start from; every tensor must fit.
+        weights: file (.pth, .safetensors) of a whole network to start from; every tensor must fit.
         new_head: replace the last layer, for a skeleton with another number of points.
     """
 

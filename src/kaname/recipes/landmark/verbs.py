@@ -30,8 +30,12 @@ from kaname.pipeline.sampling import Without
 from kaname.pipeline.split import Group
 from kaname.pipeline.weights import model_for
 from kaname.recipes.landmark import RECIPE
-from kaname.recipes.landmark.commands import ANNOTATION_NAMES, IMAGE_NAMES, Annotations, Bones, Images, Splits
 
+IMAGE_NAMES, ANNOTATION_NAMES = ["--image-dir", "--images"], ["--annotation-dir", "--annotations"]
+Images = Annotated[Path | None, Parameter(name=IMAGE_NAMES, help="The images, with sub-folders; default data/raw.")]
+Annotations = Annotated[Path | None, Parameter(name=ANNOTATION_NAMES, help="Their folder; default data/annotated.")]
+Splits = Annotated[Path | None, Parameter(help="Folder with train.txt, val.txt and test.txt, as split writes them.")]
+Bones = Annotated[str | None, Parameter(name="--skeleton", help="A name of configs/skeleton, or a YAML file.")]
 AnnotationFolder = Annotated[Path, Parameter(name=ANNOTATION_NAMES, help="Folder of the annotations.")]
 MinScore = Annotated[float | None, Parameter(help="A landmark whose score is not above this is left out.")]
 Method = Annotated[Literal["dark", "argmax"] | None, Parameter(help="How a peak is refined.")]
@@ -161,14 +165,14 @@ def predict(
     *sources: Annotated[str, Parameter(help="Images, folders, videos; key=value changes the answers.")],
     checkpoint: Checkpoint | None = None,
     out: OutFolder,
-    boxes: BoxFlags = BoxFlags(),  # noqa: B008
+    boxes: BoxFlags = BoxFlags(),
     min_score: MinScore = None,
     method: Method = None,
     flip_test: FlipTest = None,
     pictures: Annotated[bool, Parameter(help="Also draw the landmarks on each image.")] = True,
     overwrite: Overwrite = False,
     damaged: Damage = "error",
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
     profile: ProfileFlag = False,
 ) -> None:
     """Find landmarks: points.json (original pixels) and a picture of each image.

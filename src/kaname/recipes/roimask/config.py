@@ -25,11 +25,14 @@ class DataSettings:
     """Images with COCO annotations, and which regions of them are trained on.
 
     Attributes:
-        root: folder with ``images/train2017``, ``images/val2017`` and ``annotations``, where these are not named.
+        root: folder with ``images/train2017``, ``images/val2017`` and ``annotations``, where images and
+            annotations are not named.
         subset: which of the documented annotation files: ``full``, ``500`` or ``100``.
-        images, val_images: folders of the images.
-        annotations, val_annotations: the COCO files.
-        category: name or number.
+        images: folder of the training images.
+        val_images: folder of the validation images.
+        annotations: COCO file of the training images.
+        val_annotations: COCO file of the validation images.
+        category: name or number of what is masked; 1 is COCO's person.
         crowd: pixels of crowds are ignored in loss and figures, or are background.
         min_target: instances with a side under so many pixels are no targets, but stay non-targets of others.
         max_targets: at most so many of one image in an epoch, others in each.
@@ -81,7 +84,7 @@ class ExtractorSettings:
 
     Attributes:
         path: an ONNX file that takes one image.
-        tensor: the name of a tensor inside it, ``(1, channels, height, width)``.
+        tensor: the name of a tensor inside that file, ``(1, channels, height, width)``.
         order: of the colours it wants.
         white: what 255 becomes: 1 or 255.
         mean, std: subtracted and divided by after that.
@@ -114,14 +117,14 @@ class HeadSettings:
     Attributes:
         name: ``crop`` (the part of the map in the box), ``roimap`` (the whole map, told where the box is) or
             ``dynamic`` (the whole map, through filters made from the box).
-        roi_size: ``(height, width)`` of the grid of RoIAlign.
-        mask_size: of the masks.
-        width: channels.
-        depth: blocks of the crop, or halvings of the map.
+        roi_size: height and width of the grid of RoIAlign; people are tall, 18,10 fits them.
+        mask_size: height and width of the grid of the masks.
+        width: channels of the head.
+        depth: blocks of the head ``crop``, halvings of the map of the others.
         first_kernel: of the first convolution, which takes most of the time where features have many channels: 1
             instead of 3 costs a ninth of it.
-        norm: ``group`` or ``batch``.
-        upsample: ``direct`` or ``progressive``.
+        norm: normalisation in the head.
+        upsample: how masks grow to their size: at once, or in steps.
         sampling_ratio: places in a cell of RoIAlign along each axis; 0: as many as the box needs.
     """
 
@@ -142,15 +145,18 @@ class LossSettings:
 
     Attributes:
         ce_weight: of cross-entropy.
-        dice_target_weight, dice_non_target_weight: of Dice on either class.
+        dice_target_weight: of Dice on the target.
+        dice_non_target_weight: of Dice on the others.
         boundary_weight: of the border of the target.
         contrast_weight: of embeddings that keep target and non-target apart.
-        dice_non_target_from, boundary_from: the epoch, from 1, in which the term begins to count.
-        class_weights: ``none``, ``inverse``, ``log``, ``log-k``, ``separation-aware``, or a number a class.
-        class_weight_clip: weights are brought into this range.
-        statistics: the file of ``analyze`` that they come from; default: ``data_analyze.json`` where it is there, else
-            the training annotations are counted.
-        focal_gamma: above 0 easy cells pull less.
+        dice_non_target_from: the epoch, from 1, in which Dice on the others begins to count.
+        boundary_from: the epoch, from 1, in which the target's border begins to count.
+        class_weights: of cross-entropy: ``none``, ``inverse``, ``log``, ``log-k``, ``separation-aware``, or a number
+            a class.
+        class_weight_clip: class weights are brought into this range.
+        statistics: the file of ``analyze`` that class weights come from; default: ``data_analyze.json`` where it is
+            there, else the training annotations are counted.
+        focal_gamma: above 0 easy cells pull less; 2 is usual.
         focal_classes: in ``all`` classes, or in those of ``persons`` alone.
         tversky: costs of a false and of a missed cell in Dice's place; 0.5,0.5 is Dice.
         boundary: by the ``distance`` to the border, or by the ``laplacian``.
@@ -161,7 +167,7 @@ class LossSettings:
         touching_reach: how near both must be, in cells.
         border_ignore: so many cells along every border do not count.
         inside_weight, outside_weight: what cells count in the box and around it, for heads that see the whole map.
-        outside: there: who stands there (``persons``), or ``background`` alone.
+        outside: the truth around the box: who stands there (``persons``), or ``background`` alone.
     """
 
     ce_weight: float = 1.0

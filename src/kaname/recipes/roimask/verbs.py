@@ -31,8 +31,11 @@ from kaname.pipeline.flags import (
 )
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.roimask import RECIPE
-from kaname.recipes.roimask.commands import Category, Data, ExtractorFile, Subset, extractor_key
+from kaname.recipes.roimask.commands import ExtractorFile, extractor_key
 
+Data = Annotated[Path | None, Parameter(help="Folder with images/ and annotations/ by their documented names.")]
+Subset = Annotated[Literal["full", "500", "100"] | None, Parameter(help="Which of the documented annotation files.")]
+Category = Annotated[str | None, Parameter(help="Name or number of what is masked; default 1, COCO's person.")]
 Threshold = Annotated[float | None, Parameter(help="On the target's probability; default: the likeliest class.")]
 Rescore = Annotated[bool | None, Parameter(help="Compare p1 / (p1 + p2) with the threshold, and score by it.")]
 Overlap = Annotated[
@@ -207,7 +210,7 @@ def split(
     images: Annotated[Path, Parameter(help="Folder of the images.")],
     out: OutFolder,
     category: Category = None,
-    flags: SplitFlags = SplitFlags(),  # noqa: B008
+    flags: SplitFlags = SplitFlags(),
 ) -> None:
     """Divide one COCO file into OUT/instances_train.json and OUT/instances_val.json; the images stay where they are."""
     from kaname.recipes.roimask.dividing import split as run
@@ -313,7 +316,7 @@ def predict(
     pictures: Annotated[bool, Parameter(help="Also draw the masks on each image.")] = True,
     damaged: Damage = "error",
     overwrite: Overwrite = False,
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
     profile: ProfileFlag = False,
 ) -> None:
     """Find the person in each box: masks.json (COCO results, RLE), a PNG a mask, outlines, pictures.

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kaname.config import find_group
 from kaname.models.names import check_input
-from kaname.pipeline.flags import TrainFlags, find_group, resolve, run_options
+from kaname.pipeline.flags import TrainFlags, resolve, run_options
 from kaname.recipes.tracknet import RECIPE
 
 Data = Annotated[str, Parameter(help="A name or YAML file of configs/data, or a folder with game1/Clip1/0000.jpg ...")]
@@ -21,7 +22,7 @@ def train(
     data: Data | None = None,
     model: Annotated[str | None, Parameter(help="A name or YAML file of configs/model.")] = None,
     training: Annotated[str | None, Parameter(help="A name or YAML file of configs/training.")] = None,
-    flags: TrainFlags = TrainFlags(),  # noqa: B008
+    flags: TrainFlags = TrainFlags(),
 ) -> None:
     """Train a ball detector: best.pt, last.pt, logs and curves in the run's folder."""
     from kaname.recipes.tracknet.labels import data_group

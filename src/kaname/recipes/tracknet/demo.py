@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kaname.config import find_group
 from kaname.data.video import frames
 from kaname.inference.runtimes import PLAIN_CPU
 from kaname.pipeline.demo import Demo
-from kaname.pipeline.flags import find_group
 from kaname.pipeline.labelled import Result
 from kaname.recipes.tracknet.predict import predict as predict_videos
 from kaname.reporting.page import Picture, Pictures, Section

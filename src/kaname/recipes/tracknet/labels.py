@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kaname.data.formats import tracknet as label_files
 from kaname.data.split import by_group, named
 from kaname.errors import InputError, located
-from kaname.pipeline.flags import find_data
 from kaname.pipeline.labelled import check_lengths
+from kaname.pipeline.presets import find_data
 from kaname.recipes.tracknet import BALL
 from kaname.recipes.tracknet.config import DataSettings, SplitSettings, TracknetConfig
 from kaname.types import FloatArray, Sample, Size

@@ -105,7 +105,7 @@ def split(
     *,
     data: Data,
     out: Annotated[Path, Parameter(name=OUT_NAMES, help="The YAML file to write, which --data takes.")],
-    flags: SplitFlags = SplitFlags(),  # noqa: B008
+    flags: SplitFlags = SplitFlags(),
 ) -> None:
     """Divide the games of a data set into train and val (of one game its clips): a file for --data.
 
@@ -167,7 +167,7 @@ def predict(
     damaged: Damage = "error",
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
-    run_on: RunFlags = RunFlags(),  # noqa: B008
+    run_on: RunFlags = RunFlags(),
     profile: ProfileFlag = False,
 ) -> None:
     """Find the ball in every frame: ball.csv and its plot ball.svg, with --overlay also a video."""
