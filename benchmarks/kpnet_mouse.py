@@ -22,9 +22,9 @@ from commands import run
 from kaname.files import write_text
 from kaname.metrics.intervals import ratio, summary
 from kaname.pipeline.matching import Rows
+from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.aligned import Compared, align
 from kaname.recipes.kpnet.config import DataSettings
-from kaname.recipes.kpnet.decode import read
 from kaname.recipes.kpnet.labels import read_set
 from kaname.reporting.results import figure_cell
 
@@ -99,7 +99,7 @@ def main() -> None:
     )
     pictures = read_set(DataSettings(data), "val")
     file = scored / "val" / "points.json"
-    compared = align(pictures, Rows(read(file), file), pictures[0].skeleton)
+    compared = align(pictures, Rows(RECIPE.read(file), file), pictures[0].skeleton)
     apart = np.concatenate([one.errors[one.seen] for one in compared])
     heading = ["frames", "epochs", "minutes", *(f"PCK at {limit:g} px" for limit in LIMITS), "median error, px"]
     cells = [str(len(compared)), str(epochs), f"{seconds / 60:.1f}", *(share(compared, limit) for limit in LIMITS)]

@@ -20,8 +20,9 @@ from typing import Any
 
 from commands import run
 
+from kaname.pipeline.answers import write
+from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.config import AnswerSettings
-from kaname.recipes.landmark.decode import read, write
 from kaname.recipes.landmark.evaluate import score
 from kaname.recipes.landmark.labels import Picture, labelled
 from kaname.reporting.results import figure_cell
@@ -86,7 +87,7 @@ def main() -> None:
 
     lines = [f"| trained on | {' | '.join(FIGURES)} |", "|---|" + "---:|" * len(FIGURES)]
     for name, files in tables.items():
-        rows = [row for file in files for row in read(file)]
+        rows = [row for file in files for row in RECIPE.read(file)]
         about: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
         head = {"recipe": "landmark", "model": name, "answers": {}, "skeleton": about["skeleton"], "trained_on": []}
         write(out / "points.json", rows, head)

@@ -36,9 +36,10 @@ def read(path: Path, recipe: str) -> list[Prediction]:
 
 
 def made(path: Path) -> dict[str, Any]:
-    """What a file says about its origin: ``model`` and ``answers``."""
+    """What a file says of all its rows: ``model``, the settings as ``answers``, and what else its recipe has told."""
     head = head_of(path)
-    return {"model": head.get("model"), "answers": head.get("settings", {})}
+    told = {name: value for name, value in head.items() if name not in ("images", "settings")}
+    return {"model": None, **told, "answers": head.get("settings", {})}
 
 
 def head_of(path: Path) -> dict[str, Any]:

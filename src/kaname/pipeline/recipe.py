@@ -6,6 +6,7 @@ name in `kaname.recipes.RECIPES`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,9 @@ class Recipe:
         feed: ``(card, settings, path) -> feed`` of the file at ``path``, where that is more than images and boxes.
         closer: ``(settings) -> closer``: which part of an image is looked at again (`kaname.inference.second_look`).
         reading: ``(answer, low, high, unit) -> reading`` of a measuring instrument, for ``model.read``.
-        write: ``(path, predictions, about) -> counts``: a file of predictions, with what made them.
-        read: ``(path) -> rows`` of such a file, with ``source`` and ``frame``.
+        read: ``(path) -> rows`` of a file of predictions, with ``source`` and ``frame``; by default, as the two
+            below, of `kaname.pipeline.answers`.
+        write: ``(path, predictions, about) -> counts``: such a file, with what made them.
         made: ``(path) -> about`` of such a file; empty where it does not say.
         about: ``(card, how) -> dict``: what a file of predictions says of its model besides its name and settings.
         labelled: ``(data, config, words) -> Labelled``; ``data`` None stands for the data of a stored configuration.
@@ -139,11 +141,12 @@ def usual_parts(package: str, **others: str | Part) -> dict[str, Any]:
         others: targets of what is called otherwise, or lies elsewhere, or that not every recipe has.
     """
     usual = {
-        "schema": "config:Config", "read_sets": "labels:training_sets",
-        "build": "model:build", "samples": "data:Samples", "step": "step:step_of", "describe": "model:describe",
-        "decode": "decode:decode_of", "write": "decode:write", "read": "decode:read", "made": "decode:made",
-        "about": "decode:about", "labelled": "labels:labelled", "score": "evaluate:score", "page": "report:page",
-        "truth": "report:truth", "compare": "evaluate:compare", "demo": "demo:DEMO",
+        "schema": "config:Config", "read_sets": "labels:training_sets", "build": "model:build",
+        "samples": "data:Samples", "step": "step:step_of", "describe": "model:describe",
+        "decode": "decode:decode_of", "about": "decode:about", "labelled": "labels:labelled",
+        "score": "evaluate:score", "page": "report:page", "truth": "report:truth", "compare": "evaluate:compare",
+        "demo": "demo:DEMO",
     }  # fmt: skip
+    read = functools.partial(Part("kaname.pipeline.answers:read"), recipe=package.rpartition(".")[2])
     targets = (usual | others).items()
-    return {name: one if isinstance(one, Part) else Part(f"{package}.{one}") for name, one in targets}
+    return {"read": read} | {name: one if isinstance(one, Part) else Part(f"{package}.{one}") for name, one in targets}

@@ -11,9 +11,9 @@ import pytest
 
 from kaname.data.formats.files import write_json
 from kaname.errors import InputError
+from kaname.pipeline.answers import write
 from kaname.recipes.kpnet.comparing import compare
 from kaname.recipes.kpnet.config import AnswerSettings, DataSettings
-from kaname.recipes.kpnet.decode import write
 from kaname.recipes.kpnet.evaluate import score
 from kaname.recipes.kpnet.labels import Picture, read_set
 from kaname.samples.kpnet import write as render

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaname.pipeline.answers import write
 from kaname.pipeline.labelled import Result
 from kaname.recipes.landmark.config import AnswerSettings
-from kaname.recipes.landmark.decode import write
 from kaname.recipes.landmark.evaluate import compare, face_sizes, score, summary_text
 from kaname.recipes.landmark.labels import Picture, digest_of, labelled
 from kaname.types import Points, Prediction

@@ -19,9 +19,9 @@ from kaname.metrics import hota_kp
 from kaname.metrics.hota import ALPHAS, COUNTS, figures
 from kaname.metrics.hota_kp import Objects
 from kaname.metrics.keypoint_objects import COLUMNS, TOLD, measures
+from kaname.pipeline.answers import made
 from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet.config import AnswerSettings
-from kaname.recipes.kpnet.decode import made
 from kaname.recipes.kpnet.labels import Picture
 from kaname.tracking.identity import Identity
 from kaname.types import FloatArray, Points
@@ -154,7 +154,7 @@ def rules_of(settings: AnswerSettings, **changes: Any) -> Rules:
 
 def skeleton_of_file(path: Path) -> Skeleton | None:
     """The skeleton that a file of predictions states."""
-    stated = made(path)["skeleton"]
+    stated = made(path).get("skeleton")
     return Skeleton.from_dict(stated) if stated else None
 
 

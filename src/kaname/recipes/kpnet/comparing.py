@@ -9,9 +9,9 @@ from typing import Any
 from kaname.config import from_dict
 from kaname.errors import InputError
 from kaname.pipeline.matching import Rows, by_name
+from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.aligned import VideoSums, align, rules_of, skeleton_of_file, videos_of
 from kaname.recipes.kpnet.config import AnswerSettings
-from kaname.recipes.kpnet.decode import read
 from kaname.recipes.kpnet.labels import labelled
 from kaname.recipes.kpnet.trackers import compared_texts
 from kaname.recipes.kpnet.videos import HOW, SUMS_FILE, read_sums, scored
@@ -58,7 +58,7 @@ def _compared_points(
     settings, named = _settings(options)
     words = [] if named is None else [f"skeleton={named}"]
     pictures = by_name(labelled(data, {"data": {}}, words), split)
-    rows = Rows(read(predictions), predictions)
+    rows = Rows(RECIPE.read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if name in rows.by_name]
     if not chosen:
         raise InputError("no predicted frame is labelled in this data", path=predictions, remedy="check --data")

@@ -1,10 +1,8 @@
-"""From a network's outputs to key points with visibilities, and files of them. No torch: an ONNX export predicts
-without it."""
+"""From a network's outputs to key points with visibilities. No torch: an ONNX export predicts without it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,9 @@ from kaname.codecs.heatmap import decode
 from kaname.data.formats.skeleton import Skeleton
 from kaname.inference.card import grid_of
 from kaname.inference.request import Arrays, Decode, Request
-from kaname.pipeline import answers as files
 from kaname.recipes.kpnet import MAPS, STATES, VISIBILITY
 from kaname.recipes.kpnet.config import AnswerSettings
-from kaname.types import Answer, FloatArray, Points, Prediction, Size
+from kaname.types import Answer, FloatArray, Points, Size
 
 
 def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
@@ -78,18 +75,3 @@ def visibilities(states: FloatArray, skeleton: Skeleton, absent: float | None) -
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
     """What a file of predictions says of its model: the skeleton."""
     return {"skeleton": card["skeleton"]}
-
-
-def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
-    """A ``points.json``; returns how many rows it has."""
-    return files.write(path, predictions, about)
-
-
-def read(path: Path) -> list[Prediction]:
-    """The predictions of a file."""
-    return files.read(path, "kpnet")
-
-
-def made(path: Path) -> dict[str, Any]:
-    """What a file says of its making: ``model``, ``answers`` and ``skeleton``."""
-    return {**files.made(path), "skeleton": files.head_of(path).get("skeleton")}

@@ -20,12 +20,13 @@ from kaname.inference.card import described
 from kaname.inference.request import Request
 from kaname.inference.torch_runner import activated
 from kaname.models.network import Network
+from kaname.pipeline.answers import write
 from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet import RECIPE, SEGMENTATION
 from kaname.recipes.kpnet.aligned import align, by_alpha, rules_of, videos_of
 from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
 from kaname.recipes.kpnet.data import Frames
-from kaname.recipes.kpnet.decode import decode_of, write
+from kaname.recipes.kpnet.decode import decode_of
 from kaname.recipes.kpnet.drawing import classes_overlay
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe

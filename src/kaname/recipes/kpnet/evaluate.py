@@ -22,10 +22,9 @@ from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows
-from kaname.recipes.kpnet import STATES
+from kaname.recipes.kpnet import RECIPE, STATES
 from kaname.recipes.kpnet.aligned import VISIBLE, Rules, VideoSums, align, rules_of, skeleton_of_file, videos_of
 from kaname.recipes.kpnet.config import AnswerSettings
-from kaname.recipes.kpnet.decode import read
 from kaname.recipes.kpnet.labels import Picture
 from kaname.recipes.kpnet.videos import (
     SUMS_FILE,
@@ -43,7 +42,7 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     Raises:
         InputError: a frame of the set without a prediction, or one for another size or skeleton.
     """
-    rows = Rows(read(path), path)
+    rows = Rows(RECIPE.read(path), path)
     if others := rows.others(pictures):
         warnings.warn(f"{path}: not in this set and not scored: {', '.join(others[:5])}", stacklevel=2)
     chosen = chosen_videos(pictures, how.get("videos"), path)

@@ -1,9 +1,8 @@
-"""From heatmaps to landmarks, and files of predictions. No torch: an ONNX export predicts without it."""
+"""From heatmaps to landmarks. No torch: an ONNX export predicts without it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ import numpy as np
 from kaname.codecs.heatmap import decode
 from kaname.inference.card import grid_of, heads_of
 from kaname.inference.request import Arrays, Decode, Request
-from kaname.pipeline import answers as files
 from kaname.recipes.landmark import MAPS
 from kaname.recipes.landmark.config import AnswerSettings
-from kaname.types import Answer, Points, Prediction
+from kaname.types import Answer, Points
 
 
 def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
@@ -41,20 +39,3 @@ def decode_of(card: Mapping[str, Any], settings: AnswerSettings) -> Decode:
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
     """What a file of predictions says of its model: the skeleton, and the images that it has learned from."""
     return {"skeleton": card["skeleton"], "trained_on": list(card.get("trained_on", ()))}
-
-
-def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
-    """A ``points.json``; a row of ``points``, ``scores`` and ``visible`` holds one value a face."""
-    return files.write(path, predictions, about)
-
-
-def read(path: Path) -> list[Prediction]:
-    """The predictions of a file."""
-    return files.read(path, "landmark")
-
-
-def made(path: Path) -> dict[str, Any]:
-    """What a file says of its making: ``model``, ``answers``, ``skeleton`` and ``trained_on``."""
-    head = files.head_of(path)
-    own = {"skeleton": head.get("skeleton"), "trained_on": head.get("trained_on") or []}
-    return {**files.made(path), **own}

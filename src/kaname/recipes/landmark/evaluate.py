@@ -24,10 +24,11 @@ from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.metrics.intervals import summary
 from kaname.metrics.points import nme_each
+from kaname.pipeline.answers import made
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
+from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.config import AnswerSettings
-from kaname.recipes.landmark.decode import made, read
 from kaname.recipes.landmark.labels import Picture, digest_of, labelled
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
@@ -137,12 +138,12 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     Raises:
         InputError: an image of the set without a prediction, with several, or with one for another size.
     """
-    about, rows = made(path), Rows(read(path), path)
+    about, rows = made(path), Rows(RECIPE.read(path), path)
     if others := rows.others(pictures):
         warnings.warn(f"{path}: not in this set and not scored: {', '.join(others)}", stacklevel=2)
-    skeleton = Skeleton.from_dict(about["skeleton"]) if about["skeleton"] else pictures[0].skeleton
+    skeleton = Skeleton.from_dict(about["skeleton"]) if about.get("skeleton") else pictures[0].skeleton
     faces, surplus = align(pictures, rows, skeleton)
-    known = set(about["trained_on"])
+    known = set(about.get("trained_on") or ())
     seen = {picture.source for picture in pictures if known and digest_of(picture.image) in known}
     fresh = [face for face in faces if face.picture.source not in seen]
     scored = fresh or faces
@@ -274,9 +275,9 @@ def compare(
     settings = from_dict(AnswerSettings, {name: options[name] for name in ("failure",) if name in options})
     stored = {"data": {"images": data, **{key: options[key] for key in ("annotations", "skeleton") if key in options}}}
     pictures = by_name(labelled(None, stored), split)
-    rows = Rows(read(predictions), predictions)
+    rows = Rows(RECIPE.read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if Path(name).name in rows.by_name]
-    about = made(predictions)["skeleton"]
+    about = made(predictions).get("skeleton")
     known = {Path(name).name for name in pictures}
     faces, _ = align(chosen, rows, Skeleton.from_dict(about) if about else chosen[0].skeleton)
     figures = {name: values.tolist() for name, values in figures_of(Stacked(faces), settings.failure).items()}

@@ -17,7 +17,6 @@ from kaname.data.formats import masks as files
 from kaname.data.rois import seen_regions
 from kaname.inference.card import heads_of, view_of
 from kaname.inference.request import Arrays, Decode, Request
-from kaname.pipeline import answers
 from kaname.recipes.roimask import MASKS
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.types import Answer, FloatArray, Masks, Prediction, Size
@@ -85,8 +84,3 @@ def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any
 def read(path: Path) -> Iterator[Prediction]:
     """The predictions of a file, an image at a time."""
     return files.stream(path, recipe="roimask")
-
-
-def made(path: Path) -> dict[str, Any]:
-    """What a file says of its making: ``model``, ``answers``, ``classes``."""
-    return {**answers.made(path), "classes": answers.head_of(path).get("classes")}

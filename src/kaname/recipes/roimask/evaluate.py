@@ -29,10 +29,10 @@ from kaname.metrics import masks as metrics
 from kaname.metrics.coco import FIGURES as COCO_FIGURES
 from kaname.metrics.coco import mask_ap
 from kaname.metrics.intervals import summary
+from kaname.pipeline.answers import made
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import by_name
 from kaname.recipes.roimask.config import AnswerSettings
-from kaname.recipes.roimask.decode import made
 from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, classes_in, labelled
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
@@ -118,7 +118,7 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
         InputError: results of images that the set does not have, or of other sizes.
     """
     entries = by_image(of_category(path, photos), photos, path)
-    two = len(made(path)["classes"] or [0] * CLASSES) < CLASSES
+    two = len(made(path).get("classes") or [0] * CLASSES) < CLASSES
     rois, truth = _truth_and_rois(photos, entries)
     crowded = [roi for roi in rois if roi.crowded]
     groups: dict[str, Any] = {"all": figures(rois, two=two), "crowded": figures(crowded, two=two)}
