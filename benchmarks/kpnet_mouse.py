@@ -99,7 +99,7 @@ def main() -> None:
     )
     pictures = read_set(DataSettings(data), "val")
     file = scored / "val" / "points.json"
-    compared = align(pictures, Rows(RECIPE.read(file), file), pictures[0].skeleton)
+    compared = align(pictures, Rows(RECIPE.answering.read(file), file), pictures[0].skeleton)
     apart = np.concatenate([one.errors[one.seen] for one in compared])
     heading = ["frames", "epochs", "minutes", *(f"PCK at {limit:g} px" for limit in LIMITS), "median error, px"]
     cells = [str(len(compared)), str(epochs), f"{seconds / 60:.1f}", *(share(compared, limit) for limit in LIMITS)]

@@ -87,7 +87,7 @@ def main() -> None:
 
     lines = [f"| trained on | {' | '.join(FIGURES)} |", "|---|" + "---:|" * len(FIGURES)]
     for name, files in tables.items():
-        rows = [row for file in files for row in RECIPE.read(file)]
+        rows = [row for file in files for row in RECIPE.answering.read(file)]
         about: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
         head = {"recipe": "landmark", "model": name, "answers": {}, "skeleton": about["skeleton"], "trained_on": []}
         write(out / "points.json", rows, head)

@@ -82,7 +82,7 @@ def main() -> None:
     network.eval()
     card = {**card_of(RECIPE, config, network), "recipe": "landmark", "config": {}}
     settings = config.answers
-    model = Model(card, TorchRunner(network, config.view, device="cpu"), RECIPE.decode(card, settings))
+    model = Model(card, TorchRunner(network, config.view, device="cpu"), RECIPE.answering.decode(card, settings))
     requests = [(p.source, model.request([read_image(p.image)], p.boxes)) for p in pictures]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "hrnet.onnx"

@@ -233,8 +233,8 @@ def test_no_module_stands_in_a_circle() -> None:
 
 
 # What is counted beside a recipe's own files and its losses.
-SHARED_WAY = ("pipeline/train", "pipeline/recipe", "training/loop", "training/task", "training/settings",
-              "data/dataset", "models/network")  # fmt: skip
+SHARED_WAY = ("pipeline/train", "pipeline/recipe", "pipeline/part", "training/loop", "training/task",
+              "training/settings", "data/dataset", "models/network")  # fmt: skip
 
 
 # 1,500 lines is the rule. What is still above it has a ceiling of its own, which only comes down. (It rose once: an

@@ -314,9 +314,10 @@ def answering(recipe: Any, card: Mapping[str, Any], words: Sequence[str]) -> dic
     from kaname.pipeline.model import card_of
 
     values = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in words)}
+    section = recipe.answering.section
     for key in values:
-        if key != "size" and not (recipe.answers and key.startswith(f"{recipe.answers}.")):
-            raise InputError(f"{key} is not of the answers", remedy=f"give {recipe.answers}.NAME=VALUE, or size=PIXELS")
+        if key != "size" and not key.startswith(f"{section}."):
+            raise InputError(f"{key} is not of the answers", remedy=f"give {section}.NAME=VALUE, or size=PIXELS")
     changed = with_values(card["config"], values)
     config = configuration.from_dict(recipe.schema.value, changed)
     seen = card_of(recipe, config, recipe.build(config, card=card)) if "size" in values else {}

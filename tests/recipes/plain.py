@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.pipeline import answers
+from kaname.pipeline.answering import Answering
 from kaname.pipeline.flags import (
     Checkpoint,
     OnnxFile,
@@ -29,7 +30,9 @@ from kaname.pipeline.flags import (
     resolve,
     run_options,
 )
-from kaname.pipeline.recipe import Part, Recipe
+from kaname.pipeline.judging import Judging
+from kaname.pipeline.part import Part
+from kaname.pipeline.recipe import Recipe
 from kaname.recipes import recipe_of
 
 Data = Annotated[Path, Parameter(help="Folder with train/ and val/.")]
@@ -46,13 +49,15 @@ VERBS = {
 
 
 def recipe(name: str, summary: str, **own: Any) -> Recipe:
-    """The value of a recipe of the tests; ``own`` are fields of its own."""
+    """The value of a recipe of the tests; ``own`` are fields of its own, those of `Answering`
+    and `Judging` under their names."""
     light, heavy = f"recipes.{name}:", f"recipes.{name}.network:"
 
     def read_sets(config: Any) -> dict[str, Any]:
-        labelled = recipe_of(name).labelled(config.data, {})
+        labelled = recipe_of(name).judging.labelled(config.data, {})
         return {each: labelled.read(each)[: config.train.limit or None] for each in labelled.names}
 
+    answering, judging = own.pop("answering", {}), own.pop("judging", {})
     return Recipe(
         name=name,
         summary=summary,
@@ -63,12 +68,15 @@ def recipe(name: str, summary: str, **own: Any) -> Recipe:
         samples=Part(f"{heavy}Samples"),
         step=Part(f"{heavy}step_of"),
         describe=Part(f"{heavy}describe"),
-        decode=Part(f"{light}decode_of"),
-        feed=Part(f"{light}feed_of"),
-        read=partial(answers.read, recipe=name),
-        labelled=Part(f"{light}labelled"),
-        score=Part(f"{light}score"),
-        truth=Part(f"{light}truth"),
+        answering=Answering(
+            decode=Part(f"{light}decode_of"),
+            feed=Part(f"{light}feed_of"),
+            read=partial(answers.read, recipe=name),
+            **answering,
+        ),
+        judging=Judging(
+            labelled=Part(f"{light}labelled"), score=Part(f"{light}score"), truth=Part(f"{light}truth"), **judging
+        ),
         **own,
     )
 
@@ -82,7 +90,7 @@ def commands_of(
         render(out, count, seed)
 
     def check(*, data: Data) -> None:
-        labelled = recipe_of(name).labelled(data, {})
+        labelled = recipe_of(name).judging.labelled(data, {})
         problems: list[InputError] = []
         for path in [path for each in labelled.names for item in labelled.read(each) for path in item.frames]:
             try:
@@ -103,7 +111,7 @@ def commands_of(
     ) -> None:
         from kaname.pipeline.evaluate import evaluate as run
 
-        folder = recipe_of(name).labelled(data, {})
+        folder = recipe_of(name).judging.labelled(data, {})
         run(recipe_of(name), folder, checkpoint=checkpoint, predictions=predictions, out=out)
 
     def export(*, checkpoint: Weights, out: OnnxFile, count: ParityCount = 8) -> None:
@@ -116,7 +124,7 @@ def commands_of(
     ) -> None:
         from kaname.pipeline.draw import draw as run
 
-        folder = None if data is None else recipe_of(name).labelled(data, {})
+        folder = None if data is None else recipe_of(name).judging.labelled(data, {})
         run(recipe_of(name), folder, predictions, images, out, 0)
 
     return sample, check, train, evaluate, export, draw

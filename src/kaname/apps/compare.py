@@ -48,7 +48,7 @@ def compare(
     if recipes[0] != recipes[1]:
         reason = f"of the recipe {recipes[1]!r}, but A is of {recipes[0]!r}"
         raise InputError(reason, path=files[1], remedy="compare two files of one recipe")
-    score = recipe_of(recipes[0]).compare
+    score = recipe_of(recipes[0]).judging.compare
     if score is None:
         raise InputError(f"predictions of {recipes[0]!r} cannot be compared", remedy="score each with `evaluate`")
     labelled, changes = data, merged(overrides, {}, "compare")
@@ -141,7 +141,7 @@ def _head_of_masks(content: Any) -> Mapping[str, Any]:
 def _file_names() -> dict[str, Sequence[str]]:
     """For each recipe the files that hold its predictions, or what was made of them."""
     recipes = {name: recipe_of(name) for name in RECIPES}
-    return {name: (*recipe.predictions, *recipe.scored) for name, recipe in recipes.items()}
+    return {name: (*recipe.answering.predictions, *recipe.judging.scored) for name, recipe in recipes.items()}
 
 
 def _listed() -> str:

@@ -92,7 +92,7 @@ def run(recipe: Recipe, demo: Demo, out: Path) -> tuple[list[Section], dict[str,
     clock.lap("sample")
     start = None if shipped is None else start_of(recipe, Path(shipped.name))
     config, command = configured(recipe, demo, out, start), f"kaname demo {recipe.name}"
-    scored = {"labelled": recipe.labelled(None, configuration.to_dict(config), ()), **demo.evaluate}
+    scored = {"labelled": recipe.judging.labelled(None, configuration.to_dict(config), ()), **demo.evaluate}
     before = None
     if shipped is not None:
         plain = {**scored, "pictures": False}

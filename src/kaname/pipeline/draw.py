@@ -46,7 +46,7 @@ def draw(
         raise InputError(f"--limit must not be negative, got {limit}", remedy="0 draws all")
     if labelled is not None:
         pictures = _labelled(recipe, labelled, predictions)
-    elif recipe.unit == "frame":
+    elif recipe.answering.unit == "frame":
         pictures = _frames(recipe, predictions, source, damaged)  # type: ignore[arg-type]
     else:
         pictures = _images(recipe, predictions, source)  # type: ignore[arg-type]
@@ -68,25 +68,26 @@ def _layers(recipe: Recipe, row: Any, image: Image, name: Path) -> Layers:
     if answer is not None and answer.size != image.shape[:2]:
         reason = f"predicted on an image of {answer.size[1]} x {answer.size[0]}"
         raise InputError(reason, path=name, remedy="predict it again")
-    return recipe.layers(row)
+    return recipe.judging.layers(row)
 
 
 def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> Iterator[Picture]:
     rows: dict[Any, Any] = {}
     about: Mapping[str, Any] = {}
     if predictions is not None:
-        about, rows = recipe.made(predictions), {(_whose(row), row.frame): row for row in recipe.read(predictions)}
+        about = recipe.answering.made(predictions)
+        rows = {(_whose(row), row.frame): row for row in recipe.answering.read(predictions)}
     apart = len(labelled.names) > 1 and not labelled.together
     drawn = 0
     for name in labelled.names:
         for item in labelled.read(name):
-            several = recipe.unit == "frame"
+            several = recipe.answering.unit == "frame"
             if several and rows and not any(source == item.source for source, _ in rows):
                 continue
             for number, path in enumerate(item.frames):
                 place = Path(item.source, path.stem) if several else Path(path.stem)
                 row = rows.get((item.source, number if several else None))
-                image, layers = read_frame(path), [recipe.truth(item, number, about)]
+                image, layers = read_frame(path), [recipe.judging.truth(item, number, about)]
                 drawn += 1
                 yield (
                     Path(name if apart else "") / place,
@@ -105,7 +106,7 @@ def _whose(row: Any) -> str:
 def _frames(recipe: Recipe, predictions: Path, source: Path | None, damaged: Damaged) -> Iterator[Picture]:
     if source is None:
         raise InputError("the frames are not known", remedy="give --data, or --source VIDEO|FOLDER")
-    rows = {row.frame: row for row in recipe.read(predictions)}
+    rows = {row.frame: row for row in recipe.answering.read(predictions)}
     for frame in read_source(source, damaged=damaged):
         if frame.index not in rows:
             raise InputError(f"no row for frame {frame.index}", path=source, remedy="predict this video again")
@@ -116,7 +117,7 @@ def _frames(recipe: Recipe, predictions: Path, source: Path | None, damaged: Dam
 def _images(recipe: Recipe, predictions: Path, folder: Path | None) -> Iterator[Picture]:
     """Rows on their images; the boxes of a photograph are drawn into one picture."""
     by_image: dict[Path, list[Any]] = {}
-    for row in recipe.read(predictions):
+    for row in recipe.answering.read(predictions):
         by_image.setdefault(_beside(folder or predictions.parent, row, predictions), []).append(row)
     names = picture_names([path.name for path in by_image])
     names = names if len(set(names)) == len(names) else picture_names([path.as_posix() for path in by_image])

@@ -34,7 +34,7 @@ class Scoring:
 
     Attributes:
         recipe: whose set it is.
-        settings: of the answers (the section ``recipe.answers`` of the configuration).
+        settings: of the answers (the section ``recipe.answering.section`` of the configuration).
         root: the data folder.
         how: the recipe's own ways of scoring.
         notes: further settings to report.
@@ -95,16 +95,16 @@ def evaluate(
         raise InputError("evaluate needs a model or predictions", remedy="give either --checkpoint or --predictions")
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     if predictions is not None:
-        refuse_early(given, recipe.late, predictions)
+        refuse_early(given, recipe.judging.late, predictions)
     model = None if checkpoint is None else open_model(recipe, checkpoint, runtime=device, changes=given)
-    stored = recipe.made(predictions) if model is None else model.card["config"]
+    stored = recipe.answering.made(predictions) if model is None else model.card["config"]
     settings = answer_settings(recipe, stored, given)
     require(labelled is not None or model is not None, "labels are needed to score predictions", "give --data")
-    data: Labelled = labelled or recipe.labelled(None, stored, words)
+    data: Labelled = labelled or recipe.judging.labelled(None, stored, words)
     sets, source = chosen_sets(data, split), checkpoint or predictions or data.root
     ways = {**data.ways, **{name: value for name, value in (how or {}).items() if value is not None}}
     named = stored.get("model") if model is None else describe_model(model)
-    asked = asked_of(named, recipe.answers, settings, ways, limit)
+    asked = asked_of(named, recipe.answering.section, settings, ways, limit)
     notes = {"source": source.name, **({"limit": limit} if limit else {}), "named": dict(data.named)}
     scoring = Scoring(recipe, settings, data.root, ways, notes, pictures)
     place = _place(scoring, data, sets, source, out, asked, overwrite=overwrite)
@@ -121,7 +121,7 @@ def _score_set(scoring: Scoring, model: Model | None, source: Path, items: Seque
     """Score a set, write its page and print its table."""
     recipe, limit = scoring.recipe, scoring.notes.get("limit")
     if model is None:
-        found = Finds(recipe, scoring.settings).read(recipe.read(source))
+        found = Finds(recipe, scoring.settings).read(recipe.answering.read(source))
         result = replace(score_file(scoring, source, items, folder), said=found.said())
     else:
         result = score_model(scoring, model, items, folder)
@@ -144,13 +144,13 @@ def _place(
 ) -> Path:
     """The folder that the figures go to, with room for them."""
     recipe = scoring.recipe
-    telling = {name: {**recipe.telling(sets).get(name, {}), "asked": asked} for name in sets}
+    telling = {name: {**recipe.judging.telling(sets).get(name, {}), "asked": asked} for name in sets}
     # Beside a shipped model is the installation.
     beside = source if zoo.beside(source) is None else Path(source.name)
     place = out or results_folder(beside, labelled.root, telling)
     labelled.refuse(place, sets)
     about = {"source": source.name, "data": labelled.root.resolve().as_posix(), "asked": asked}
-    make_room(place, list(sets), about, recipe.predictions, overwrite=overwrite)
+    make_room(place, list(sets), about, recipe.answering.predictions, overwrite=overwrite)
     return place
 
 
@@ -187,16 +187,16 @@ def chosen_sets(labelled: Labelled, split: str | None) -> dict[str, Sequence[Any
 
 def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Path, *, title: str = "") -> Result:
     """Predict a set into ``folder``, and score that file."""
-    recipe, speed = scoring.recipe, Speed(scoring.recipe.unit)
+    recipe, speed = scoring.recipe, Speed(scoring.recipe.answering.unit)
     check_lengths(items, model.frames)
-    decode = recipe.decode(model.card, recipe.predicted(scoring.settings))
+    decode = recipe.answering.decode(model.card, recipe.judging.predicted(scoring.settings))
     current, finds = [None], Finds(recipe, scoring.settings)
 
     def watched(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
         answers = timed(outputs, request)
         finds.saw(outputs, answers)
         if scoring.pictures:
-            recipe.draw_outputs(current[0], outputs, request, answers[-1], scoring.settings, model.card, folder)
+            recipe.judging.draw_outputs(current[0], outputs, request, answers[-1], scoring.settings, model.card, folder)
         return answers
 
     timed = speed.timed("decode", decode)
@@ -213,12 +213,12 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
     about = {
         "recipe": recipe.name,
         "model": describe_model(model),
-        recipe.answers: configuration.to_dict(scoring.settings),
-        **recipe.about(model.card, scoring.how),
+        recipe.answering.section: configuration.to_dict(scoring.settings),
+        **recipe.answering.about(model.card, scoring.how),
     }
-    target = folder / recipe.predictions[0]
-    recipe.write(target, finds.counting(rows()), about)
-    asked = recipe.asked(model, items, scoring.settings, scoring.how)
+    target = folder / recipe.answering.predictions[0]
+    recipe.answering.write(target, finds.counting(rows()), about)
+    asked = recipe.judging.asked(model, items, scoring.settings, scoring.how)
     result = score_file(replace(scoring, how={**scoring.how, **asked}), target, items, folder)
     return replace(result, speed={**speed.rows(), **conditions(model)}, said=finds.said())
 
@@ -255,8 +255,8 @@ def boxes_of(item: Any, model: Model) -> Any:
 
 def score_file(scoring: Scoring, predictions: Path, items: Sequence[Any], folder: Path) -> Result:
     """Score a file of predictions; writes ``metrics.json`` and what else the recipe has into ``folder``."""
-    recipe, made = scoring.recipe, scoring.recipe.made(predictions)
-    result: Result = recipe.score(predictions, items, scoring.settings, scoring.how)
+    recipe, made = scoring.recipe, scoring.recipe.answering.made(predictions)
+    result: Result = recipe.judging.score(predictions, items, scoring.settings, scoring.how)
     labels = ((path, item.label(number)) for item in items for number, path in enumerate(item.frames))
     settings = {
         "recipe": recipe.name,
@@ -265,7 +265,7 @@ def score_file(scoring: Scoring, predictions: Path, items: Sequence[Any], folder
         "set": folder.name,
         "data": scoring.root.resolve().as_posix(),
         "data_hash": data_hash(labels),
-        recipe.answers: configuration.to_dict(scoring.settings),
+        recipe.answering.section: configuration.to_dict(scoring.settings),
         **result.settings,
         **scoring.notes,
     }
@@ -288,7 +288,8 @@ def write_page(
 ) -> Path:
     """The page of a scored set; ``source`` is the checkpoint or the file of predictions."""
     recipe, settings = scoring.recipe, result.settings
-    fields = dict(recipe.page(result, items, folder, model))
+    section = recipe.answering.section
+    fields = dict(recipe.judging.page(result, items, folder, model))
     fields["notes"] = [*(f"N{line.removeprefix('warning: n')}." for line in result.said),
                        *fields.get("notes", ())]  # fmt: skip
     from_file = f"predictions were read from {source.name}"
@@ -302,7 +303,7 @@ def write_page(
         metrics={**fields.pop("metrics", result.groups), "settings": settings},
         log=log if model is not None and log.is_file() else None,
         speed=result.speed,
-        config=model.card["config"] if model is not None else {recipe.answers: settings[recipe.answers]},
+        config=model.card["config"] if model is not None else {section: settings[section]},
         command=page.command or command_line(),
         missing={**fields.pop("missing", {}), **missing},
         **fields,

@@ -42,7 +42,8 @@ def export(
         InputError: bad usage, no images to compare, or an export that answers differently.
     """
     if count < 1:
-        raise InputError(f"--count must be at least 1, got {count}", remedy=f"the parity check needs {recipe.unit}s")
+        remedy = f"the parity check needs {recipe.answering.unit}s"
+        raise InputError(f"--count must be at least 1, got {count}", remedy=remedy)
     if checkpoint.suffix.lower() == ".onnx":
         reason = "an ONNX file cannot be exported again"
         raise InputError(reason, path=checkpoint, remedy="give the checkpoint it came from")
@@ -57,7 +58,7 @@ def export(
         reason = f"fewer than {model.frames} frames: nothing to compare"
         raise InputError(reason, path=source, remedy="give more of them")
     parity = write(model, chosen, out, *thresholds(recipe, model.card))
-    print(f"{out}: answers like {checkpoint} on {parity.images} {recipe.unit}s ({parity.summary})")
+    print(f"{out}: answers like {checkpoint} on {parity.images} {recipe.answering.unit}s ({parity.summary})")
     if parity.warning:
         print(f"warning: {parity.warning}")
     return parity
@@ -80,7 +81,7 @@ def own_windows(recipe: Recipe, model: Model, count: int) -> Iterator[tuple[str,
     """
     config = model.card["config"]
     try:
-        labelled = recipe.labelled(None, config, ())
+        labelled = recipe.judging.labelled(None, config, ())
     except InputError as error:
         raise InputError(
             "the data this model was trained with is gone, and the parity check needs images",

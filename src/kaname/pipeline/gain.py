@@ -85,9 +85,9 @@ def gain_of(
     Raises:
         InputError: see `kaname.reporting.compare.comparison`.
     """
-    assert recipe.compare is not None
+    assert recipe.judging.compare is not None
     settings = after.settings
     chosen = {"split": None, "cluster": None, "options": settings["named"]}
-    files = [folder / settings["set"] / recipe.predictions[0] for folder in folders]
-    first, second = (recipe.compare(file, Path(settings["data"]), **chosen) for file in files)
+    files = [folder / settings["set"] / recipe.answering.predictions[0] for folder in folders]
+    first, second = (recipe.judging.compare(file, Path(settings["data"]), **chosen) for file in files)
     return Gain(recipe.name, model, before.groups, after.groups, comparison(first, second), shown)

@@ -121,6 +121,7 @@ def open_runner(
 
 def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = None) -> Source:
     """How a recipe's file is opened."""
+    ways = recipe.answering
 
     def load(place: Path, *, device: str) -> tuple[Runner, Mapping[str, Any]]:
         _check_checkpoint(place, recipe.name)
@@ -137,10 +138,10 @@ def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = No
             configuration.from_dict(recipe.schema.value, card["config"], source=str(path))
             settings = answer_settings(recipe, card["config"], changes)
             with located(path):
-                feed = None if recipe.feed is None else recipe.feed(card, settings, path)
+                feed = None if ways.feed is None else ways.feed(card, settings, path)
                 mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
-                closer = None if recipe.closer is None else recipe.closer(settings)
-                return Model(card, runner, recipe.decode(card, settings), feed, mirror, recipe.reading, closer)
+                closer = None if ways.closer is None else ways.closer(settings)
+                return Model(card, runner, ways.decode(card, settings), feed, mirror, ways.reading, closer)
 
     return Source(path, recipe.name, open_plain, assemble, lambda card: thresholds(recipe, card, changes))
 
@@ -149,14 +150,14 @@ def thresholds(
     recipe: Recipe, card: Mapping[str, Any], changes: Mapping[str, Any] | None = None
 ) -> tuple[float | None, Callable[[float], Decode] | None]:
     """The score that a recipe's answers need, and a decode that asks another one; None of both where there is none."""
-    if not recipe.threshold:
+    if not recipe.answering.threshold:
         return None, None
 
     def decode_at(threshold: float) -> Decode:
-        changed = {**(changes or {}), recipe.threshold: threshold}
-        return recipe.decode(card, answer_settings(recipe, card["config"], changed))
+        changed = {**(changes or {}), recipe.answering.threshold: threshold}
+        return recipe.answering.decode(card, answer_settings(recipe, card["config"], changed))
 
-    return getattr(answer_settings(recipe, card["config"], changes), recipe.threshold), decode_at
+    return getattr(answer_settings(recipe, card["config"], changes), recipe.answering.threshold), decode_at
 
 
 def open_in_turn(
@@ -219,14 +220,14 @@ def _describing(path: Path) -> Iterator[None]:
 
 
 def answer_settings(recipe: Recipe, stored: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> Any:
-    """The section ``recipe.answers`` of a stored configuration, with changes; ``None`` values are ignored.
+    """The section ``recipe.answering.section`` of a stored configuration, with changes; ``None`` values are ignored.
 
     Raises:
         InputError: an unknown or ill-typed setting.
     """
     given = {name: value for name, value in (changes or {}).items() if value is not None}
-    schema = configuration.section(recipe.schema.value, recipe.answers)
-    return configuration.from_dict(schema, {**stored.get(recipe.answers, {}), **given})
+    schema = configuration.section(recipe.schema.value, recipe.answering.section)
+    return configuration.from_dict(schema, {**stored.get(recipe.answering.section, {}), **given})
 
 
 def describe_model(model: Model) -> str:

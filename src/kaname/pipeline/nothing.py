@@ -25,11 +25,11 @@ class Finds:
     """Counts the points that a model finds, and knows how high its maps reach."""
 
     def __init__(self, recipe: Recipe, settings: Any) -> None:
-        self.recipe = recipe
-        self.threshold: float | None = getattr(settings, recipe.threshold) if recipe.threshold else None
-        self.presence: float = getattr(settings, recipe.presence) if recipe.presence else 0.0
+        self.recipe, ways = recipe, recipe.answering
+        self.threshold: float | None = getattr(settings, ways.threshold) if ways.threshold else None
+        self.presence: float = getattr(settings, ways.presence) if ways.presence else 0.0
         # where the answers are made with a threshold of their own, their scores decide
-        self.least = self.threshold if recipe.predicted(settings) != settings else None
+        self.least = self.threshold if recipe.judging.predicted(settings) != settings else None
         self.answers, self.found, self.highest = set[Any](), 0, 0.0
         self.by_name: dict[str, int] = {}  # of sets of points
         self.card: Mapping[str, Any] = {}
@@ -83,7 +83,7 @@ class Finds:
 
     def warn_unlike(self) -> None:
         """Warn where the pictures are unlike those that the model knows (`kaname.pipeline.unlike`)."""
-        if line := note(self.card, self.scores, self.recipe.unit):
+        if line := note(self.card, self.scores, self.recipe.answering.unit):
             warnings.warn(line, stacklevel=2)
 
     def said(self) -> list[str]:
@@ -91,10 +91,10 @@ class Finds:
         missing = [name for name, found in self.by_name.items() if not found] if self.found else ["nothing"]
         if not missing or not self.answers:
             return []
-        unit = f"{self.recipe.unit}s"
+        unit = f"{self.recipe.answering.unit}s"
         several = len(self.answers) > 1
         what = missing[0] if not self.found else " and ".join(f"no {name}" for name in missing)
-        line = f"warning: {what} was found in {len(self.answers)} {unit if several else self.recipe.unit}"
+        line = f"warning: {what} was found in {len(self.answers)} {unit if several else self.recipe.answering.unit}"
         learn = "train longer" if "zoo" not in self.card else "train on your own (--init zoo)"
         if self.found:
             return [f"{line}, though {self.found} other points were: {learn}, or label more of them"]
@@ -102,9 +102,9 @@ class Finds:
             return [f"{line}: {learn}, or give other {unit}"]
         line += f": the highest score is {self.highest:.3g} and a point needs {self.threshold:g}"
         if self.highest > self.threshold and self.presence:
-            key = f"{self.recipe.answers}.{self.recipe.presence}"
+            key = f"{self.recipe.answering.section}.{self.recipe.answering.presence}"
             return [f"{line}, but too few reach {self.presence:g} ({key}); {key}=0 shows what there is"]
-        flag = f"--{self.recipe.threshold.replace('_', '-')}"
+        flag = f"--{self.recipe.answering.threshold.replace('_', '-')}"
         return [f"{line}; {learn}, lower the threshold ({flag} {self.highest / 2:.1g}) or give other {unit}"]
 
 

@@ -21,5 +21,5 @@ def outcome(recipe: Recipe, progress: Progress, out: Path, *, scored: bool = Fal
     came = f"epoch {progress.best_epoch} of {epochs}{f': {figures}' if figures else ', the last: nothing chose'}"
     then = f"evaluate --checkpoint {best} --out evaluation"
     if scored:
-        then = f"predict {recipe.unit.upper()}S --checkpoint {best} --out found"
+        then = f"predict {recipe.answering.unit.upper()}S --checkpoint {best} --out found"
     return [f"model: {best} ({came})", f"next: kaname {recipe.name} {then}"]

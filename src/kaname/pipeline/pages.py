@@ -31,7 +31,7 @@ class Pages:
         self.recipe, self.config, self.options, self.validate = recipe, config, options, validate
         self.names = [PAGE]
         if validate:
-            self.labelled = recipe.labelled(None, configuration.to_dict(config), ())
+            self.labelled = recipe.judging.labelled(None, configuration.to_dict(config), ())
             self.labelled.refuse(options.out_dir, self.labelled.names)
             self.names += [f"{name}/metrics.json" for name in self.labelled.names]
 
@@ -72,7 +72,8 @@ class Pages:
         items, limit = excerpt(sets[name], model.frames, getattr(config, recipe.loop).limit)
         notes = {"source": best.name, "set": name, **({"limit": limit} if limit else {})}
         root, folder = configuration.value_at(config, recipe.data), options.out_dir / "report"
-        scoring = evaluate.Scoring(recipe, getattr(config, recipe.answers), root, recipe.ways(config), notes)
+        settings = getattr(config, recipe.answering.section)
+        scoring = evaluate.Scoring(recipe, settings, root, recipe.judging.ways(config), notes)
         result = evaluate.score_model(scoring, model, items, folder, title=name)
         title = f"{recipe.name}: training run {options.out_dir.resolve().name}"
         page = evaluate.Page(options.out_dir / PAGE, title, options.command)

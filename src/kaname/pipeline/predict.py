@@ -82,7 +82,7 @@ def predict_images(
     files = checked({path.absolute(): path for path in expand(sources, out if deep else None)}.values())
     given = {**(changes or {}), **({} if boxes is None else boxes.about), **(asked or {})}
     made_of = {"recipe": recipe.name, "sources": [path.absolute() for path in files], **given}
-    record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.predictions[-1]
+    record, target = record_of(out, "predict", made_of, checkpoint), out / recipe.answering.predictions[-1]
     refuse_others(record, [target], overwrite=overwrite)
     with times.part("start"):
         model = open_model(recipe, checkpoint, runtime=running, changes=changes, demand=demand_of(files))
@@ -95,7 +95,7 @@ def predict_images(
     rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
     with results(record, [target], overwrite=overwrite), times.part("write"):
         said = {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)}
-        recipe.write(target, finds.counting(times.waiting(rows)), said)
+        recipe.answering.write(target, finds.counting(times.waiting(rows)), said)
         finish()
     _say(model, find)
     _say_found(finds, f"{len(files)} file(s) predicted with {describe_model(model)}; written to {target}", times)
@@ -162,13 +162,13 @@ def predict_videos(
     about = {} if boxes is None else boxes.about
     records = {source: record_of_video(recipe, source, place, checkpoint, about) for source, place in chosen.items()}
     for source, place in chosen.items():
-        refuse_others(records[source], [place / recipe.predictions[-1]], overwrite=overwrite)
+        refuse_others(records[source], [place / recipe.answering.predictions[-1]], overwrite=overwrite)
     model = open_model(recipe, checkpoint, runtime=running, demand=demand_of(list(chosen)))
     boxes = None if boxes is None else boxes.beside(model)
     find = _found(model, boxes, list(chosen))
     for source, place in chosen.items():
         with (
-            results(records[source], [place / recipe.predictions[-1]], overwrite=overwrite),
+            results(records[source], [place / recipe.answering.predictions[-1]], overwrite=overwrite),
             Bar(f"predicting {source.name}", frame_count(source)) as bar,
         ):
             said = predict_video(recipe, model, source, place, find=find, about=about, tell=bar.advance)
@@ -207,7 +207,7 @@ def predict_video(
         times: told where the time goes.
     """
     times = times or Profile()
-    target, drawn = out / recipe.predictions[-1], out / OVERLAY
+    target, drawn = out / recipe.answering.predictions[-1], out / OVERLAY
     stream, size = _opened(read_source(source, rate, damaged))
     decoded = 0
 
@@ -221,7 +221,7 @@ def predict_video(
     rows = finds.counting(times.waiting(_rows(finds.watching(model), source, stream, boxes, told, times)))
     said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}
     with times.part("write"):
-        counts = recipe.write(target, rows if follow is None else follow(rows, size), said)
+        counts = recipe.answering.write(target, rows if follow is None else follow(rows, size), said)
     finds.warn_unlike()
     lines = [f"{source}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {target}", *finds.said()]
     if decoded < (promised := promised_frames(source)):
@@ -229,7 +229,7 @@ def predict_video(
     if draw is not None:
         again = times.each("decode", read_source(source, rate, damaged))
         with times.part("draw"), closing(ahead(again, WAITING)) as shown:
-            _draw_video(times.waiting(shown), recipe.read(target), drawn, draw, trail_seconds, tell)
+            _draw_video(times.waiting(shown), recipe.answering.read(target), drawn, draw, trail_seconds, tell)
         lines.append(f"{source}: drawn in {drawn}")
     elif drawn.exists():
         drawn.unlink()
@@ -288,8 +288,8 @@ def about_model(recipe: Recipe, model: Model, changes: Mapping[str, Any] | None)
     """What a file of predictions says of the model that made it."""
     chosen = answer_settings(recipe, model.card["config"], changes)
     settings = configuration.plain(configuration.to_dict(chosen))
-    about = recipe.about(model.card, {})
-    return {"recipe": recipe.name, "model": describe_model(model), recipe.answers: settings, **about}
+    about = recipe.answering.about(model.card, {})
+    return {"recipe": recipe.name, "model": describe_model(model), recipe.answering.section: settings, **about}
 
 
 def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Counted | None:
@@ -309,7 +309,7 @@ def _say_found(finds: Finds, line: str, times: Profile) -> None:
     """What was predicted, and what is strange about it."""
     finds.warn_unlike()
     print(line)
-    for further in [*finds.said(), *times.lines(len(finds.answers), finds.recipe.unit)]:
+    for further in [*finds.said(), *times.lines(len(finds.answers), finds.recipe.answering.unit)]:
         print(further)
 
 

@@ -72,12 +72,13 @@ def start_of(recipe: Recipe, init: Path | None) -> Start | None:
     for key in (*recipe.fixed, *recipe.heads):
         if (value := _value_at(config, key)) is not None:
             values[key] = value
-    for name, value in (config.get(recipe.answers) or {}).items() if recipe.answers else ():
-        if (key := f"{recipe.answers}.{name}") in known and name not in recipe.late:
+    section = recipe.answering.section
+    for name, value in (config.get(section) or {}).items():
+        if (key := f"{section}.{name}") in known and name not in recipe.judging.late:
             values[key] = value
     if PRETRAINED in known:
         values[PRETRAINED] = False  # the weights come from the model: nothing is to be downloaded before
-    return Start(model.name, values, recipe.answers)
+    return Start(model.name, values, section)
 
 
 def _agree(own: Any, value: Any) -> bool:

@@ -12,7 +12,7 @@
 | ``report.py`` | what its pages and pictures show | no |
 | ``demo.py`` | what its demo renders, trains and shows | no |
 
-Functions have their usual names too (`kaname.pipeline.recipe.usual_parts`).
+Functions have their usual names too (`kaname.pipeline.recipe.Recipe.of`).
 
 Adding a recipe: a folder with these files, its name and package in :data:`RECIPES`, and in
 ``tests/recipes/<name>/test_<name>.py`` a class that inherits ``RecipeContract`` and names it. The package may lie

@@ -22,8 +22,8 @@ from kaname.metrics.intervals import summary
 from kaname.pipeline.boxes import source_of
 from kaname.pipeline.flags import BoxFlags, Checkpoint, OutFolder
 from kaname.pipeline.labelled import Labelled, Result
+from kaname.pipeline.part import Part
 from kaname.pipeline.predict import predict_images
-from kaname.pipeline.recipe import Part
 from kaname.training.settings import TrainSettings
 from kaname.types import Masks
 from recipes import drawn, plain
@@ -52,7 +52,7 @@ class Config:
 
 RECIPE = plain.recipe(
     "blobs", "Masks of blobs in their boxes.", task=Part("recipes.blobs.network:task_fields"), fixed=("width",),
-    predictions=("masks.json",),
+    answering={"predictions": ("masks.json",)},
 )  # fmt: skip
 sample, check, train, evaluate, export, draw = plain.commands_of("blobs", Config, drawn.blobs)
 
@@ -111,7 +111,7 @@ def truth(item: Blobs, number: int, about: Mapping[str, Any]) -> Masks:
 
 def score(path: Path, items: Sequence[Blobs], settings: AnswerSettings, how: Mapping[str, Any]) -> Result:
     """The target's IoU on the grid of each box, by image."""
-    rows: dict[str, Any] = {row.source: row.answer for row in RECIPE.read(path)}
+    rows: dict[str, Any] = {row.source: row.answer for row in RECIPE.answering.read(path)}
     ious: list[float] = []
     for item in items:
         ours, true = rows[item.source].probabilities.argmax(axis=1) == 1, item.masks(item.boxes) == 1

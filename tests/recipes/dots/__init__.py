@@ -54,7 +54,9 @@ class Config:
     train: TrainSettings = field(default_factory=TrainSettings)
 
 
-RECIPE = plain.recipe("dots", "Three dots of a creature.", threshold="min_score", fixed=("width",), unit="frame")
+RECIPE = plain.recipe(
+    "dots", "Three dots of a creature.", answering={"threshold": "min_score", "unit": "frame"}, fixed=("width",)
+)
 sample, check, train, evaluate, export, draw = plain.commands_of("dots", Config, drawn.clips)
 
 
@@ -134,7 +136,7 @@ def truth(clip: Clip, number: int, about: Mapping[str, Any]) -> dict[str, np.nda
 
 def score(path: Path, clips: Sequence[Clip], settings: AnswerSettings, how: Mapping[str, Any]) -> Result:
     """Distances of points that are there, and how many states are right."""
-    rows = {(row.source, row.frame): row.answer for row in RECIPE.read(path)}
+    rows = {(row.source, row.frame): row.answer for row in RECIPE.answering.read(path)}
     distances, right = [], []
     for answer, label in [(rows[c.source, number], one) for c in clips for number, one in enumerate(c.labels)]:
         for name, xy in label.points.items():

@@ -12,14 +12,16 @@ Train: ``kaname gauge train --data training_data --epochs 50``. What to expect i
 
 from __future__ import annotations
 
-from kaname.pipeline.recipe import Recipe, usual_parts
+from kaname.pipeline.answering import Answering
+from kaname.pipeline.judging import Judging
+from kaname.pipeline.recipe import Recipe
 
 CHANNELS = ("start", "middle", "end")
 NEEDLE = ("needle_tip", "needle_pivot")  # of the pointer: optional, a head of their own
 REFERENCE_SIZE = 448
 
-RECIPE = Recipe(
-    name="gauge",
+RECIPE = Recipe.of(
+    __name__,
     summary="Notches of an analog dial.",
     verbs={
         "sample": ("verbs:sample", "Render a small data set of dials with exact truth."),
@@ -35,23 +37,22 @@ RECIPE = Recipe(
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
         "draw": ("verbs:draw", "Draw labels or predictions on their images."),
     },
-    **usual_parts(
+    schema="config:GaugeConfig",
+    samples="data:Dials",
+    task="step:task_fields",
+    debug="report:debug",
+    fixed=("size", "model.backbone", "model.decoder", "model.normalize"),
+    best_name="model.pt",
+    answering=Answering.of(
         __name__,
-        schema="config:GaugeConfig",
-        samples="data:Dials",
-        task="step:task_fields",
-        draw_outputs="report:draw_outputs",
         write="decode:write",
         read="decode:read",
         made="decode:made",
         reading="reading:read_points",
         closer="closer:closer_of",
-        debug="report:debug",
+        section="extract",
+        threshold="min_score",
+        presence="presence",
     ),
-    answers="extract",
-    threshold="min_score",
-    presence="presence",
-    late=("tolerance",),
-    fixed=("size", "model.backbone", "model.decoder", "model.normalize"),
-    best_name="model.pt",
+    judging=Judging.of(__name__, draw_outputs="report:draw_outputs", late=("tolerance",)),
 )

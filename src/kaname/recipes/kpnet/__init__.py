@@ -14,14 +14,16 @@ Train: ``kaname kpnet train --data-root ./data --in-chans 6 --image-size 540,960
 
 from __future__ import annotations
 
-from kaname.pipeline.recipe import Recipe, usual_parts
+from kaname.pipeline.answering import Answering
+from kaname.pipeline.judging import Judging
+from kaname.pipeline.recipe import Recipe
 
 MAPS, VISIBILITY, SEGMENTATION = "heatmaps", "visibility", "segmentation"
 FLOW, FOREGROUND = "flow", "foreground"
 STATES = ("out of frame", "hidden", "visible")  # of a point, by its number
 
-RECIPE = Recipe(
-    name="kpnet",
+RECIPE = Recipe.of(
+    __name__,
     summary="Key points of hands and tools, in images and video.",
     verbs={
         "sample": ("verbs:sample", "Render suturing-like videos with exact key points and masks."),
@@ -40,23 +42,23 @@ RECIPE = Recipe(
         "suggest": ("judging:suggest", "Choose the frames to label next."),
         "draw": ("judging:draw", "Draw labels or predictions on their frames."),
     },
-    **usual_parts(
+    schema="config:KpnetConfig",
+    samples="data:Frames",
+    task="epochs:task_fields",
+    debug="report:debug",
+    data="data.root",
+    paths=("data.video_root", "data.pseudo_root"),
+    fixed=(
+        *("image_size", "heatmap_size", "resize_only", "in_chans", "motion"),
+        *("model.backbone", "model.width", "model.normalize"),
+    ),
+    answering=Answering.of(__name__, feed="motion:feed_of"),
+    judging=Judging.of(
         __name__,
-        schema="config:KpnetConfig",
-        samples="data:Frames",
-        task="epochs:task_fields",
-        feed="motion:feed_of",
         compare="comparing:compare",
         layers="report:layers",
-        debug="report:debug",
         telling="labels:telling",
+        late=("pck_px", "similarity", "scale_px"),
+        scored=("hota.json", "*_pred.txt"),
     ),
-    data="data.root",
-    paths=("data.video_root", "data.pseudo_root"), late=("pck_px", "similarity", "scale_px"),
-    fixed=(
-        "image_size", "heatmap_size", "resize_only", "in_chans", "motion", "model.backbone", "model.width",
-        "model.normalize",
-    ),
-    scored=("hota.json", "*_pred.txt"),
-    unit="image",
-)  # fmt: skip
+)

@@ -58,7 +58,7 @@ def _compared_points(
     settings, named = _settings(options)
     words = [] if named is None else [f"skeleton={named}"]
     pictures = by_name(labelled(data, {"data": {}}, words), split)
-    rows = Rows(RECIPE.read(predictions), predictions)
+    rows = Rows(RECIPE.answering.read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if name in rows.by_name]
     if not chosen:
         raise InputError("no predicted frame is labelled in this data", path=predictions, remedy="check --data")

@@ -42,7 +42,7 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     Raises:
         InputError: a frame of the set without a prediction, or one for another size or skeleton.
     """
-    rows = Rows(RECIPE.read(path), path)
+    rows = Rows(RECIPE.answering.read(path), path)
     if others := rows.others(pictures):
         warnings.warn(f"{path}: not in this set and not scored: {', '.join(others[:5])}", stacklevel=2)
     chosen = chosen_videos(pictures, how.get("videos"), path)

@@ -100,7 +100,7 @@ def predict_images(
         InputError: an image that cannot be read, or a result of another checkpoint or with other settings.
     """
     files = [path for source in sources for path in source.images.values()]
-    target = out / RECIPE.predictions[-1]
+    target = out / RECIPE.answering.predictions[-1]
     made_of = {"recipe": RECIPE.name, "sources": [path.absolute() for path in files], **how.answers}
     whole = record_of_all(out, "predict", made_of, checkpoint)
     for path in files:
@@ -125,9 +125,10 @@ def predict_images(
                     bar.advance()
 
     with results(whole, [target], overwrite=overwrite):
-        RECIPE.write(target, rows(), about_model(RECIPE, model, how.answers))
+        RECIPE.answering.write(target, rows(), about_model(RECIPE, model, how.answers))
     print(f"{len(files)} image(s) predicted with {describe_model(model)}; written to {target}")
-    said = Finds(RECIPE, answer_settings(RECIPE, model.card["config"], how.answers)).read(RECIPE.read(target)).said()
+    finds = Finds(RECIPE, answer_settings(RECIPE, model.card["config"], how.answers))
+    said = finds.read(RECIPE.answering.read(target)).said()
     print("\n".join(said), end="\n" if said else "")
 
 

@@ -13,15 +13,17 @@ expect is in docs/landmark.md, measured.
 
 from __future__ import annotations
 
-from kaname.pipeline.recipe import Recipe, usual_parts
+from kaname.pipeline.answering import Answering
+from kaname.pipeline.judging import Judging
+from kaname.pipeline.recipe import Recipe
 
 MAPS = "heatmaps"
 STRIDE = 4  # input pixels in a cell
 BOX_FACTOR = 1.25  # by which a face's box grows to its crop
 EXTENT_FACTOR = 1.2  # from the landmarks' extent to a box like those of face detectors
 
-RECIPE = Recipe(
-    name="landmark",
+RECIPE = Recipe.of(
+    __name__,
     summary="Landmarks of characters' faces.",
     verbs={
         "crawl": ("kaname.apps.crawl:crawl", "Collect images by tags, with their sources."),
@@ -36,22 +38,16 @@ RECIPE = Recipe(
         "export": ("verbs:export", "Write weights for other programs, or an ONNX file that answers the same."),
         "draw": ("verbs:draw", "Draw annotations or predictions on their images."),
     },
-    **usual_parts(
-        __name__,
-        schema="config:LandmarkConfig",
-        samples="data:Faces",
-        task="step:task_fields",
-        layers="report:layers",
-        telling="labels:telling",
-        debug="report:debug",
-    ),
+    schema="config:LandmarkConfig",
+    samples="data:Faces",
+    task="step:task_fields",
+    debug="report:debug",
     data="data.images",
     paths=("data.annotations", "data.val_annotations", "data.split", "data.skeleton", "model.weights"),
     weights="model.weights",
-    threshold="min_score",
-    late=("failure",),
     fixed=("size", "data.skeleton", "model.backbone", "model.decoder", "model.fuse", "model.normalize"),
     heads=("loss",),
     best_name="best_model.pth",
-    unit="image",
+    answering=Answering.of(__name__, threshold="min_score"),
+    judging=Judging.of(__name__, layers="report:layers", telling="labels:telling", late=("failure",)),
 )

@@ -138,7 +138,7 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
     Raises:
         InputError: an image of the set without a prediction, with several, or with one for another size.
     """
-    about, rows = made(path), Rows(RECIPE.read(path), path)
+    about, rows = made(path), Rows(RECIPE.answering.read(path), path)
     if others := rows.others(pictures):
         warnings.warn(f"{path}: not in this set and not scored: {', '.join(others)}", stacklevel=2)
     skeleton = Skeleton.from_dict(about["skeleton"]) if about.get("skeleton") else pictures[0].skeleton
@@ -275,7 +275,7 @@ def compare(
     settings = from_dict(AnswerSettings, {name: options[name] for name in ("failure",) if name in options})
     stored = {"data": {"images": data, **{key: options[key] for key in ("annotations", "skeleton") if key in options}}}
     pictures = by_name(labelled(None, stored), split)
-    rows = Rows(RECIPE.read(predictions), predictions)
+    rows = Rows(RECIPE.answering.read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if Path(name).name in rows.by_name]
     about = made(predictions).get("skeleton")
     known = {Path(name).name for name in pictures}

@@ -14,14 +14,16 @@ measured.
 
 from __future__ import annotations
 
-from kaname.pipeline.recipe import Recipe, usual_parts
+from kaname.pipeline.answering import Answering
+from kaname.pipeline.judging import Judging
+from kaname.pipeline.recipe import Recipe
 
 MASKS = "masks"
 EXTRACTOR = "ext_extractor/yolov9_e_wholebody25_0100_1x3x640x640_featext.onnx"
 TENSOR = "/model.34/Concat_output_0"
 
-RECIPE = Recipe(
-    name="roimask",
+RECIPE = Recipe.of(
+    __name__,
     summary="The mask of one person among many.",
     verbs={
         "analyze": ("verbs:analyze", "Count pixels of background, target and others; class weights."),
@@ -36,27 +38,25 @@ RECIPE = Recipe(
         "draw": ("verbs:draw", "Draw true or predicted masks on their images."),
         "ablate": ("verbs:ablate", "Compare heads, losses and classes with several seeds; goes on when killed."),
     },
-    **usual_parts(
-        __name__,
-        schema="config:RoimaskConfig",
-        samples="data:Rois",
-        task="step:task_fields",
-        write="decode:write",
-        read="decode:read",
-        feed="feed:feed_of",
-        asked="trials:asked",
-        layers="report:layers",
-        telling="labels:telling",
-        debug="report:debug",
-        draw_outputs="report:draw_outputs",
-        pictures="report:draw_epoch",
-    ),
+    schema="config:RoimaskConfig",
+    samples="data:Rois",
+    task="step:task_fields",
+    debug="report:debug",
+    pictures="report:draw_epoch",
     data="data.root",
     paths=(
         *("data.images", "data.val_images", "data.annotations", "data.val_annotations"),
         *("extractor.path", "loss.statistics"),
     ),
     fixed=("classes", "data.pad", "head", "extractor.tensor", "extractor.level"),
-    predictions=("masks.json",),
-    unit="image",
+    answering=Answering.of(
+        __name__, write="decode:write", read="decode:read", feed="feed:feed_of", predictions=("masks.json",)
+    ),
+    judging=Judging.of(
+        __name__,
+        asked="trials:asked",
+        layers="report:layers",
+        telling="labels:telling",
+        draw_outputs="report:draw_outputs",
+    ),
 )

@@ -87,7 +87,7 @@ def decoder(model: Model, network: RoiMasks, output: Output) -> Model:
     module: nn.Module = Pasted(network, view) if output == "image" else Logits(network)
     card = {**model.card, "lies_on": "input" if output == "image" else "box"}
     card |= described(cast(Any, module).inputs, cast(Any, module).heads)
-    return Model(card, TorchRunner(module, view, device="cpu"), RECIPE.decode(card, None), model.feed)
+    return Model(card, TorchRunner(module, view, device="cpu"), RECIPE.answering.decode(card, None), model.feed)
 
 
 class Logits(nn.Module):
@@ -159,5 +159,5 @@ def whole(model: Model, network: RoiMasks, source: object) -> tuple[Model, Any]:
         )
         save_graph(graph, card, path)
 
-    deployed = Model(card, run, RECIPE.decode(card, None), feed_of(card, cast(Any, None), Path()))
+    deployed = Model(card, run, RECIPE.answering.decode(card, None), feed_of(card, cast(Any, None), Path()))
     return deployed, write

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kaname.pipeline.recipe import Part, Recipe, usual_parts
+from kaname.pipeline.answering import Answering
+from kaname.pipeline.judging import Judging
+from kaname.pipeline.part import Part
+from kaname.pipeline.recipe import Recipe
 
 BALL = "ball"
 
-RECIPE = Recipe(
-    name="tracknet",
+RECIPE = Recipe.of(
+    __name__,
     summary="The ball, in frames and in video.",
     verbs={
         "sample": ("verbs:sample", "Render a small data set of clips with exact truth."),
@@ -32,31 +35,34 @@ RECIPE = Recipe(
         "export": ("verbs:export", "Write an ONNX file and check that it answers the same."),
         "draw": ("verbs:draw", "Draw labels or predictions on their frames."),
     },
-    **usual_parts(
+    schema="config:TracknetConfig",
+    samples="data:Windows",
+    task="step:task_fields",
+    loop="training",
+    data="data.root",
+    fixed=(
+        *("data.resize", "data.normalize", "data.sequence.length", "model.pretrained_model_name", "model.decoder"),
+        *("model.heatmap", "model.fusion", "model.lora"),
+    ),
+    offline="`--config small` (or `--model small_unet`)",
+    answering=Answering.of(
         __name__,
-        schema="config:TracknetConfig",
-        samples="data:Windows",
-        task="step:task_fields",
         write="decode:write",
-        made="decode:made",
         read=Part("kaname.tracking.table:stream_rows"),
+        made="decode:made",
+        section="detect",
+        threshold="score_threshold",
+        predictions=("predictions.csv", "ball.csv"),
+        unit="frame",
+    ),
+    judging=Judging.of(
+        __name__,
         labelled="evaluate:labelled",
         telling="evaluate:telling",
         layers="report:layers",
         ways="evaluate:ways",
+        late=("score_threshold", "tolerance"),
+        # All peaks are written, whatever their score, so that thresholds can be tried.
+        predicted=lambda settings: replace(settings, score_threshold=0.0),
     ),
-    loop="training",
-    data="data.root",
-    answers="detect",
-    threshold="score_threshold",
-    late=("score_threshold", "tolerance"),
-    # All peaks are written, whatever their score, so that thresholds can be tried.
-    predicted=lambda settings: replace(settings, score_threshold=0.0),
-    fixed=(
-        "data.resize", "data.normalize", "data.sequence.length", "model.pretrained_model_name", "model.decoder",
-        "model.heatmap", "model.fusion", "model.lora",
-    ),
-    predictions=("predictions.csv", "ball.csv"),
-    unit="frame",
-    offline="`--config small` (or `--model small_unet`)",
-)  # fmt: skip
+)

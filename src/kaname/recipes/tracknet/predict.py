@@ -90,7 +90,7 @@ def predict(
 
 def made_in(folder: Path) -> list[Path]:
     """What the predictions of one video consist of; the video with the ball is there where it was asked for."""
-    return [folder / name for name in (*RECIPE.predictions, PLOT, OVERLAY)]
+    return [folder / name for name in (*RECIPE.answering.predictions, PLOT, OVERLAY)]
 
 
 def predict_video(
