@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 import kaname
-from kaname.config import load
-from kaname.pipeline.flags import find_group
+from kaname.config import find_group, load
 from kaname.pipeline.train import run
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.config import TracknetConfig

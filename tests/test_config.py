@@ -67,7 +67,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
         ("train:\n  ema: 1\n", 2, "true or false", "type"),
         ("name: 5\n", 1, "must be text", "quote"),
         ("train:\n  kind: adm\n", 2, "one of adam, sgd", "type"),
-        ("size: [1, 2, 3]\n", 1, "list of 2", "type"),
+        ("size: [1, 2, 3]\n", 1, "2 numbers", "type"),
         ("train:\n  steps: [1, a]\n", 2, "whole number", "type"),
         ("weights: {a: b}\n", 1, "weights", "type"),
         ("train: 3\n", 1, "is a section", "train.KEY"),

@@ -54,9 +54,7 @@ class Config:
     train: TrainSettings = field(default_factory=TrainSettings)
 
 
-RECIPE = plain.recipe(
-    "dots", "Three dots of a creature.", answering={"threshold": "min_score", "unit": "frame"}, fixed=("width",)
-)
+RECIPE = plain.recipe("dots", "Three dots.", answering={"threshold": "min_score", "unit": "frame"}, fixed=("width",))
 sample, check, train, evaluate, export, draw = plain.commands_of("dots", Config, drawn.clips)
 
 
