@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from kaname.data.rois import large_enough
 from kaname.errors import InputError
 from kaname.geometry.boxes import clip
 from kaname.geometry.image import image_size
-from kaname.pipeline.labelled import Labelled
+from kaname.pipeline.labelled import Labelled, beside
 from kaname.recipes.roimask.config import DataSettings, RoimaskConfig
 from kaname.types import FloatArray, Sample, Size
 
@@ -38,13 +38,15 @@ class Photo:
         sample: as `kaname.data.formats.coco.read` gives it.
         smallest: the least side, in pixels, of a target's box.
         crowd: ``ignore`` or ``background``.
-        category: the number of its instances' category; None where only its name is known.
+        category_id: the number of its instances' category; None where that is not known.
+        bare: images that follow it in the file (of the first one also those before it) and show no instance.
     """
 
     sample: Sample
     smallest: float
     crowd: str
-    category: int | None = 1
+    category_id: int | None = 1
+    bare: tuple[Photo, ...] = ()
 
     @property
     def image(self) -> Path:
@@ -136,19 +138,19 @@ def outside(photos: Sequence[Photo], path: Path) -> list[InputError]:
 
 
 def read_set(data: DataSettings, part: str) -> list[Photo]:
-    """The images of ``train`` or ``val`` that show a person.
+    """The images of ``train`` or ``val`` that show a person, each with those beside it that show none.
 
     Raises:
         InputError: the first problem of the annotations.
     """
-    path = data.annotations_of(part)
-    number = int(data.category) if data.category.isdecimal() else data.category
+    path, name = data.annotations_of(part), data.category
     if not path.is_file():
         remedy = "give --annotations and --val-annotations, or --data with the documented folders"
         raise InputError(f"no annotations of {part}", path=path, remedy=remedy)
-    samples = coco.read(path, images=data.images_of(part), category=number)
-    known = number if isinstance(number, int) else None
-    photos = [Photo(sample, data.min_target, data.crowd, known) for sample in samples if len(sample.boxes)]
+    number = int(name) if name.isdecimal() else coco.number_of(path, name)
+    samples = coco.read(path, images=data.images_of(part), category=int(name) if name.isdecimal() else name)
+    every = [Photo(sample, data.min_target, data.crowd, number) for sample in samples]
+    photos = [replace(one, bare=bare) for one, bare in beside(every, lambda photo: len(photo.sample.boxes) > 0)]
     for problem in outside(photos, path):
         raise problem
     if double := sum(1 for photo in photos for _ in double_boxes(photo.sample)):
@@ -179,15 +181,13 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] 
     changes = dict(word.split("=", 1) for word in words)
     stored = dict(config["data"])
     if data is not None or "root" in changes:
-        stored |= {"images": None, "val_images": None, "annotations": None, "val_annotations": None}
-        stored["root"] = data or changes["root"]
+        stored |= {**dict.fromkeys(NAMING[:4]), "root": data or changes["root"]}
     settings = from_dict(DataSettings, {**stored, **changes})
     there = [part for part in SETS if settings.annotations_of(part).is_file()]
     if not there:
         missing = " nor ".join(str(settings.annotations_of(part)) for part in SETS)
         raise InputError(f"no annotations: neither {missing}", remedy="give --annotations, or --data")
-    given = {name: getattr(settings, name) for name in NAMING}
-    named = {name: value for name, value in given.items() if value != getattr(DataSettings, name)}
+    named = {name: own for name in NAMING if (own := getattr(settings, name)) != getattr(DataSettings, name)}
     lasting = {name: one.resolve().as_posix() if isinstance(one, Path) else one for name, one in named.items()}
     root = settings.root if settings.val_images is None else settings.val_images.parent
     return Labelled(root, there, lambda name: read_set(settings, name), ("val", "train"), named=lasting)
