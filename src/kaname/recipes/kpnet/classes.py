@@ -21,9 +21,10 @@ from kaname.data.formats.skeleton import Skeleton
 from kaname.data.frame_source import identity_of
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
+from kaname.geometry.label_image import read_labels
 from kaname.types import Size
 
-FORMAT = "classes 1"  # part of every key in a cache: changes when the arrays of an entry do
+FORMAT = "classes 2"  # part of every key in a cache: changes when the arrays of an entry do
 SET = 128  # a value from which a tool's picture is set
 UNKNOWN = 255  # of a pixel whose class nobody knows
 _NAME = re.compile(r"(.+_frame_\d+)_([a-zA-Z_-]+?)(\d*)_mask", re.DOTALL)
@@ -73,17 +74,17 @@ class ClassMasks:
 
     def _read(self, size: Size) -> Classes | None:
         if self.pseudo is not None:
-            classes = _plane(self.pseudo, size)
+            classes = read_labels(self.pseudo, expected=size)
             if (wrong := classes[classes > self.count]).size:
                 reason = f"the value {int(wrong[0])} in a pseudo mask of {self.count} classes"
                 raise InputError(reason, path=self.pseudo, remedy=f"values are 0 (background) .. {self.count}")
-            return classes
+            return classes.astype(np.uint8)
         if not self.tools:
             return None
         classes = np.zeros(size, np.uint8)
         for number in sorted(self.tools):
             for path in self.tools[number]:
-                classes[_plane(path, size) >= SET] = number
+                classes[read_image(path, expected=size)[:, :, 0] >= SET] = number
         return classes
 
 
@@ -121,7 +122,3 @@ def find_masks(folder: Path, pseudo: Path | None, skeleton: Skeleton) -> dict[tu
 def _plain(name: str) -> str:
     """A tool's name without what its spellings differ in: ``needle_holder``, ``needleholder``, ``needle-holder``."""
     return re.sub(r"[^a-z]", "", name.lower())
-
-
-def _plane(path: Path, size: Size) -> Classes:
-    return np.ascontiguousarray(read_image(path, expected=size)[:, :, 0])
