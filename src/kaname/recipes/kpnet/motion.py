@@ -14,6 +14,7 @@ from kaname.data.cache import ArrayCache, default_folder
 from kaname.data.flow import FlowSettings, Pair, PairSource, pair_of, partner, still
 from kaname.data.formats.mot_kp_files import frame_of
 from kaname.data.frame_source import FrameSource
+from kaname.data.naming import video_file
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.view import View
@@ -43,7 +44,7 @@ class Motion:
         self.pairs: dict[str, PairSource] = {}
         settings = flow_settings(config.motion)
         for video, own in images.items():
-            source = FrameSource(video, video=config.data.videos / f"{video}.mp4", images=own)
+            source = FrameSource(video, video=video_file(config.data.videos, video), images=own)
             self.sources[video] = source
             self.pairs[video] = PairSource(
                 source.read, source.identity, config.view, settings, cache=cache, count=source.count
@@ -150,7 +151,7 @@ class MotionFeed:
         video, number = named
         near = (number - self.flow.delta, number, number + self.flow.delta)
         images = neighbours(path, video, [one for one in near if one >= 0])
-        return FrameSource(video, video=self.videos / f"{video}.mp4", images=images), number
+        return FrameSource(video, video=video_file(self.videos, video), images=images), number
 
     def placed(self, image: Image) -> Image:
         """An image on the canvas."""
