@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kaname
+from calling import call
 from kaname.codecs.roi_mask import inside
 from kaname.config import from_dict
 from kaname.data.formats import rle
@@ -22,6 +23,7 @@ from kaname.recipes.roimask.config import AnswerSettings, DataSettings
 from kaname.recipes.roimask.evaluate import score
 from kaname.recipes.roimask.labels import Photo, labelled, read_set
 from kaname.recipes.roimask.trials import asked
+from recipes.roimask import crowds
 
 BICYCLE = 7
 
@@ -179,3 +181,34 @@ def test_masks_json_has_the_category_of_the_labels(content: Any, model: Path, tm
         evaluate(RECIPE, sets, checkpoint=model, out=tmp_path / str(number), device="cpu")
         entries = json.loads((tmp_path / str(number) / "val" / "masks.json").read_text())
         assert {entry["category_id"] for entry in entries} == {31}
+
+
+def test_crowds_alone_are_no_set(folder: Path, tmp_path: Path) -> None:
+    """CVAT marks what was drawn with its brush so: check, analyze, train and evaluate say it, and what to do."""
+    content = json.loads((folder / "data/annotations/instances_val2017_person_only_no_crowd.json").read_text())
+    for one in content["annotations"]:
+        one["iscrowd"] = 1
+    path, images = tmp_path / "cvat.json", folder / "data" / "images" / "val2017"
+    path.write_text(json.dumps(content))
+    where = ("--images", images, "--annotations", path, "--val-images", images, "--val-annotations", path)
+    checked = call("roimask", "check", *where)
+    assert checked.code == 2 and checked.err.count("are crowds; set their iscrowd to 0") == 2, checked.err
+    assert f"0 of them targets (sides of at least 16 px), {len(content['annotations'])} crowds" in checked.out
+    call("roimask", "analyze", "--annotations", path, "--out", tmp_path / "a.json").refused("iscrowd to 0")
+    extractor = ("--extractor", folder / "extractor.onnx", "--tensor", crowds.TENSOR)
+    call("roimask", "train", *where, *extractor, "--out-dir", tmp_path / "run").refused("are crowds", "iscrowd to 0")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "r.json").write_text("[]")
+    scored = ("--images", images, "--annotations", path, "--predictions", tmp_path / "r.json")
+    call("roimask", "evaluate", *scored, "--out", tmp_path / "e").refused("no image of the annotations shows")
+
+
+def test_check_refuses_a_set_without_a_target(folder: Path, tmp_path: Path) -> None:
+    """As train does: all are too small."""
+    content = json.loads((folder / "data/annotations/instances_val2017_person_only_no_crowd.json").read_text())
+    for one in content["annotations"]:
+        one["bbox"][2:] = [9, 9]
+    (tmp_path / "small.json").write_text(json.dumps(content))
+    images = ("--images", folder / "data/images/val2017", "--annotations", tmp_path / "small.json")
+    checked = call("roimask", "check", "--data", folder / "data", *images)
+    assert checked.code == 2 and "none has sides of at least 16 px; lower --min-target" in checked.err, checked.err

@@ -101,14 +101,6 @@ def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[st
     return [(entry, instances.get(entry["id"], [])) for entry in reader.images.values()]
 
 
-def number_of(path: Path, category: str) -> int | None:
-    """The id of the category of a name in a file; None where it is no whole number, or where several have the name."""
-    content = read_listed(path, "annotations", lambda number, entry: None)
-    categories = content.get("categories") if isinstance(content, dict) else None
-    named = [one.get("id") for one in categories or () if isinstance(one, dict) and one.get("name") == category]
-    return named[0] if len(named) == 1 and isinstance(named[0], int) else None
-
-
 def labels_of(content: Any) -> Counter[str]:
     """How many instances of each category the content of a file has; of what is no COCO none."""
     tables = [content.get(name) if isinstance(content, dict) else None for name in ("categories", "annotations")]

@@ -118,6 +118,9 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
     Raises:
         InputError: results of images that the set does not have, or of other sizes.
     """
+    if not photos:
+        reason = "no image of the annotations shows an instance: nothing could be scored"
+        raise InputError(reason, path=path, remedy="check --annotations and --category")
     every = with_bare(photos)
     entries = by_image(of_category(path, photos), every, path)
     two = len(made(path)["classes"] or [0] * CLASSES) < CLASSES
@@ -316,6 +319,11 @@ def _table(groups: Mapping[str, Any]) -> list[list[str]]:
     ]
     ap = [[name, f"AP {figure_cell(found['ap'])}"] for name, found in groups.items() if name.startswith("coco")]
     return [["group", *FIGURES], *rows, *[row + [""] * (len(FIGURES) - 1) for row in ap]]
+
+
+def telling(sets: Mapping[str, Sequence[Photo]]) -> dict[str, Any]:
+    """By set, what tells it from another of its name: how many instances it holds."""
+    return {name: {"instances": sum(len(photo.boxes) for photo in members)} for name, members in sets.items()}
 
 
 def compare(
