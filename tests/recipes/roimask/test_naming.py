@@ -145,6 +145,18 @@ def test_results_that_name_images_as_detectors_do(content: Any, tmp_path: Path, 
     assert result.settings["rois_without_prediction"] == 0
 
 
+def test_results_of_a_larger_set(content: Any, tmp_path: Path) -> None:
+    """The first images alone, or a smaller annotation file: the others are left out, and said."""
+    photos = photos_of(content, tmp_path)
+    path = results_of(content, photos, tmp_path / "r.json")
+    where = ("--images", tmp_path / "images", "--annotations", tmp_path / "gt.json", "--predictions", path)
+    limited = call("roimask", "evaluate", *where, "--limit", 2, "--out", tmp_path / "e").done()
+    said = ", ".join(str(photo.image_id) for photo in photos[2:])
+    assert f"not in this set and not scored: {said}, 902" in limited.err
+    figures = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert figures["settings"]["rois_without_prediction"] == 0 and figures["coco"]["ap"]["value"] > 0
+
+
 def test_two_images_of_one_name(content: Any, tmp_path: Path) -> None:
     """In several folders: the id says which is meant; where it does not, both are named."""
     for folder, image in zip("ab", content["images"][3:5], strict=True):

@@ -69,13 +69,14 @@ def warn_others(path: Path, count: int, wanted: int) -> None:
 
 
 def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> dict[int | str, list[Entry]]:
-    """Results by the id of their image, which they give or whose name they have.
+    """Results by the id of their image, which they give or whose name they have; of other images they are left out.
 
     Raises:
-        InputError: a result of an image that is not in the set, or that may be one of several.
+        InputError: results of other images alone, or of one that may be one of several.
     """
     images = Images(photos)
     found: dict[int | str, list[Entry]] = {}
+    others: dict[str, str] = {}  # by what they call an image the first result
     for number, entry in enumerate(entries, 1):
         row, remedy = f"result {number}", "predict the images of this set"
         try:
@@ -83,10 +84,16 @@ def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> d
         except InputError as error:
             raise InputError(error.reason, path=path, row=row, remedy=error.remedy) from error
         if photo is None:
-            reason = f"a mask of the image {entry.image_id!r}, which is not in this set"
-            raise InputError(reason, path=path, row=row, remedy=remedy)
+            others.setdefault(repr(entry.image_id), row)
+            continue
         if entry.size != photo.size:
             reason = f"predicted on {entry.size[1]} x {entry.size[0]}, the image has {photo.size[1]} x {photo.size[0]}"
             raise InputError(reason, path=path, row=row, remedy=remedy)
         found.setdefault(photo.image_id, []).append(entry)
+    if others and not found:
+        image, row = next(iter(others.items()))
+        reason = f"a mask of the image {image}, which is not in this set"
+        raise InputError(reason, path=path, row=row, remedy="predict the images of this set")
+    if others:
+        warnings.warn(f"{path}: not in this set and not scored: {', '.join(list(others)[:5])}", stacklevel=2)
     return found
