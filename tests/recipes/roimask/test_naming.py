@@ -224,3 +224,18 @@ def test_check_refuses_a_set_without_a_target(folder: Path, tmp_path: Path) -> N
     images = ("--images", folder / "data/images/val2017", "--annotations", tmp_path / "small.json")
     checked = call("roimask", "check", "--data", folder / "data", *images)
     assert checked.code == 2 and "none has sides of at least 16 px; lower --min-target" in checked.err, checked.err
+
+
+def test_images_without_a_person_are_predicted_too(content: Any, model: Path, tmp_path: Path) -> None:
+    """Boxes of annotations, or of a detector, which names only images in which it found somebody; it is said."""
+    photos = photos_of(content, tmp_path)
+    finds = [
+        {"image_id": photo.image_id, "category_id": 1, "score": 0.9, "bbox": [5, 5, 40, 60]} for photo in photos[:2]
+    ]
+    (tmp_path / "finds.json").write_text(json.dumps(finds))
+    for number, (name, label, count) in enumerate((("gt.json", ("--label", "person"), 3), ("finds.json", (), 5))):
+        words = ("--checkpoint", model, "--boxes", tmp_path / name, *label, "--no-pictures", "--no-masks")
+        done = call("roimask", "predict", tmp_path / "images", *words, "--out", tmp_path / f"p{number}").done()
+        assert f"no box in {count} of 7 image(s): " in done.out and "nobody_0.jpg" in done.out
+        entries = json.loads((tmp_path / f"p{number}" / "masks.json").read_text())
+        assert {entry["image"] for entry in entries} == {photo.source for photo in photos[: 4 if label else 2]}

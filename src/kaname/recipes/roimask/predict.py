@@ -111,7 +111,7 @@ def boxes_of(flags: BoxFlags, numbers: Sequence[str]) -> BoxSource | None:
         InputError: two of them, numbers that are no boxes, or boxes in another unit than they are said to be.
     """
     if not numbers:
-        return source_of(flags)
+        return source_of(flags, bare=True)
     if flags.detector is not None:
         raise InputError("boxes come from --boxes or from --detector, not from both", remedy="leave one out")
     try:
