@@ -302,7 +302,7 @@ def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Co
         raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
     from kaname.pipeline.boxes import Counted  # here, because of the formats that boxes come in
 
-    return Counted(boxes.open(sources))
+    return Counted(boxes.open(sources), boxes.detector)
 
 
 def _say_found(finds: Finds, line: str, times: Profile) -> None:
@@ -316,6 +316,7 @@ def _say_found(finds: Finds, line: str, times: Profile) -> None:
 def _say(model: Model, find: Counted | None) -> None:
     """What somebody might otherwise wonder about: where no box was found, or none was given."""
     if find is not None:
+        find.warn_labels()
         print("\n".join(find.said()), end="\n" if find.empty else "")
     elif model.takes_boxes:
         print("no boxes were given: each picture is one box, the whole of it")
