@@ -20,12 +20,10 @@ from kaname.data.formats.mot_kp_files import frame_of
 from kaname.data.formats.skeleton import Skeleton
 from kaname.data.frame_source import identity_of
 from kaname.errors import InputError
-from kaname.geometry.image import read_image
-from kaname.geometry.label_image import read_labels
+from kaname.geometry.label_image import read_labels, read_mask
 from kaname.types import Size
 
-FORMAT = "classes 2"  # part of every key in a cache: changes when the arrays of an entry do
-SET = 128  # a value from which a tool's picture is set
+FORMAT = "classes 3"  # part of every key in a cache: changes when the arrays of an entry do
 UNKNOWN = 255  # of a pixel whose class nobody knows
 _NAME = re.compile(r"(.+_frame_\d+)_([a-zA-Z_-]+?)(\d*)_mask", re.DOTALL)
 
@@ -57,7 +55,7 @@ class ClassMasks:
             cache: of pictures that were put together before: a frame may have seven.
 
         Raises:
-            InputError: a mask of another size, or with a value that is no class.
+            InputError: a mask of another size, with a value that is no class, or that is set nowhere but not empty.
         """
         if cache is None or not self:
             return self._read(size)
@@ -84,7 +82,7 @@ class ClassMasks:
         classes = np.zeros(size, np.uint8)
         for number in sorted(self.tools):
             for path in self.tools[number]:
-                classes[read_image(path, expected=size)[:, :, 0] >= SET] = number
+                classes[read_mask(path, expected=size)] = number
         return classes
 
 
