@@ -180,6 +180,7 @@ class Prediction:
         file: name of the frame's file, where it has one of its own.
         box: number of the box (from 1) that was cut out of the image, where boxes were given.
         image_id: what a label file calls the image, where that is known.
+        category_id: what a label file calls that which was found, where that is known.
     """
 
     source: str
@@ -189,6 +190,7 @@ class Prediction:
     file: str = ""
     box: int | None = None
     image_id: int | str | None = None
+    category_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -142,3 +142,49 @@ def test_boxes_by_picture_in_percent_are_doubted(tmp_path):
     with pytest.raises(InputError, match=r"0\.\.100.*--box-units pixel"):
         boxes.finder(path, [large])
     assert boxes.finder(path, [large], units="pixel") is not None
+
+
+def results_file(folder: Path, names: list[str], score: float = 0.9) -> Path:
+    content = [{"image_id": name, "category_id": 1, "bbox": [10, 20, 80, 60], "score": score} for name in names]
+    path = folder / "results.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def yolo_folder(folder: Path, names: list[str]) -> Path:
+    path = folder / "labels"
+    path.mkdir(exist_ok=True)
+    for name in names:
+        (path / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    return path
+
+
+@pytest.mark.parametrize("write", [results_file, yolo_folder])
+def test_a_detector_names_only_images_in_which_it_found_something(photo, tmp_path, write):
+    """The others have no box, which is no fault of theirs; where it names none of them, that is one."""
+    other = photo.with_name("b.png")
+    Image.new("RGB", (30, 20)).save(other)
+    found = boxes.by_file(write(tmp_path, ["a"]), [photo, other])
+    assert len(found[photo]) == 1 and found[other].shape == (0, 4)
+    assert boxes.by_file(write(tmp_path, ["a"]), [other, photo])[other].shape == (0, 4)
+    with pytest.raises(InputError, match=r"no box for b\.png"):
+        boxes.by_file(write(tmp_path, ["a"]), [other])
+
+
+def test_images_whose_finds_are_all_weak_have_no_box(photo, tmp_path):
+    """They are counted among what was left out."""
+    with pytest.warns(UserWarning, match=r"left out: 1 boxes with a score below 0\.5"):
+        found = boxes.by_file(results_file(tmp_path, ["a"], score=0.3), [photo])
+    assert found[photo].shape == (0, 4)
+
+
+def test_an_annotated_image_may_show_nothing(photo, tmp_path):
+    """Where boxes are of persons or faces (``bare``); a photograph of a dial has to have one."""
+    path = coco_file(tmp_path)
+    assert boxes.by_file(path, [photo], bare=True)[photo].shape == (0, 4)
+    with pytest.raises(InputError, match=r"no box for a\.png; draw a rectangle"):
+        boxes.by_file(path, [photo])
+    unknown = photo.with_name("b.png")
+    Image.new("RGB", (30, 20)).save(unknown)
+    with pytest.raises(InputError, match=r"no box for b\.png"):
+        boxes.by_file(path, [photo, unknown], bare=True)

@@ -160,6 +160,27 @@ def test_mean_and_deviation(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.sort(found.scores), np.sort(expected), atol=1e-6)
 
 
+def test_one_label_by_number_and_by_the_name_in_the_file(tmp_path: Path) -> None:
+    """Ultralytics writes ``names`` into a file; what is not there is refused with what is."""
+    boxes = np.float32([[0, 0, 20, 20], [30, 0, 50, 20], [50, 0, 60, 9]])
+    outputs = {"boxes": boxes, "scores": np.float32([0.9, 0.8, 0.7]), "labels": np.array([0, 16, 0])}
+    path = files.constant(tmp_path / "d.onnx", **outputs)
+    whole = open_detector(path)
+    assert len(whole(IMAGE)) == 3 and whole.found == {0: 2, 16: 1}
+    assert open_detector(path, label="16")(IMAGE).labels.tolist() == [16]
+    with pytest.raises(InputError, match="no label 'person'; the file names none: give the label's number"):
+        open_detector(path, label="person")
+    graph = onnx.load(str(path))
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = "names", "{0: 'person', 16: 'dog'}"
+    onnx.save(graph, str(path))
+    for label, number, count in (("person", 0, 2), ("dog", 16, 1), ("0", 0, 2)):
+        detector = open_detector(path, label=label)
+        assert detector.mapping.keep == (number,) == detector.stated.keep and len(detector(IMAGE)) == count
+    with pytest.raises(InputError, match="no label 'cat'; it names 0 person, 16 dog"):
+        open_detector(path, label="cat")
+
+
 def test_scores_threshold_classes_and_suppression(tmp_path: Path) -> None:
     """Two that overlap stay where their labels differ."""
     boxes = np.float32([[0, 0, 20, 20], [1, 0, 21, 20], [1, 0, 21, 20], [50, 0, 60, 9]])

@@ -97,6 +97,32 @@ def test_names_as_ids_and_lists_of_runs() -> None:
     assert mask_ap(truth, results) == mask_ap(*scene(4))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_equal_scores_come_in_the_order_of_ids(seed: int) -> None:
+    """As in COCO's own program, whatever the order of the file."""
+    known = pytest.importorskip("pycocotools.coco", reason="needs pycocotools")
+    from pycocotools.cocoeval import COCOeval
+
+    truth, results = scene(seed)
+    names = np.random.default_rng(seed).permutation(100)
+    for entry in truth["images"]:
+        entry["id"] = int(names[entry["id"]])
+    for entry in [*truth["annotations"], *results]:
+        entry["image_id"] = int(names[entry["image_id"]])
+    results = [{**entry, "score": round(entry["score"], 1)} for entry in results]
+    for number, entry in enumerate(truth["annotations"], 1):
+        entry["id"] = number
+    reference = known.COCO()
+    reference.dataset = truth
+    reference.createIndex()
+    judge = COCOeval(reference, reference.loadRes([{**one, "bbox": []} for one in results]), "segm")
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    figures = mask_ap(truth, results)
+    assert [-1 if one is None else one for one in figures.values()] == pytest.approx(judge.stats[:9].tolist())
+
+
 def test_crowds_are_neither_found_nor_missed() -> None:
     truth, _ = scene(5, images=1)
     everywhere = {**truth["annotations"][0], "id": 99, "iscrowd": 1, "segmentation": rle.encode(np.ones(SIZE, bool))}

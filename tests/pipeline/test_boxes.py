@@ -125,6 +125,18 @@ def of_clip(frame: int) -> list[list[float]]:
     return [] if frame in GONE else [[16.0 + 4 * frame, 28.0]]
 
 
+def test_finds_of_several_labels_are_said_and_one_is_chosen(images: Path, tmp_path: Path) -> None:
+    """A detector of COCO's 80 classes finds more than persons."""
+    outputs = {"scores": np.float32([0.9, 0.8]), "labels": np.array([0, 16])}
+    path = onnx_detectors.constant(tmp_path / "d.onnx", boxes=np.float32([[0, 0, 20, 20], [30, 0, 50, 20]]), **outputs)
+    with pytest.warns(UserWarning, match=r"d\.onnx: boxes of 2 labels: 0 \(3\), 16 \(3\); all count: choose one"):
+        rows = of_images(tmp_path / "all", images, detector=path)
+    assert [len(middle(row)) for row in rows] == [2, 2, 2]
+    chosen = of_images(tmp_path / "one", images, detector=path, label="16")
+    assert [len(middle(row)) for row in chosen] == [1, 1, 1]
+    command(tmp_path / "none", images, "--label", "16").refused("--label belongs to --boxes")
+
+
 def test_a_detector_finds_the_boxes_of_images(
     images: Path, detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,7 @@ class Reading:
         label: take only the boxes of this label; needed where there are several.
         keypoints: what COCO's key points are.
         score: leave out boxes of a detector with a lower one; by default `SCORE`.
+        bare: an image may have no box; one that a detector's file (its results, YOLO) does not name has none.
     """
 
     names: Mapping[str, str] | None = None
@@ -46,6 +47,7 @@ class Reading:
     label: str | None = None
     keypoints: KeyPoints = "index"
     score: float | None = None
+    bare: bool = False
 
 
 def read(path: Path, images: Path, *, only: Collection[Path] | None = None, **how: Any) -> list[Sample]:
@@ -73,7 +75,8 @@ def read(path: Path, images: Path, *, only: Collection[Path] | None = None, **ho
         lines.append(f"left out: {weak} boxes with a score below {Reading(**how).score or SCORE:g}")
     for line in [*lines, *(line for sample in samples for line in sample.meta.get("double", ()))]:
         warnings.warn(f"{path}: {line}", stacklevel=1)
-    _refuse_without(path, [sample.image.name for sample in samples if not len(sample.boxes)])
+    bare = Reading(**how).bare or (only is not None and _of_detector(path))
+    _refuse_without(path, [sample.image.name for sample in samples if not (bare or len(sample.boxes))])
     return samples
 
 
@@ -91,8 +94,16 @@ def by_file(path: Path, files: Sequence[Path], **named: Any) -> dict[Path, np.nd
     named_so = {file: str(sample.meta.get("file", sample.image)) for file, sample in found.items()}
     for file in _less_like(named_so, path):
         del found[file]
+    boxes = {file: sample.boxes for file, sample in found.items()}
+    if boxes and _of_detector(path):
+        return {file: boxes.get(file, np.zeros((0, 4))) for file in files}
     _refuse_without(path, [file.name for file in files if file not in found])
-    return {file: sample.boxes for file, sample in found.items()}
+    return boxes
+
+
+def _of_detector(path: Path) -> bool:
+    """Whether a file has entries of what was found alone: an image in which nothing was found is not in it."""
+    return path.is_dir() or path.suffix.lower() == ".txt" or coco_results.is_results(read_json(path))
 
 
 def problems(path: Path, images: Path, **how: Any) -> list[InputError]:

@@ -6,11 +6,21 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VIDEO_ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
 )
+
+
+def video_file(folder: Path, name: str) -> Path:
+    """The video of a name in a folder, in whatever container; where there is none, the mp4 that it would be."""
+    usual = folder / f"{name}{VIDEO_ENDINGS[0]}"
+    if usual.is_file() or not folder.is_dir():
+        return usual
+    found = {path.suffix.lower(): path for path in folder.iterdir() if path.stem == name and path.is_file()}
+    return next((found[ending] for ending in VIDEO_ENDINGS if ending in found), usual)
 
 
 def order(name: str) -> tuple[tuple[str, int, str], ...]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from kaname.codecs.runs import Runs
 from kaname.data.formats import coco, rle
+from kaname.data.formats.coco_kinds import NO_CROWD
 from kaname.data.formats.coco_masks import inner_polygons
 from kaname.errors import InputError
 from kaname.progress import Bar
@@ -54,7 +55,8 @@ def measure(path: Path, category: str | int = 1, *, workers: int | None = None, 
     if not used:
         crowds = sum(len(instances) for _, instances in images)
         reason = f"no instance of category {number!r}" + (f" but {crowds} crowds" if crowds else "")
-        raise InputError(reason, path=path, remedy="choose another file, or another --category")
+        remedy = NO_CROWD if crowds else "choose another file, or another --category"
+        raise InputError(reason, path=path, remedy=remedy)
     counts = Counts()
     with Bar("analyze", len(used), speak=speak) as bar:
         for images_done, part in _counted(path, used, workers or os.cpu_count() or 1):

@@ -18,6 +18,8 @@ the keys of `kaname.inference.detector_mapping.DetectorMapping`::
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -71,6 +73,7 @@ class Detector:
         mapping: how it is read, nothing left open.
         view: how an image becomes its input.
         outputs: the names of its outputs.
+        found: how many boxes of each label it has answered with.
         description: plain values for a file of predictions: name, SHA-256 and mapping.
     """
 
@@ -87,7 +90,9 @@ class Detector:
             self.mapping = self._whole(mapping, size)
             self.view = View(self.mapping.fit or "letterbox", size)
             black = np.zeros((1, *size, 3), np.uint8)
+            self.found = Counter[int]()
             self.read(self._run(self._prepared(black)), size)
+            self.found.clear()
 
     @property
     def description(self) -> dict[str, Any]:
@@ -119,7 +124,23 @@ class Detector:
         kept = _suppressed(found, scores, labels, mapping.nms)
         found = box_arithmetic.clip(self.view.into(size).inverse().boxes(found[kept]), size)
         inside = box_arithmetic.area(found) > 0  # what lies in the letterbox's margin is nothing
+        self.found.update(labels[kept][inside].tolist())
         return Boxes(found[inside], scores[kept][inside], labels[kept][inside])
+
+    def keep(self, label: str) -> None:
+        """Answer with boxes of this label alone: a number, or a name that the file says of one, as Ultralytics' do.
+
+        Raises:
+            InputError: no such label.
+        """
+        names = _names(self._session.get_modelmeta().custom_metadata_map.get("names", ""))
+        numbers = [number for number, name in names.items() if name == label]
+        if not label.isdecimal() and not numbers:
+            known = ", ".join(f"{number} {name}" for number, name in names.items())
+            remedy = f"it names {known}" if known else "the file names none: give the label's number"
+            raise InputError(f"the detector has no label {label!r}", path=self.path, remedy=remedy)
+        chosen = numbers or [int(label)]
+        self.stated, self.mapping = (replace(one, keep=tuple(chosen)) for one in (self.stated, self.mapping))
 
     def _corners(self, boxes: FloatArray) -> FloatArray:
         """The file's boxes ``(N, 4)`` as corners in pixels of the input."""
@@ -159,7 +180,12 @@ class Detector:
 
 
 def open_detector(
-    path: Path, mapping: Path | DetectorMapping | None = None, *, score: float | None = None, threads: int = 0
+    path: Path,
+    mapping: Path | DetectorMapping | None = None,
+    *,
+    score: float | None = None,
+    label: str | None = None,
+    threads: int = 0,
 ) -> Detector:
     """A detector from its ONNX file.
 
@@ -167,13 +193,27 @@ def open_detector(
         path: the file; it takes one image ``(1, 3, height, width)``.
         mapping: how it is read, or a YAML file that says so; by default what its outputs look like.
         score: finds below it are left out; by default the mapping's, 0.5 where that does not say.
+        label: the only one that counts, as in `Detector.keep`; by default those of the mapping.
         threads: of onnxruntime; 0 leaves the choice to it.
 
     Raises:
-        InputError: no such file, no detector that is recognised, a mapping that does not fit it.
+        InputError: no such file, no detector that is recognised, a mapping that does not fit it, no such label.
     """
     stated = read_mapping(mapping) if isinstance(mapping, Path) else mapping or DetectorMapping()
-    return Detector(path, stated if score is None else replace(stated, score=score), threads)
+    detector = Detector(path, stated if score is None else replace(stated, score=score), threads)
+    if label is not None:
+        detector.keep(label)
+    return detector
+
+
+def _names(text: str) -> dict[int, str]:
+    """What a file's metadata call its labels, ``{0: 'person', ...}``; empty where they do not."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {number: str(name) for number, name in pairs if isinstance(number, int)}
 
 
 def _filled(mapping: DetectorMapping, usual: Mapping[str, Any]) -> DetectorMapping:

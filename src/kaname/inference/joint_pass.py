@@ -57,4 +57,6 @@ def joint_pass(source: OnnxTensor, detector: Detector, say: Callable[[str], None
         say(f"the detector is the extractor's own file, but is shown other images ({listed}): two passes an image")
         return None
     say("the detector is the extractor's own file: one pass an image gives boxes and features")
-    return JointPass(source, Detector(detector.path, replace(detector.stated, **seen), detector.threads))
+    own = Detector(detector.path, replace(detector.stated, **seen), detector.threads)
+    own.found = detector.found
+    return JointPass(source, own)

@@ -36,17 +36,19 @@ def mask_ap(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> d
     require_package("faster_coco_eval", "mask AP")
     from faster_coco_eval import COCO, COCOeval_faster, mask
 
-    numbers = {image["id"]: number for number, image in enumerate(truth["images"], 1)}  # it takes whole numbers alone
+    ids = [image["id"] for image in truth["images"]]  # in order: of equal scores those of the lower id come first
+    ids = sorted(ids) if all(isinstance(one, int) for one in ids) else ids
+    numbers = {one: number for number, one in enumerate(ids, 1)}  # it takes whole numbers alone
     strange = next((entry["image_id"] for entry in results if entry["image_id"] not in numbers), None)
     if strange is not None:
         remedy = "predict the images of this label file"
         raise InputError(f"a result is of the image {strange!r}, which the truth does not know", remedy=remedy)
     images = [{**image, "id": numbers[image["id"]]} for image in truth["images"]]
-    sizes = [(image["height"], image["width"]) for image in images]
+    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     instances: list[dict[str, Any]] = []
     for number, entry in enumerate(truth["annotations"], 1):
         image = numbers[entry["image_id"]]
-        shape = _compressed(entry["segmentation"], mask, sizes[image - 1])
+        shape = _compressed(entry["segmentation"], mask, sizes[image])
         instances.append({**entry, "id": number, "image_id": image, "segmentation": shape})
     labels = COCO({"images": images, "annotations": instances, "categories": list(truth["categories"])})
     # Without their boxes, for it would take areas from them.

@@ -6,6 +6,7 @@ A recipe opts in: its ``predict`` has the flags `kaname.pipeline.flags.BoxFlags`
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -64,7 +65,8 @@ def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
     }
     for flag, given in (("--boxes", flags.boxes), ("--detector", flags.detector)):
         for name in alone[flag]:
-            if given is None and getattr(flags, name) is not None:
+            either = name == "label" and flags.detector is not None
+            if given is None and getattr(flags, name) is not None and not either:
                 raise InputError(
                     f"--{name.replace('_', '-')} belongs to {flag}", remedy=f"give {flag}, or leave it out"
                 )
@@ -73,7 +75,7 @@ def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
         return BoxSource(partial(finder, flags.boxes, **reading, **named), {"boxes": {"file": flags.boxes.name}})
     if flags.detector is None:
         return None
-    detector = open_detector(flags.detector, flags.detector_config, score=flags.detector_score)
+    detector = open_detector(flags.detector, flags.detector_config, score=flags.detector_score, label=flags.label)
 
     def find(source: Path, frame: Frame) -> FloatArray:
         return detector(frame.image).xyxy
@@ -84,8 +86,8 @@ def source_of(flags: BoxFlags, **named: Any) -> BoxSource | None:
 class Counted:
     """Boxes as they are found, and where there were none: nothing is left out in silence."""
 
-    def __init__(self, find: Find) -> None:
-        self.find = find
+    def __init__(self, find: Find, detector: Detector | None = None) -> None:
+        self.find, self.detector = find, detector
         self.seen: dict[Path, int] = {}
         self.empty: dict[Path, int] = {}
 
@@ -95,6 +97,14 @@ class Counted:
         if not len(boxes):
             self.empty[source] = self.empty.get(source, 0) + 1
         return boxes
+
+    def warn_labels(self) -> None:
+        """Say so where a detector has found things of several labels and none was chosen: all of them count."""
+        if self.detector is not None and not self.detector.mapping.keep and len(self.detector.found) > 1:
+            listed = ", ".join(f"{label} ({count})" for label, count in self.detector.found.most_common(LISTED))
+            more = ", ..." if len(self.detector.found) > LISTED else ""
+            known = f"boxes of {len(self.detector.found)} labels: {listed}{more}"
+            warnings.warn(f"{self.detector.path}: {known}; all count: choose one with --label", stacklevel=2)
 
     def said(self) -> list[str]:
         """A line for each video with empty frames, one for all empty images."""

@@ -245,7 +245,8 @@ def item_rows(model: Model, item: Any, speed: Speed) -> Iterator[Prediction]:
     with located(item.frames[0].parent):
         for frame, answer in model.stream(frames, boxes_of(item, model), part=part):
             where = {"frame": frame.index, "file": frame.name} if model.of_video else {}
-            yield Prediction(item.source, answer, image_id=getattr(item, "image_id", None), **where)
+            ids = {name: getattr(item, name, None) for name in ("image_id", "category_id")}
+            yield Prediction(item.source, answer, **ids, **where)
 
 
 def boxes_of(item: Any, model: Model) -> Any:

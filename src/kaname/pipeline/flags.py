@@ -77,7 +77,8 @@ BoxUnits = Annotated[
     Literal["pixel", "normalised"] | None, Parameter(help="Of that JSON: pixels (default), or 0..1 of the image.")
 ]
 BoxLabel = Annotated[
-    str | None, Parameter(help="Take only the boxes of this label; needed where the file has several.")
+    str | None,
+    Parameter(help="Take only the boxes of this label (of a detector its number); needed where a file has several."),
 ]
 BoxScore = Annotated[
     float | None, Parameter(help="Leave out boxes of a detector's COCO or YOLO results below this; default 0.5.")

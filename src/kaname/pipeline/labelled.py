@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kaname.errors import InputError
+
+Kept = TypeVar("Kept")
 
 
 class Item(Protocol):
@@ -35,6 +37,17 @@ class Item(Protocol):
 
 Sets = Mapping[str, Sequence[Any]]
 """Items by the name of their set."""
+
+
+def beside(items: Sequence[Kept], shown: Callable[[Kept], bool]) -> list[tuple[Kept, tuple[Kept, ...]]]:
+    """The items that are shown, each with the others that follow it; the first has those before it too.
+
+    >>> beside("aBcD", str.isupper)
+    [('B', ('a', 'c')), ('D', ())]
+    """
+    places = [place for place, one in enumerate(items) if shown(one)]
+    spans = zip(places, [0, *places[1:]], [*places[1:], len(items)], strict=False)  # of none: none
+    return [(items[place], (*items[begin:place], *items[place + 1 : end])) for place, begin, end in spans]
 
 
 def warn_unjudged(names: Iterable[str]) -> None:

@@ -50,7 +50,7 @@ def predict_images(
     boxes: BoxSource | None = None,
     changes: Mapping[str, Any] | None = None,
     pictures: bool = True,
-    each: Callable[[Any], Each] | None = None,
+    each: Callable[[Any, Mapping[str, Any]], Each] | None = None,
     finish: Callable[[], object] = lambda: None,
     asked: Mapping[str, Any] | None = None,
     deep: bool = False,
@@ -67,8 +67,8 @@ def predict_images(
         boxes: where the boxes of images come from: each is cut out and answered on its own. A network that takes boxes
             answers for all of an image, or of a video's frame, at once.
         changes: settings of the answers to use instead of the stored ones.
-        each: from the settings of the answers to what is called with every file, its image (of a video each frame), a
-            name for further files without ending, and the answers, before they are written.
+        each: from the settings of the answers and the model's card to what is called with every file, its image (of a
+            video each frame), a name for further files without ending, and the answers, before they are written.
         finish: called after the last of these, when further files are to be whole.
         asked: what further files depend on besides, as plain values.
         deep: read folders with their sub-folders; hidden ones and ``out`` are left out.
@@ -91,7 +91,7 @@ def predict_images(
     settings = answer_settings(recipe, model.card["config"], changes)
     finds = Finds(recipe, settings)
     drawn = out / "pictures" if pictures else None
-    further = None if each is None else each(settings)
+    further = None if each is None else each(settings, model.card)
     rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
     with results(record, [target], overwrite=overwrite), times.part("write"):
         said = {**about_model(recipe, model, changes), **({} if boxes is None else boxes.about)}
@@ -302,7 +302,7 @@ def _found(model: Model, boxes: BoxSource | None, sources: Sequence[Path]) -> Co
         raise InputError("boxes belong to photographs, not to a video", path=videos[0], remedy=remedy)
     from kaname.pipeline.boxes import Counted  # here, because of the formats that boxes come in
 
-    return Counted(boxes.open(sources))
+    return Counted(boxes.open(sources), boxes.detector)
 
 
 def _say_found(finds: Finds, line: str, times: Profile) -> None:
@@ -316,6 +316,7 @@ def _say_found(finds: Finds, line: str, times: Profile) -> None:
 def _say(model: Model, find: Counted | None) -> None:
     """What somebody might otherwise wonder about: where no box was found, or none was given."""
     if find is not None:
+        find.warn_labels()
         print("\n".join(find.said()), end="\n" if find.empty else "")
     elif model.takes_boxes:
         print("no boxes were given: each picture is one box, the whole of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from kaname.config import load
 from kaname.data.flow import sampled
 from kaname.data.formats import mot_kp
+from kaname.data.video import VideoWriter
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import write_image
 from kaname.recipes.kpnet.config import KpnetConfig
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.epochs import task_fields
-from kaname.recipes.kpnet.labels import training_sets
+from kaname.recipes.kpnet.labels import neighbours, training_sets
 from kaname.recipes.kpnet.motion import motion_of
 from kaname.samples.kpnet import write as render
 from kaname.types import Sample
@@ -130,6 +132,37 @@ def test_where_no_frame_is_before(data: Path) -> None:
     row: dict[str, Any] = frames.sample(3, -1)
     assert not row["flow"].any() and not row["foreground"].any() and not row["seen"].any()
     assert motion_of(config, {"v": {4: Path("x.png")}}).has("v", 4) is False
+
+
+def test_frames_whose_numbers_have_zeros_before_them_have_neighbours(data: Path) -> None:
+    """Image sets are numbered so: 0008, 0009, 0010; the plain number is looked for too."""
+    folder = data / "train" / "frames"
+    for number in (8, 9, 10, 100):
+        shutil.copy(folder / "v_frame_0.png", folder / f"w_frame_{number:04d}.png")
+    shutil.copy(folder / "v_frame_0.png", folder / "w_frame_99.png")
+    assert neighbours(folder / "w_frame_0009.png", "w", [8, 9, 10]) == {
+        number: folder / f"w_frame_{number:04d}.png" for number in (8, 9, 10)
+    }
+    assert neighbours(folder / "w_frame_0100.png", "w", [98, 99]) == {99: folder / "w_frame_99.png"}
+
+
+@pytest.mark.parametrize("name", ["v.MP4", "v.avi", "v.Mov", "v.mkv"])
+def test_motion_comes_from_a_video_in_any_container(data: Path, name: str) -> None:
+    """As cameras name them; one frame alone has an image, so that its neighbour is in the video."""
+    film = data / "movie" / name
+    film.parent.mkdir()
+    with VideoWriter(film.with_name("made.mp4")) as video:
+        for number in range(5):
+            video.write(picture(number), number / 25)
+    film.with_name("made.mp4").rename(film)
+    for number in (1, 3):
+        (data / "train" / "frames" / f"v_frame_{number}.png").unlink()
+        (data / "train" / "mot" / f"v_frame_{number}.txt").unlink()
+    config, frames = samples_of(data, "in_chans=6")
+    row = frames.sample(1, -1)  # frame 2: the one before it is in the video alone
+    point = row["points"][channel(config, frames)]
+    motion = sampled(np.moveaxis(row["flow"].astype(np.float32), 0, 2), (point - STEP)[None])[0]
+    assert np.linalg.norm(motion - STEP) < 0.5
 
 
 def test_a_point_that_is_turned_out_of_the_picture_is_out_of_frame(data: Path) -> None:

@@ -77,7 +77,7 @@ def test_masks_are_put_together_once(data: Path, tmp_path: Path, monkeypatch: py
     read = first.masks.read(first.size)
     assert read is not None and np.array_equal(first.masks.read(first.size, cache), read)
     with monkeypatch.context() as patch:
-        patch.setattr("kaname.recipes.kpnet.classes.read_image", None)
+        patch.setattr("kaname.recipes.kpnet.classes.read_mask", None)
         assert np.array_equal(first.masks.read(first.size, cache), read)
     last = max(first.masks.tools)
     write_image(first.masks.tools[last][0], np.full(first.size, 255, np.uint8))

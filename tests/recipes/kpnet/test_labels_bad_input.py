@@ -121,6 +121,14 @@ def test_an_empty_label_file_is_a_frame_without_objects(data: Path) -> None:
     assert not pictures[1].channels[1].any()  # out of frame, which is a label
 
 
+def test_masks_of_zeros_and_ones(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They were empty without a word, for check and for training."""
+    path = data / "train" / "masks" / "train00_frame_2_scissors_mask.png"
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, np.eye(64, 96, dtype=np.uint8))
+    assert f"{path.name}: a mask is set from 128 on, and this one reaches 1" in checked(data, capsys)
+
+
 def test_masks_of_another_size_or_value(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other_mask(data)
     assert "scissors_mask.png" in checked(data, capsys)

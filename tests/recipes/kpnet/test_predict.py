@@ -12,7 +12,7 @@ import pytest
 from calling import Answer, call, snapshot
 from kaname.data.formats.mot_kp_rows import read_rows
 from kaname.data.formats.skeleton import find
-from kaname.data.video import frames
+from kaname.data.video import VideoWriter, frames
 
 SKELETON = find("oss25")
 
@@ -121,3 +121,24 @@ def test_bad_words(
         Path(name).write_text("no video")
     predict(made, tmp_path / "out", *words).refused(said)
     assert not list((tmp_path / "out").glob("*_pred.*"))
+
+
+def test_a_video_of_one_frame_without_motion(made: Path, tmp_path: Path) -> None:
+    """There is no other frame: refused, and with --missing-flow zero shown as still, which is counted."""
+    film = tmp_path / "one.mp4"
+    with VideoWriter(film) as video:
+        video.write(next(frames(made / "data" / "movie" / "val00.mp4")).image, 0.0)
+    still = made / "data" / "val" / "frames" / "val00" / "val00_frame_0.png"
+    shutil.copy(still, tmp_path / "photograph.png")
+    words = ("--ckpt", made / "six.pt", "--device", "cpu")
+    for source in (film, tmp_path / "photograph.png"):
+        out = tmp_path / source.stem
+        call("kpnet", "predict", source, *words, "--out", out).refused("--missing-flow zero")
+        done = call("kpnet", "predict", source, *words, "--out", out, "--missing-flow", "zero").done()
+        assert "1 of 1 frames have no other one to be compared with: no motion was shown there" in done.err
+        assert (out / f"{source.stem}_pred.txt").is_file()
+    labelled = tmp_path / "data" / "val"
+    shutil.copytree(made / "data" / "val", labelled)
+    scored = call("kpnet", "evaluate", *words, "--data-root", labelled.parent, "--missing-flow", "zero",
+                  "--out", tmp_path / "scores").done()  # fmt: skip
+    assert "labelled frames: " in scored.err and "no motion was shown there" in scored.err

@@ -11,7 +11,7 @@ from calling import call
 from kaname.data.roi_statistics import measure
 from kaname.errors import InputError
 from kaname.recipes.roimask.analyze import analyze, class_weights_of
-from kaname.recipes.roimask.config import DataSettings
+from kaname.recipes.roimask.config import WEIGHTS, DataSettings
 from recipes.roimask import crowds
 
 
@@ -79,3 +79,17 @@ def test_statistics_of_a_file_without_persons(folder: Path, tmp_path: Path) -> N
     (tmp_path / "x.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="without persons"):
         class_weights_of(crowds.config_of(folder, loss__statistics=tmp_path / "x.json"))
+
+
+@pytest.mark.parametrize("kinds", [("recommended_log_class_weights", "separation_aware_weights"), ()])
+def test_statistics_of_the_original(folder: Path, tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    """Its own files have two kinds of weights at most: those count, and the others follow from the ratios."""
+    own = measure(crowds.config_of(folder).data.annotations_of("train"))
+    theirs = {name: value for name, value in own.items() if not name.endswith("weights")}
+    theirs |= {kind: {"background": 0.5, "target": 1.0, "non_target": 1.5} for kind in kinds}
+    (tmp_path / "data_analyze_full.json").write_text(json.dumps(theirs))
+    changes = {"loss__statistics": tmp_path / "data_analyze_full.json"}
+    for name, kind in WEIGHTS.items():
+        found, said, _ = class_weights_of(crowds.config_of(folder, loss__class_weights=name, **changes))
+        assert found == pytest.approx((0.5, 1.0, 1.5) if kind in kinds else tuple(own[kind].values())), name
+        assert "data_analyze_full.json" in said

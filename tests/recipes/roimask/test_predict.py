@@ -113,7 +113,7 @@ def test_a_hundred_boxes_on_twelve_megapixels(model: Path, tmp_path: Path) -> No
     boxes = [",".join(map(str, row)) for row in table]
     for more in ((), ("--overlap", "exclusive", "--cutouts")):
         one, all_ = (
-            peak(model, tmp_path / "large.png", "--out", tmp_path / "out", *more, "--boxes", *some)
+            peak(model, tmp_path / "large.png", "--out", tmp_path / "out", "--overwrite", *more, "--boxes", *some)
             for some in (boxes[:1], boxes)
         )
         assert all_ - one < 500, (one, all_)

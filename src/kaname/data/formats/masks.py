@@ -42,7 +42,7 @@ class Result:
 
     Attributes:
         image_id: of the image in its label file.
-        image: its name; of other programs' files the ``image_id`` as text.
+        image: its name; of other programs' files ``file_name``, or the ``image_id`` as text.
         category_id: of the object.
         box: ``(4,)`` in pixels; that of the mask where the file has none.
         region: ``(4,)`` on which the grid lies.
@@ -109,7 +109,7 @@ def write(
         recipe, model, settings, fields: as in `kaname.data.formats.points.write`.
         image_ids: from an image's name to its id in a label file; by default the row's own, else the number that the
             name is, as COCO names its images, else the name (of a video's frame ``SOURCE#FRAME``).
-        category_id: of every entry.
+        category_id: of the entries of rows that do not say their own.
         choice: how probabilities become masks.
         polygons: outlines instead of RLE, in a file of their own.
     """
@@ -207,8 +207,9 @@ def entries_of(
 ) -> Iterable[dict[str, Any]]:
     """The entries of one prediction, a mask at a time; the arguments are those of :func:`write`."""
     number = (image_ids or {}).get(row_name(row), _id_of(row))
+    own = category_id if row.category_id is None else row.category_id
     for entry in _entries(row, choice, _rings if polygons else _runs):
-        yield {"image_id": number, "category_id": category_id, **entry}
+        yield {"image_id": number, "category_id": own, **entry}
 
 
 def _id_of(row: Prediction) -> int | str:
@@ -272,7 +273,7 @@ def _result(entry: Any) -> Result:
         raise ValueError("its region is not x1, y1, x2, y2")
     return Result(
         image_id=entry["image_id"],
-        image=str(entry.get("image", entry["image_id"])),
+        image=str(entry.get("image", entry.get("file_name", entry["image_id"]))),
         category_id=int(entry["category_id"]),
         box=box,
         region=region,

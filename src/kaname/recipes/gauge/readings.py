@@ -87,7 +87,7 @@ def read(
             table()
             stack.close()
 
-        own = {"boxes": boxes, "pictures": False, "each": lambda settings: each, "finish": finish}
+        own = {"boxes": boxes, "pictures": False, "each": lambda settings, card: each, "finish": finish}
         asked = {"range": list(ends), "unit": unit, "drawn": pictures}
         predict_images(RECIPE, sources, checkpoint, out, asked=asked, **own, **how)
     print("\n".join(said(readings, out / FILE)))

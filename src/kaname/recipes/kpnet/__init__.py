@@ -57,6 +57,7 @@ RECIPE = Recipe.of(
         __name__,
         compare="comparing:compare",
         layers="report:layers",
+        asked="walking:asked",
         telling="labels:telling",
         late=("pck_px", "similarity", "scale_px"),
         scored=("hota.json", "*_pred.txt"),

@@ -20,11 +20,10 @@ from kaname.data.formats.mot_kp_files import frame_of
 from kaname.data.formats.skeleton import Skeleton
 from kaname.data.frame_source import identity_of
 from kaname.errors import InputError
-from kaname.geometry.image import read_image
+from kaname.geometry.label_image import read_labels, read_mask
 from kaname.types import Size
 
-FORMAT = "classes 1"  # part of every key in a cache: changes when the arrays of an entry do
-SET = 128  # a value from which a tool's picture is set
+FORMAT = "classes 3"  # part of every key in a cache: changes when the arrays of an entry do
 UNKNOWN = 255  # of a pixel whose class nobody knows
 _NAME = re.compile(r"(.+_frame_\d+)_([a-zA-Z_-]+?)(\d*)_mask", re.DOTALL)
 
@@ -56,7 +55,7 @@ class ClassMasks:
             cache: of pictures that were put together before: a frame may have seven.
 
         Raises:
-            InputError: a mask of another size, or with a value that is no class.
+            InputError: a mask of another size, with a value that is no class, or that is set nowhere but not empty.
         """
         if cache is None or not self:
             return self._read(size)
@@ -73,17 +72,17 @@ class ClassMasks:
 
     def _read(self, size: Size) -> Classes | None:
         if self.pseudo is not None:
-            classes = _plane(self.pseudo, size)
+            classes = read_labels(self.pseudo, expected=size)
             if (wrong := classes[classes > self.count]).size:
                 reason = f"the value {int(wrong[0])} in a pseudo mask of {self.count} classes"
                 raise InputError(reason, path=self.pseudo, remedy=f"values are 0 (background) .. {self.count}")
-            return classes
+            return classes.astype(np.uint8)
         if not self.tools:
             return None
         classes = np.zeros(size, np.uint8)
         for number in sorted(self.tools):
             for path in self.tools[number]:
-                classes[_plane(path, size) >= SET] = number
+                classes[read_mask(path, expected=size)] = number
         return classes
 
 
@@ -121,7 +120,3 @@ def find_masks(folder: Path, pseudo: Path | None, skeleton: Skeleton) -> dict[tu
 def _plain(name: str) -> str:
     """A tool's name without what its spellings differ in: ``needle_holder``, ``needleholder``, ``needle-holder``."""
     return re.sub(r"[^a-z]", "", name.lower())
-
-
-def _plane(path: Path, size: Size) -> Classes:
-    return np.ascontiguousarray(read_image(path, expected=size)[:, :, 0])

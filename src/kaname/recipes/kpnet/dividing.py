@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kaname.data.formats.mot_kp_files import frame_images, frame_of, label_files
+from kaname.data.naming import video_file
 from kaname.errors import InputError
 from kaname.files import whole_folder
 from kaname.pipeline.flags import report_problems
@@ -67,7 +68,7 @@ def _write(data: DataSettings, homes: dict[str, str], chosen: dict[str, str], ou
             if video is not None:
                 place(mask, out / chosen[video] / "masks" / mask.name)
     for video in homes:
-        if (film := data.videos / f"{video}.mp4").is_file():
+        if (film := video_file(data.videos, video)).is_file():
             place(film, out / "movie" / film.name)
     for name in NAMED:
         if (data.root / name).is_file():

@@ -28,7 +28,7 @@ from kaname.pipeline.stretches import Stretches, left_of
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How, Stated
 from kaname.recipes.kpnet.sources import Source, Stream
-from kaname.recipes.kpnet.walking import Walk
+from kaname.recipes.kpnet.walking import Walk, warn_still
 from kaname.tracking.cotracker import LICENCE
 
 PREDICTED = "_pred"
@@ -120,6 +120,7 @@ def predict_video(
             try:
                 with clock.part("write"):
                     made = _predicted(desk, walk, whole, overwrite=overwrite, alone=alone)
+                warn_still(model, source.name)
             finally:
                 with clock.part("decode"):
                     walk.close()

@@ -17,6 +17,7 @@ from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.mot_kp_files import frame_images, frame_name
 from kaname.data.formats.skeleton import Skeleton
 from kaname.data.frame_source import FrameSource
+from kaname.data.naming import video_file
 from kaname.errors import InputError
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.kpnet.classes import ClassMasks, find_masks
@@ -217,7 +218,7 @@ def between(pictures: Sequence[Picture], data: DataSettings) -> list[Picture]:
     found: list[Picture] = []
     for video in dict.fromkeys(picture.video for picture in pictures):
         own = [picture for picture in pictures if picture.video == video]
-        source = FrameSource(video, video=data.videos / f"{video}.mp4")
+        source = FrameSource(video, video=video_file(data.videos, video))
         if source.count is None:
             remedy = "give --video-root, or leave --video-frames out"
             raise InputError(f"no video {video!r} to take frames from", path=source.looked, remedy=remedy)
@@ -239,9 +240,10 @@ def images_by_video(data: DataSettings, part: str) -> dict[str, dict[int, Path]]
 
 
 def neighbours(image: Path, video: str, numbers: Sequence[int]) -> dict[int, Path]:
-    """The images of frames with these numbers that lie beside an image."""
-    paths = {number: image.with_name(f"{frame_name(video, number)}{image.suffix}") for number in numbers}
-    return {number: path for number, path in paths.items() if path.is_file()}
+    """The images of frames with these numbers that lie beside an image, also with as many digits as it has."""
+    digits = len(image.stem) - len(frame_name(video, 0)) + 1
+    names = {f"{video}_frame_{text}{image.suffix}": one for one in numbers for text in (str(one), f"{one:0{digits}}")}
+    return {number: path for name, number in names.items() if (path := image.with_name(name)).is_file()}
 
 
 def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] = ()) -> Labelled:

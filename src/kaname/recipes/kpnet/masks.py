@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from kaname import config as configuration
+from kaname.data.naming import video_file
 from kaname.data.seeking import VideoIndex, VideoReader
-from kaname.data.video import VIDEO_ENDINGS, frame_count
+from kaname.data.video import frame_count
 from kaname.errors import InputError, located, require
 from kaname.files import partial_name, write_text
 from kaname.pipeline.cluster import check as check_cluster
@@ -139,12 +140,9 @@ def video_of(name: str, folder: Path) -> Path:
     Raises:
         InputError: there is none.
     """
-    for ending in VIDEO_ENDINGS:
-        if (path := folder / f"{name}{ending}").is_file():
-            return path
-    raise InputError(
-        f"there is no video {name!r}", path=folder / f"{name}.mp4", remedy="check --video and --video-root"
-    )
+    if not (path := video_file(folder, name)).is_file():
+        raise InputError(f"there is no video {name!r}", path=path, remedy="check --video and --video-root")
+    return path
 
 
 def wanted(index: VideoIndex, fps: float, labelled: Sequence[int]) -> list[int]:

@@ -14,6 +14,7 @@ from kaname.data.cache import ArrayCache, default_folder
 from kaname.data.flow import FlowSettings, Pair, PairSource, pair_of, partner, still
 from kaname.data.formats.mot_kp_files import frame_of
 from kaname.data.frame_source import FrameSource
+from kaname.data.naming import video_file
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.view import View
@@ -43,7 +44,7 @@ class Motion:
         self.pairs: dict[str, PairSource] = {}
         settings = flow_settings(config.motion)
         for video, own in images.items():
-            source = FrameSource(video, video=config.data.videos / f"{video}.mp4", images=own)
+            source = FrameSource(video, video=video_file(config.data.videos, video), images=own)
             self.sources[video] = source
             self.pairs[video] = PairSource(
                 source.read, source.identity, config.view, settings, cache=cache, count=source.count
@@ -52,7 +53,7 @@ class Motion:
     def has(self, video: str, number: int) -> bool:
         """Whether there is a frame to compare this one with."""
         source = self.sources[video]
-        return source.has(number) and source.has(partner(number, self.delta, source.count)[0])
+        return source.has(number) and source.has(partner(number, self.delta)[0])
 
     def pair(self, video: str, number: int) -> Pair:
         """A frame with the one that it is compared with.
@@ -67,7 +68,8 @@ class Motion:
 
     def before(self, video: str, number: int) -> Pair:
         """The pair of the frame that this one is compared with."""
-        return self.pair(video, partner(number, self.delta, self.sources[video].count)[0])
+        count = None if self.missing == "zero" else self.sources[video].count
+        return self.pair(video, partner(number, self.delta, count)[0])
 
 
 def motion_of(config: KpnetConfig, images: Mapping[str, Mapping[int, Path]], *, cached: bool = True) -> Motion:
@@ -112,6 +114,7 @@ class MotionFeed:
         self.videos = settings.video_root or Path(data["video_root"] or Path(data["root"]) / "movie")
         self.missing = settings.missing_flow or data["missing_flow"]
         self.last: dict[tuple[Path, int], Image] = {}  # frames of a stream, the newest last
+        self.fed = self.without = 0  # requests, and those of them without motion
 
     def __call__(self, request: Request) -> Arrays:
         frame = request.frames[-1]
@@ -121,6 +124,7 @@ class MotionFeed:
             self.last[frame.path, frame.index] = image
             for key in list(self.last)[: -(self.flow.delta + KEPT)]:
                 del self.last[key]
+        self.fed, self.without = self.fed + 1, self.without + (other is None)
         pair = still(image) if other is None else _turned(pair_of(image, other[0], self.flow.method), other[1])
         return {**images_and_boxes(request)} | {name: one[None].astype(np.float32) for name, one in fed(pair).items()}
 
@@ -133,7 +137,7 @@ class MotionFeed:
             remedy = "give a video, or the file of a frame; or do without motion: answers.missing_flow=zero"
             raise InputError(reason, remedy=remedy)
         source, number = self._source(frame.path, frame.index)
-        other, after = partner(number, self.flow.delta, source.count)
+        other, after = partner(number, self.flow.delta, None if self.missing == "zero" else source.count)
         kept = self.last.get((frame.path, other)) if is_video(frame.path) else None
         if kept is not None:
             return kept, after
@@ -150,7 +154,7 @@ class MotionFeed:
         video, number = named
         near = (number - self.flow.delta, number, number + self.flow.delta)
         images = neighbours(path, video, [one for one in near if one >= 0])
-        return FrameSource(video, video=self.videos / f"{video}.mp4", images=images), number
+        return FrameSource(video, video=video_file(self.videos, video), images=images), number
 
     def placed(self, image: Image) -> Image:
         """An image on the canvas."""
@@ -163,5 +167,4 @@ def _turned(pair: Pair, after: bool) -> Pair:
 
 def _nothing(pairs: PairSource, source: FrameSource) -> Pair:
     """Of a frame that cannot be read itself: black, and nothing known to have moved."""
-    rows, columns = pairs.view.input_size
-    return still(np.zeros((rows, columns, 3), np.uint8))
+    return still(np.zeros((*pairs.view.input_size, 3), np.uint8))

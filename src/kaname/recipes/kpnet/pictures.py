@@ -15,6 +15,7 @@ from kaname.data.formats.mot_kp_files import frame_images, frame_name, label_fil
 from kaname.data.formats.mot_kp_rows import objects_of, parse_rows
 from kaname.data.formats.skeleton import Skeleton
 from kaname.data.frame_source import FrameSource
+from kaname.data.naming import video_file
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.metrics.hota_kp import Objects
@@ -147,7 +148,7 @@ def frame_files(data_root: Path, video: str) -> dict[int, Path]:
 def frame_reader(data_root: Path, video: str, video_root: Path | None) -> Callable[[int], Image]:
     """Reads a frame of a video by its number: from its image where there is one, else from the video's file."""
     images = frame_files(data_root, video)
-    path = (video_root or data_root / "movie") / f"{video}.mp4"
+    path = video_file(video_root or data_root / "movie", video)
     if not images and not path.is_file():
         reason = f"neither images of {video!r} in {data_root} nor its video"
         raise InputError(reason, path=path, remedy="check --video and --data-root, or give --video-root")

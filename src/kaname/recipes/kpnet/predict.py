@@ -26,7 +26,7 @@ from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.choices import How
 from kaname.recipes.kpnet.infer import infer, open_here, record_of
 from kaname.recipes.kpnet.sources import Source, Stream, sources_in, videos_of
-from kaname.recipes.kpnet.walking import Seen, Walk
+from kaname.recipes.kpnet.walking import Seen, Walk, warn_still
 from kaname.reporting.overlay import overlay
 from kaname.types import Prediction
 
@@ -126,6 +126,7 @@ def predict_images(
 
     with results(whole, [target], overwrite=overwrite):
         RECIPE.answering.write(target, rows(), about_model(RECIPE, model, how.answers))
+    warn_still(model, f"{len(files)} image(s)")
     print(f"{len(files)} image(s) predicted with {describe_model(model)}; written to {target}")
     finds = Finds(RECIPE, answer_settings(RECIPE, model.card["config"], how.answers))
     said = finds.read(RECIPE.answering.read(target)).said()

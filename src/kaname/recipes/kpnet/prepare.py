@@ -10,6 +10,7 @@ from kaname.data.cache import default_folder
 from kaname.data.flow import partner
 from kaname.data.formats import mot_kp
 from kaname.data.frame_source import FrameSource
+from kaname.data.naming import video_file
 from kaname.data.seeking import VideoReader
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
@@ -94,7 +95,7 @@ def _wrong_masks(data: DataSettings, part: str) -> Iterator[InputError]:
 def _beside_videos(data: DataSettings, pictures: list[Picture]) -> Iterator[InputError]:
     """Frames that their video does not have, or has in another size."""
     for video in sorted({picture.video for picture in pictures}):
-        path = data.videos / f"{video}.mp4"
+        path = video_file(data.videos, video)
         if not path.is_file():
             continue
         own = [picture for picture in pictures if picture.video == video]
@@ -120,7 +121,7 @@ def holdings(data: DataSettings, part: str, pictures: list[Picture]) -> list[str
     things = Counter(thing.group for picture in pictures for thing in picture.things)
     masks = sum(bool(picture.masks) for picture in pictures)
     videos = {picture.video for picture in pictures}
-    filmed = sum((data.videos / f"{video}.mp4").is_file() for video in videos)
+    filmed = sum(video_file(data.videos, video).is_file() for video in videos)
     return [
         f"{part}: {len(pictures)} frames of {len(videos)} videos ({filmed} with their video), {masks} with masks",
         f"{part}: {', '.join(f'{name} {count}' for name, count in things.items()) or 'no object'}",
@@ -131,7 +132,7 @@ def without_neighbour(data: DataSettings, part: str, pictures: list[Picture], de
     """The images of frames that have no other one to be compared with, neither in a video nor as an image."""
     images = images_by_video(data, part)
     sources = {
-        video: FrameSource(video, video=data.videos / f"{video}.mp4", images=own) for video, own in images.items()
+        video: FrameSource(video, video=video_file(data.videos, video), images=own) for video, own in images.items()
     }
     found: list[str] = []
     for picture in pictures:

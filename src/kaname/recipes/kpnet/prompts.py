@@ -19,8 +19,8 @@ from kaname.data.formats import mot_kp
 from kaname.data.formats.mot_kp_files import label_files
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
-from kaname.geometry.image import read_image
-from kaname.recipes.kpnet.classes import SET, find_masks
+from kaname.geometry.label_image import read_mask
+from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings
 from kaname.recipes.kpnet.labels import SETS, Thing, filled_slots, skeleton_of, things_of
 from kaname.types import FloatArray, Size
@@ -51,11 +51,11 @@ class Seen:
         """Where it is, ``(height, width)``; None where no mask says so.
 
         Raises:
-            InputError: a mask of another size than the frame.
+            InputError: a mask of another size than the frame, or that is set nowhere but not empty.
         """
         found = np.zeros(size, bool)
         for path in self.masks:
-            found |= read_image(path, expected=size)[:, :, 0] >= SET
+            found |= read_mask(path, expected=size)
         return found if found.any() else None
 
 

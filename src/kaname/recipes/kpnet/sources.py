@@ -11,7 +11,7 @@ from typing import Any
 from kaname.data.formats.files import read_text
 from kaname.data.formats.landmarks import images_below
 from kaname.data.formats.mot_kp_files import FOREIGN, frame_images, frame_of
-from kaname.data.naming import order
+from kaname.data.naming import order, video_file
 from kaname.data.seeking import VideoReader
 from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, Damaged, frame_count, is_video
 from kaname.errors import InputError, require
@@ -76,7 +76,7 @@ def videos_of(frames: Path | None, videos: Path, names: Sequence[str] | None) ->
         raise InputError("no frames VIDEO_frame_ID.png are here", path=frames, remedy=remedy)
     found: list[Source] = []
     for name in sorted(images) if names is None else names:
-        file = next((path for path in (videos / f"{name}{end}" for end in VIDEO_ENDINGS) if path.is_file()), None)
+        file = path if (path := video_file(videos, name)).is_file() else None
         if file is None and name not in images:
             reason = f"no video {name!r}: " + (f"neither {videos / name}.mp4 nor frames in {frames}" if frames else
                                                f"there is no {videos / name}.mp4")  # fmt: skip

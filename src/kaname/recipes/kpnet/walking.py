@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,22 @@ class Seen(NamedTuple):
     frame: Frame
     answer: Points
     places: FloatArray
+
+
+def warn_still(model: Model, where: str) -> None:
+    """Say of how many frames a model of six channels was shown no motion, since this was asked last."""
+    feed = model.feed
+    if isinstance(feed, MotionFeed):
+        if feed.without:
+            known = f"{feed.without} of {feed.fed} frames have no other one to be compared with"
+            warnings.warn(f"{where}: {known}: no motion was shown there", stacklevel=2)
+        feed.fed = feed.without = 0
+
+
+def asked(model: Model, items: Sequence[Any], *_: Any) -> dict[str, Any]:
+    """Nothing further is asked of a model; what it was not shown is said."""
+    warn_still(model, f"{len(items)} labelled frames")
+    return {}
 
 
 class Walk:

@@ -190,7 +190,7 @@ def predict(
     if boxes.boxes is not None and boxes.boxes.is_dir():
         faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
     else:
-        faces = source_of(boxes)
+        faces = source_of(boxes, bare=True)
     how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
     how |= {"overwrite": overwrite, "profile": profile}
     predict_images(RECIPE, paths, checkpoint, out, **how, running=run_on.running())

@@ -56,7 +56,7 @@ RECIPE = Recipe.of(
         __name__,
         asked="trials:asked",
         layers="report:layers",
-        telling="labels:telling",
+        telling="evaluate:telling",
         draw_outputs="report:draw_outputs",
     ),
 )

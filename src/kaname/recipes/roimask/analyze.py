@@ -56,21 +56,21 @@ def class_weights_of(config: RoimaskConfig) -> tuple[Weights | None, str, dict[s
 
 
 def read_statistics(path: Path) -> dict[str, Any]:
-    """The content of a file of ``analyze``.
+    """The content of a file of ``analyze``; class weights that are not in it, as in the original's, from its ratios.
 
     Raises:
-        InputError: it has not all fields, or counts no pixel of a person.
+        InputError: it has no ratios, or counts no pixel of a person.
     """
     content = read_json(path)
     remedy = "write it with kaname roimask analyze"
     try:
         ratios = {name: float(content["pixel_ratios"][name]) for name in CLASSES}
-        weights = {key: {name: content[key][name] for name in CLASSES} for key in WEIGHTS.values()}
+        content = {**class_weights(ratios), **content}
+        numbers = [content[key][name] for key in WEIGHTS.values() for name in CLASSES]
     except (KeyError, TypeError, ValueError) as error:
         named = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(f"not statistics of roimask ({named})", path=path, remedy=remedy) from error
-    numbers = [value for kind in weights.values() for value in kind.values() if value is not None]
-    if not all(isinstance(value, int | float) and 0 <= value < float("inf") for value in numbers):
+    if not all(value is None or (isinstance(value, int | float) and 0 <= value < float("inf")) for value in numbers):
         raise InputError("a class weight in it is not a number", path=path, remedy=remedy)
     if not content.get("total_instances") or not ratios["target"] > 0:
         raise InputError("statistics of a file without persons", path=path, remedy="analyze the training file")

@@ -62,7 +62,14 @@ def choice_of(settings: AnswerSettings) -> Choice:
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
     """What a file of predictions says of its model: its classes, and the extractor's file."""
     named = card["extractor"].get("path") or card["config"]["extractor"]["backbone"]
-    return {"classes": list(heads_of(card)[MASKS].channels), "extractor": Path(named).name}
+    found = {"classes": list(heads_of(card)[MASKS].channels), "extractor": Path(named).name}
+    return found | {"category_id": category_of(card)}
+
+
+def category_of(card: Mapping[str, Any]) -> int:
+    """What label files call what a model finds; 1 where training named it by its name alone."""
+    category = str(card["config"]["data"]["category"])
+    return int(category) if category.isdecimal() else 1
 
 
 def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:

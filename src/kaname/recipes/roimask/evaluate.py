@@ -34,6 +34,7 @@ from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import by_name
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.labels import IGNORE, NAMING, Photo, classes_in, labelled
+from kaname.recipes.roimask.naming import by_image, of_category, with_bare
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figure_cell
 from kaname.types import FloatArray, Size
@@ -117,12 +118,16 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
     Raises:
         InputError: results of images that the set does not have, or of other sizes.
     """
-    entries = by_image(of_category(path, photos), photos, path)
+    if not photos:
+        reason = "no image of the annotations shows an instance: nothing could be scored"
+        raise InputError(reason, path=path, remedy="check --annotations and --category")
+    every = with_bare(photos)
+    entries = by_image(of_category(path, photos), every, path)
     two = len(made(path).get("classes") or [0] * CLASSES) < CLASSES
-    rois, truth = _truth_and_rois(photos, entries)
+    rois, truth = _truth_and_rois(every, entries)
     crowded = [roi for roi in rois if roi.crowded]
     groups: dict[str, Any] = {"all": figures(rois, two=two), "crowded": figures(crowded, two=two)}
-    groups["coco"] = average_precision(photos, [one for some in entries.values() for one in some], truth)
+    groups["coco"] = average_precision(photos, entries, truth)
     if how.get("in_detections") is not None:
         groups["coco_detections"] = how["in_detections"]
     missing = sum(roi.entry is None for roi in rois)
@@ -142,39 +147,6 @@ def score(path: Path, photos: Sequence[Photo], settings: AnswerSettings, how: Ma
         warnings.warn(f"{path}: no mask for {missing} of {len(rois)} instances; they count as missed", stacklevel=2)
     title = f"{len(rois)} boxes in {len(photos)} images, 95 % intervals by image"
     return Result(groups, facts, _table(groups), title, rois, further)
-
-
-def of_category(path: Path, photos: Sequence[Photo]) -> list[Entry]:
-    """The results of a file; of another program's, which may know many categories, those of the annotated one."""
-    entries = files.read_results(path)
-    wanted = photos[0].category if photos else None
-    if wanted is None or made(path).get("model") is not None:
-        return entries
-    chosen = [entry for entry in entries if entry.category_id == wanted]
-    if others := len(entries) - len(chosen):
-        warnings.warn(f"{path}: {others} of another category than {wanted} are left out", stacklevel=2)
-    return chosen
-
-
-def by_image(entries: Sequence[Entry], photos: Sequence[Photo], path: Path) -> dict[int | str, list[Entry]]:
-    """Results by the id of their image, which they give or whose name they have.
-
-    Raises:
-        InputError: a result of an image that is not in the set.
-    """
-    known = {str(photo.image_id): photo for photo in photos}
-    names = {photo.source: photo for photo in photos}
-    found: dict[int | str, list[Entry]] = {}
-    for number, entry in enumerate(entries, 1):
-        photo = names.get(Path(entry.image).name) or known.get(str(entry.image_id))
-        if photo is None:
-            reason = f"a mask of the image {entry.image_id!r}, which is not in this set"
-            raise InputError(reason, path=path, row=f"result {number}", remedy="predict the images of this set")
-        if entry.size != photo.size:
-            reason = f"predicted on {entry.size[1]} x {entry.size[0]}, the image has {photo.size[1]} x {photo.size[0]}"
-            raise InputError(reason, path=path, row=f"result {number}", remedy="predict the images of this set")
-        found.setdefault(photo.image_id, []).append(entry)
-    return found
 
 
 def crowd_of(photo: Photo) -> NDArray[np.bool_]:
@@ -273,23 +245,16 @@ def nothing(reason: str) -> dict[str, Any]:
 
 
 def average_precision(
-    photos: Sequence[Photo], entries: Sequence[Entry], truth: Mapping[str, Any] | None = None
+    photos: Sequence[Photo], entries: Mapping[int | str, Sequence[Entry]], truth: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """COCO's figures, crowds ignored; without faster-coco-eval null with the reason. ``truth`` is `truth_of` them."""
-    known = {photo.source: photo.image_id for photo in photos} | {
-        str(photo.image_id): photo.image_id for photo in photos
-    }
+    """COCO's figures of the results by image, crowds ignored; without faster-coco-eval null with the reason."""
     results = [
-        {
-            "image_id": known.get(Path(entry.image).name, known.get(str(entry.image_id))),
-            "category_id": 1,
-            "score": entry.score,
-            "segmentation": entry.segmentation,
-        }
-        for entry in entries
+        {"image_id": image, "category_id": 1, "score": entry.score, "segmentation": entry.segmentation}
+        for image, some in entries.items()
+        for entry in some
     ]
     try:
-        values = mask_ap(truth_of(photos) if truth is None else truth, results)
+        values = mask_ap(truth, results)
     except InputError as error:
         return {name: nothing(str(error)) for name in COCO_FIGURES}
     count = sum(len(photo.boxes) for photo in photos)
@@ -356,6 +321,11 @@ def _table(groups: Mapping[str, Any]) -> list[list[str]]:
     return [["group", *FIGURES], *rows, *[row + [""] * (len(FIGURES) - 1) for row in ap]]
 
 
+def telling(sets: Mapping[str, Sequence[Photo]]) -> dict[str, Any]:
+    """By set, what tells it from another of its name: how many instances it holds."""
+    return {name: {"instances": sum(len(photo.boxes) for photo in members)} for name, members in sets.items()}
+
+
 def compare(
     predictions: Path, data: Path, *, split: str | None, cluster: str | None, options: Mapping[str, Any]
 ) -> Scored:
@@ -375,10 +345,9 @@ def compare(
     if set(options) == {"annotations"}:
         stored = {"root": data, "val_images": data, "val_annotations": options["annotations"]}
     photos = by_name(labelled(None, {"data": stored}), split or ("val" if "val_annotations" in stored else None))
-    entries = of_category(predictions, list(photos.values()))
-    named = {Path(entry.image).name for entry in entries} | {str(entry.image_id) for entry in entries}
-    chosen = [photo for photo in photos.values() if photo.source in named or str(photo.image_id) in named]
-    found = by_image(entries, chosen, predictions)
+    every = with_bare(list(photos.values()))
+    found = by_image(of_category(predictions, every), every, predictions)
+    chosen = [photo for photo in photos.values() if found.get(photo.image_id)]
     rois = [roi for photo in chosen for roi in compared(photo, found.get(photo.image_id, []))]
     values = {
         roi.name: {"all": {"iou_target": roi.target_iou, "iou_image": roi.image_iou, "boundary_iou": roi.boundary}}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from kaname.codecs.roi_mask import BACKGROUND, NON_TARGET, TARGET, Shape, inside_boxes
 from kaname.config import from_dict
 from kaname.data.formats import coco, coco_masks, rle
+from kaname.data.formats.coco_kinds import all_crowds, number_of
 from kaname.data.formats.coco_masks import Decode
 from kaname.data.formats.duplicates import double_boxes
 from kaname.data.rois import large_enough
 from kaname.errors import InputError
 from kaname.geometry.boxes import clip
 from kaname.geometry.image import image_size
-from kaname.pipeline.labelled import Labelled
+from kaname.pipeline.labelled import Labelled, beside
 from kaname.recipes.roimask.config import DataSettings, RoimaskConfig
 from kaname.types import FloatArray, Sample, Size
 
@@ -38,13 +39,15 @@ class Photo:
         sample: as `kaname.data.formats.coco.read` gives it.
         smallest: the least side, in pixels, of a target's box.
         crowd: ``ignore`` or ``background``.
-        category: the number of its instances' category; None where only its name is known.
+        category_id: the number of its instances' category; None where that is not known.
+        bare: images that follow it in the file (of the first one also those before it) and show no instance.
     """
 
     sample: Sample
     smallest: float
     crowd: str
-    category: int | None = 1
+    category_id: int | None = 1
+    bare: tuple[Photo, ...] = ()
 
     @property
     def image(self) -> Path:
@@ -122,33 +125,31 @@ def classes_in(
     return found
 
 
-def outside(photos: Sequence[Photo], path: Path) -> list[InputError]:
+def outside(photos: Sequence[Photo], path: Path) -> Iterator[InputError]:
     """The instances of a file whose box has an area, but none of it in the image."""
-    problems: list[InputError] = []
     remedy = "correct its bbox (x, y, width, height in pixels of the image), or remove the annotation"
     for photo in photos:
         boxes, (height, width) = photo.sample.boxes, photo.size
         for row in sorted({*large_enough(boxes, 1e-6).tolist()} - {*photo.rows.tolist()}):
             x1, y1, x2, y2 = boxes[row].tolist()
             reason = f"its box {x1:g},{y1:g} to {x2:g},{y2:g} lies outside its image of {width} x {height}"
-            problems.append(InputError(reason, path=path, row=f"annotation {photo.sample.ids[row]}", remedy=remedy))
-    return problems
+            yield InputError(reason, path=path, row=f"annotation {photo.sample.ids[row]}", remedy=remedy)
 
 
 def read_set(data: DataSettings, part: str) -> list[Photo]:
-    """The images of ``train`` or ``val`` that show a person.
+    """The images of ``train`` or ``val`` that show a person, each with those beside it that show none.
 
     Raises:
         InputError: the first problem of the annotations.
     """
-    path = data.annotations_of(part)
-    number = int(data.category) if data.category.isdecimal() else data.category
+    path, name = data.annotations_of(part), data.category
     if not path.is_file():
         remedy = "give --annotations and --val-annotations, or --data with the documented folders"
         raise InputError(f"no annotations of {part}", path=path, remedy=remedy)
-    samples = coco.read(path, images=data.images_of(part), category=number)
-    known = number if isinstance(number, int) else None
-    photos = [Photo(sample, data.min_target, data.crowd, known) for sample in samples if len(sample.boxes)]
+    number = int(name) if name.isdecimal() else number_of(path, name)
+    samples = coco.read(path, images=data.images_of(part), category=int(name) if name.isdecimal() else name)
+    every = [Photo(sample, data.min_target, data.crowd, number) for sample in samples]
+    photos = [replace(one, bare=bare) for one, bare in beside(every, lambda photo: len(photo.sample.boxes) > 0)]
     for problem in outside(photos, path):
         raise problem
     if double := sum(1 for photo in photos for _ in double_boxes(photo.sample)):
@@ -163,12 +164,18 @@ def training_sets(config: RoimaskConfig) -> dict[str, list[Photo]]:
         InputError: the first problem of the annotations, or no target in a set.
     """
     sets = {part: read_set(config.data, part) for part in SETS}
-    for part, photos in sets.items():
-        if not any(len(photo.candidates) for photo in photos):
-            count, path = sum(len(photo.boxes) for photo in photos), config.data.annotations_of(part)
-            reason = f"no target: of {count} instances none has sides of at least {config.data.min_target:g} px"
-            raise InputError(reason, path=path, remedy="lower --min-target, or check --category")
+    for problem in (one for part, photos in sets.items() for one in without_target(config.data, part, photos)):
+        raise problem
     return sets
+
+
+def without_target(data: DataSettings, part: str, photos: Sequence[Photo]) -> Iterator[InputError]:
+    """What is wrong with a set in which there is no target."""
+    if not any(len(photo.candidates) for photo in photos):
+        count, path = sum(len(photo.boxes) for photo in photos), data.annotations_of(part)
+        reason = f"no target: of {count} instances none has sides of at least {data.min_target:g} px"
+        crowds = None if count else all_crowds(path, data.category)
+        yield crowds or InputError(reason, path=path, remedy="lower --min-target, or check --category")
 
 
 def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] = ()) -> Labelled:
@@ -179,20 +186,13 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] 
     changes = dict(word.split("=", 1) for word in words)
     stored = dict(config["data"])
     if data is not None or "root" in changes:
-        stored |= {"images": None, "val_images": None, "annotations": None, "val_annotations": None}
-        stored["root"] = data or changes["root"]
+        stored |= {**dict.fromkeys(NAMING[:4]), "root": data or changes["root"]}
     settings = from_dict(DataSettings, {**stored, **changes})
     there = [part for part in SETS if settings.annotations_of(part).is_file()]
     if not there:
         missing = " nor ".join(str(settings.annotations_of(part)) for part in SETS)
         raise InputError(f"no annotations: neither {missing}", remedy="give --annotations, or --data")
-    given = {name: getattr(settings, name) for name in NAMING}
-    named = {name: value for name, value in given.items() if value != getattr(DataSettings, name)}
+    named = {name: own for name in NAMING if (own := getattr(settings, name)) != getattr(DataSettings, name)}
     lasting = {name: one.resolve().as_posix() if isinstance(one, Path) else one for name, one in named.items()}
     root = settings.root if settings.val_images is None else settings.val_images.parent
     return Labelled(root, there, lambda name: read_set(settings, name), ("val", "train"), named=lasting)
-
-
-def telling(sets: Mapping[str, Sequence[Photo]]) -> dict[str, Any]:
-    """By set, what tells it from another of its name: how many instances it holds."""
-    return {name: {"instances": sum(len(photo.boxes) for photo in members)} for name, members in sets.items()}

@@ -21,7 +21,7 @@ from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.predict import Each, predict_images
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.config import AnswerSettings
-from kaname.recipes.roimask.decode import choice_of
+from kaname.recipes.roimask.decode import category_of, choice_of
 from kaname.reporting.mask_files import write_pictures
 from kaname.reporting.masks import mask_overlay
 from kaname.types import Answer, FloatArray, Frame, Image, Masks, Prediction
@@ -70,8 +70,8 @@ def predict(
                 films[source] = stack.enter_context(VideoWriter(film))
             return films[source].write(picture, frame.seconds)
 
-        def prepared(settings: AnswerSettings) -> Each:
-            choice = choice_of(settings)
+        def prepared(settings: AnswerSettings, card: Mapping[str, Any]) -> Each:
+            choice, category = choice_of(settings), category_of(card)
 
             def each(source: Path, frame: Frame, name: str, answers: Sequence[Answer]) -> None:
                 (masks,), image = answers, frame.image
@@ -84,7 +84,7 @@ def predict(
                     make_folder(out)
                     outlines.append(stack.enter_context(whole_file(out / POLYGONS)))
                 for file in outlines:
-                    for entry in entries_of(row_of(source, frame, masks), choice=choice, polygons=True):
+                    for entry in entries_of(row_of(source, frame, masks), None, category, choice, polygons=True):
                         file.write(("[\n" if file.tell() == 0 else ",\n") + json.dumps(entry, ensure_ascii=False))
 
             return each
@@ -111,7 +111,7 @@ def boxes_of(flags: BoxFlags, numbers: Sequence[str]) -> BoxSource | None:
         InputError: two of them, numbers that are no boxes, or boxes in another unit than they are said to be.
     """
     if not numbers:
-        return source_of(flags)
+        return source_of(flags, bare=True)
     if flags.detector is not None:
         raise InputError("boxes come from --boxes or from --detector, not from both", remedy="leave one out")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
 from kaname.progress import Bar
 from kaname.recipes.roimask.config import DataSettings
-from kaname.recipes.roimask.labels import SETS, Photo, outside, read_set
+from kaname.recipes.roimask.labels import SETS, Photo, outside, read_set, without_target
 from kaname.types import Sample
 
 
@@ -37,10 +38,12 @@ def check(data: DataSettings) -> None:
         problems += [one for one in found if isinstance(one, InputError)]
         problems += _unreadable(samples, part)
         problems += _without_mask(samples)
-        beyond = outside([Photo(one, data.min_target, data.crowd) for one in samples], path)
+        beyond = list(outside([Photo(one, data.min_target, data.crowd) for one in samples], path))
         problems += beyond
         if len(samples) == len(found) and not beyond:
-            for line in holdings(data, part):
+            photos = read_set(data, part)
+            problems += without_target(data, part, photos)
+            for line in holdings(data, part, photos, sum(int(one.meta["crowd"]) for one in samples)):
                 print(line)
     report_problems(problems)
     print("no problems")
@@ -68,12 +71,10 @@ def _without_mask(samples: list[Sample]) -> list[InputError]:
     return problems
 
 
-def holdings(data: DataSettings, part: str) -> list[str]:
+def holdings(data: DataSettings, part: str, photos: Sequence[Photo], crowds: int) -> list[str]:
     """What a set holds, in lines."""
-    photos = read_set(data, part)
     targets = sum(len(photo.candidates) for photo in photos)
     instances = sum(len(photo.sample.boxes) for photo in photos)
-    crowds = sum(int(photo.sample.meta.get("crowd", 0)) for photo in photos)
     flat = instances - sum(len(photo.boxes) for photo in photos)
     holes = [number for photo in photos for number in coco_masks.filled_holes(photo.sample)]
     people = Counter(len(photo.boxes) for photo in photos)
@@ -82,7 +83,7 @@ def holdings(data: DataSettings, part: str) -> list[str]:
     lines = [
         f"{part}: {len(photos)} images, {instances} instances, {targets} of them targets "
         f"(sides of at least {data.min_target:g} px), {crowds} crowds",
-        f"{part}: images by number of instances: {listed}",
+        f"{part}: images by number of instances: {listed or 'none'}",
     ]
     if aspects:
         lines.append(f"{part}: median width to height of a box {float(np.median(aspects)):.2f}")

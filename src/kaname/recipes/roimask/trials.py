@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import choice_of
 from kaname.recipes.roimask.evaluate import crowd_of, nothing, truth_of
 from kaname.recipes.roimask.labels import Photo
+from kaname.recipes.roimask.naming import Images, warn_others, with_bare
 from kaname.types import FloatArray, Image, Masks
 
 NOISE = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
@@ -101,22 +104,16 @@ def detected(model: Model, photos: Sequence[Photo], path: Path, choice: Choice) 
     Raises:
         InputError: not such a list, or results of images that are not in the set alone.
     """
-    boxes = read_detections(path)
-    known = {str(photo.image_id) for photo in photos}
-    others = [image for image in boxes if image not in known]
-    if others and not known & set(boxes):
-        reason = f"detections for other images ({', '.join(others[:3])}, ...)"
-        raise InputError(reason, path=path, remedy="detect persons in the images of this set")
+    every = with_bare(photos)
+    found = {id(photo): rows for photo, rows in _by_photo(path, every)}
     results: list[dict[str, Any]] = []
-    with Bar("detections", len(photos)) as bar:
-        for photo in photos:
-            rows = boxes.get(str(photo.image_id), np.zeros((0, 5)))
-            rows = rows[np.argsort(-rows[:, 4], kind="stable")]
-            if len(rows):
-                results += _results(model, photo, rows, choice)
+    with Bar("detections", len(every)) as bar:
+        for photo in every:
+            if (rows := found.get(id(photo))) is not None:
+                results += _results(model, photo, rows[np.argsort(-rows[:, 4], kind="stable")], choice)
             bar.advance()
     try:
-        values = mask_ap(truth_of(photos), results)
+        values = mask_ap(truth_of(every), results)
     except InputError as error:
         return {name: nothing(str(error)) for name in FIGURES}
     return {
@@ -127,6 +124,25 @@ def detected(model: Model, photos: Sequence[Photo], path: Path, choice: Choice) 
     }
 
 
+def _by_photo(path: Path, photos: Sequence[Photo]) -> Iterator[tuple[Photo, FloatArray]]:
+    """The boxes and scores ``(N, 5)`` of the annotated category, by image; of other images they are left out."""
+    boxes, images = read_detections(path, photos[0].category_id if photos else None), Images(photos)
+    others, members = [], {}
+    for (image, name), rows in boxes.items():
+        photo = images.find(image, name)
+        if photo is None:
+            others.append(image)
+        else:
+            members.setdefault(id(photo), (photo, []))[1].append(rows)
+    if others and not members:
+        reason = f"detections for other images ({', '.join(others[:3])}, ...)"
+        raise InputError(reason, path=path, remedy="detect persons in the images of this set")
+    if others:
+        warnings.warn(f"{path}: detections of {len(others)} images that are not in this set are left out", stacklevel=2)
+    for photo, parts in members.values():
+        yield photo, np.concatenate(parts)
+
+
 def _results(model: Model, photo: Photo, rows: FloatArray, choice: Choice) -> Iterator[dict[str, Any]]:
     masks = answer(model, read_image(photo.image), rows[:, :4])
     for region, row in zip(regions(masks, choice), rows, strict=True):
@@ -135,25 +151,36 @@ def _results(model: Model, photo: Photo, rows: FloatArray, choice: Choice) -> It
         yield {"image_id": photo.image_id, "category_id": 1, "score": row[4], "segmentation": rle.encode(whole)}
 
 
-def read_detections(path: Path) -> dict[str, FloatArray]:
-    """Boxes and scores ``(N, 5)`` of a COCO results list, by image.
+def read_detections(path: Path, category: int | None = None) -> dict[tuple[str, str], FloatArray]:
+    """Boxes and scores ``(N, 5)`` of a COCO results list, by the id of the image and its name, where that is given.
+
+    Args:
+        category: leave out those of another ``category_id``; None takes all.
 
     Raises:
-        InputError: not such a list.
+        InputError: not such a list, or none of that category in it.
     """
     content = read_json(path)
     if not isinstance(content, list):
         raise InputError("not a COCO results list", path=path, remedy="it is a list with an entry for each box")
-    found: dict[str, list[list[float]]] = {}
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    others = Counter[str]()
     for number, entry in enumerate(content, 1):
         try:
             x, y, width, height = (float(value) for value in entry["bbox"])
-            image, sure = str(entry["image_id"]), entry["score"]
+            image, sure = (str(entry["image_id"]), str(entry.get("file_name", ""))), entry["score"]
         except (KeyError, TypeError, ValueError) as error:
             reason = f"not a detection (no {error})" if isinstance(error, KeyError) else "not a detection"
             raise InputError(reason, path=path, row=f"result {number}") from error
         if not is_number(sure) or not np.isfinite([x, y, width, height]).all() or width <= 0 or height <= 0:
             reason = "a detection without a finite box and score"
             raise InputError(reason, path=path, row=f"result {number}", remedy="bbox is x, y, width, height")
+        if category is not None and entry.get("category_id", category) != category:
+            others[str(entry["category_id"])] += 1
+            continue
         found.setdefault(image, []).append([x, y, x + width, y + height, float(sure)])
+    if others and not found:
+        there = ", ".join(f"{name} ({count})" for name, count in others.items())
+        raise InputError(f"no detection of the category {category}", path=path, remedy=f"it has those of {there}")
+    warn_others(path, others.total(), category or 0)
     return {image: np.array(rows) for image, rows in found.items()}
