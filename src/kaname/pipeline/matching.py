@@ -21,6 +21,7 @@ class Rows:
     def __init__(self, rows: Sequence[Prediction], source: Path) -> None:
         self.source = source
         self.by_name: dict[str, list[Prediction]] = {}
+        self._given: dict[int, Path] = {}  # which image each row was given for
         for row in rows:  # a row of a box or of a frame is about a part: no image has its name
             self.by_name.setdefault(Path(row_name(row)).name, []).append(row)
 
@@ -34,7 +35,8 @@ class Rows:
         """The row of an image.
 
         Raises:
-            InputError: no row, several rows, or one of an image of another size.
+            InputError: no row, several rows, one of an image of another size, or one that another image of the same
+                name was given already.
         """
         rows, image = self.by_name.get(Path(item.source).name, []), item.frames[0]
         if len(rows) > 1:  # images of one name in several folders: the row whose path has the most in common with it
@@ -50,6 +52,10 @@ class Rows:
         if (height, width) != true:
             reason = f"predicted on {width} x {height}, but the labelled image has {true[1]} x {true[0]}"
             raise InputError(reason, path=self.source, row=rows[0].source, remedy="predict the images of this set")
+        other = self._given.setdefault(id(rows[0]), image)
+        if other != image:
+            reason = f"one prediction {row_name(rows[0])!r} for two images, {other} and {image}"
+            raise InputError(reason, path=self.source, remedy="predict both of them in one call")
         return rows[0]
 
 
