@@ -165,13 +165,23 @@ def annotated_boxes(annotations: Path) -> Find:
     """The boxes of the faces that are annotated of an image, which its path's end names.
 
     Raises:
-        InputError: the first problem of the annotations; when asked, an image without an annotation.
+        InputError: the first problem of the annotations; when asked, an image without an annotation, or with a face
+            that has no box and is not finished.
     """
     members: dict[tuple[str, ...], list[FloatArray]] = {}
+    nowhere: dict[tuple[str, ...], InputError] = {}
     for one in landmarks.walk(annotations, None):
         if isinstance(one, InputError):
             raise one
-        members.setdefault(PurePosixPath(one.annotation.image).parts, []).append(box_of(face_of(one)))
+        image, face = PurePosixPath(one.annotation.image.replace("\\", "/")).parts, face_of(one)  # of Windows too
+        boxes = members.setdefault(image, [])
+        if face.box is not None or (one.annotation.finished and (face.visible > 0).any()):
+            boxes.append(box_of(face))
+            continue
+        state = "has no landmark" if one.annotation.finished else "is not finished"
+        reason, file = f"a face without a bbox that {state}", annotations / one.name
+        remedy = "finish it with `kaname landmark annotate`, or give its bbox"
+        nowhere[image] = InputError(reason, path=file if annotations.is_dir() else annotations, remedy=remedy)
 
     def find(source: Path, frame: Frame) -> FloatArray:
         parts = source.resolve().parts
@@ -179,6 +189,8 @@ def annotated_boxes(annotations: Path) -> Find:
         name = next(named, None)
         if name is None:
             raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
+        if name in nowhere:
+            raise nowhere[name]
         return np.array(members[name])
 
     return find
