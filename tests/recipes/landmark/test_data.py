@@ -13,7 +13,8 @@ from kaname.codecs.heatmap import decode
 from kaname.errors import InputError
 from kaname.recipes.landmark.config import NOTHING, AugmentSettings, DataSettings, LandmarkConfig
 from kaname.recipes.landmark.data import Faces
-from kaname.recipes.landmark.labels import annotated_boxes, labelled, training_sets
+from kaname.recipes.landmark.labels import labelled, training_sets
+from kaname.recipes.landmark.prepare import annotated_boxes
 from kaname.types import Frame
 from recipes.landmark.faces import BONES, face, folder
 

@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaname.config import from_dict
-from kaname.data.annotations import Face, face_of, read_faces, seeded_holdout, split_beside, split_files
-from kaname.data.boxes import Find
-from kaname.data.formats import landmarks
+from kaname.data.annotations import Face, read_faces, seeded_holdout, split_beside, split_files
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
@@ -23,7 +21,7 @@ from kaname.geometry.boxes import centre_size, from_centre_size
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.landmark import EXTENT_FACTOR
 from kaname.recipes.landmark.config import DataSettings, LandmarkConfig
-from kaname.types import FloatArray, Frame, Size
+from kaname.types import FloatArray, Size
 
 
 @dataclass(frozen=True)
@@ -159,41 +157,6 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] 
     order = ("test", "val", "all", "train")
     named = {"annotations": settings.annotations.resolve().as_posix(), "skeleton": settings.skeleton}
     return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True, named=named)
-
-
-def annotated_boxes(annotations: Path) -> Find:
-    """The boxes of the faces that are annotated of an image, which its path's end names.
-
-    Raises:
-        InputError: the first problem of the annotations; when asked, an image without an annotation, or with a face
-            that has no box and is not finished.
-    """
-    members: dict[tuple[str, ...], list[FloatArray]] = {}
-    nowhere: dict[tuple[str, ...], InputError] = {}
-    for one in landmarks.walk(annotations, None):
-        if isinstance(one, InputError):
-            raise one
-        image, face = PurePosixPath(one.annotation.image.replace("\\", "/")).parts, face_of(one)  # of Windows too
-        boxes = members.setdefault(image, [])
-        if face.box is not None or (one.annotation.finished and (face.visible > 0).any()):
-            boxes.append(box_of(face))
-            continue
-        state = "has no landmark" if one.annotation.finished else "is not finished"
-        reason, file = f"a face without a bbox that {state}", annotations / one.name
-        remedy = "finish it with `kaname landmark annotate`, or give its bbox"
-        nowhere[image] = InputError(reason, path=file if annotations.is_dir() else annotations, remedy=remedy)
-
-    def find(source: Path, frame: Frame) -> FloatArray:
-        parts = source.resolve().parts
-        named = (parts[-count:] for count in range(len(parts), 0, -1) if parts[-count:] in members)
-        name = next(named, None)
-        if name is None:
-            raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
-        if name in nowhere:
-            raise nowhere[name]
-        return np.array(members[name])
-
-    return find
 
 
 def digest_of(image: Path) -> str:

@@ -178,7 +178,7 @@ def predict(
     """
     from kaname.pipeline.boxes import BoxSource, source_of
     from kaname.pipeline.predict import predict_images
-    from kaname.recipes.landmark.labels import annotated_boxes
+    from kaname.recipes.landmark.prepare import annotated_boxes
 
     paths, words = split_sources(sources)
     checkpoint = model_for(RECIPE.name, checkpoint)
