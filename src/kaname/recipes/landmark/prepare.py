@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from kaname.pipeline.flags import report_problems
 from kaname.pipeline.split import group_key, say_next
 from kaname.recipes.landmark.labels import box_of
 from kaname.types import FloatArray, Frame
+
+if TYPE_CHECKING:
+    from kaname.pipeline.boxes import BoxSource
+    from kaname.pipeline.flags import BoxFlags
 
 Noted = TypeVar("Noted")
 IMAGES, ANNOTATIONS, DATASETS = "data/raw", "data/annotated", "data/datasets"
@@ -103,6 +107,20 @@ def split(
     print(f"{len(faces)} faces in {output_dir}: {listed}")
     named = {"--image-dir": images or IMAGES, "--annotation-dir": annotation_dir, "--split-dir": output_dir}
     say_next(["landmark", "train", *(word for pair in named.items() for word in pair)])
+
+
+def boxes_of(flags: BoxFlags) -> BoxSource | None:
+    """Where the boxes of faces come from: a folder of annotations, or what every recipe takes, YOLO's folder too.
+
+    Raises:
+        InputError: bad usage, as in `kaname.pipeline.boxes.source_of`.
+    """
+    from kaname.pipeline.boxes import BoxSource, source_of
+
+    source, folder = source_of(flags), flags.boxes
+    if folder is None or not folder.is_dir() or (any(folder.rglob("*.txt")) and not any(folder.rglob("*.json"))):
+        return source
+    return BoxSource(lambda _: annotated_boxes(folder), {"boxes": {"file": folder.name}})
 
 
 def annotated_boxes(annotations: Path) -> Find:
