@@ -165,6 +165,56 @@ def test_what_other_formats_lose_is_told(tmp_path: Path, capsys: pytest.CaptureF
     assert len(landmarks.read(tmp_path / "in")) == 1
 
 
+def coco_of(folder: Path, *instances: dict[str, object], names: tuple[str, ...] = ("l", "r")) -> Path:
+    """A COCO file of an image of 60 x 40 with instances."""
+    (folder / "images").mkdir(exist_ok=True)
+    write_image(folder / "images" / "a.png", np.zeros((40, 60, 3), np.uint8))
+    usual = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20], "iscrowd": 0}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
+        "categories": [{"id": 1, "name": "face", "keypoints": list(names)}],
+        "annotations": [{"id": number, **usual, **one} for number, one in enumerate(instances, 1)],
+    }
+    (folder / "c.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder / "c.json"
+
+
+def test_instances_without_a_point_make_no_face(tmp_path: Path) -> None:
+    """Of COCO's persons half have none: as faces they would keep the whole folder from being used."""
+    there = {"keypoints": [12, 12, 2, 20, 20, 1]}
+    path = coco_of(tmp_path, there, {"keypoints": [0] * 6}, {})
+    way = ("--from", "coco", "--to", "landmarks", "--input", path, "--images", tmp_path / "images")
+    said = call("convert", *way, "--output", tmp_path / "faces").done().out
+    assert "left out: 2 instances without a point" in said
+    assert [file.name for file in (tmp_path / "faces").iterdir()] == ["a.json"]
+    path = coco_of(tmp_path, {"keypoints": [0] * 6})
+    said = call("convert", *way, "--output", tmp_path / "none").done().out
+    assert "left out: 1 images without a face" in said and "0 images from" in said
+
+
+def test_boxes_without_an_area_are_none(tmp_path: Path) -> None:
+    """COCO's file needs a box, and tools write [0, 0, 0, 0] where they know none; files of faces refuse it."""
+    none = {"bbox": [0, 0, 0, 0]}
+    one, two = {**none, "keypoints": [12, 12, 2, 20, 20, 1]}, {**none, "keypoints": [32, 12, 2, 0, 0, 0]}
+    for number, instances in enumerate([(one,), (one, two)]):
+        out = tmp_path / f"faces{number}"
+        way = ("--from", "coco", "--to", "landmarks", "--input", coco_of(tmp_path, *instances), "--output", out)
+        call("convert", *way, "--images", tmp_path / "images").done()
+        assert landmarks.problems(out, tmp_path / "images") == []
+        boxes = [read_annotation(file).box for file in sorted(out.iterdir())]
+        assert boxes == [[None], [(32, 12, 1, 1), (12, 12, 9, 9)]][number]
+
+
+def test_attributes_are_told(tmp_path: Path) -> None:
+    one = {"keypoints": [12, 12, 2, 20, 20, 1], "attributes": {"occluded": False, "rotation": 0.0, "smile": "yes"}}
+    way = ("--from", "coco", "--to", "cvat", "--input", coco_of(tmp_path, one), "--output", tmp_path / "c.xml")
+    assert "lost: 1 attributes of shapes" in call("convert", *way, "--images", tmp_path / "images").done().out
+    text = (tmp_path / "c.xml").read_text().replace("</skeleton>", '<attribute name="smile">yes</attribute></skeleton>')
+    (tmp_path / "d.xml").write_text(text)
+    way = ("--from", "cvat", "--to", "coco", "--input", tmp_path / "d.xml", "--output", tmp_path / "d.json")
+    assert "lost: 1 attributes of shapes" in call("convert", *way, "--images", tmp_path / "images").done().out
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_numbers_in_the_place_of_names(tmp_path: Path, first: int) -> None:
     """CVAT calls the points of a skeleton by numbers unless told otherwise; absent ones may be missing altogether."""

@@ -263,9 +263,9 @@ def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
     colour = np.random.default_rng(0).integers(0, 65536, (6, 7, 3), dtype=np.uint16)
     cv2.imwrite(str(tmp_path / "c.png"), colour[:, :, ::-1])
     assert np.abs(read_image(tmp_path / "c.png") - colour / 257).max() <= 1
-    Image.fromarray(np.full((3, 3), 70000, np.int32)).save(tmp_path / "32.tif")
-    Image.fromarray(np.full((3, 3), 0.2, np.float32)).save(tmp_path / "float.tif")
-    for name in ("32.tif", "float.tif"):
+    wide = {"32.tif": np.int32(70000), "small.tif": np.int32(200), "float.tif": np.float32(0.2)}
+    for name, value in wide.items():  # small numbers came out black
+        Image.fromarray(np.full((3, 3), value)).save(tmp_path / name)
         with pytest.raises(InputError, match="convert it to 8"):
             read_image(tmp_path / name)
 

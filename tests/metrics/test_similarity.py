@@ -46,6 +46,14 @@ def test_by_hand() -> None:
     assert keypoint_similarity([[[3, 4], [0, 0]]], [[[3, 4], [np.nan, np.nan]]], [[2, 1]]).item() == 1
 
 
+def test_visibility_as_booleans() -> None:
+    """True was taken for 1, a hidden point, so that nothing counted."""
+    truth, predicted, seen = [[[0, 0], [9, 9]]], [[[3, 4], [0, 0]]], np.array([[True, False]])
+    expected = keypoint_similarity(truth, predicted, [[2, 0]])
+    assert expected.item() > 0.5 and keypoint_similarity(truth, predicted, seen) == expected
+    assert paired_similarity(truth, predicted, seen) == expected
+
+
 def test_what_is_refused() -> None:
     one = [[[0.0, 0.0]]]
     for arguments, reason in (

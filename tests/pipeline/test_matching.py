@@ -39,6 +39,16 @@ def test_a_row_answers_for_the_image_of_its_name(tmp_path: Path) -> None:
     assert paths.of(one).source == str(one.image) and paths.of(other).source == str(other.image)
 
 
+@pytest.mark.parametrize("name", ["a.png", "x/a.png"])
+def test_one_row_never_answers_for_two_images(tmp_path: Path, name: str) -> None:
+    one, other = image(tmp_path / "x" / "a.png"), image(tmp_path / "y" / "a.png")
+    found = rows(row(name))
+    assert found.of(one) is found.of(one)
+    with pytest.raises(InputError, match=f"one prediction '{name}' for two images") as caught:
+        found.of(other)
+    assert str(one.image) in caught.value.reason and str(other.image) in caught.value.reason and caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("members", "said"),
     [

@@ -72,6 +72,9 @@ def convert(
     lines += told
     lines += [f"lost: {line}" for line in losses(samples, target_format)]
     samples, told = arranged(samples, source_format, target_format)
+    if target_format in FOLDERS and source_format not in FOLDERS:
+        samples, bare = pointed(samples)
+        told += bare
     for line in [*lines, *told]:
         print(line)
     options: dict[str, Any] = {"skeleton": order} if target_format in (*FOLDERS, "mot_kp") and order else {}
@@ -131,6 +134,23 @@ def finished(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
         if rows:
             kept.append(_rows(sample, rows))
     return kept, [f"left out: {left} unfinished faces"] if left else []
+
+
+def pointed(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
+    """The samples without instances of which no point is there, which make no face, and how many there were."""
+    kept: list[Sample] = []
+    left = 0
+    for sample in samples:
+        count = len(sample.boxes) or int(any(map(len, sample.points.values())))
+        seen = [any(len(one) and one[row] > 0 for one in sample.visible.values()) for row in range(count)]
+        left += count - sum(seen)
+        rows = [row for row, there in enumerate(seen) if there]
+        if rows:
+            kept.append(sample if all(seen) else _rows(sample, rows))
+    lines = [f"left out: {left} instances without a point"] if left else []
+    if empty := len(samples) - len(kept):
+        lines.append(f"left out: {empty} images without a face")
+    return kept, lines
 
 
 def named(samples: Sequence[Sample], skeleton: Any, source: Path) -> tuple[list[Sample], list[str]]:
@@ -223,7 +243,9 @@ def losses(samples: Sequence[Sample], target: str) -> list[str]:
         rows.append((others, "faces' further fields"))
     crowds = sum(sample.meta.get("crowd", 0) for sample in samples)
     others = sum(sum(sample.meta.get("ignored", {}).values()) for sample in samples)
+    attributes = sum(sample.meta.get("attributes", 0) for sample in samples)
     rows += [(crowds, "instances that are crowds"), (others, "results that are neither points nor boxes")]
+    rows.append((attributes, "attributes of shapes"))
     if target == "tracknet":
         boxes = sum(len(sample.boxes) for sample in samples)
         others = sum(len(points) for sample in samples for name, points in sample.points.items() if name != "ball")
@@ -264,7 +286,8 @@ def _rows(sample: Sample, rows: Sequence[int]) -> Sample:
         boxes=sample.boxes[list(rows)] if len(sample.boxes) else sample.boxes,
         polygons=chosen(sample.polygons),
         labels=chosen(sample.labels),
-        meta={**sample.meta, **{key: chosen(sample.meta[key]) for key in lists}},
+        ids=chosen(sample.ids),
+        meta={**sample.meta, **{key: chosen(sample.meta[key]) for key in lists if key in sample.meta}},
     )
 
 

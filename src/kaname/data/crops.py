@@ -15,7 +15,7 @@ from kaname.files import whole_folder
 from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import pixel_boxes
 from kaname.geometry.image import read_image, write_image
-from kaname.types import FloatArray, Sample, Size
+from kaname.types import Sample, Size
 
 WRITTEN = (".jpg", ".jpeg", ".png")
 
@@ -79,8 +79,9 @@ def _crops(sample: Sample, names: list[str], folder: Path, size: int, source: Pa
         write_image(folder / name, into.image(np.ascontiguousarray(photograph[y1:y2, x1:x2]), (size, size)))
         corner = np.array([x1, y1], dtype=np.float64)
         # Rounding may carry a point on the very edge of its box a hair beyond the crop.
-        moved = {channel: np.clip(into.points(points - corner), 0, size) for channel, points in share.items()}
-        visible = {channel: np.full(len(points), 2) for channel, points in moved.items()}
+        own = {channel: sample.points[channel][mine] for channel, mine in share.items()}
+        moved = {channel: np.clip(into.points(points - corner), 0, size) for channel, points in own.items()}
+        visible = {channel: sample.visible[channel][mine] for channel, mine in share.items()}
         crops.append(Sample(image=folder / name, points=moved, visible=visible, size=(size, size)))
     return crops
 
@@ -104,9 +105,9 @@ def _with_points(sample: Sample, cuts: np.ndarray, size: Size) -> np.ndarray:
     return grown
 
 
-def _shares(sample: Sample, cuts: np.ndarray, source: Path) -> list[dict[str, FloatArray]]:
-    """For each box the points that belong to it: its own in COCO, those that lie in it in Label Studio."""
-    shares: list[dict[str, FloatArray]] = [{} for _ in cuts]
+def _shares(sample: Sample, cuts: np.ndarray, source: Path) -> list[dict[str, np.ndarray]]:
+    """For each box and name which points ``(N,)`` belong to it: its own in COCO, those in it in Label Studio."""
+    shares: list[dict[str, np.ndarray]] = [{} for _ in cuts]
     by_row = "image_id" in sample.meta
     for channel, points in sample.points.items():
         seen = sample.visible[channel] > 0
@@ -120,7 +121,7 @@ def _shares(sample: Sample, cuts: np.ndarray, source: Path) -> list[dict[str, Fl
             remedy = "draw the rectangle round all of it"
             raise InputError(reason, path=source, row=sample.image.name, remedy=remedy)
         for share, mine in zip(shares, inside, strict=True):
-            share[channel] = points[mine]
+            share[channel] = mine
     return shares
 
 

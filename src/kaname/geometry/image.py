@@ -328,7 +328,8 @@ def _says_more_behind(image: Image.Image) -> bool:
 def _rgb(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height width 3"]:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
+        wide = image.mode == "I" and image.format == "TIFF"  # of others this is the mode of 16 bits
+        if wide or values.min() < 0 or values.max() > 65535:
             raise InputError("the image has 32-bit values", path=path, remedy="convert it to 8 or 16 bits")
         grey = ((values + 128) // 257).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)

@@ -25,7 +25,8 @@ def keypoint_similarity(
     Args:
         truth: ``(T, K, 2)`` pixels; ignored where not visible.
         predicted: ``(P, K, 2)`` pixels; a point that is not finite is infinitely far away.
-        visible: ``(T, K)``; only points with visibility 2 count. An object without any is like nothing: 0.
+        visible: ``(T, K)``; only points with visibility 2 count (of booleans the true ones). An object without any is
+            like nothing: 0.
         scale_px: pixels, > 0.
         kind: ``gaussian``: ``exp(-d^2 / (2 scale_px^2))``; ``linear``: ``max(0, 1 - d / scale_px)``.
 
@@ -51,7 +52,7 @@ def keypoint_similarity(
     if not fits or seen.shape != true.shape[:2]:
         reason = f"truth {true.shape}, predictions {found.shape} and visibility {seen.shape} do not fit"
         raise InputError(reason, remedy="they are (T, K, 2), (P, K, 2) and (T, K)")
-    return _similarity(true[:, None], found[None], (seen == VISIBLE)[:, None], scale_px, kind)
+    return _similarity(true[:, None], found[None], _counts(seen)[:, None], scale_px, kind)
 
 
 def paired_similarity(
@@ -65,7 +66,13 @@ def paired_similarity(
     if kind not in KINDS:
         raise InputError(f"no similarity is called {kind!r}", remedy=f"known: {', '.join(KINDS)}")
     true, found = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
-    return _similarity(true, found, np.asarray(visible) == VISIBLE, scale_px, kind)
+    return _similarity(true, found, _counts(visible), scale_px, kind)
+
+
+def _counts(visible: ArrayLike) -> Bool[np.ndarray, "*seen points"]:
+    """Which points count."""
+    seen = np.asarray(visible)
+    return seen if seen.dtype == np.bool_ else seen == VISIBLE
 
 
 def _similarity(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaname.data.formats.files import make_folder
+from kaname.data.formats.landmarks_names import images_below
 from kaname.data.frame_source import read_frame
 from kaname.data.video import Damaged, is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
 from kaname.pipeline.labelled import Labelled
+from kaname.pipeline.matching import Rows, common
 from kaname.pipeline.predict import read_source
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.replacing import drawing, record_of
@@ -72,21 +74,32 @@ def _layers(recipe: Recipe, row: Any, image: Image, name: Path) -> Layers:
 
 
 def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> Iterator[Picture]:
+    several = recipe.answering.unit == "frame"
     rows: dict[Any, Any] = {}
     about: Mapping[str, Any] = {}
+    matched = Rows([], Path())
     if predictions is not None:
-        about = recipe.answering.made(predictions)
-        rows = {(_whose(row), row.frame): row for row in recipe.answering.read(predictions)}
+        about, read = recipe.answering.made(predictions), recipe.answering.read(predictions)
+        if several:
+            rows = {(_whose(row), row.frame): row for row in read}
+        else:
+            matched = Rows(read, predictions)
     apart = len(labelled.names) > 1 and not labelled.together
     drawn = 0
     for name in labelled.names:
-        for item in labelled.read(name):
-            several = recipe.answering.unit == "frame"
-            if several and rows and not any(source == item.source for source, _ in rows):
+        items = labelled.read(name)
+        if not several:
+            for item, sheet in zip(items, _sheets([Path(item.source) for item in items]), strict=True):
+                image, truth = read_frame(item.frames[0]), recipe.judging.truth(item, 0, about)
+                drawn += 1
+                found = [_layers(recipe, row, image, item.frames[0]) for row in matched.about(item)]
+                yield Path(name if apart else "") / sheet, image, [truth, *found]
+            continue
+        for item in items:
+            if rows and not any(source == item.source for source, _ in rows):
                 continue
             for number, path in enumerate(item.frames):
-                place = Path(item.source, path.stem) if several else Path(path.stem)
-                row = rows.get((item.source, number if several else None))
+                place, row = Path(item.source, path.stem), rows.get((item.source, number))
                 image, layers = read_frame(path), [recipe.judging.truth(item, number, about)]
                 drawn += 1
                 yield (
@@ -96,6 +109,14 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
                 )
     if not drawn:
         raise InputError("no row belongs to a clip of this data", path=predictions, remedy="check --data")
+
+
+def _sheets(paths: Sequence[Path]) -> list[str]:
+    """What the pictures of images are called, without ending: by their stems, and where two images share one by their
+    names or paths."""
+    names = [path.name for path in paths]
+    names = names if len(set(names)) == len(names) else [path.as_posix() for path in paths]
+    return [sheet.removesuffix(".jpg") for sheet in picture_names(names)]
 
 
 def _whose(row: Any) -> str:
@@ -117,20 +138,47 @@ def _frames(recipe: Recipe, predictions: Path, source: Path | None, damaged: Dam
 def _images(recipe: Recipe, predictions: Path, folder: Path | None) -> Iterator[Picture]:
     """Rows on their images; the boxes of a photograph are drawn into one picture."""
     by_image: dict[Path, list[Any]] = {}
+    find = _Finder(folder, predictions)
     for row in recipe.answering.read(predictions):
-        by_image.setdefault(_beside(folder or predictions.parent, row, predictions), []).append(row)
-    names = picture_names([path.name for path in by_image])
-    names = names if len(set(names)) == len(names) else picture_names([path.as_posix() for path in by_image])
-    for name, (path, rows) in zip(names, by_image.items(), strict=True):
+        by_image.setdefault(find(row), []).append(row)
+    for path, rows in by_image.items():
+        if len(sources := list(dict.fromkeys(row.source for row in rows))) > 1:
+            reason = f"one image for the predictions of {' and of '.join(map(repr, sources))}"
+            raise InputError(reason, path=path, remedy="give the folder that holds them all with --images")
+    for name, (path, rows) in zip(_sheets(list(by_image)), by_image.items(), strict=True):
         image = read_image(path)
-        yield Path(name).with_suffix(""), image, [_layers(recipe, row, image, path) for row in rows]
+        yield Path(name), image, [_layers(recipe, row, image, path) for row in rows]
 
 
-def _beside(folder: Path, row: Any, source: Path) -> Path:
-    for path in (folder / Path(row.source).name, Path(row.source)):
-        if path.is_file():
-            if is_video(path):
-                remedy = "predict single images"
-                raise InputError("frames of a video are not drawn", path=source, row=row.source, remedy=remedy)
-            return path
-    raise InputError(f"the image {row.source!r} was not found", path=source, remedy="give its folder with --images")
+class _Finder:
+    """The images of rows: where the row says, in a folder or below it; without one beside the predictions."""
+
+    def __init__(self, folder: Path | None, source: Path) -> None:
+        self.folder, self.source = folder, source
+        self._below: list[Path] | None = None
+
+    def __call__(self, row: Any) -> Path:
+        given = Path(row.source)
+        near = [(self.folder or self.source.parent) / given.name, given]
+        path = next((one for one in (near if given.name == row.source else near[::-1]) if one.is_file()), None)
+        path = path or self._nearest(given, row)
+        if is_video(path):
+            remedy = "predict single images"
+            raise InputError("frames of a video are not drawn", path=self.source, row=row.source, remedy=remedy)
+        return path
+
+    def _nearest(self, given: Path, row: Any) -> Path:
+        """The image of the row's name below the folder whose path has most in common with it."""
+        if self._below is None:
+            self._below = []
+            if self.folder is not None and self.folder.is_dir():
+                self._below = [self.folder / name for name in images_below(self.folder)]
+        named = [path for path in self._below if path.name == given.name]
+        alike = [common(given, path) for path in named]
+        best = [path for path, count in zip(named, alike, strict=True) if count == max(alike)]
+        if len(best) == 1:
+            return best[0]
+        reason = f"the image {row.source!r} was not found"
+        if best:
+            reason = f"the image {row.source!r} may be {' or '.join(map(str, best))}"
+        raise InputError(reason, path=self.source, remedy="give its folder with --images")

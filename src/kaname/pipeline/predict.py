@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def _image_rows(
                 for frame, answer in _stream(model, path, find, damaged, times):
                     if further is not None:
                         with times.part("draw"):
-                            further(path, frame, f"{Path(sheet).stem}_{frame.index:06d}", [answer])
+                            further(path, replace(frame, name=name), f"{Path(sheet).stem}_{frame.index:06d}", [answer])
                     yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
             else:
                 frame = Frame(0, 0.0, next(images), path=path)

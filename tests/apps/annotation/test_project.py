@@ -73,6 +73,19 @@ def test_files_are_found_by_what_they_say(folder: Path) -> None:
     assert len(list((folder / "out").glob("*.json"))) == 1
 
 
+def test_files_from_windows_are_those_of_their_images(folder: Path) -> None:
+    finish(opened(folder), ONE, ("furry/a.png", 1))
+    (path,) = (folder / "out").glob("*.json")
+    content = {**json.loads(path.read_text()), "image": "furry\\a.png"}
+    path.write_text(json.dumps(content))
+    project = opened(folder)
+    assert project.album.faces("furry/a.png") == [1] and project.album.finished("furry/a.png")
+    path.write_text(json.dumps({**content, "note": "changed while the page is open"}))
+    assert project.album.saved(("furry/a.png", 1)).left == []
+    do(project, TWO, key=("furry/a.png", 1))
+    assert [*(folder / "out").glob("*.json")] == [path] and json.loads(path.read_text())["image"] == "furry/a.png"
+
+
 def test_a_finished_face_stays_finished_until_somebody_saves_it(folder: Path) -> None:
     project = opened(folder)
     finish(project, ONE)

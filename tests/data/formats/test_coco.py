@@ -212,6 +212,7 @@ ENTRIES = [
     ("images", {"file_name": "b.png"}, "image 6", "also belongs to image 5"),
     ("categories", {"id": 3}, "category 3", "duplicate"),
     ("categories", {"name": ""}, "category 1", "no name"),
+    ("categories", {"keypoints": ["a", "a"]}, "category 1", "its keypoints name 'a' twice"),
 ]
 
 

@@ -163,6 +163,23 @@ def test_all_problems_are_listed(folder):
     assert "missing" in found[5].reason
 
 
+def test_what_is_wrong_with_every_result_is_said_once(folder):
+    turned = [point(x=10 * number, image_rotation=90) for number in range(5)]
+    found = labelstudio.problems(save(folder, [task(results=turned)]), folder / "images")
+    assert [problem.reason for problem in found] == ["the image was rotated by 90 degrees in Label Studio"]
+
+
+def test_a_whole_turn_is_none(folder):
+    (sample,) = labelstudio.read(save(folder, [task(results=[point(image_rotation=360)])]), folder / "images")
+    assert sample.points["start"].tolist() == [[30, 20]]
+
+
+def test_the_other_export_is_told(folder):
+    entry = {"id": 1, "img": "a.png", "kp": [], "annotator": 1, "annotation_id": 3}
+    found = labelstudio.problems(save(folder, [entry]), folder / "images")
+    assert any("JSON, not as JSON-MIN" in str(problem) for problem in found)
+
+
 def test_unknown_label_names_what_is_known(folder):
     path = save(folder, [task(results=[point(label="Zeiger")])])
     with pytest.raises(

@@ -263,6 +263,30 @@ def test_images_with_accents_taken_apart(tmp_path: Path) -> None:
     assert wrong(tmp_path) == []
 
 
+def test_images_with_the_separators_of_windows(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "cats" / "a.png")
+    save(tmp_path / "annotated" / "a.json", image="cats\\a.png")
+    assert wrong(tmp_path) == []
+    (sample,) = landmarks.read(tmp_path / "annotated", tmp_path / "images")
+    assert sample.image == tmp_path / "images" / "cats" / "a.png"
+    save(tmp_path / "annotated" / "a.json", image="D:\\raw\\A.PNG")
+    assert "did you mean 'cats/a.png'?" in wrong(tmp_path)[0]
+
+
+@pytest.mark.parametrize("places", [[[0, 0], [0, 0], [25, 6]], [[20, 12], [0, 0], [25, 16]], [[0, 0]] * 3])
+def test_places_that_tools_write_where_there_is_no_point(tmp_path: Path, places: list[list[int]]) -> None:
+    picture(tmp_path / "images" / "a.png")
+    save(tmp_path / "annotated" / "a.json", landmarks=places)
+    (line,) = wrong(tmp_path)
+    assert "a.json:landmarks" in line and "at (0, 0), which tools write where there is none" in line
+
+
+def test_a_landmark_in_the_corner_of_its_image(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.png")
+    save(tmp_path / "annotated" / "a.json", landmarks=[[0, 0], [25, 2], [4, 16]])
+    assert wrong(tmp_path) == []
+
+
 def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError) as caught:

@@ -111,6 +111,8 @@ def test_two_faces(tmp_path: Path) -> None:
         (face("1 1\n2 x\n3 3\n"), 5, "not x y"),
         (face("1 1\n2 nan\n3 3\n"), 5, "not x y"),
         (face("1 1\n2 inf\n3 3\n"), 5, "not x y"),
+        (face("1 1\n0 0\n3 3\n"), 5, r"a point at \(0, 0\), which tools write where there is none"),
+        (face("1 1\n2 2\n-1 -1.0\n"), 6, r"a point at \(-1, -1\), which tools write where there is none"),
         (face(after=" and more"), None, "text after the closing bracket"),
         (face(after=' # {"hid'), None, "cut off"),
         (face(after=' # {"hidden": [7]}'), None, "not a comment of a face"),

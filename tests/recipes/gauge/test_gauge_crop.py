@@ -55,7 +55,7 @@ def test_crop_from_coco(tmp_path: Path) -> None:
     points = photograph(tmp_path / "photos")
     names = ["Start Notch", "Middle Notch", "end"]
     # COCO's key points are pixel indices: the centre of the top-left pixel is (0, 0).
-    triples = [*(np.array(points["start"][0]) - 0.5), 2, *(np.array(points["middle"][0]) - 0.5), 2, 0, 0, 0]
+    triples = [*(np.array(points["start"][0]) - 0.5), 2, *(np.array(points["middle"][0]) - 0.5), 1, 0, 0, 0]
     boxes = write_json(tmp_path / "boxes.json", {
         "images": [{"id": 1, "file_name": "p.png", "height": 160, "width": 200}],
         "categories": [{"id": 1, "name": "gauge", "keypoints": names}],
@@ -64,6 +64,7 @@ def test_crop_from_coco(tmp_path: Path) -> None:
     crop(tmp_path / "photos", boxes, tmp_path / "out", 240).done()
     (sample,) = labelstudio.read(tmp_path / "out" / "annotation.json", images=tmp_path / "out" / "images")
     assert set(sample.points) == {"Start Notch", "Inbetween Notch"}
+    assert (sample.visible["Start Notch"].tolist(), sample.visible["Inbetween Notch"].tolist()) == ([2], [1])
     assert np.allclose(sample.points["Start Notch"], (np.array(points["start"]) - (20, 10)) * 2 + (0, 30), atol=1e-6)
 
 

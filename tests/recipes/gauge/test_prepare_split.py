@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,10 @@ def names(folder: Path) -> dict[str, set[str]]:
     return {place.name: {image.stem for image in (place / "images").iterdir()} for place in folder.iterdir()}
 
 
-@pytest.mark.parametrize("words", [("--annotation", "annotation.json", "--images", "images"), ("--data", ".")])
+@pytest.mark.parametrize(
+    "words",
+    [("--annotation", "annotation.json", "--images", "images"), ("--data", "."), ("--directory", ".")],
+)
 def test_check_and_train_read_what_split_writes(
     flat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
@@ -51,9 +55,22 @@ def test_check_and_train_read_what_split_writes(
                 np.testing.assert_allclose(xy, whole[dial.name].points[name], atol=1e-6)
 
 
+def test_from_an_export_to_training_data(flat: Path, tmp_path: Path) -> None:
+    """``heatmaps`` writes beside the images, and ``split`` takes that folder by the same flag."""
+    folder, out = tmp_path / "dials", tmp_path / "training_data"
+    shutil.copytree(flat / "images", folder / "images")
+    words = ("--annotation", flat / "annotation.json", "--directory", folder, "--size", 448)
+    calling.call("gauge", "heatmaps", *words, "--allow-missing").done()
+    calling.call("gauge", "split", "--directory", folder, "--val", 0.2, "--out", out).done()
+    for name, images in names(out).items():
+        assert len(images) == {"train": 8, "val": 2}[name]
+        labels = {path.name for path in (out / name / "labels").iterdir()}
+        assert labels == {f"{stem}{ending}" for stem in images for ending in (".npy", ".json")}
+
+
 def test_refusals_write_nothing(flat: Path, tmp_path: Path) -> None:
     out = tmp_path / "sets"
-    calling.call("gauge", "split", "--out", out).refused("give --annotation FILE --images DIR, or --data DIR")
+    calling.call("gauge", "split", "--out", out).refused("give --annotation FILE --images DIR, or --directory DIR")
     calling.call("gauge", "split", "--data", flat, "--out", out, "--val", 2).refused("--val is a share")
     assert not out.exists()
     calling.call("gauge", "split", "--data", flat, "--out", out).done()

@@ -113,6 +113,18 @@ def test_a_video_has_a_row_a_frame_and_a_video(trained: Trained, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("needle")
+def test_two_videos_of_one_name_are_told_apart(trained: Trained, tmp_path: Path) -> None:
+    for number, folder in enumerate(("left", "right")):
+        (tmp_path / folder).mkdir()
+        with VideoWriter(tmp_path / folder / "film.mp4", quality=1) as film:
+            film.write(grey(50 + 100 * number), 0.0)
+    films = [tmp_path / folder / "film.mp4" for folder in ("left", "right")]
+    read(trained.model, tmp_path / "out", *films).done()
+    found = {row["file"]: float(row["value"]) for row in rows(tmp_path / "out")}
+    assert found == pytest.approx({films[0].as_posix(): 2, films[1].as_posix(): 6}, abs=0.2)
+
+
+@pytest.mark.usefixtures("needle")
 def test_boxes_have_a_row_each(trained: Trained, tmp_path: Path) -> None:
     photo = np.concatenate([grey(50), grey(200)], axis=1)
     write_image(tmp_path / "two.png", photo)

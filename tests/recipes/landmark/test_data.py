@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from kaname.codecs.heatmap import decode
 from kaname.errors import InputError
 from kaname.recipes.landmark.config import NOTHING, AugmentSettings, DataSettings, LandmarkConfig
 from kaname.recipes.landmark.data import Faces
-from kaname.recipes.landmark.labels import annotated_boxes, labelled, training_sets
+from kaname.recipes.landmark.labels import labelled, training_sets
+from kaname.recipes.landmark.prepare import annotated_boxes
 from kaname.types import Frame
 from recipes.landmark.faces import BONES, face, folder
 
@@ -81,6 +83,26 @@ def test_the_crop_is_the_annotated_box_grown(tmp_path: Path) -> None:
             place / "images" / "a.png", Frame(0, 0.0, np.zeros((1, 1, 3), np.uint8))
         )
         np.testing.assert_allclose(found, picture.boxes)
+
+
+@pytest.mark.parametrize("placed", [0, 3])
+def test_an_unfinished_face_has_no_box(tmp_path: Path, placed: int) -> None:
+    """Its few points do not say where it is; with a box it does, and other images do not mind."""
+    faces = {"cats/a.png": [face(np.random.default_rng(3))], "b.png": [face(np.random.default_rng(4))]}
+    place, frame = folder(tmp_path, faces), Frame(0, 0.0, np.zeros((1, 1, 3), np.uint8))
+    path = place / "annotated" / "cats__a.json"
+    content = json.loads(path.read_text())
+    content["visible"] = [1] * placed + [None] * (28 - placed)
+    content["landmarks"] = content["landmarks"][:placed] + [[None, None]] * (28 - placed)
+    path.write_text(json.dumps({**content, "finished": False, "image": "cats\\a.png"}))
+    find = annotated_boxes(place / "annotated")
+    assert find(place / "images" / "b.png", frame).shape == (1, 4)
+    with pytest.raises(InputError, match="a face without a bbox that is not finished") as caught:
+        find(place / "images" / "cats" / "a.png", frame)
+    assert caught.value.path == str(path)
+    path.write_text(json.dumps({**content, "finished": False, "bbox": [10, 20, 30, 40]}))
+    boxes = annotated_boxes(place / "annotated")(place / "images" / "cats" / "a.png", frame)
+    assert boxes.tolist() == [[10, 20, 40, 60]]
 
 
 def test_hidden_landmarks_count_as_asked(place: Path) -> None:

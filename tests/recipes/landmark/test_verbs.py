@@ -128,6 +128,21 @@ def change(path: Path, **fields: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
+def test_a_folder_of_boxes_may_be_that_of_yolo(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the flag says; a folder of annotations goes on being one, and a detector beside it is too much."""
+    points = face(np.random.default_rng(0))
+    place, out = folder(tmp_path, {"a.png": [points]}, box=(10.0, 20.0, 60.0, 40.0)), tmp_path / "out"
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.4 0.4 0.2 0.2\n0 0.6 0.6 0.3 0.3\n")
+    words = ("landmark", "predict", place / "images", "--checkpoint", model, "--overwrite", "--out", out, "--boxes")
+    for boxes, count in ((tmp_path / "labels", 2), (place / "annotated", 1)):
+        run(*words, boxes)
+        (row,) = json.loads((out / "points.json").read_text())["images"]
+        assert len(row["points"]["chin"]) == count
+    capsys.readouterr()
+    assert "not from both" in refused(capsys, *words, place / "annotated", "--detector", "d.onnx")
+
+
 def test_faces_that_cannot_train_are_found(place: Path) -> None:
     """No landmark at all; a box elsewhere; another size is one fault, not one for every landmark."""
     change(place / "annotated" / "a.json", landmarks=[[None, None]] * 28, visible=[0] * 28)

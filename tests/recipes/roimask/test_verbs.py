@@ -111,6 +111,20 @@ def test_a_video_has_masks_of_every_frame(model: Path, image: Path, tmp_path: Pa
     assert len(shown) == 3 and shown[0].image.shape == (96, 96, 3)
 
 
+def test_outlines_of_two_videos_of_one_name(model: Path, image: Path, tmp_path: Path) -> None:
+    """They are named as in masks.json, so that one can be told from the other."""
+    films = [tmp_path / folder / "v.mp4" for folder in ("left", "right")]
+    for film in films:
+        film.parent.mkdir()
+        with VideoWriter(film) as writer:
+            writer.write(np.ascontiguousarray(read_image(image)[:96, :96]), 0.0)
+    roimask("predict", *films, "--checkpoint", model, "--boxes", "5,5,80,90", "--out", tmp_path / "o").done()
+    entries, outlines = (json.loads((tmp_path / "o" / name).read_text()) for name in ("masks.json", "polygons.json"))
+    assert [one["image"] for one in outlines] == [one["image"] for one in entries]
+    assert [one["image_id"] for one in outlines] == [one["image_id"] for one in entries]
+    assert len({one["image"] for one in outlines}) == 2
+
+
 def test_a_video_with_lost_frames(model: Path, image: Path, tmp_path: Path) -> None:
     """No mask, no outline and no row of a frame that was lost."""
     picture = read_image(image)

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from kaname.apps.annotation.face import Face, from_annotation, to_annotation
 from kaname.data.formats.files import IMAGE_ENDINGS, make_folder
 from kaname.data.formats.landmarks import (
     Annotation,
+    ImageFolder,
     face_of,
     file_name,
     images_below,
@@ -71,6 +72,7 @@ class Album:
             endings = ", ".join(IMAGE_ENDINGS)
             raise InputError("no image in this folder", path=image_dir, remedy=f"put {endings} files there")
         self._known = frozenset(self.images)
+        self._folder = ImageFolder(image_dir)
         self._kept: defaultdict[str, dict[int, Kept]] = defaultdict(dict)
         self._read()
 
@@ -180,11 +182,12 @@ class Album:
         for name, annotation in read_folder(self.output_dir).items():
             if isinstance(annotation, InputError):
                 raise annotation
-            if annotation.image not in self._known:
+            image = self._named(annotation)
+            if image not in self._known:
                 continue  # of another folder, which may share this one
-            other = self._kept[annotation.image].get(face_of(name))
+            other = self._kept[image].get(face_of(name))
             if other is not None:
-                reason = f"{other.name} is of the same face of {annotation.image}"
+                reason = f"{other.name} is of the same face of {image}"
                 raise InputError(reason, path=self.output_dir / name, remedy="move one of them away")
             self._keep(name, annotation)
 
@@ -196,8 +199,14 @@ class Album:
         if count != wanted:
             remedy = "choose its skeleton with --skeleton, or another --output-dir"
             raise InputError(f"{count} landmarks, and {self.skeleton.name} has {wanted}", path=path, remedy=remedy)
-        self._kept[known.image][face_of(name)] = kept = Kept(name, digest, stamp, known)
+        image = self._named(known)
+        self._kept[image][face_of(name)] = kept = Kept(name, digest, stamp, replace(known, image=image))
         return kept
+
+    def _named(self, annotation: Annotation) -> str:
+        """The image of an annotation as the album calls it, such as ``a/b.png`` for ``a\\b.png`` of Windows."""
+        found = self._folder.find(annotation.image)
+        return annotation.image if found is None else found.relative_to(self.image_dir).as_posix()
 
     def _inside(self, image: str) -> bool:
         return Path(os.path.realpath(self.image_dir / image)).is_relative_to(self._root)

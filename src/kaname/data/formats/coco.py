@@ -16,7 +16,7 @@ import numpy as np
 
 from kaname.data.formats import rle
 from kaname.data.formats.coco_masks import is_polygon, polygons_of, with_arrays
-from kaname.data.formats.coco_writing import EXTENT, document
+from kaname.data.formats.coco_writing import EXTENT, attributes_of, document
 from kaname.data.formats.files import (
     Folder,
     are_numbers,
@@ -65,8 +65,9 @@ def read(
         ``polygons`` have one entry per instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row per
         instance (0 missing with NaN, 1 hidden, 2 visible), for the key point names of the categories present.
         ``meta``: ``image_id``, ``rle`` (instance id to the run-length encoding of an instance whose mask is not a
-        polygon), ``crowd`` (the number of crowd instances, which are left out above) and ``crowds`` (their masks as the
-        file has them: polygons or an encoding). `kaname.data.formats.coco_masks` makes shapes of them.
+        polygon), ``crowd`` (the number of crowd instances, which are left out above), ``crowds`` (their masks as the
+        file has them: polygons or an encoding; `kaname.data.formats.coco_masks` makes shapes of them) and
+        ``attributes`` (how many nothing here holds).
 
     Raises:
         InputError: the first of ``problems``.
@@ -214,6 +215,8 @@ class _Reader:
             names = entry.get("keypoints") or []
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise self.fault("category", number, f"its keypoints must be a list of names, got {shortened(names)}")
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise self.fault("category", number, f"its keypoints name {twice[0]!r} twice", "give each another name")
         named = {number: entry["name"] for number, entry in self.categories.items()}
         self.wanted = {number for number, name in named.items() if category in (None, number, name)}
         if category is not None and not self.wanted:
@@ -319,6 +322,7 @@ class _Reader:
                 "crowd": len(instances) - len(single),
                 "crowds": [one.get("segmentation") for one in instances if one.get("iscrowd")],
                 "extents": [one["id"] for one in single if _is_extent(one)],
+                "attributes": sum(map(attributes_of, instances)),
                 "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},
             },
         )

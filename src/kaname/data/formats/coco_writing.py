@@ -16,6 +16,13 @@ from kaname.geometry.image import image_size
 from kaname.types import FloatArray, Sample
 
 EXTENT = "extent_of_points"  # attribute of a box that nobody drew
+USUAL = (EXTENT, "occluded", "rotation", "track_id", "keyframe")  # of every instance that CVAT exports
+
+
+def attributes_of(entry: Mapping[str, Any]) -> int:
+    """How many attributes an instance has besides the usual ones."""
+    attributes = entry.get("attributes")
+    return len(attributes.keys() - set(USUAL)) if isinstance(attributes, dict) else 0
 
 
 def document(samples: Sequence[Sample], path: Path, root: Path | None = None) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def read(
     Returns:
         Samples with one row of ``points[name]`` for each skeleton, group or whole face, and with ``boxes`` if any of
         them has one; what shapes without a group hold more than once of a name is a set of points, as Label Studio's.
-        ``meta``: ``ignored`` (other shapes, by kind), ``extents`` (ids of the boxes that nobody drew) and, of rows,
-        ``parents`` (by name, the number of each point's row).
+        ``meta``: ``ignored`` (other shapes, by kind), ``attributes`` (how many; they are not read), ``extents`` (ids
+        of the boxes that nobody drew) and, of rows, ``parents`` (by name, the number of each point's row).
 
     Raises:
         InputError: the first of ``problems``.

@@ -220,6 +220,7 @@ class ImageReader:
         """The sample of all shapes: rows of faces, or sets of points."""
         single = {name: places[0] for name, places in loose.items() if len(places) == 1}
         meta: dict[str, Any] = {"ignored": dict(ignored), "file": self.name}
+        meta["attributes"] = sum(1 for _ in self.element.iter("attribute"))
         if faces and len(single) < len(loose):
             name = next(name for name in loose if name not in single)
             raise self.fault(f"{len(loose[name])} points {name!r} beside whole faces", "group the points of each face")

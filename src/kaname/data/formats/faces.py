@@ -18,6 +18,7 @@ from kaname.config import nearest
 from kaname.data.formats.files import distinct_names, image_size, visibility
 from kaname.data.formats.skeleton import Skeleton, find
 from kaname.errors import InputError
+from kaname.geometry.grid import PIXELS
 from kaname.types import FloatArray, Sample, Size
 
 DEFAULT_SKELETON = "anime-face-28"
@@ -163,7 +164,7 @@ def _faces(sample: Sample, file: str, names: Sequence[str], skeleton: Skeleton |
                 size=size,
                 points=points,
                 visible=visible,
-                box=np.asarray(sample.boxes[row], np.float64) if drawn else None,
+                box=_area_of(np.asarray(sample.boxes[row], np.float64), points, several=count > 1) if drawn else None,
                 skeleton=skeleton.name if skeleton else None,
                 finished=_entry(sample, "finished", row, True),
                 other=_entry(sample, "other", row, {}),
@@ -172,6 +173,17 @@ def _faces(sample: Sample, file: str, names: Sequence[str], skeleton: Skeleton |
             )
         )
     return faces
+
+
+def _area_of(box: FloatArray, points: FloatArray, *, several: bool) -> FloatArray | None:
+    """The box of a face; of one without an area, as tools write that know no boxes, none, or among several faces the
+    pixels round the points."""
+    there = points[np.isfinite(points).all(axis=1)]
+    if (box[2:] > box[:2]).all():
+        return box
+    if not several or not len(there):
+        return None
+    return np.concatenate([PIXELS.to_index(there).min(axis=0), PIXELS.from_index(there).max(axis=0)])
 
 
 def _entry(sample: Sample, key: str, row: int, default: Any) -> Any:

@@ -127,18 +127,20 @@ class TaskReader:
         )
 
     def _noted(self, step: Callable[..., Value], *values: Any) -> Value | None:
-        """The result of a step; None where something is wrong, which is noted."""
+        """The result of a step; None where something is wrong, which is noted, of many results once."""
         try:
             return step(*values)
         except InputError as error:
-            self.faults.append(error)
+            if str(error) not in map(str, self.faults):
+                self.faults.append(error)
             return None
 
     def _source(self) -> str:
         """The image as the export names it."""
         data = self.task.get("data")
         if not isinstance(data, dict):
-            raise self.fault("the task has no data", EXPORT)
+            remedy = f"{EXPORT}, not as JSON-MIN" if "annotation_id" in self.task else EXPORT
+            raise self.fault("the task has no data", remedy)
         known = images_of(data)
         if len(known) == 1:
             return next(iter(known.values()))
@@ -232,8 +234,9 @@ class TaskReader:
             count = f"{len(labels)} labels" if isinstance(labels, list) else "no label"
             raise self.fault(f"a {what} has {count}", "give it exactly one")
         label = self._name(labels[0]) if kind == POINT else labels[0]
-        if result.get("image_rotation") not in (0, None):
-            reason = f"the image was rotated by {result['image_rotation']} degrees in Label Studio"
+        turned = result.get("image_rotation") or 0
+        if not is_number(turned) or turned % 360:
+            reason = f"the image was rotated by {turned} degrees in Label Studio"
             raise self.fault(reason, "rotate the image file itself and annotate it unrotated")
         height, width = self._original_size(result)
         percent = self._percent(value, what, label or labels[0])

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaname.data.formats.faces import Face, faces_of, named_points, rows_of, sample_of
 from kaname.data.formats.files import faults, image_size, size_remedy, sound
@@ -40,7 +41,7 @@ from kaname.data.formats.skeleton import Skeleton
 from kaname.data.formats.units import pixel_remedy
 from kaname.errors import InputError, located
 from kaname.geometry.grid import PIXELS
-from kaname.types import Sample
+from kaname.types import FloatArray, Sample
 
 __all__ = [
     "ABSENT",
@@ -241,6 +242,21 @@ def _wrong(file: Path, one: Annotation, skeleton: Skeleton | None, faces: int) -
     if faces > 1 and one.box is None:
         reason = f"{faces} faces of {one.image!r}, and this one has no bbox"
         yield InputError(reason, path=file, row="bbox", remedy='write "bbox": [x, y, width, height] of the face')
+    if len(nowhere := _nowhere(one.points)):
+        several = f"{len(nowhere)} landmarks lie" if len(nowhere) > 1 else f"landmark {nowhere[0]} lies"
+        reason = f"{several} at (0, 0), which tools write where there is none"
+        yield InputError(reason, path=file, row="landmarks", remedy="mark what is absent so, or give its place")
+
+
+def _nowhere(points: FloatArray) -> NDArray[np.intp]:
+    """The points ``(N, 2)`` at pixel (0, 0), where these are several or one far from all others: a landmark may lie in
+    the corner of its image."""
+    zero = (points == 0).all(axis=1)
+    others = points[~zero & np.isfinite(points).all(axis=1)]
+    if zero.sum() == 1:
+        away = others.min(axis=0).max() > 0.5 * np.ptp(others, axis=0).max() if len(others) > 1 else False
+        zero &= away
+    return np.flatnonzero(zero)
 
 
 def _other_size(file: Path, one: Annotation, image: Path) -> InputError | None:

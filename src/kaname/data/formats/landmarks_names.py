@@ -57,8 +57,8 @@ def read_folder(folder: Path) -> dict[str, Annotation | InputError]:
 class ImageFolder:
     """The images below a folder, found by the paths that annotations state.
 
-    A path counts as it is, then regardless of how its accents are composed; a file of the same name in another folder
-    is another image.
+    A path counts as it is, then regardless of how its accents are composed, then with the ``\\`` of Windows between
+    folders; a file of the same name in another folder is another image.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,13 +72,14 @@ class ImageFolder:
         with contextlib.suppress(OSError, ValueError):  # a name that is too long for the disk
             if (self.path / image).is_file():
                 return self.path / image
-        found = self._known().get(_composed(image))
+        known, name = self._known(), _composed(image)
+        found = known.get(name) or known.get(PurePosixPath(name.replace("\\", "/")).as_posix())
         return None if found is None else self.path / found
 
     def remedy(self, image: str) -> str:
         """What to do about an image that was not found: images of its name in other folders are named."""
-        name = _composed(PurePosixPath(image).name)
-        others = [one for key, one in self._known().items() if PurePosixPath(key).name == name]
+        name = PurePosixPath(_composed(image).replace("\\", "/")).name.casefold()
+        others = [one for key, one in self._known().items() if PurePosixPath(key).name.casefold() == name]
         return f"did you mean {' or '.join(map(repr, others[:3]))}?" if others else f"it is not in {self.path}"
 
     def _known(self) -> dict[str, str]:

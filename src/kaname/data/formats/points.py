@@ -87,7 +87,10 @@ def _read(path: Path, recipe: str, names: tuple[str, ...] | None, also: tuple[st
         try:
             prediction = _prediction(entry, names, also)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise InputError("not a prediction", **where) from error
+            what = f": it has no {error}" if isinstance(error, KeyError) else ""
+            what = f": {str(error)[:80]}" if isinstance(error, ValueError) else what
+            where["remedy"] = "predict again; a row has image, size [height, width], points and scores by name"
+            raise InputError(f"not a prediction{what}", **where) from error
         answer = prediction.answer
         assert isinstance(answer, Points)
         wrong = None if _sound(answer) else _wrong(answer.xy, answer.visible)
@@ -280,8 +283,10 @@ def _prediction(entry: Any, names: Sequence[str] | None, also: Sequence[str]) ->
         if visible.spans != xy.spans:
             raise ValueError("visibility is 0, 1 or 2, one per point")
     source, ids = entry["image"], entry.get("ids", [])
-    if not isinstance(source, str) or xy.spans != scores.spans:
-        raise ValueError("ill-formed")
+    if not isinstance(source, str):
+        raise ValueError("image is the name of a file")
+    if xy.spans != scores.spans:
+        raise ValueError("scores has one number for each point")
     if not all(isinstance(one, (int, str)) for one in ids) or (
         ids and {len(ids)} != {stop - start for start, stop in xy.spans.values()}
     ):

@@ -39,6 +39,7 @@ from kaname.types import FloatArray, Sample
 REMEDY = "write it as 300W does: version, n_points, then a line x y for each point in brackets"
 DIGITS = 9  # after the point of a written coordinate
 FIRST = 1  # number of the first pixel
+NOWHERE = ([0.0, 0.0], [-1.0, -1.0])  # what tools write where there is no point
 _FILE = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d{1,6})\s*\{([^{}]*)\}(.*)", re.DOTALL)
 
 
@@ -240,6 +241,9 @@ def _place(words: Sequence[str], file: Path, row: int) -> list[float]:
         place = []
     if len(place) != 2 or not (all(map(is_number, place)) or np.isnan(place).all()):
         raise InputError(f"not x y: {shortened(' '.join(words))}", path=file, row=row, remedy=REMEDY)
+    if place in NOWHERE:
+        reason = f"a point at ({place[0]:g}, {place[1]:g}), which tools write where there is none"
+        raise InputError(reason, path=file, row=row, remedy="write nan nan, or its place; the first pixel is (1, 1)")
     return place
 
 

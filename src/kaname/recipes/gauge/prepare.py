@@ -112,7 +112,7 @@ def split(
     """
     shares_of(flags)
     if (annotation is None) == (data is None):
-        raise InputError("split needs labelled dials", remedy="give --annotation FILE --images DIR, or --data DIR")
+        raise InputError("split needs labelled dials", remedy="give --annotation FILE --images DIR, or --directory DIR")
     if annotation is not None:
         dials, root = _annotated(annotation, images or _images_beside(annotation), annotator)
     else:

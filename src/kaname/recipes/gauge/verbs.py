@@ -122,7 +122,13 @@ def split(
     out: OutFolder,
     annotation: Annotated[Path | None, Parameter(help="Label Studio JSON of all images.")] = None,
     images: Annotated[Path | None, Parameter(help="Its images.")] = None,
-    data: Annotated[Path | None, Parameter(help="Instead of both: a folder with images/ and labels/.")] = None,
+    data: Annotated[
+        Path | None,
+        Parameter(
+            name=["--directory", "--data"],
+            help="Instead of both: a folder with images/ and labels/, as heatmaps leaves it.",
+        ),
+    ] = None,
     annotator: Annotator = None,
     flags: SplitFlags = SplitFlags(),
 ) -> None:

@@ -15,7 +15,7 @@ from kaname.pipeline.labelled import Result
 from kaname.pipeline.predict import predict_images
 from kaname.recipes.landmark import RECIPE
 from kaname.recipes.landmark.evaluate import FaceScore
-from kaname.recipes.landmark.labels import annotated_boxes
+from kaname.recipes.landmark.prepare import annotated_boxes
 from kaname.recipes.landmark.report import caption, closeup, ranked
 from kaname.reporting.page import Picture, Pictures, Section
 

@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaname.config import from_dict
-from kaname.data.annotations import Face, face_of, read_faces, seeded_holdout, split_beside, split_files
-from kaname.data.boxes import Find
-from kaname.data.formats import landmarks
+from kaname.data.annotations import Face, read_faces, seeded_holdout, split_beside, split_files
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
@@ -23,7 +21,7 @@ from kaname.geometry.boxes import centre_size, from_centre_size
 from kaname.pipeline.labelled import Labelled
 from kaname.recipes.landmark import EXTENT_FACTOR
 from kaname.recipes.landmark.config import DataSettings, LandmarkConfig
-from kaname.types import FloatArray, Frame, Size
+from kaname.types import FloatArray, Size
 
 
 @dataclass(frozen=True)
@@ -159,29 +157,6 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] 
     order = ("test", "val", "all", "train")
     named = {"annotations": settings.annotations.resolve().as_posix(), "skeleton": settings.skeleton}
     return Labelled(settings.images, list(chosen), lambda name: chosen[name], order, together=True, named=named)
-
-
-def annotated_boxes(annotations: Path) -> Find:
-    """The boxes of the faces that are annotated of an image, which its path's end names.
-
-    Raises:
-        InputError: the first problem of the annotations; when asked, an image without an annotation.
-    """
-    members: dict[tuple[str, ...], list[FloatArray]] = {}
-    for one in landmarks.walk(annotations, None):
-        if isinstance(one, InputError):
-            raise one
-        members.setdefault(PurePosixPath(one.annotation.image).parts, []).append(box_of(face_of(one)))
-
-    def find(source: Path, frame: Frame) -> FloatArray:
-        parts = source.resolve().parts
-        named = (parts[-count:] for count in range(len(parts), 0, -1) if parts[-count:] in members)
-        name = next(named, None)
-        if name is None:
-            raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
-        return np.array(members[name])
-
-    return find
 
 
 def digest_of(image: Path) -> str:

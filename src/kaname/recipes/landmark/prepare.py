@@ -1,15 +1,18 @@
-"""``check`` and ``split``: what a folder of annotated faces holds, and its parts for training, validation and test."""
+"""What a folder of annotated faces holds, its parts for training, validation and test (``check``, ``split``), and the
+boxes of its faces (``predict``)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TypeVar
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from kaname.data.annotations import PARTS, Face, Faces, groups_of, read_faces
+from kaname.data.annotations import PARTS, Face, Faces, face_of, groups_of, read_faces
+from kaname.data.boxes import Find
+from kaname.data.formats import landmarks
 from kaname.data.formats import skeleton as skeletons
 from kaname.data.formats.landmarks import images_below
 from kaname.data.parts import counts_of, deal
@@ -19,6 +22,12 @@ from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.pipeline.flags import report_problems
 from kaname.pipeline.split import group_key, say_next
+from kaname.recipes.landmark.labels import box_of
+from kaname.types import FloatArray, Frame
+
+if TYPE_CHECKING:
+    from kaname.pipeline.boxes import BoxSource
+    from kaname.pipeline.flags import BoxFlags
 
 Noted = TypeVar("Noted")
 IMAGES, ANNOTATIONS, DATASETS = "data/raw", "data/annotated", "data/datasets"
@@ -98,6 +107,55 @@ def split(
     print(f"{len(faces)} faces in {output_dir}: {listed}")
     named = {"--image-dir": images or IMAGES, "--annotation-dir": annotation_dir, "--split-dir": output_dir}
     say_next(["landmark", "train", *(word for pair in named.items() for word in pair)])
+
+
+def boxes_of(flags: BoxFlags) -> BoxSource | None:
+    """Where the boxes of faces come from: a folder of annotations, or what every recipe takes, YOLO's folder too.
+
+    Raises:
+        InputError: bad usage, as in `kaname.pipeline.boxes.source_of`.
+    """
+    from kaname.pipeline.boxes import BoxSource, source_of
+
+    source, folder = source_of(flags, bare=True), flags.boxes
+    if folder is None or not folder.is_dir() or (any(folder.rglob("*.txt")) and not any(folder.rglob("*.json"))):
+        return source
+    return BoxSource(lambda _: annotated_boxes(folder), {"boxes": {"file": folder.name}})
+
+
+def annotated_boxes(annotations: Path) -> Find:
+    """The boxes of the faces that are annotated of an image, which its path's end names.
+
+    Raises:
+        InputError: the first problem of the annotations; when asked, an image without an annotation, or with a face
+            that has no box and is not finished.
+    """
+    members: dict[tuple[str, ...], list[FloatArray]] = {}
+    nowhere: dict[tuple[str, ...], InputError] = {}
+    for one in landmarks.walk(annotations, None):
+        if isinstance(one, InputError):
+            raise one
+        image, face = PurePosixPath(one.annotation.image.replace("\\", "/")).parts, face_of(one)  # of Windows too
+        boxes = members.setdefault(image, [])
+        if face.box is not None or (one.annotation.finished and (face.visible > 0).any()):
+            boxes.append(box_of(face))
+            continue
+        state = "has no landmark" if one.annotation.finished else "is not finished"
+        reason, file = f"a face without a bbox that {state}", annotations / one.name
+        remedy = "finish it with `kaname landmark annotate`, or give its bbox"
+        nowhere[image] = InputError(reason, path=file if annotations.is_dir() else annotations, remedy=remedy)
+
+    def find(source: Path, frame: Frame) -> FloatArray:
+        parts = source.resolve().parts
+        named = (parts[-count:] for count in range(len(parts), 0, -1) if parts[-count:] in members)
+        name = next(named, None)
+        if name is None:
+            raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
+        if name in nowhere:
+            raise nowhere[name]
+        return np.array(members[name])
+
+    return find
 
 
 def _below(image: Path, folder: Path) -> str:

@@ -180,18 +180,13 @@ def predict(
     Faces lie in the boxes of --boxes (also a folder of annotations), or where --detector finds them; without either
     each image is taken as one face.
     """
-    from kaname.pipeline.boxes import BoxSource, source_of
     from kaname.pipeline.predict import predict_images
-    from kaname.recipes.landmark.labels import annotated_boxes
+    from kaname.recipes.landmark.prepare import boxes_of
 
     paths, words = split_sources(sources)
     checkpoint = model_for(RECIPE.name, checkpoint)
     changes = merged(words, {"min_score": min_score, "method": method, "flip_test": flip_test}, "answers")
-    if boxes.boxes is not None and boxes.boxes.is_dir():
-        faces = BoxSource(lambda _: annotated_boxes(boxes.boxes), {"boxes": {"file": boxes.boxes.name}})  # type: ignore[arg-type]
-    else:
-        faces = source_of(boxes, bare=True)
-    how = {"boxes": faces, "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
+    how = {"boxes": boxes_of(boxes), "changes": changes, "pictures": pictures, "deep": True, "damaged": damaged}
     how |= {"overwrite": overwrite, "profile": profile}
     predict_images(RECIPE, paths, checkpoint, out, **how, running=run_on.running())
 
