@@ -31,7 +31,7 @@ class InputFlags(
     """What the network is fed."""
 
 
-class LossFlags(
+class LearningFlags(
     KeyFlags,
     schema=KpnetConfig,
     renamed={
@@ -42,16 +42,6 @@ class LossFlags(
         "--aug-rotate-deg": "augment.rotate",
         "--pseudo6-root": "data.pseudo_root",
         "--video-frames": "data.video_frames",
-    },
-    loss="hm_pos_weight hm_consist_weight coord_consist_weight",
-):
-    """What is learnt, and of what."""
-
-
-class ValidationFlags(
-    KeyFlags,
-    schema=KpnetConfig,
-    renamed={
         "--val-hota": "validation.hota",
         "--val-hota-interval": "validation.hota_interval",
         "--dump-seg-val": "validation.seg",
@@ -59,19 +49,19 @@ class ValidationFlags(
         "--dump-seg-limit": "validation.seg_limit",
         "--dump-seg-alpha": "validation.seg_alpha",
     },
+    loss="hm_pos_weight hm_consist_weight coord_consist_weight",
 ):
-    """What is done with an epoch's weights."""
+    """What is learnt and of what, and what is done with an epoch's weights."""
 
 
 def train(
     *overrides: Annotated[str, Parameter(help="key=value of the configuration; see --print-config.")],
     fed: InputFlags = InputFlags(),
-    losses: LossFlags = LossFlags(),
-    judged: ValidationFlags = ValidationFlags(),
+    own: LearningFlags = LearningFlags(),
     flags: TrainFlags = TrainFlags(),
 ) -> None:
     """Train a key point detector: best.pt, last.pt, logs and curves in the run's folder (artifacts/kpnet)."""
-    config = resolve(RECIPE, flags, overrides, fed.keys() | losses.keys() | judged.keys())
+    config = resolve(RECIPE, flags, overrides, fed.keys() | own.keys())
     if config is None:
         return
     if flags.out_dir is None and config.train.ckpt_dir is None:
