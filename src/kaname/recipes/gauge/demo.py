@@ -25,7 +25,7 @@ OVERRIDES = (
 # Where a model is shipped: dials as a camera far away shows them, much smaller than any that it was trained on.
 FEW, CHOOSING, TESTED, FAR = 48, 12, 60, 68
 ENLARGED = 4  # so that marks can be drawn into the pictures
-TUNING = ("needle=true", "train.epochs=3")
+TUNING = ("needle=true", "train.epochs=2")
 
 
 def sample(out: Path) -> None:
