@@ -64,6 +64,7 @@ LIGHT = (
     "recipes/*/verbs.py",
     "recipes/*/labels.py",
     "recipes/*/decode.py",
+    "recipes/*/predictions.py",
     "recipes/*/evaluate.py",
     "recipes/*/report.py",
     "recipes/*/demo.py",

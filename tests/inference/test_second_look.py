@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from kaname.inference.model import Model
-from kaname.inference.request import Request
+from kaname.inference.request import Closer, Request
 from kaname.types import FloatArray, Frame, Image, Points
 
 SIDE = 32
@@ -62,7 +62,7 @@ def once() -> Model:
 
 @pytest.fixture
 def twice() -> Model:
-    return Model(CARD, runner, brightest, closer=around)
+    return Model(CARD, runner, brightest, closer=Closer(around))
 
 
 @pytest.mark.parametrize(("x", "y"), [(303, 205), (2, 3), (634, 400)])
@@ -81,7 +81,7 @@ def test_what_is_large_or_absent_is_looked_at_once(once: Model, twice: Model) ->
 
 
 def test_a_second_look_that_finds_nothing_does_not_count(once: Model) -> None:
-    beside = Model(CARD, runner, brightest, closer=lambda points: np.array([0.0, 0.0, 64.0, 64.0]))
+    beside = Model(CARD, runner, brightest, closer=Closer(lambda _: np.array([0.0, 0.0, 64.0, 64.0])))
     image = picture(303, 205)
     first, kept = once.predict(image), beside.predict(image)
     assert isinstance(first, Points) and isinstance(kept, Points)
@@ -110,3 +110,29 @@ def test_who_watches_the_answers_sees_the_first_look(twice: Model) -> None:
     assert seen == [(640, 640)]
     assert isinstance(answer, Points) and isinstance(watched_answer, Points)
     assert np.array_equal(watched_answer.xy["spot"], answer.xy["spot"])
+
+
+def test_a_search_ends_with_the_round_in_which_something_is_found() -> None:
+    """A spot too faint for the whole picture shows in its quarters, of which the brightest counts."""
+    asked: list[int] = []
+
+    def quarters(size: tuple[int, int]) -> Iterator[FloatArray]:
+        for count in (2, 4):
+            asked.append(count)
+            side = size[0] / count
+            corners = np.array([(x * side, y * side) for y in range(count) for x in range(count)])
+            yield np.concatenate([corners, corners + side], axis=1)
+
+    def faint(outputs: Mapping[str, Any], request: Request) -> list[Points]:
+        cells = outputs["heatmaps"]
+        return brightest({"heatmaps": np.where(cells >= 5, cells, 0)}, request)
+
+    def weight(points: Points) -> float:
+        return float(len(points.xy["spot"]))
+
+    image = picture(303, 205)
+    seen = Model(CARD, runner, faint, closer=Closer(lambda _: None, quarters, weight))
+    found, missed = seen.predict(image), Model(CARD, runner, faint).predict(image)
+    assert isinstance(found, Points) and isinstance(missed, Points)
+    assert not len(missed.xy["spot"]) and error(found, 303, 205) < 10 and asked == [2]
+    assert not len(seen.predict(np.zeros((640, 640, 3), np.uint8)).xy["spot"]) and asked == [2, 2, 4]

@@ -33,7 +33,7 @@ def test_what_the_weights_depend_on_comes_from_the_card(folder: Path) -> None:
     assert start.values == {
         "size": 64, "model.backbone": "small:8", "model.decoder": "linear", "model.normalize": "imagenet",
         "model.pretrained": False, "extract.threshold": 0.5, "extract.min_score": 0.1, "extract.bandwidth": 20.0,
-        "extract.clusters": "plain", "extract.presence": 0.0, "extract.second_look": 0.0,
+        "extract.clusters": "plain", "extract.presence": 0.0, "extract.second_look": 0.0, "extract.search": 3,
     }  # fmt: skip
     ball = start_of(recipe_of("tracknet"), Path("ball"))
     assert ball is not None and ball.values["data.sequence.length"] == 3 and ball.values["data.resize"] == [96, 64]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -78,8 +78,22 @@ Decode: TypeAlias = Callable[[Arrays, Request], list[Any]]
 
 Feed: TypeAlias = Callable[[Request], Arrays]
 
-Closer: TypeAlias = Callable[[Points], ArrayLike | None]
-"""From an answer to the box ``(x1, y1, x2, y2)`` that is looked at again, or ``None`` where one look is enough."""
+
+@dataclass(frozen=True)
+class Closer:
+    """Which parts of an image are looked at by themselves.
+
+    Attributes:
+        part: from an answer to the box ``(x1, y1, x2, y2)`` that is looked at again, or ``None`` where one look
+            is enough.
+        rounds: from ``(height, width)`` to the boxes ``(N, 4)`` of each round in which an image is searched where
+            nothing was found; the first round in which something is found is the last.
+        weight: of an answer, how much it has found; 0 is nothing.
+    """
+
+    part: Callable[[Points], ArrayLike | None]
+    rounds: Callable[[Size], Iterable[ArrayLike]] = lambda _: ()
+    weight: Callable[[Points], float] = lambda _: 1.0
 
 
 def shown(view: View, image: Image) -> Maps:

@@ -1,7 +1,7 @@
-"""A second look at the part of an image in which everything was found, where that part is small. No torch here.
+"""A second look at a part of an image, and a search of its parts, for what is small in it. No torch here.
 
-A network sees an image at one size, so that what is small in a large photograph is coarse to it. Cut out, the same
-thing fills the input.
+A network sees an image at one size, so that what is small in a large photograph is coarse to it, or not to be seen. Cut
+out, the same thing fills the input.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kaname.geometry.boxes import pixel_boxes
 from kaname.inference.answers import moved
@@ -30,11 +31,17 @@ def looked_again(
 
 
 def _again(image: Image, answer: Points, closer: Closer, ask: Callable[[Image], Points]) -> Any:
-    box = closer(answer)
-    if box is None:
-        return answer
-    corners = pixel_boxes(np.asarray(box)[None], answer.size)[0]
-    x1, y1, x2, y2 = corners
-    closely = ask(np.ascontiguousarray(image[y1:y2, x1:x2]))
+    def look(box: ArrayLike) -> Any:
+        corners = pixel_boxes(np.asarray(box)[None], answer.size)[0]
+        x1, y1, x2, y2 = corners
+        return moved(ask(np.ascontiguousarray(image[y1:y2, x1:x2])), corners[:2], answer.size)
+
+    for boxes in () if closer.weight(answer) > 0 else closer.rounds(answer.size):
+        best = max(map(look, np.asarray(boxes)), key=closer.weight)
+        if closer.weight(best) > 0:
+            answer = best
+            break
+    part = closer.part(answer)
+    closely = answer if part is None else look(part)
     nothing = not any(len(xy) for xy in closely.xy.values())
-    return answer if nothing else moved(closely, corners[:2], answer.size)
+    return answer if nothing else closely

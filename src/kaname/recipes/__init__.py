@@ -7,7 +7,7 @@
 | ``commands.py`` ``verbs.py`` | the command line: ``train``, and the other verbs | no (imported when a verb runs) |
 | ``labels.py`` | reading and checking the recipe's data folders | no |
 | ``data.py`` ``model.py`` ``step.py`` | training samples, network, loss | yes |
-| ``decode.py`` | from a network's outputs to answers, and files of answers | no |
+| ``decode.py`` ``predictions.py`` | from a network's outputs to answers; files of them, where they are its own | no |
 | ``evaluate.py`` | figures from files of predictions | no |
 | ``report.py`` | what its pages and pictures show | no |
 | ``demo.py`` | what its demo renders, trains and shows | no |

@@ -27,17 +27,32 @@ def notches(low: float, high: float, count: int = 5) -> Points:
 def test_a_small_dial_is_cut_out_for_a_second_look() -> None:
     closer = closer_of(ExtractSettings(second_look=2.0))
     assert closer is not None
-    part = closer(notches(300, 500))
+    part = closer.part(notches(300, 500))
     assert part is not None and part.tolist() == [200, 220, 600, 600]  # 400 square around the notches, within the image
-    assert closer(notches(100, 500)) is None, "800 px are most of the photograph"
-    assert closer(notches(300, 500, count=2)) is None, "two points are no dial"
-    assert closer(notches(300, 310)) is not None
+    assert closer.part(notches(100, 500)) is None, "800 px are most of the photograph"
+    assert closer.part(notches(300, 500, count=2)) is None, "two points are no dial"
+    assert closer.part(notches(300, 310)) is not None
     spot = notches(300, 300)
     spot.xy["middle"][:] = (300, 300)
-    assert closer(spot) is None, "a box without any extent cannot be cut out"
+    assert closer.part(spot) is None, "a box without any extent cannot be cut out"
     assert closer_of(ExtractSettings()) is None
     with pytest.raises(InputError, match="second_look must be 0 or at least 1"):
         ExtractSettings(second_look=0.5)
+
+
+def test_a_photograph_without_a_dial_is_searched_in_parts() -> None:
+    closer = closer_of(ExtractSettings(second_look=2.0))
+    assert closer is not None
+    halves, thirds = (np.asarray(boxes) for boxes in closer.rounds((600, 800)))
+    assert halves.shape == (9, 4) and thirds.shape == (25, 4)
+    assert halves[[0, 4, 8]].tolist() == [[0, 0, 400, 300], [200, 150, 600, 450], [400, 300, 800, 600]]
+    assert np.allclose(thirds[:, 2:] - thirds[:, :2], (800 / 3, 200)) and thirds.max() <= 800
+    assert not list(closer.rounds((240, 300))), "a part would show no more than the whole"
+    for few in (0, 1):
+        off = closer_of(ExtractSettings(second_look=2.0, search=few))
+        assert off is not None and not list(off.rounds((600, 800)))
+    assert closer.weight(notches(300, 500, count=2)) == 0 < closer.weight(notches(300, 500, count=3))
+    assert closer.weight(notches(300, 500)) > closer.weight(notches(300, 500, count=3)), "a part may cut a dial"
 
 
 def test_the_shipped_model_finds_small_dials_by_it() -> None:
@@ -63,3 +78,26 @@ def test_the_shipped_model_finds_small_dials_by_it() -> None:
             found.append(image_figures(ours, truth, 10 * 240 / 448)["middle"]["f1"] or 0.0)
     once, twice = map(np.mean, scores)
     assert twice > 0.65 and twice > once + 0.2, (once, twice)
+
+
+def test_the_shipped_model_searches_for_what_it_does_not_see() -> None:
+    """Dials of 240 px on a grey wall of 1,900, 40 px wide to the network; on the bare wall there is nothing."""
+    if zoo.of_recipe("gauge") is None:
+        pytest.skip("no model is shipped")
+    path, wide = weights_in(Path("gauge")), 1900
+    models = [open_model(RECIPE, path, changes={"search": 0}), open_model(RECIPE, path)]
+    found: list[list[int]] = [[], []]
+    for number in range(3):
+        rng = np.random.default_rng([43, number])
+        dial = render(rng, 240, variety="full")
+        wall = np.full((wide, wide, 3), 150, np.uint8)
+        assert not len(models[1].predict(wall).xy["middle"])
+        x, y = (int(value) for value in rng.integers(0, wide - 240, 2))
+        wall[y : y + 240, x : x + 240] = dial.image
+        for model, counts in zip(models, found, strict=True):
+            answer = model.predict(wall)
+            assert isinstance(answer, Points)
+            places = answer.xy["middle"] - (x, y)
+            assert ((places >= 0) & (places <= 240)).all()
+            counts.append(len(places))
+    assert not any(found[0]) and min(found[1]) >= 3, found

@@ -17,9 +17,9 @@ from kaname.pipeline.train import run
 from kaname.recipes.gauge import NEEDLE, RECIPE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig, ModelSettings
 from kaname.recipes.gauge.data import Dials
-from kaname.recipes.gauge.decode import write as write_predictions
 from kaname.recipes.gauge.evaluate import score
 from kaname.recipes.gauge.labels import read, training_sets
+from kaname.recipes.gauge.predictions import write as write_predictions
 from kaname.recipes.gauge.step import step_of
 from kaname.samples.gauge import LABELS, render, write
 from kaname.samples.photograph import reading

@@ -39,7 +39,7 @@ def test_points_json(trained: Trained, image: Path, tmp_path: Path) -> None:
     assert (data["format"], data["version"], data["recipe"]) == ("kaname-points", 1, "gauge")
     assert data["coordinates"].startswith("continuous pixels of the original image")
     expected = {"threshold": 0.5, "min_score": 0.1, "bandwidth": 20.0, "tolerance": 10.0, "presence": 0.0}
-    assert data["settings"] == {**expected, "second_look": 0.0, "clusters": data["settings"]["clusters"]}
+    assert data["settings"] == {**expected, "second_look": 0.0, "search": 3, "clusters": data["settings"]["clusters"]}
     (row,) = data["images"]
     assert row["image"] == "val_1.png" and row["size"] == [64, 64] and set(row) == {"image", "size", "points", "scores"}
     for name in CHANNELS:

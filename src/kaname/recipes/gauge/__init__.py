@@ -45,9 +45,10 @@ RECIPE = Recipe.of(
     best_name="model.pt",
     answering=Answering.of(
         __name__,
-        write="decode:write",
-        read="decode:read",
-        made="decode:made",
+        about="predictions:about",
+        write="predictions:write",
+        read="predictions:read",
+        made="predictions:made",
         reading="reading:read_points",
         closer="closer:closer_of",
         section="extract",

@@ -47,6 +47,8 @@ class ExtractSettings:
         presence: where the third best notch scores under this there is no dial, and nothing is found; 0 leaves it.
         second_look: a dial that is small in its photograph is cut out, with so many times the extent of its notches,
             and looked at again by itself; 0 looks once.
+        search: with a second look, a photograph in which no dial is seen is looked at in parts of a half of its sides
+            (9 looks), then of a third (25), and so on up to this; under 2 it is not.
         tolerance: a point within this distance is found, px at 448.
     """
 
@@ -56,11 +58,13 @@ class ExtractSettings:
     clusters: Literal["plain", "weighted"] = "plain"
     presence: float = 0.0
     second_look: float = 0.0
+    search: int = 3
     tolerance: float = 10.0
 
     def __post_init__(self) -> None:
         require(0 <= self.threshold < 1, f"threshold must be at least 0 and under 1, got {self.threshold}")
         require_range(self, "min_score presence", 0, 1)
+        require_range(self, "search", 0, 8)
         require_range(self, "bandwidth tolerance", 0, above=True)
         require(not 0 != self.second_look < 1, f"second_look must be 0 or at least 1, got {self.second_look}")
 

@@ -1,24 +1,20 @@
-"""From heatmaps to notches, and files of predictions. No torch: an ONNX export predicts without it."""
+"""From heatmaps to notches. No torch: an ONNX export predicts without it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.formats import points as points_json
-from kaname.data.formats.files import is_number
-from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import PIXELS, Grid
 from kaname.inference.card import grid_of
 from kaname.inference.request import Arrays, Decode, Request
 from kaname.recipes.gauge import CHANNELS, NEEDLE, REFERENCE_SIZE
-from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
-from kaname.types import Answer, Points, Prediction, Size
+from kaname.recipes.gauge.config import ExtractSettings
+from kaname.types import Answer, Points, Size
 
 FEWEST = 3  # notches of a dial
 
@@ -84,36 +80,3 @@ def _without_padding(maps: NDArray[np.float32], back: Affine, size: Size, grid: 
     rows, columns = back.points(cells[0])[:, 1], back.points(cells[1])[:, 0]
     inside = ((rows >= 0) & (rows <= size[0]))[:, None] & ((columns >= 0) & (columns <= size[1]))
     return maps if inside.all() else np.where(inside, maps, maps.min(axis=(1, 2), keepdims=True))
-
-
-def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file of predictions says about its model: the sigma it was trained with, pixels at 448."""
-    return {"sigma": float(card["config"]["sigma"])}
-
-
-def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
-    """Write ``points.json`` (`kaname.data.formats.points`) with the settings of the extraction and ``sigma``."""
-    settings, fields = about["extract"], {name: about[name] for name in ("recipe", "model", "sigma")}
-    points_json.write(path, predictions, settings=settings, **fields)
-    return {}
-
-
-def read(path: Path) -> list[Prediction]:
-    """The predictions of a ``points.json``."""
-    return points_json.read(path, recipe="gauge", names=CHANNELS, also=NEEDLE)
-
-
-def made(path: Path) -> dict[str, Any]:
-    """What a ``points.json`` says about itself: ``model``, ``extract`` and ``sigma``, with defaults for what it lacks.
-
-    Raises:
-        InputError: bandwidth or sigma is not a length.
-    """
-    content = head if isinstance(head := points_json.read_head(path), dict) else {}
-    settings = content.get("settings")
-    extract = settings if isinstance(settings, dict) else {}
-    sigma = content.get("sigma", GaugeConfig().sigma)
-    for name, value in (("sigma", sigma), ("bandwidth", extract.get("bandwidth", ExtractSettings().bandwidth))):
-        if not is_number(value) or value <= 0:
-            raise InputError(f"{name} is {value!r}, not a length in pixels", path=path, remedy="predict again")
-    return {"model": content.get("model"), "extract": extract, "sigma": float(sigma)}

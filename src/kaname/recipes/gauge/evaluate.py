@@ -22,9 +22,9 @@ from kaname.pipeline.labelled import Result
 from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.gauge import CHANNELS, NEEDLE, REFERENCE_SIZE
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
-from kaname.recipes.gauge.decode import made, read
 from kaname.recipes.gauge.figures import GROUPS, image_figures, of_group
 from kaname.recipes.gauge.labels import Dial, labelled, letterbox, truth_of
+from kaname.recipes.gauge.predictions import made, read
 from kaname.reporting.compare import Scored, check_options
 from kaname.reporting.results import figures_table
 from kaname.types import FloatArray, Points, Size
