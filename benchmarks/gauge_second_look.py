@@ -3,7 +3,7 @@
     python benchmarks/gauge_second_look.py [--model gauge] [--count 60] [--seed 79] [--looks 2.2] [--search 3]
 
 Prints a Markdown table: for each set and each way of looking F1 of all notches and PCK of start and end within 10 px at
-448 of the dial's own picture, how many pictures got more than one look, and the time of a picture; last the walls without a
+448 of the dial's own picture, how many pictures got more than one look, and the time of a picture; last walls without a
 dial, and in how many of them something is found.
 """
 
