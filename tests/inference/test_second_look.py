@@ -136,3 +136,24 @@ def test_a_search_ends_with_the_round_in_which_something_is_found() -> None:
     assert isinstance(found, Points) and isinstance(missed, Points)
     assert not len(missed.xy["spot"]) and error(found, 303, 205) < 10 and asked == [2]
     assert not len(seen.predict(np.zeros((640, 640, 3), np.uint8)).xy["spot"]) and asked == [2, 2, 4]
+
+
+def test_a_search_goes_on_after_what_it_is_not_sure_of() -> None:
+    """Of the whole picture, then of its quarters; nothing is answered where it never is."""
+    rounds = [np.array([[0.0, 0, 320, 320]]), np.array([[288.0, 192, 352, 256]])]
+
+    def faint(outputs: Mapping[str, Any], request: Request) -> list[Points]:
+        cells = outputs["heatmaps"]
+        return brightest({"heatmaps": np.where(cells >= 5, cells, 0)}, request)
+
+    def near(least: float) -> Closer:
+        return Closer(
+            lambda _: None,
+            lambda _: rounds,
+            lambda points: float(len(points.xy["spot"])),
+            lambda points: error(points, 303, 205) < least,
+        )
+
+    for least, count in ((1.5, 1), (0.0, 0)):
+        found = Model(CARD, runner, faint, closer=near(least)).predict(picture(303, 205))
+        assert isinstance(found, Points) and len(found.xy["spot"]) == count

@@ -89,11 +89,13 @@ class Closer:
         rounds: from ``(height, width)`` to the boxes ``(N, 4)`` of each round in which an image is searched where
             nothing was found; the first round in which something is found is the last.
         weight: of an answer, how much it has found; 0 is nothing.
+        sure: whether an answer that a search has led to counts: who looks often is often mistaken.
     """
 
     part: Callable[[Points], ArrayLike | None]
     rounds: Callable[[Size], Iterable[ArrayLike]] = lambda _: ()
     weight: Callable[[Points], float] = lambda _: 1.0
+    sure: Callable[[Points], bool] = lambda _: True
 
 
 def shown(view: View, image: Image) -> Maps:

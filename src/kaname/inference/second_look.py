@@ -30,18 +30,21 @@ def looked_again(
     return [_again(frame.image, answer, closer, ask) for frame, answer in zip(frames, answers, strict=True)]
 
 
-def _again(image: Image, answer: Points, closer: Closer, ask: Callable[[Image], Points]) -> Any:
-    def look(box: ArrayLike) -> Any:
+def _again(image: Image, answer: Points, closer: Closer, ask: Callable[[Image], Points]) -> Points:
+    def look(box: ArrayLike) -> Any:  # points, as the answer
         corners = pixel_boxes(np.asarray(box)[None], answer.size)[0]
         x1, y1, x2, y2 = corners
         return moved(ask(np.ascontiguousarray(image[y1:y2, x1:x2])), corners[:2], answer.size)
 
-    for boxes in () if closer.weight(answer) > 0 else closer.rounds(answer.size):
+    def closely(seen: Points) -> Points:
+        part = closer.part(seen)
+        found = seen if part is None else look(part)
+        return found if any(len(xy) for xy in found.xy.values()) else seen
+
+    if closer.weight(answer) > 0:
+        return closely(answer)
+    for boxes in closer.rounds(answer.size):
         best = max(map(look, np.asarray(boxes)), key=closer.weight)
-        if closer.weight(best) > 0:
-            answer = best
-            break
-    part = closer.part(answer)
-    closely = answer if part is None else look(part)
-    nothing = not any(len(xy) for xy in closely.xy.values())
-    return answer if nothing else closely
+        if closer.weight(best) > 0 and closer.sure(found := closely(best)):
+            return found
+    return answer

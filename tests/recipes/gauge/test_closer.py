@@ -51,6 +51,9 @@ def test_a_photograph_without_a_dial_is_searched_in_parts() -> None:
     for few in (0, 1):
         off = closer_of(ExtractSettings(second_look=2.0, search=few))
         assert off is not None and not list(off.rounds((600, 800)))
+    doubtful = notches(300, 500)
+    doubtful.scores["middle"][:3] = 0.7
+    assert closer.sure(notches(300, 500)) and not closer.sure(doubtful), "a wheel has notches too"
     assert closer.weight(notches(300, 500, count=2)) == 0 < closer.weight(notches(300, 500, count=3))
     assert closer.weight(notches(300, 500)) > closer.weight(notches(300, 500, count=3)), "a part may cut a dial"
 

@@ -17,6 +17,7 @@ from kaname.types import FloatArray, Points, Size
 SMALL = 0.7  # share of the photograph's longer side up to which a part is worth it
 LEAST = 32  # pixels of a part in which anything can be seen; points may even lie on one spot
 SEARCHED = 160  # pixels of the longer side of a part from which it shows more than the whole photograph did
+SURE = 0.75  # that the third best notch of a dial must score which a search has found: wheels and cups reach 0.71
 MORE = 0.01  # what a further notch weighs beside the scores of the best: parts may cut a dial
 
 
@@ -41,7 +42,10 @@ def closer_of(settings: ExtractSettings) -> Closer | None:
             if max(size) / count >= SEARCHED:
                 yield parts_of(size, count)
 
-    return Closer(part, rounds, weight)
+    def sure(points: Points) -> bool:
+        return np.count_nonzero(points.scores["middle"] >= SURE) >= FEWEST
+
+    return Closer(part, rounds, weight, sure)
 
 
 def parts_of(size: Size, count: int) -> FloatArray:
