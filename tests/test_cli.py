@@ -149,6 +149,8 @@ def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "part"),
     [
         (["gague"], "unknown command 'gague'; did you mean gauge?"),
+        (["train"], "train belongs to a recipe; name it first: kaname gauge|tracknet|landmark|roimask|kpnet train"),
+        (["crawl", "--tags", "x"], "name it first: kaname landmark crawl"),
         (["--verison"], "unknown command '--verison'"),
         (["gauge", "tain"], "unknown verb 'tain' of gauge; did you mean train?"),
         (["gauge", "--epochs", "3"], "unknown option '--epochs' of gauge"),

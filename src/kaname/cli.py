@@ -249,6 +249,9 @@ def _refuse_unknown(words: Sequence[str]) -> None:
 
     first = words[0]
     if first not in COMMANDS and first not in RECIPES:
+        having = [name for name in RECIPES if first in recipe_of(name).verbs]
+        if having:
+            raise InputError(f"{first} belongs to a recipe", remedy=f"name it first: kaname {'|'.join(having)} {first}")
         raise InputError(f"unknown command {first!r}", remedy=nearest(first, [*COMMANDS, *RECIPES]))
     if first in RECIPES and words[1] not in recipe_of(first).verbs:
         what = "option" if words[1].startswith("-") else "verb"
