@@ -149,6 +149,8 @@ def test_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "part"),
     [
         (["gague"], "unknown command 'gague'; did you mean gauge?"),
+        (["train"], "train belongs to a recipe; name it first: kaname gauge|tracknet|landmark|roimask|kpnet train"),
+        (["crawl", "--tags", "x"], "name it first: kaname landmark crawl"),
         (["--verison"], "unknown command '--verison'"),
         (["gauge", "tain"], "unknown verb 'tain' of gauge; did you mean train?"),
         (["gauge", "--epochs", "3"], "unknown option '--epochs' of gauge"),
@@ -215,6 +217,17 @@ def test_a_reader_that_has_gone() -> None:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b"" and process.wait(60) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes streams")
+@pytest.mark.parametrize("streams", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(streams: str, tmp_path: Path) -> None:
+    """As some services start programs; what is printed then goes nowhere, above all not into a file."""
+    out = tmp_path / "faces"
+    words = f'exec "{sys.executable}" -m kaname landmark sample --count 1 --out "{out}" {streams}'
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert len(list((out / "images").iterdir())) == 1
 
 
 def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,3 +172,11 @@ def test_completion_in_zsh() -> None:
     if zsh is not None:
         assert subprocess.run([zsh, "-n"], input=text, text=True, check=False, timeout=60).returncode == 0
     call("completion", "fish").refused("fish", "bash", "zsh")
+
+
+@pytest.mark.parametrize("words", TARGETS)
+def test_a_name_stands_in_one_line(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names with hyphens, --print-config and anime-face-28, are to be copied."""
+    monkeypatch.setenv("COLUMNS", "60")
+    broken = [line for line in helping.command(words.split(), TARGETS[words]).splitlines() if line.endswith("-")]
+    assert not broken

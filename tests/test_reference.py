@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import typing
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from kaname.recipes import RECIPES, recipe_of
-from kaname.schema import keys
+from kaname.schema import explained, keys
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -39,6 +42,24 @@ def test_every_key_is_there_and_explained(recipe: str) -> None:
     every = list(keys(recipe_of(recipe).schema.value))
     assert set(rows) == {key for key in every if not any(other.startswith(f"{key}.") for other in every)}
     assert not [key for key, text in rows.items() if not text.strip()]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_a_key_is_stands_alone(recipe: str) -> None:
+    """A flag's help is read without the section and without the key above: "of cross-entropy" says nothing there."""
+    leaning = (
+        r"(of|it|its|they|the same|so|at most|by|in|as|default:)\b|.*\b(that (size|file)|here and below|of these)\b"
+    )
+    found = []
+
+    def visit(schema: Any) -> None:
+        found.extend((schema.__name__, name, text) for name, text in explained(schema).items())
+        for kind in typing.get_type_hints(schema).values():
+            if is_dataclass(kind):
+                visit(kind)
+
+    visit(recipe_of(recipe).schema.value)
+    assert len(found) > 30 and not [row for row in found if re.match(leaning, row[2])]
 
 
 def test_flags_stand_beside_the_keys_they_are_aliases_of() -> None:

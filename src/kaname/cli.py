@@ -86,6 +86,7 @@ def main(words: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     atexit.register(leave)
     reuse_memory(COMMAND)
+    open_streams()
     given = list(sys.argv[1:] if words is None else words)
     show_traceback = "--traceback" in given
     given = [word for word in given if word != "--traceback"]
@@ -106,6 +107,16 @@ def main(words: Sequence[str] | None = None) -> None:
     except Exception as error:
         code = _code_of(error, show_traceback)
     sys.exit(code)
+
+
+def open_streams() -> None:
+    """Put nothing in the place of streams that the caller has closed, as ``>&-`` and some services do.
+
+    Without this the first file that is opened would get a stream's number, and what libraries print would go into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def leave() -> None:
@@ -238,6 +249,9 @@ def _refuse_unknown(words: Sequence[str]) -> None:
 
     first = words[0]
     if first not in COMMANDS and first not in RECIPES:
+        having = [name for name in RECIPES if first in recipe_of(name).verbs]
+        if having:
+            raise InputError(f"{first} belongs to a recipe", remedy=f"name it first: kaname {'|'.join(having)} {first}")
         raise InputError(f"unknown command {first!r}", remedy=nearest(first, [*COMMANDS, *RECIPES]))
     if first in RECIPES and words[1] not in recipe_of(first).verbs:
         what = "option" if words[1].startswith("-") else "verb"

@@ -45,7 +45,7 @@ def command(words: Sequence[str], target: str) -> str:
     lines += ["Options:", *_columns([*map(_row, usual), *EVERYWHERE]), ""]
     if len(usual) < len(options):
         lines += ["Seldom needed:", *_columns([_row(entry) for entry in options if entry.rare]), ""]
-        lines += [f"{line}" for line in textwrap.wrap(OF_DEFAULTS, _screen())] + [""]
+        lines += [*textwrap.wrap(OF_DEFAULTS, _screen(), break_on_hyphens=False), ""]
     return "\n".join(lines)
 
 
@@ -244,7 +244,7 @@ def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
     screen = _screen()
     lines: list[str] = []
     for name, text in rows:
-        wrapped = textwrap.wrap(text, screen - width - 2) or [""]
+        wrapped = textwrap.wrap(text, screen - width - 2, break_on_hyphens=False) or [""]  # names stay whole
         if len(name) >= width:
             lines.append(f"  {name}")
         else:

@@ -37,6 +37,16 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert "kaname" in text and "CPU cores" in text and "torch" in text and "licences" in text and "DINOv3" in text
 
 
+def test_columns_of_doctor_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where a part's name is long."""
+    from kaname.apps import doctor as module
+
+    doctor()
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    parts = [line.split("  ", 1) for line in lines]
+    assert [part[0] for part in parts] == [name for name, _ in (*module.PARTS, *module.LICENCES)]
+
+
 def test_doctor_asks_torch_only_where_there_may_be_a_gpu() -> None:
     """Where it does not, it says what torch says."""
     from kaname.apps import doctor as module

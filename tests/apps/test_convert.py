@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from calling import call, snapshot
 from data.formats.faces import NAMES, write_faces
-from kaname.apps.convert import convert
+from kaname.apps.convert import convert, new_files
 from kaname.data.formats import coco, cvat, labelstudio, landmarks, pts
 from kaname.data.formats.landmarks import Annotation, read_annotation, write_annotation
 from kaname.errors import InputError
@@ -47,6 +49,20 @@ def there_and_back(folder: Path, written: dict[str, Annotation], chain: tuple[st
 def test_faces_come_back_from_every_format(tmp_path: Path, target: str, count: int) -> None:
     """Several faces an image, in sub-folders, with hidden and absent points, with and without boxes."""
     there_and_back(tmp_path, write_faces(tmp_path, seed=len(target), count=count), (target,))
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written is the file that was asked for, not the one that was to become it."""
+
+    def refuse(suffix: str, prefix: str, dir: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", f"{dir}/{prefix}x{suffix}")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with (
+        pytest.raises(InputError, match=r"new\.json: cannot be written \(Permission denied\)"),
+        new_files(tmp_path / "new.json", overwrite=False),
+    ):
+        pass
 
 
 def test_faces_come_back_through_all_formats_in_turn(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kaname.errors import InputError
-from kaname.reporting.compare import Scored, comparison, remarks, table
+from kaname.reporting.compare import Scored, comparison, remarks, shown_p, table
 
 
 def f1(rows: np.ndarray) -> float | None:
@@ -78,3 +78,15 @@ def test_other_metrics_are_refused() -> None:
     moved = {name: {"ball": {"f1": row["ball"]["f1"], "f1_5px": row["ball"]["f1"]}} for name, row in b.values.items()}
     with pytest.raises(InputError, match="A alone has ball distance_px, B alone ball f1_5px"):
         comparison(a, replace(b, values=moved))
+
+
+def test_a_p_value_is_never_shown_as_nothing() -> None:
+    """None is: of random swaps the least is one in all of them."""
+    assert [shown_p(value, 3) for value in (0.00049, 0.0005, 0.0312, 1.0, None)] == [
+        "<0.001",
+        "0.001",
+        "0.031",
+        "1.000",
+        "-",
+    ]
+    assert shown_p(1 / 10_001, 4) == "0.0001" and shown_p(1e-7, 4) == "<0.0001"

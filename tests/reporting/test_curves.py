@@ -120,3 +120,10 @@ def test_labels_do_not_run_into_each_other() -> None:
     for x, y, text in placed:
         assert x + 7.4 * len(text) < begins
         assert all(other[1] != y or other[0] >= x + 7.4 * len(text) for other in placed if other[0] > x)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 4, 9])
+def test_there_are_no_halves_of_an_epoch(epochs: int) -> None:
+    rows = [{"epoch": i + 1, "loss": 0.1 / (i + 1)} for i in range(epochs)]
+    svg = curves(rows, ["loss"])
+    assert not re.search(r">\d+\.5<", svg) and all(f">{i}<" in svg for i in (1, epochs) if epochs < 5)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kaname.errors import InputError
+from kaname.reporting import page as page_module
 from kaname.reporting.curves import curves
 from kaname.reporting.page import (
     Cell,
@@ -184,3 +185,11 @@ def test_shares_that_are_whole_have_decimals_too() -> None:
         None,
         None,
     ]
+
+
+def test_words_of_a_tables_first_column_are_not_broken() -> None:
+    """Beside many columns, as of landmarks, "each landmark" was three lines."""
+    rule = re.search(
+        r"tbody th \{[^}]*\}", (Path(page_module.__file__).parent / "page.css").read_text(encoding="utf-8")
+    )
+    assert rule is not None and "overflow-wrap: break-word" in rule[0]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from kaname.errors import InputError
+from kaname.inference.card import from_nothing, start_of
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
 from training.tiny_task import content, make_settings, make_task, run, same, same_runs
@@ -209,6 +210,9 @@ def test_weights_alone(tmp_path: Path) -> None:
     work = Run(make_task(settings), settings, RunOptions(tmp_path / "b", init=tmp_path / "a" / "model.pt"))
     assert same(dict(work.raw.state_dict()), content(tmp_path / "a" / "model.pt")["model"])
     assert work.progress.stage == 1 and not work.optimizer.state_dict()["state"]
+    work.fit()
+    card = content(tmp_path / "b" / "last.pt")["card"]
+    assert start_of(card) == "tuned from model.pt (epoch 1)" and not from_nothing(card)
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ def test_other_recipes_start_from_theirs_too(place: Path, recipe: str) -> None:
     done = calling.call(recipe, "train", *data, "--init", "zoo", "--out-dir", "run", *ONCE).done()
     assert f"weights of the shipped model {recipe}" in done.out + done.err
     assert checkpoint_card.read(Path("run/last.pt")).card["init"] == f"the shipped model {recipe}"
+    assert "random weights" not in Path("run/report.html").read_text(encoding="utf-8")
     calling.call("roimask", "train", "--init", "zoo").refused("no model of roimask is shipped")
 
 

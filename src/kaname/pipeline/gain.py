@@ -10,7 +10,7 @@ from typing import Any
 from kaname import config as configuration
 from kaname.pipeline.labelled import Result
 from kaname.pipeline.recipe import Recipe
-from kaname.reporting.compare import comparison
+from kaname.reporting.compare import comparison, shown_p
 from kaname.reporting.names import readable
 from kaname.reporting.page import Cell, Interval, Table, interval
 from kaname.reporting.results import figure_cell
@@ -49,7 +49,7 @@ class Gain:
             change = pair["difference"]
             moved = None if change is None else Interval(change, pair["low"], pair["high"], pair["n"])
             name = f"{readable(group)}: {readable(metric)}"
-            rows.append([name, *map(interval, sides), moved, pair["p_value"]])
+            rows.append([name, *map(interval, sides), moved, shown_p(pair["p_value"], 3)])
         settings = self.pairs["settings"]
         note = (
             f"{settings['pairs']} {settings['sample']}s that neither trained nor chose weights, answered by the model "

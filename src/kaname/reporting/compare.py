@@ -108,9 +108,19 @@ def table(content: Mapping[str, Any]) -> list[list[str]]:
     for group, metric, entry in entries(content):
         interval = "-" if entry["low"] is None else f"{entry['low']:+.3f} to {entry['high']:+.3f}"
         numbers = [_shown(entry["a"]), _shown(entry["b"]), _shown(entry["difference"], "+.3f"), interval]
-        p_value = _shown(entry["p_value"], ".4f")
+        p_value = shown_p(entry["p_value"], 4)
         rows.append([group, metric, *numbers, p_value, str(entry["n"]), (entry["better"] or "").upper()])
     return rows
+
+
+def shown_p(value: float | None, decimals: int) -> str:
+    """A p-value in so many decimals; one that they would round to 0, which none is, as being less than they show.
+
+    >>> shown_p(0.0001, 3), shown_p(0.0001, 4), shown_p(None, 3)
+    ('<0.001', '0.0001', '-')
+    """
+    text = _shown(value, f".{decimals}f")
+    return f"<{10**-decimals:.{decimals}f}" if value is not None and float(text) == 0 else text
 
 
 def remarks(content: Mapping[str, Any]) -> list[str]:

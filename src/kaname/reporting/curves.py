@@ -73,7 +73,8 @@ def curves(
     rows = _legend_rows(labels, size[1] - LEFT - RIGHT - _width(x))
     drawing = _Drawing(size, across, up, title=title, name=title or ", ".join(lines), rows=max(rows) + 1 if rows else 1)
     powers = {value: f"{10**value:.3g}" for value in _powers(*up)} if logarithmic else None
-    drawing.axes(_labelled(_ticks(*across, 6)), powers or _labelled(_ticks(*up, 5)), x)
+    counted = all(a.is_integer() for a, _ in points)  # epochs, of which there are no halves
+    drawing.axes(_labelled(_ticks(*across, 6, least=float(counted))), powers or _labelled(_ticks(*up, 5)), x)
     _draw_lines(drawing, lines, labels, rows)
     return drawing.svg()
 
@@ -225,9 +226,10 @@ def _labelled(values: Iterable[float]) -> dict[float, str]:
     return {value: f"{value:g}" for value in values}
 
 
-def _ticks(low: float, high: float, wanted: int) -> list[float]:
-    """Round numbers inside ``low..high``, about ``wanted`` of them: steps of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / wanted
+def _ticks(low: float, high: float, wanted: int, least: float = 0.0) -> list[float]:
+    """Round numbers inside ``low..high``, about ``wanted`` of them: steps of 1, 2 or 5 times a power of ten, and not
+    under ``least``."""
+    rough = max((high - low) / wanted, least)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

@@ -145,7 +145,10 @@ def _begun(task: Task, init: Path | None, notes: list[str]) -> Start:
         fitted, said = warm_start.fitted(task.model, opened)
         return Start(fitted, notes=[*notes, *said], card={"init": f"the shipped model {opened.card['zoo']['name']}"})
     _same_fields(task, opened)
-    return Start(weights=opened, notes=[*notes, f"weights of {init} (epoch {_epoch(opened)})"])
+    epoch = _epoch(opened)
+    # Not the folder: a card goes to other people.
+    card = {"init": f"{init.name} (epoch {epoch})"}
+    return Start(weights=opened, notes=[*notes, f"weights of {init} (epoch {epoch})"], card=card)
 
 
 def resumed(

@@ -22,31 +22,31 @@ class TrainSettings:
         epochs: passes over the training set; of a further stage: passes of that stage.
         batch_size: samples an optimiser micro-step sees over all processes together.
         accumulate: micro-steps summed into one optimiser step.
-        optimizer: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9).
+        optimizer: method of the steps: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9).
         lr: peak learning rate.
-        weight_decay: decoupled for ``adamw``, L2 for the others.
-        schedule: ``cosine`` to ``lr * final_lr``; ``step`` by ``step_factor`` at ``step_epochs``; ``plateau`` by
-            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss; ``constant``.
+        weight_decay: weight decay; decoupled for ``adamw``, L2 for the others.
+        schedule: how the learning rate changes: ``cosine`` (to ``lr * final_lr``), ``step`` (by ``step_factor`` at
+            ``step_epochs``), ``plateau`` (by ``plateau_factor`` after ``plateau_patience`` epochs) or ``constant``.
         warmup_epochs: linear rise of the learning rate at the start, in epochs (fractions allowed).
-        final_lr: share of ``lr`` at the end of ``cosine``.
+        final_lr: share of ``lr`` that is left at the end of ``cosine``.
         step_epochs: epochs after which ``step`` lowers the rate; by default two thirds and eight ninths of all.
-        step_factor: factor of each step.
+        step_factor: factor on the learning rate at each of ``step_epochs``.
         plateau_patience: epochs without a better validation loss after which ``plateau`` lowers the rate.
-        plateau_factor: factor of each lowering.
+        plateau_factor: factor on the learning rate each time that ``plateau`` lowers it.
         clip: largest gradient norm; 0 switches clipping off.
         ema: decay of the weights' exponential moving average, which is then what is validated and kept; 0 = off.
         early_stop: epochs without a better score after which training ends; 0 = never.
-        precision: ``auto`` is bf16 where the device is faster in it, else fp32.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: arithmetic of the network; ``auto`` is bf16 where the device is faster in it, else fp32.
+        device: what computes: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         devices: processes on this machine (one per device).
-        strategy: of several processes: ``ddp`` (each holds all weights) or ``fsdp`` (each holds a part of them).
-        seed: of weights, order and augmentation.
-        num_workers: loader processes; -1 chooses.
+        strategy: how several processes hold the weights: all of them in each (``ddp``), or a part in each (``fsdp``).
+        seed: seed of weights, order and augmentation.
+        num_workers: processes that read and change samples; -1 chooses.
         limit: use only the first N samples of each set; 0 = all.
-        cache_views: of a frozen backbone: train on so many stored augmented views of each image instead of augmenting
-            anew in every epoch; 0 augments anew. Features of unaugmented images are always stored.
+        cache_views: with a frozen backbone, how many augmented views of each image are stored and trained on instead of
+            augmenting anew in every epoch; 0 augments anew. Features of unaugmented images are always stored.
         cache_budget: gigabytes that stored features may take (folder: ``$KANAME_CACHE``); 0 stores nothing.
-        amp: false is another spelling of ``precision: fp32``.
+        amp: mixed precision; false is another spelling of ``precision: fp32``.
         logger: where figures go beside ``log.csv``: ``tensorboard``, ``wandb`` (an extra) or ``none``.
         log_dir: folder of the logger's files; default: ``tb`` in the run's folder.
         ckpt_dir: folder of the run where ``--out-dir`` does not name one.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from kaname.data.formats import pts, yolo
 from kaname.data.formats.files import (
     Folder,
     image_size,
@@ -19,6 +22,7 @@ from kaname.data.formats.files import (
     tails,
     write_json,
 )
+from kaname.data.formats.landmarks_names import annotation_names, images_below
 from kaname.errors import InputError
 
 
@@ -92,3 +96,24 @@ def test_a_long_text_is_read_in_parts(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(whole.encode() + b"\xff")
     with pytest.raises(InputError, match=rf"byte {len(whole.encode())}\)"):
         read_text(tmp_path / "b.txt")
+
+
+@pytest.mark.parametrize("closed", [".", "deep"])
+@pytest.mark.parametrize("ending", [".png", ".txt", ".pts", ".json"])
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch, ending, closed):
+    """It is not taken for an empty one, and one below is not passed over."""
+    (tmp_path / "deep").mkdir()
+    for name in ("a", "deep/b"):
+        (tmp_path / f"{name}{ending}").write_bytes(b"")
+    scan = os.scandir
+
+    def refusing(path="."):
+        if Path(path) == tmp_path / closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    readers = {".png": images_below, ".json": annotation_names, ".txt": yolo.label_files, ".pts": pts.read}
+    with pytest.raises(InputError, match="cannot be read: Permission denied; check its permissions") as caught:
+        readers[ending](tmp_path)
+    assert Path(caught.value.path) == tmp_path / closed

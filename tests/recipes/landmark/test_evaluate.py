@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaname.errors import InputError
 from kaname.pipeline.answers import write
 from kaname.pipeline.labelled import Result
 from kaname.recipes.landmark.config import AnswerSettings
@@ -169,3 +170,15 @@ def test_two_files_are_compared_face_by_face(tmp_path: Path, random: np.random.G
     assert len(scored.values) == 6 and scored.cluster == "image"
     assert all(entry["all"]["nme_bbox"] > 0.04 for entry in scored.values.values())
     assert "nme_bbox" in scored.lower_is_better and "auc" not in scored.lower_is_better
+
+
+def test_annotations_lie_beside_the_images_that_are_compared(tmp_path: Path, random: np.random.Generator) -> None:
+    """Of ``--data``: the folder of the images, or the one that ``landmark sample`` writes, with both in it."""
+    faces = {f"{number}.png": [face(random)] for number in range(3)}
+    place = folder(tmp_path, faces)
+    file = predictions(tmp_path / "p.json", {name: [points + 3.5] for name, (points,) in faces.items()})
+    for data in (place / "images", place):
+        assert len(compare(file, data, split=None, cluster=None, options={}).values) == 3
+    (place / "annotated").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"images: no folder of annotations.*annotations=DIR"):
+        compare(file, place / "images", split=None, cluster=None, options={})

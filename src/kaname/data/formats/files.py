@@ -87,6 +87,36 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+def files_below(folder: Path, endings: tuple[str, ...], missing: str) -> list[str]:
+    """The files of a folder and its sub-folders by their endings (in small letters), as sorted paths relative to it;
+    hidden ones are left out.
+
+    Raises:
+        InputError: no such folder (``missing`` says so), or it or one in it cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(missing, path=folder, remedy="check the path")
+    found: list[str] = []
+    walked: set[str] = set()  # links may lead in a circle
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        if os.path.realpath(place) in walked:
+            folders.clear()
+            continue
+        walked.add(os.path.realpath(place))
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        here = Path(place).relative_to(folder)
+        names = [one for one in files if not one.startswith(".") and one.lower().endswith(endings)]
+        found += [(here / one).as_posix() for one in names]
+        refuse_names(here / one for one in names)
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"cannot be read: {error.strerror}", path=error.filename, remedy="check its permissions"
+    ) from error
+
+
 def images_in(folder: Path) -> tuple[list[Path], list[str]]:
     """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped.
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
-from kaname.data.formats.files import IMAGE_ENDINGS, read_json
+from kaname.data.formats.files import IMAGE_ENDINGS, files_below, read_json
 from kaname.data.formats.landmarks_file import Annotation, is_sidecar, read_annotation
-from kaname.errors import InputError, refuse_names
+from kaname.errors import InputError
 
 _STEM, _FOLDERS, _NAME, _PRINT = range(4)  # a file's name: the image's stem, with its folders, its ending, a print
 _FACE = re.compile(r"\.face([2-9]|[1-9][0-9]+)$")
@@ -25,7 +24,7 @@ def images_below(folder: Path) -> list[str]:
     Raises:
         InputError: no such folder.
     """
-    return _below(folder, IMAGE_ENDINGS, "the folder of images does not exist")
+    return files_below(folder, IMAGE_ENDINGS, "the folder of images does not exist")
 
 
 def annotation_names(folder: Path) -> list[str]:
@@ -34,7 +33,7 @@ def annotation_names(folder: Path) -> list[str]:
     Raises:
         InputError: no such folder.
     """
-    return _below(folder, (".json",), "the folder of annotations does not exist")
+    return files_below(folder, (".json",), "the folder of annotations does not exist")
 
 
 def read_folder(folder: Path) -> dict[str, Annotation | InputError]:
@@ -162,21 +161,3 @@ def _called(image: str, level: int) -> str:
     if level >= _PRINT:
         return f"{folders}{path.name}.{hashlib.blake2b(image.encode(), digest_size=8).hexdigest()}"
     return f"{folders}{path.name if level == _NAME else path.stem}"
-
-
-def _below(folder: Path, endings: tuple[str, ...], missing: str) -> list[str]:
-    if not folder.is_dir():
-        raise InputError(missing, path=folder, remedy="check the path")
-    found: list[str] = []
-    walked: set[str] = set()  # links may lead in a circle
-    for place, folders, files in os.walk(folder, followlinks=True):
-        if os.path.realpath(place) in walked:
-            folders.clear()
-            continue
-        walked.add(os.path.realpath(place))
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
-        here = Path(place).relative_to(folder)
-        names = [one for one in files if not one.startswith(".") and one.lower().endswith(endings)]
-        found += [(here / one).as_posix() for one in names]
-        refuse_names(here / one for one in names)
-    return sorted(found)

@@ -86,7 +86,8 @@ def frame_images(folder: Path) -> dict[tuple[str, int], Path]:
     if not folder.is_dir():
         raise InputError("the folder of images does not exist", path=folder, remedy="check the path")
     found: dict[tuple[str, int], Path] = {}
-    for path in sorted([*folder.iterdir(), *folder.glob("*/*")]):
+    inside = list(folder.iterdir())
+    for path in sorted([*inside, *(one for place in inside if place.is_dir() for one in place.iterdir())]):
         frame = frame_of(path.stem) if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "." else None
         if frame is None:
             continue

@@ -27,7 +27,16 @@ from typing import Any
 import numpy as np
 
 from kaname.data.formats.faces import Face, faces_of, named_points, rows_of, sample_of
-from kaname.data.formats.files import IMAGE_ENDINGS, faults, image_size, is_number, read_text, shortened, sound
+from kaname.data.formats.files import (
+    IMAGE_ENDINGS,
+    faults,
+    files_below,
+    image_size,
+    is_number,
+    read_text,
+    shortened,
+    sound,
+)
 from kaname.data.formats.landmarks_names import ImageFolder, face_file, face_of, file_stems, images_below
 from kaname.data.formats.skeleton import Skeleton
 from kaname.data.formats.units import doubted
@@ -89,8 +98,8 @@ def walk(
 
 def _walk(path: Path, images: str | PathLike[str] | None, skeleton: Skeleton | None) -> Iterator[Sample | InputError]:
     place = path if path.is_dir() else path.parent
-    files = sorted(one for one in path.rglob("*.pts") if not _hidden(one, path)) if path.is_dir() else [path]
     try:
+        files = [path / name for name in files_below(path, (".pts",), "")] if path.is_dir() else [path]
         if not files:
             raise InputError("no .pts file in this folder", path=path, remedy="check the path")
         folder = ImageFolder(place if images is None else Path(images))
@@ -168,10 +177,6 @@ def _text(face: Face) -> str:
 def _number(value: float) -> str:
     number = round(value, DIGITS)
     return "nan" if np.isnan(number) else str(int(number)) if number.is_integer() else repr(number)
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def _face(

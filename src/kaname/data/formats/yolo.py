@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kaname.data.formats.files import Folder, depth, faults, image_size, read_text, sound
+from kaname.data.formats.files import Folder, depth, faults, files_below, image_size, read_text, sound
 from kaname.data.formats.landmarks_names import images_below
 from kaname.errors import InputError
 from kaname.types import FloatArray, Sample
@@ -80,7 +80,8 @@ def label_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.rglob("*.txt") if file.name.lower() not in NOT_LABELS and file.name[0] != ".")
+    texts = [path / name for name in files_below(path, (".txt",), "there is no such file or folder")]
+    found = [file for file in texts if file.name.lower() not in NOT_LABELS]
     if not found:
         raise InputError("no label file (.txt) in this folder", path=path, remedy="name the folder of YOLO's labels")
     return found

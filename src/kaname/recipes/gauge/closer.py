@@ -43,7 +43,7 @@ def closer_of(settings: ExtractSettings) -> Closer | None:
                 yield parts_of(size, count)
 
     def sure(points: Points) -> bool:
-        return np.count_nonzero(points.scores["middle"] >= SURE) >= FEWEST
+        return bool(np.count_nonzero(points.scores["middle"] >= SURE) >= FEWEST)
 
     return Closer(part, rounds, weight, sure)
 

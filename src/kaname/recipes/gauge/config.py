@@ -19,12 +19,12 @@ class ModelSettings:
     Attributes:
         backbone: ``small`` (U-Net from scratch), a Hugging Face hub name, ``timm:NAME`` or a local folder.
         pretrained: start the backbone from pretrained weights.
-        decoder: after the backbone: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages with convolutions) or ``fpn``
-            (feature pyramid).
+        decoder: what stands behind the backbone: ``linear`` (1x1, ReLU, 1x1), ``upsample`` (stages with convolutions)
+            or ``fpn`` (feature pyramid).
         freeze: keep the backbone as it is; a backbone without pretrained weights always trains.
         norm: batch normalisation with ``held`` statistics, for weights that have learnt dials already, or ``train``.
-        normalize: of the colours: ``imagenet``, ``backbone`` (as its weights were trained) or ``none`` (0..1, as the
-            original system).
+        normalize: how colours are normalised: ``imagenet``, ``backbone`` (as its weights were trained) or ``none``
+            (0..1, as the original system).
     """
 
     backbone: str = "facebook/dinov2-small"
@@ -44,12 +44,12 @@ class ExtractSettings:
         min_score: a map whose maximum lies under this has no point.
         bandwidth: radius of mean shift, px at 448.
         clusters: ``plain`` mean shift over the cells, or ``weighted`` by the heatmap's values.
-        presence: where the third best notch scores under this there is no dial, and nothing is found; 0 leaves it.
+        presence: where the third best notch scores under this there is no dial, and nothing is found; 0 always looks.
         second_look: a dial that is small in its photograph is cut out, with so many times the extent of its notches,
             and looked at again by itself; 0 looks once.
         search: with a second look, a photograph in which no dial is seen is looked at in parts of a half of its sides
             (9 looks), then of a third (25), and so on up to this; under 2 it is not.
-        tolerance: a point within this distance is found, px at 448.
+        tolerance: a point within this distance of the true one is found, px at 448.
     """
 
     threshold: float = 0.5

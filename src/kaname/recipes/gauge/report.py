@@ -13,6 +13,7 @@ import numpy as np
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.heatmaps import read_heatmaps
 from kaname.geometry.image import image_size, read_image, resize, write_image
+from kaname.inference.card import from_nothing
 from kaname.inference.model import Model
 from kaname.inference.request import Arrays, Request
 from kaname.metrics.calibration import Bin, calibration
@@ -78,7 +79,7 @@ def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
         own = Path(model.card["config"]["data"])
         if Path(settings["data"]) == (own / "train" if (own / "train").is_dir() else own):
             lines.append("Scored on the images it was trained on: the figures say how well it remembers them.")
-        if not model.card.get("pretrained"):
+        if from_nothing(model.card):
             lines.append("The backbone started from random weights, without pretraining.")
     elif settings["set"] == "train":
         lines.append("The set is called train: where the model learned from it, the figures say how well it remembers.")

@@ -28,11 +28,11 @@ class DataSettings:
     Attributes:
         root: folder with ``train/{frames,mot,masks}`` and ``val/{frames,mot}``.
         skeleton: a name of configs/skeleton, or a YAML file; default: ``skeleton.yaml`` in the root, else ``oss25``.
-        video_root: folder of ``VIDEO.mp4``; default: ``movie`` in the root.
+        video_root: folder of the videos, ``VIDEO.mp4``; default: ``movie`` in the root.
         pseudo_root: folder of pseudo masks, ``VIDEO/VIDEO_frame_ID.png``.
-        video_frames: for each labelled frame so many more of its video without points, spread evenly; they train what
-            needs none: the comparison with the frame before and, where they have a pseudo mask, the segmentation.
-        missing_flow: a frame without another one to compare it with: ``error``, or ``zero``, nothing has moved.
+        video_frames: how many more frames of its video a labelled frame brings, without points, spread evenly; they
+            train what needs none: the comparison with the frame before and the segmentation, by pseudo masks.
+        missing_flow: a frame without one before it is refused (``error``), or taken as one without motion (``zero``).
     """
 
     root: Path = Path("data")
@@ -56,8 +56,8 @@ class MotionSettings:
     """What the channels of motion are made of.
 
     Attributes:
-        method: how the optical flow is computed.
-        delta: how many frames of the video lie between the frame and the one before it that it is compared with.
+        method: how the optical flow is computed: ``farneback`` or ``dis``.
+        delta: how many frames earlier in the video the frame lies that motion is measured from.
         scale: pixels of flow that become 1.
     """
 
@@ -78,7 +78,7 @@ class ModelSettings:
         backbone: a name of timm (``convnext_tiny``), ``small`` (U-Net), a hub name or a local folder.
         pretrained: start the backbone from its own pretrained weights, where it has some.
         width: channels of the feature pyramid.
-        normalize: ``backbone`` (what its weights were trained with), ``imagenet`` or ``none`` (0..1).
+        normalize: normalisation of colours: ``imagenet``, ``backbone`` (that of its weights) or ``none`` (0..1).
     """
 
     backbone: str = "convnext_tiny"
@@ -95,16 +95,16 @@ class LossSettings:
     """What is minimised: the heatmaps' cross-entropy, and further terms by their weights.
 
     Attributes:
-        sigma: deviation of a point's Gaussian, in cells.
+        sigma: standard deviation of a point's Gaussian, in cells.
         hm_pos_weight: factor of the heatmaps' peaks against their background.
-        visibility_weight: of the cross-entropy of the visibilities.
-        coord_weight: of the distance of the maps' mean places, in pixels of the original frame.
-        seg_weight: of the segmentation (half Dice, half focal); 0 still builds its head.
-        hm_consist_weight: of the heatmaps' difference to those of the frame before, moved by the flow.
-        coord_consist_weight: of the places' difference to those of the frame before, moved by the flow, in pixels of
-            the original frame.
+        visibility_weight: weight of the visibilities' cross-entropy.
+        coord_weight: weight of the distance of the maps' mean places to the true ones, in pixels of the original frame.
+        seg_weight: weight of the segmentation's loss (half Dice, half focal); 0 still builds its head.
+        hm_consist_weight: weight of the heatmaps' difference to those of the frame before, moved by the flow.
+        coord_consist_weight: weight of the places' difference to those of the frame before, moved by the flow, in
+            pixels of the original frame.
         hm_epsilon: a map's mean square difference counts only as far as it exceeds this.
-        coord_epsilon: pixels; a place's distance counts only as far as it exceeds this.
+        coord_epsilon: a place's distance counts only as far as it exceeds so many pixels.
     """
 
     sigma: float = 2.0
@@ -135,9 +135,9 @@ class AugmentSettings:
     Attributes:
         rotate: frames are turned by up to so many degrees, either way, all angles as likely.
         scale: the picture grows or shrinks by a factor drawn from 1 - s .. 1 + s.
-        shift: it moves by up to this share of its sides.
-        brightness: factor drawn from 1 - b .. 1 + b.
-        contrast: the same.
+        shift: the picture moves by up to this share of its sides.
+        brightness: factor on the brightness, drawn from 1 - b .. 1 + b.
+        contrast: factor on the contrast, drawn from 1 - c .. 1 + c.
     """
 
     rotate: float = 0.0
@@ -163,13 +163,13 @@ class AnswerSettings:
 
     Attributes:
         method: how a peak is refined: ``dark``, ``soft-argmax`` or ``argmax``.
-        absent: a point is out of frame where that probability is above this; default: where it is the likeliest state.
-            1 gives every point of a present object a place.
+        absent: a point is out of frame where the probability of that is above this; default: where it is the likeliest
+            state. 1 gives every point of a present object a place.
         video_root: where videos are now, for the channels of motion; default: where they were in training.
-        missing_flow: as ``data.missing_flow``; default: as in training.
+        missing_flow: what becomes of a frame without an earlier one, as ``data.missing_flow``; default: as in training.
         pck_px: pixels of the original frame within which a point is found.
-        similarity: of HOTA-KP: ``gaussian``, or ``linear`` as in older versions of its evaluator.
-        scale_px: its scale in pixels of the original frame.
+        similarity: how HOTA-KP measures likeness: ``gaussian``, or ``linear`` as in older versions of its evaluator.
+        scale_px: scale of HOTA-KP's likeness, in pixels of the original frame.
     """
 
     method: Literal["dark", "soft-argmax", "argmax"] = "dark"
@@ -192,11 +192,11 @@ class ValidationSettings:
 
     Attributes:
         hota: choose the best weights by HOTA-KP of the validation set; otherwise by the validation loss.
-        hota_interval: so often, in epochs; 0: the last epoch alone.
-        seg: draw predicted classes with labelled and predicted points.
-        seg_interval: so often, in epochs; 0: the last epoch alone.
-        seg_limit: at most this many frames are drawn; 0 draws all.
-        seg_alpha: how far the classes cover the frame, 0..1.
+        hota_interval: compute HOTA-KP after every so many epochs; 0: after the last alone.
+        seg: draw predicted classes of validation frames, with labelled and predicted points.
+        seg_interval: draw classes after every so many epochs; 0: after the last alone.
+        seg_limit: draw classes of at most so many frames; 0 draws all.
+        seg_alpha: how far the drawn classes cover the frame, 0..1.
     """
 
     hota: bool = False
@@ -220,11 +220,11 @@ class KpnetConfig:
     """Everything a training run of ``kpnet`` depends on.
 
     Attributes:
-        image_size: of the picture that the network sees; one number is a square. Sides that 32 does not divide lie on
-            a canvas that it divides.
-        resize_only: stretch frames to that size; otherwise their shape is kept (letterbox).
+        image_size: height and width of the picture that the network sees; one number is a square. Sides that 32 does
+            not divide lie on a canvas that it divides.
+        resize_only: stretch frames to the picture's size; otherwise their shape is kept (letterbox).
         heatmap_size: rows and columns of a heatmap; default: a quarter of the canvas.
-        in_chans: 3 (RGB), or 6 (RGB, optical flow, difference to the frame before).
+        in_chans: channels of the input: 3 (RGB), or 6 (RGB, optical flow, difference to the frame before).
         validation: what an epoch's weights are judged by, and what is drawn of them.
     """
 

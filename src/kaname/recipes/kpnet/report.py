@@ -11,6 +11,7 @@ import numpy as np
 
 from kaname.data.formats.files import make_folder
 from kaname.geometry.image import read_image, write_image
+from kaname.inference.card import from_nothing
 from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
 from kaname.pipeline.labelled import Result
@@ -95,7 +96,7 @@ def caption(one: Compared, limit: float) -> str:
 def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
     """What a reader must know before believing the figures."""
     lines: list[str] = []
-    if model is not None and not model.card.get("pretrained"):
+    if model is not None and from_nothing(model.card):
         lines.append("The backbone started from random weights, without pretraining.")
     if model is not None and (still := model.card.get("still_frames")):
         lines.append(f"{still} training frames had no frame before them: no motion was shown there.")

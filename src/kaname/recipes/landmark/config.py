@@ -26,8 +26,8 @@ class DataSettings:
         annotations: folder of the annotation files.
         val_annotations: folder of the annotations that choose the weights; they do not train.
         split: folder with ``train.txt`` and ``val.txt``; default: ``datasets`` beside ``annotations`` where it is.
-        held_out: share of the faces that chooses the weights where neither of these says which.
-        skeleton: a name of configs/skeleton, or a YAML file.
+        held_out: share of the faces that chooses the weights where neither ``val_annotations`` nor ``split`` names any.
+        skeleton: names of the points: a name of configs/skeleton, or a YAML file.
     """
 
     images: Path = Path("data/raw")
@@ -51,11 +51,11 @@ class ModelSettings:
     Attributes:
         backbone: ``hrnet_w18``, ``small`` (U-Net), ``timm:NAME``, a hub name or a local folder.
         pretrained: start the backbone from its own pretrained weights, where it has some.
-        decoder: ``concat`` (HRNet's four maps joined) or ``upsample``; ``auto``: what goes with the backbone.
+        decoder: from maps to heatmaps: ``concat`` (HRNet's four joined) or ``upsample``; ``auto`` fits the backbone.
         fuse: how HRNet enlarges maps: ``bilinear`` as the pretrained weights were trained, ``nearest`` as a fork does.
         norm: batch normalisation with ``held`` statistics, or ``train``; ``auto`` holds them where training starts from
             ``weights``.
-        normalize: ``imagenet``, ``backbone`` (what its weights were trained with) or ``none`` (0..1).
+        normalize: normalisation of colours: ``imagenet``, ``backbone`` (that of its weights) or ``none`` (0..1).
         weights: file (.pth, .safetensors) of a whole network to start from; every tensor must fit.
         new_head: replace the last layer, for a skeleton with another number of points.
     """
@@ -86,11 +86,11 @@ class AugmentSettings:
     Attributes:
         rotate: largest rotation in degrees, either way; small ones are drawn more often.
         scale: the crop grows or shrinks by a factor drawn from 1 - s .. 1 + s.
-        shift: it moves by up to this share of its side.
+        shift: the crop moves by up to this share of its side.
         flip: share of the crops that are mirrored.
-        brightness: factor drawn from 1 - b .. 1 + b.
-        contrast: the same.
-        saturation: the same; at 0 a picture is grey.
+        brightness: factor on the brightness, drawn from 1 - b .. 1 + b.
+        contrast: factor on the contrast, drawn from 1 - c .. 1 + c.
+        saturation: factor on the saturation, drawn from 1 - s .. 1 + s; at 0 a picture is grey.
         grey: share of the crops without colour.
         blur: share of the crops that are blurred.
         cut_out: share of the crops in which a rectangle is covered.
@@ -123,8 +123,8 @@ class AnswerSettings:
     Attributes:
         method: how the peak is refined: ``dark`` or ``argmax``.
         flip_test: answer the mirrored crop too, and decode the mean; takes twice as long.
-        min_score: a landmark whose peak is not above it is left out; 0 leaves none out.
-        failure: a face whose NME (bbox) is above it counts as failed.
+        min_score: a landmark whose peak is not above this is left out; 0 leaves none out.
+        failure: a face whose NME (bbox) is above this counts as failed.
     """
 
     method: Literal["dark", "argmax"] = "dark"

@@ -262,8 +262,8 @@ def compare(
     """A ``points.json`` scored face by face, for ``kaname compare``.
 
     Args:
-        data: folder of the images; their annotations lie in ``annotations`` of the options, else in the folder
-            ``annotated`` beside it.
+        data: folder of the images, or one with ``images`` and ``annotated`` in it; the annotations lie in
+            ``annotations`` of the options, else in the folder ``annotated`` beside the images.
         split: the one set of the data to use; default: all of them.
         cluster: ``none`` or ``image`` (default): faces of one image belong together.
         options: ``annotations``, ``skeleton`` and ``failure``.
@@ -273,8 +273,13 @@ def compare(
     """
     check_options(options, ("annotations", "skeleton", "failure"), cluster, ("none", "image"))
     settings = from_dict(AnswerSettings, {name: options[name] for name in ("failure",) if name in options})
-    stored = {"data": {"images": data, **{key: options[key] for key in ("annotations", "skeleton") if key in options}}}
-    pictures = by_name(labelled(None, stored), split)
+    images = data / "images" if (data / "annotated").is_dir() and (data / "images").is_dir() else data
+    beside = images.resolve().parent / "annotated"
+    if not (beside.is_dir() or "annotations" in options):
+        remedy = "name their folder: annotations=DIR"
+        raise InputError("no folder of annotations is beside these images", path=images, remedy=remedy)
+    stored = {"annotations": beside, **{key: options[key] for key in ("annotations", "skeleton") if key in options}}
+    pictures = by_name(labelled(None, {"data": {"images": images, **stored}}), split)
     rows = Rows(RECIPE.answering.read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if Path(name).name in rows.by_name]
     about = made(predictions).get("skeleton")
@@ -286,7 +291,7 @@ def compare(
             face.name: {"all": {name: None if np.isnan(each[row]) else each[row] for name, each in figures.items()}}
             for row, face in enumerate(faces)
         },
-        settings={"recipe": "landmark", "failure": settings.failure, "data": data.as_posix()},
+        settings={"recipe": "landmark", "failure": settings.failure, "data": images.as_posix()},
         clusters={} if cluster == "none" else {face.name: face.picture.source for face in faces},
         cluster=cluster or "image",
         lower_is_better=frozenset(FIGURES) - {"auc"},

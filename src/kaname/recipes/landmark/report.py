@@ -13,6 +13,7 @@ from kaname.data.formats.files import make_folder
 from kaname.geometry.affine import Affine
 from kaname.geometry.image import read_image, write_image
 from kaname.geometry.view import View
+from kaname.inference.card import from_nothing
 from kaname.inference.model import Model
 from kaname.metrics.calibration import Bin, calibration
 from kaname.pipeline.labelled import Result
@@ -86,7 +87,7 @@ def warnings(settings: Mapping[str, Any], model: Model | None) -> list[str]:
         lines.append("The model has learned from every one of these images: the figures say how well it remembers.")
     elif settings["training_images"]:
         lines.append(f"{settings['training_images']} images are training images; they stand in a group of their own.")
-    if model is not None and not model.card.get("pretrained"):
+    if model is not None and from_nothing(model.card):
         lines.append("The network started from random weights, without pretraining.")
     if settings["faces_not_found"]:
         lines.append(f"{settings['faces_not_found']} faces were not found: they count as failed, and have no NME.")

@@ -25,21 +25,21 @@ class DataSettings:
     """Images with COCO annotations, and which regions of them are trained on.
 
     Attributes:
-        root: folder with ``images/train2017``, ``images/val2017`` and ``annotations``, where images and
-            annotations are not named.
+        root: folder with ``images/train2017``, ``images/val2017`` and ``annotations``, for images and annotations that
+            are not named one by one.
         subset: which of the documented annotation files: ``full``, ``500`` or ``100``.
         images: folder of the training images.
         val_images: folder of the validation images.
         annotations: COCO file of the training images.
         val_annotations: COCO file of the validation images.
         category: name or number of what is masked; 1 is COCO's person.
-        crowd: pixels of crowds are ignored in loss and figures, or are background.
+        crowd: whether pixels of crowds are left out of loss and figures (``ignore``) or are ``background``.
         min_target: instances with a side under so many pixels are no targets, but stay non-targets of others.
-        max_targets: at most so many of one image in an epoch, others in each.
-        pad: by what share of its sides a box grows on each side.
-        jitter_iou: training boxes are moved and scaled to an IoU drawn from this band; 1,1 keeps them.
-        jitter_share: share of the boxes that are moved; the rest are true boxes.
-        hard_share: share of the places of an epoch given to targets in proportion to the others' pixels in their boxes.
+        max_targets: largest number of targets of one image in an epoch; each epoch draws others.
+        pad: share of a box's sides by which it grows on each side.
+        jitter_iou: lowest and highest IoU of moved and scaled training boxes with the true ones; 1,1 keeps them.
+        jitter_share: share of the training boxes that are moved; the rest are true boxes.
+        hard_share: share of an epoch's places that targets get by the number of others' pixels in their boxes.
         picture_images: names of the images of the validation picture; default: the four documented ones.
     """
 
@@ -84,16 +84,16 @@ class ExtractorSettings:
 
     Attributes:
         path: an ONNX file that takes one image.
-        tensor: the name of a tensor inside that file, ``(1, channels, height, width)``.
-        order: of the colours it wants.
-        white: what 255 becomes: 1 or 255.
-        mean, std: subtracted and divided by after that.
-        fit: how an image becomes its input: ``stretch`` or ``letterbox``.
-        size: ``(height, width)`` of the input, where the file leaves it open; of a backbone always.
+        tensor: name of the tensor to read inside the extractor's file, ``(1, channels, height, width)``.
+        order: order of the colours that the extractor takes.
+        white: what the extractor's input has for 255: 1 or 255.
+        mean, std: ``mean`` is subtracted from the extractor's input, which is then divided by ``std``.
+        fit: how an image becomes the extractor's input: ``stretch`` or ``letterbox``.
+        size: height and width of the extractor's input, needed where its file leaves them open and of a backbone.
         licence: a note that exports with the extractor carry.
-        backbone: a torch backbone in the place of the file: ``timm:NAME``, a hub name or a local folder.
-        level: which of its maps, from 0, the finest.
-        threads: of onnxruntime; 0 leaves the choice to it.
+        backbone: torch backbone in place of the extractor's file: ``timm:NAME``, a hub name or a local folder.
+        level: which of that backbone's maps is read; 0 is the finest.
+        threads: threads of onnxruntime; 0 leaves the choice to it.
     """
 
     path: Path = Path(EXTRACTOR)
@@ -115,17 +115,17 @@ class HeadSettings:
     """The decoder that is trained; what is not given is the head's own default.
 
     Attributes:
-        name: ``crop`` (the part of the map in the box), ``roimap`` (the whole map, told where the box is) or
-            ``dynamic`` (the whole map, through filters made from the box).
+        name: how the decoder sees a person: ``crop`` (the part of the map in the box), ``roimap`` (the whole map, told
+            where the box is) or ``dynamic`` (the whole map, through filters made from the box).
         roi_size: height and width of the grid of RoIAlign; people are tall, 18,10 fits them.
         mask_size: height and width of the grid of the masks.
         width: channels of the head.
-        depth: blocks of the head ``crop``, halvings of the map of the others.
-        first_kernel: of the first convolution, which takes most of the time where features have many channels: 1
-            instead of 3 costs a ninth of it.
-        norm: normalisation in the head.
-        upsample: how masks grow to their size: at once, or in steps.
-        sampling_ratio: places in a cell of RoIAlign along each axis; 0: as many as the box needs.
+        depth: blocks of the head ``crop``; of the others, how often they halve the map.
+        first_kernel: side of the first convolution; 1 instead of 3 costs a ninth of its time, which is most of the
+            head's.
+        norm: normalisation in the head, by ``group`` or ``batch``.
+        upsample: how masks grow to their size: at once (``direct``), or in steps (``progressive``).
+        sampling_ratio: samples in a cell of RoIAlign along each axis; 0: as many as the box needs.
     """
 
     name: Literal["crop", "roimap", "dynamic"] = "crop"
@@ -144,30 +144,30 @@ class LossSettings:
     """What is added up; a term whose weight is 0 is left out.
 
     Attributes:
-        ce_weight: of cross-entropy.
-        dice_target_weight: of Dice on the target.
-        dice_non_target_weight: of Dice on the others.
-        boundary_weight: of the border of the target.
-        contrast_weight: of embeddings that keep target and non-target apart.
+        ce_weight: weight of cross-entropy.
+        dice_target_weight: weight of Dice on the target.
+        dice_non_target_weight: weight of Dice on the others in the box.
+        boundary_weight: weight of the term for the target's border.
+        contrast_weight: weight of the term that keeps the embeddings of target and non-target apart.
         dice_non_target_from: the epoch, from 1, in which Dice on the others begins to count.
         boundary_from: the epoch, from 1, in which the target's border begins to count.
-        class_weights: of cross-entropy: ``none``, ``inverse``, ``log``, ``log-k``, ``separation-aware``, or a number
-            a class.
-        class_weight_clip: class weights are brought into this range.
+        class_weights: weights of classes: ``none``, ``inverse``, ``log``, ``log-k``, ``separation-aware``, or numbers
+            (0.5,1,2).
+        class_weight_clip: lowest and highest weight of a class; others are brought into this range.
         statistics: the file of ``analyze`` that class weights come from; default: ``data_analyze.json`` where it is
             there, else the training annotations are counted.
-        focal_gamma: above 0 easy cells pull less; 2 is usual.
-        focal_classes: in ``all`` classes, or in those of ``persons`` alone.
-        tversky: costs of a false and of a missed cell in Dice's place; 0.5,0.5 is Dice.
-        boundary: by the ``distance`` to the border, or by the ``laplacian``.
-        boundary_error: ``l1`` or ``bce``.
-        contrast: ``info-nce`` or ``triplet``.
+        focal_gamma: how much less easy cells count in cross-entropy (focal loss); 0: as much as others, 2 is usual.
+        focal_classes: whether the focal loss acts on ``all`` classes, or on those of ``persons`` alone.
+        tversky: costs of a false and of a missed cell, in Dice's place; 0.5,0.5 is Dice.
+        boundary: how the border is told: by the ``distance`` to it, or by the ``laplacian``.
+        boundary_error: error of the border's term: ``l1`` or ``bce``.
+        contrast: kind of the embeddings' term: ``info-nce`` or ``triplet``.
         embedding: dimensions of the embedding.
-        touching_weight: what cells count where target and non-target touch.
-        touching_reach: how near both must be, in cells.
-        border_ignore: so many cells along every border do not count.
-        inside_weight, outside_weight: what cells count in the box and around it, for heads that see the whole map.
-        outside: the truth around the box: who stands there (``persons``), or ``background`` alone.
+        touching_weight: weight of the cells where target and non-target touch; others have 1.
+        touching_reach: how near target and non-target must be to touch, in cells.
+        border_ignore: width in cells of a strip along every border that does not count.
+        inside_weight, outside_weight: weight of cells in the box, and around it, for heads that see the whole map.
+        outside: what the truth is around the box: who stands there (``persons``), or ``background`` alone.
     """
 
     ce_weight: float = 1.0
@@ -227,9 +227,9 @@ class AugmentSettings:
 
     Attributes:
         flip: share of the images that are mirrored.
-        scale: they grow or shrink by a factor drawn from 1 - s .. 1 + s.
-        crop: a window is shown from which up to this share of each side is cut.
-        brightness, contrast, saturation: factors drawn from 1 - b .. 1 + b.
+        scale: images grow or shrink by a factor drawn from 1 - s .. 1 + s.
+        crop: images are cut to a window; largest share of each side that is cut off.
+        brightness, contrast, saturation: largest change, x: a factor is drawn from 1 - x .. 1 + x.
         grey: share of the images without colour.
         copy_paste: share of the images into which a person of another image is pasted.
     """
@@ -260,11 +260,11 @@ class AnswerSettings:
     """From probabilities to masks; it takes no part in the loss and may change after training.
 
     Attributes:
-        threshold: a pixel belongs to the mask where the target's probability is above; default: where the target is
-            the most probable class.
-        rescore: what is compared with it, and a mask's score, is the target's share among persons, p1 / (p1 + p2).
-        overlap: ``keep`` masks as they are, or ``exclusive``: a pixel goes to the mask that is surest of it.
-        extractor: where the extractor's file is, if neither where it was nor beside the model.
+        threshold: a pixel belongs to the mask where the target's probability is above this; default: where the target
+            is the most probable class.
+        rescore: compare the target's share among persons, p1 / (p1 + p2), with ``threshold``, and score masks by it.
+        overlap: ``keep`` overlaps of masks, or ``exclusive``: a pixel goes to the mask that is surest of it.
+        extractor: where the extractor's file is, if neither where it was in training nor beside the model.
     """
 
     threshold: float | None = None
@@ -282,10 +282,10 @@ class RoimaskConfig:
     """Everything a training run of ``roimask`` depends on.
 
     Attributes:
-        classes: 3: background, target, non-target; 2: background and target alone.
+        classes: how many classes are told apart: 3 (background, target, non-target) or 2 (background and target).
         cache: the form in which features are kept: ``maps`` whole, ``windows`` around the boxes, ``views``
             (``train.cache_views`` of them, already pooled), ``none``; ``auto``: what is smallest and fits.
-        cache_half: keep 16 bits; default: where the network computes in 16 bits too.
+        cache_half: keep features in 16 bits; default: where the network computes in 16 bits too.
     """
 
     data: DataSettings = field(default_factory=DataSettings)

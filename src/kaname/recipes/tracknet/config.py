@@ -21,9 +21,9 @@ class SplitSettings:
     """Which games train, choose the weights and test; names (``game3``) or numbers (3).
 
     Attributes:
-        train_games: default: games 1 to 7 of the published set where all ten are there, else all but the test games.
-        val_games: default: the last game of ``train_games``, which then does not train.
-        test_games: default: games 8 to 10 of the published set, else the last game where there are three or more.
+        train_games: games that train; default: 1 to 7 of the ten published ones, else all but the test games.
+        val_games: games that choose the weights; default: the last game of ``train_games``, which then does not train.
+        test_games: games that test; default: 8 to 10 of the ten published ones, else the last of three or more.
     """
 
     train_games: tuple[int | str, ...] | None = None
@@ -37,13 +37,13 @@ class DataSettings:
 
     Attributes:
         root: folder with ``game<N>/Clip<M>/NNNN.jpg`` and ``Label.csv``.
-        split: by game; a split by frames would leak.
-        resize: what the network sees; frames of another shape are letterboxed.
-        normalize: mean and deviation of the backbone's own processor, of ImageNet, or ``none`` (0..1).
+        split: which games are in which set; a split by frames would leak.
+        resize: width and height of what the network sees; frames of another shape are letterboxed.
+        normalize: normalisation of colours: ``backbone`` (its own processor's), ``imagenet`` or ``none`` (0..1).
         flip_prob: share of the windows that are mirrored.
         crop: smallest side, as a share of the frame's, of the centred window that is cut out; 1 cuts nothing.
-        brightness: factor drawn from 1 - b .. 1 + b.
-        contrast: factor drawn from 1 - c .. 1 + c.
+        brightness: factor on the brightness, drawn from 1 - b .. 1 + b.
+        contrast: factor on the contrast, drawn from 1 - c .. 1 + c.
         sequence: windows of frames.
         absent: frames without a ball (visibility 0): ``mask`` leaves them out of the loss and the distances,
             ``negative`` gives them an empty heatmap as target, the only way to learn "no ball".
@@ -76,14 +76,14 @@ class ModelSettings:
 
     Attributes:
         pretrained_model_name: a ViT of Hugging Face by hub name or folder, ``timm:NAME``, or ``small`` (U-Net).
-        pretrained: start the backbone from its weights.
+        pretrained: start the backbone from its pretrained weights.
         decoder: from the backbone's map to heatmaps.
         heatmap: the target.
-        fusion: ``stack``: frames as channels of one input; else each alone through the backbone, their maps fused by a
-            1x1 convolution (``concat``) or by attention along time (``attention``).
-        freeze: ``all``, ``none``, or ``{epochs: N}`` (frozen for the first N epochs). Random weights always train.
+        fusion: how frames of a window meet: ``stack``, as channels of one input; else after the backbone, by a 1x1
+            convolution (``concat``) or by attention along time (``attention``).
+        freeze: epochs with the backbone frozen: ``all``, ``none`` or ``{epochs: N}``. Random weights always train.
         lora: adapters of a frozen backbone.
-        gradient_checkpointing: less memory, more time.
+        gradient_checkpointing: compute the backbone's inner values twice, not keep them: less memory, more time.
     """
 
     aliases: ClassVar[Mapping[str, str]] = {"backbone": "pretrained_model_name"}
@@ -107,10 +107,10 @@ class WeightSettings:
     """A number for each visibility of a frame's label; the visibility's own number is another name of the key.
 
     Attributes:
-        absent: of visibility 0, no ball.
-        easy: of visibility 1.
-        hard: of visibility 2.
-        occluded: of visibility 3.
+        absent: number for visibility 0, no ball.
+        easy: number for visibility 1, easy to see.
+        hard: number for visibility 2, hard to see.
+        occluded: number for visibility 3, occluded.
     """
 
     aliases: ClassVar[Mapping[str, str]] = {"0": "absent", "1": "easy", "2": "hard", "3": "occluded"}
@@ -146,7 +146,7 @@ class DetectSettings:
 
     Attributes:
         method: how the peak is refined: ``argmax``, ``soft-argmax`` or ``dark``.
-        score_threshold: a frame whose peak is not above it has no ball.
+        score_threshold: a frame whose peak is not above this has no ball.
         tolerance: pixels of the original frame within which a ball is found.
     """
 

@@ -18,7 +18,7 @@ from kaname import config as configuration
 from kaname.codecs.heatmap import decode as decode_heatmaps
 from kaname.data.formats.files import read_json, write_json
 from kaname.errors import InputError
-from kaname.inference.card import grid_of
+from kaname.inference.card import from_nothing, grid_of
 from kaname.inference.request import Arrays, Decode, Request
 from kaname.recipes.tracknet import BALL
 from kaname.recipes.tracknet.config import DataSettings, DetectSettings
@@ -127,7 +127,7 @@ def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
         with contextlib.suppress(InputError):  # other data lies there now
             chosen = sets(data)
             trained_on = {"data": data.root.as_posix(), **{name: games_of(chosen[name]) for name in ("train", "val")}}
-    fields = {"absent": card.get("absent"), "pretrained": bool(card.get("pretrained")), "trained_on": trained_on}
+    fields = {"absent": card.get("absent"), "pretrained": not from_nothing(card), "trained_on": trained_on}
     return fields | ({"occluded_absent": how["occluded_absent"]} if "occluded_absent" in how else {})
 
 
