@@ -18,7 +18,7 @@ from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
 from kaname.inference.model import Model, conditions
 from kaname.inference.request import Decode, Request
-from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
+from kaname.pipeline.labelled import Labelled, Result, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
@@ -188,7 +188,6 @@ def chosen_sets(labelled: Labelled, split: str | None) -> dict[str, Sequence[Any
 def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Path, *, title: str = "") -> Result:
     """Predict a set into ``folder``, and score that file."""
     recipe, speed = scoring.recipe, Speed(scoring.recipe.answering.unit)
-    check_lengths(items, model.frames)
     decode = recipe.answering.decode(model.card, recipe.judging.predicted(scoring.settings))
     current, finds = [None], Finds(recipe, scoring.settings)
 
