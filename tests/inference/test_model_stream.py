@@ -46,6 +46,15 @@ def test_windows_answer_every_frame_once(window: Model, count: int) -> None:
     assert [round(float(points.xy["a"][0, 0]) * 25.5) for points in tracks.points] == list(range(count))
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_video_shorter_than_a_window_has_its_answers(window: Model, count: int) -> None:
+    images = [np.full((8, 8, 3), 10 * number, np.uint8) for number in range(count)]
+    with pytest.warns(UserWarning, match=f"{count} frames are fewer than the 3 .* the first stands for those before"):
+        tracks = window.predict(images)
+    assert isinstance(tracks, Tracks) and list(tracks.frames) == list(range(count))
+    assert [round(float(points.xy["a"][0, 0]) * 25.5) for points in tracks.points] == list(range(count))
+
+
 def test_a_stream_reads_no_further_than_its_window(window: Model) -> None:
     """And keeps no pixels of what it has answered."""
     read = 0
@@ -163,7 +172,7 @@ def test_windows_that_are_none(window: Model) -> None:
     image = np.zeros((8, 8, 3), np.uint8)
     assert window.predict([]).points == []  # type: ignore[union-attr]
     for source, part in (
-        ([image] * 2, "2 frames are fewer than the 3"), (image, "this is one image"),
+        (image, "this is one image"),
         ([image, image, np.zeros((8, 9, 3), np.uint8)], "frame 2 has 9 x 8 pixels, the one before 8 x 8"),
         (np.zeros((4, 8, 8, 4), np.uint8), "got uint8"), (np.zeros((4, 8, 8, 3)), "got float64"),
     ):  # fmt: skip

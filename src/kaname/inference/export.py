@@ -25,7 +25,7 @@ from kaname.geometry.view import View
 from kaname.inference.card import FITTED, heads_of, inputs_of, write
 from kaname.inference.model import Model
 from kaname.inference.onnx_file import SEEN, VIEW
-from kaname.inference.onnx_graphs import joined_graphs
+from kaname.inference.onnx_graphs import joined_graphs, rows_like, takes_none
 from kaname.inference.onnx_runner import CARD_KEY, OnnxRunner
 from kaname.inference.parity import MAP_TOLERANCE, POINT_TOLERANCE_PX, Parity, Requests, compare, compare_lower
 from kaname.inference.request import Decode
@@ -35,6 +35,7 @@ from kaname.types import Input
 OPSET = 20
 _SEEN = SEEN.removeprefix(VIEW)
 ANY_SIZE = (240, 320)  # of the example where an input takes any: unequal sides, or the graph would insist on a square
+ONE = {"boxes": (0.0, 0.0, 1.0, 1.0), "rois": (0.0, 0.0, 0.0, 1.0, 1.0)}  # what stands in for none
 ROWS = 2  # an example of one would fix that axis in the graph
 
 
@@ -178,7 +179,10 @@ def _behind_its_view(module: Deployed, inputs: dict[str, Input], outputs: list[s
         (graph_of(_Seen(module.preprocess), front, [_SEEN], crop=crop), {}),
         (graph_of(module, back, outputs, crop=crop), {FITTED: _SEEN}),
     )
-    return joined_graphs(parts, inputs=list(inputs), outputs=outputs, prefixes=(VIEW, "network/"))
+    graph = joined_graphs(parts, inputs=list(inputs), outputs=outputs, prefixes=(VIEW, "network/"))
+    if crop:
+        takes_none(graph, "boxes", ONE["boxes"], outputs, prefix=VIEW)
+    return graph
 
 
 def graph_of(module: nn.Module, inputs: dict[str, Input], outputs: list[str], *, crop: bool = False) -> Any:
@@ -209,6 +213,9 @@ def graph_of(module: nn.Module, inputs: dict[str, Input], outputs: list[str], *,
         raise InputError("the network could not be exported")
     proto = program.model_proto  # made anew at each call
     _without_traces(proto)
+    for name, row in ONE.items():
+        if name in inputs and not crop:
+            takes_none(proto, name, row, rows_like(proto, name))
     return proto
 
 

@@ -172,7 +172,8 @@ class Model:
     ) -> Iterator[tuple[Frame, Any]]:
         """Frame by frame through a video of any length, in flat memory: each frame and its answer.
 
-        As many answers come out as frames go in: the last window may share frames with the one before.
+        As many answers come out as frames go in: the last window may share frames with the one before. A video shorter
+        than one window is looked at with its first frame repeated, which a warning says.
 
         Args:
             source: the frames; where anything waits, it is read in a thread of its own.
@@ -183,7 +184,7 @@ class Model:
             part: told what is going on.
 
         Raises:
-            InputError: a video shorter than one window, or frames of different sizes.
+            InputError: frames of different sizes.
         """
         frames = ahead(_timed(part, "decode", source), waiting)
         seen = ahead(self._seen(frames, part), waiting)
@@ -215,11 +216,10 @@ class Model:
             if len(window) == self.frames and fresh >= self.step:
                 yield self._asked(window, fresh, boxes)
                 fresh = 0
-        if fresh > 0 and len(window) < self.frames:
-            raise InputError(
-                f"{len(window)} frames are fewer than the {self.frames} that the model looks at together",
-                remedy="give a longer video, or use a model with a shorter window",
-            )
+        if missing := fresh and self.frames - len(window):
+            reason = f"{len(window)} frames are fewer than the {self.frames} that the model looks at together"
+            warnings.warn(f"{reason}: the first stands for those before it", stacklevel=2)
+            window = [window[0]] * missing + window
         if fresh:
             yield self._asked(window, fresh, boxes)
 

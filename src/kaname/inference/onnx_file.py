@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 VIEW = "view/"  # how the names of the view's nodes and tensors begin
 SEEN = f"{VIEW}seen"  # the images in the view, float32 (B, 3 * frames, rows, columns)
+KEPT = f"{VIEW}kept"  # how many of the rows that the network makes are wanted
+ALL = (1 << 63) - 1
 GRAPH, METADATA, NODE, INITIALIZER, INPUT = 7, 14, 1, 5, 11  # of ModelProto and GraphProto
 NODE_NAME, TENSOR_NAME, INPUT_NAME = 3, 8, 1
-FLOAT = 1  # of TensorProto.DataType
+FLOAT, WHOLE = 1, 7  # of TensorProto.DataType
 LENGTH, VARINT = 2, 0  # wire types
 
 
@@ -57,11 +59,13 @@ def without_view(model: bytes, seen: Sequence[int]) -> bytes | None:
     if graph is None:
         return None
     kept: list[bytes | memoryview] = []
-    taken: set[str] = set()
+    taken, made = set[str](), set[str]()
     inputs: list[tuple[str, Field]] = []
     for field in _fields(data, graph.content, graph.end):
         if field.number == NODE and _name(data, field, NODE_NAME).startswith(VIEW):
-            taken |= {_text(data, one) for one in _fields(data, field.content, field.end) if one.number == 1}
+            for one in _fields(data, field.content, field.end):
+                if one.number in (1, 2):
+                    (taken if one.number == 1 else made).add(_text(data, one))
         elif field.number == INPUT:
             inputs.append((_name(data, field, INPUT_NAME), field))
         elif field.number != INITIALIZER or not _name(data, field, TENSOR_NAME).startswith(VIEW):
@@ -70,6 +74,8 @@ def without_view(model: bytes, seen: Sequence[int]) -> bytes | None:
         return None
     kept += [data[field.start : field.end] for name, field in inputs if name not in taken]
     kept.append(_written(INPUT, _image_input(seen)))
+    if KEPT in made:
+        kept.append(_written(INITIALIZER, _number_tensor(KEPT, ALL)))
     head = _varint(GRAPH << 3 | LENGTH) + _varint(sum(map(len, kept)))
     return b"".join([data[: graph.start], head, *kept, data[graph.end :]])
 
@@ -79,6 +85,11 @@ def _image_input(seen: Sequence[int]) -> bytes:
     axes = [_written(1, _written(2, b"batch")), *(_written(1, b"\x08" + _varint(side)) for side in seen)]
     tensor = b"\x08" + _varint(FLOAT) + _written(2, b"".join(axes))
     return _written(1, SEEN.encode()) + _written(2, _written(1, tensor))
+
+
+def _number_tensor(name: str, value: int) -> bytes:
+    """The TensorProto of one whole number."""
+    return b"".join([b"\x08\x01\x10" + _varint(WHOLE), _written(7, _varint(value)), _written(8, name.encode())])
 
 
 def _fields(data: memoryview, at: int, end: int) -> Iterator[Field]:

@@ -18,10 +18,11 @@ from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
 from kaname.inference.model import Model, conditions
 from kaname.inference.request import Decode, Request
-from kaname.pipeline.labelled import Labelled, Result, check_lengths, warn_unjudged
+from kaname.pipeline.labelled import Labelled, Result, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
 from kaname.pipeline.nothing import Finds
 from kaname.pipeline.recipe import Recipe
+from kaname.pipeline.sources import sheets
 from kaname.progress import Bar
 from kaname.reporting.report import Report, Speed, command_line, data_hash, write_report
 from kaname.reporting.results import ASKED, make_room, print_table, publish, results_folder
@@ -187,16 +188,16 @@ def chosen_sets(labelled: Labelled, split: str | None) -> dict[str, Sequence[Any
 
 def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Path, *, title: str = "") -> Result:
     """Predict a set into ``folder``, and score that file."""
-    recipe, speed = scoring.recipe, Speed(scoring.recipe.answering.unit)
-    check_lengths(items, model.frames)
+    recipe, speed, draw = scoring.recipe, Speed(scoring.recipe.answering.unit), scoring.recipe.judging.draw_outputs
     decode = recipe.answering.decode(model.card, recipe.judging.predicted(scoring.settings))
-    current, finds = [None], Finds(recipe, scoring.settings)
+    current, finds = [(None, "")], Finds(recipe, scoring.settings)
 
     def watched(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
         answers = timed(outputs, request)
         finds.saw(outputs, answers)
         if scoring.pictures:
-            recipe.judging.draw_outputs(current[0], outputs, request, answers[-1], scoring.settings, model.card, folder)
+            item, name = current[0]
+            draw(item, outputs, request, answers[-1], scoring.settings, model.card, folder, name)
         return answers
 
     timed = speed.timed("decode", decode)
@@ -204,8 +205,8 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
 
     def rows() -> Iterator[Prediction]:
         with Bar(f"predicting {title or folder.name}", sum(len(item.frames) for item in items)) as bar:
-            for item in items:
-                current[0] = item
+            for item, sheet in zip(items, sheets([item.frames[0] for item in items]), strict=True):
+                current[0] = item, sheet
                 for prediction in item_rows(measured, item, speed):
                     bar.advance()
                     yield prediction

@@ -19,7 +19,7 @@ class Judging:
         truth: ``(item, number, about)``: what is true of a frame, an answer or ``(N, 2)`` by layer to draw.
         layers: ``(row) -> dict``: what a row of a file of predictions says, the same way.
         page: ``(result, items, folder, model) -> dict``: the recipe's fields of a `kaname.reporting.report.Report`.
-        draw_outputs: ``(item, outputs, request, answer, settings, card, folder)``: pictures of one sample.
+        draw_outputs: ``(item, outputs, request, answer, settings, card, folder, name)``: pictures of one sample.
         asked: ``(model, items, settings, how) -> how``: further ways of scoring, from what only a model can be asked.
         ways: ``(config) -> how``: the configuration's own ways of scoring.
         telling: ``(sets) -> dict``: by set, the settings that tell it from another of its name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -55,6 +55,18 @@ def warn_unjudged(names: Iterable[str]) -> None:
     if set(names) == {"train"}:
         reason = "there is no validation or test set: figures of what was trained on say nothing about other images"
         warnings.warn(f"{reason}; keep a part of it apart", stacklevel=2)
+
+
+def without_points(sets: Sets, root: Path) -> Iterator[InputError]:
+    """What is wrong with a training set of which no item has a point that is ``placed``; of another that is warned."""
+    for name, items in sets.items():
+        if any(item.placed for item in items):
+            continue
+        reason = f"not one point is placed in {name}, in {len(items)} frames"
+        if name == "train":
+            yield InputError(reason, path=root / name, remedy="label some of them")
+        else:
+            warnings.warn(f"{root / name}: {reason}: its figures say nothing of points", stacklevel=2)
 
 
 def check_lengths(items: Iterable[Item], frames: int, *, remedy: str = "leave it out") -> None:

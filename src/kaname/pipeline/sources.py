@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def row_names(files: Sequence[Path]) -> list[str]:
     """Base names where they are unique, else the paths as given."""
     names = [path.name for path in files]
     return names if len(set(names)) == len(names) else [path.as_posix() for path in files]
+
+
+def sheets(images: Sequence[Path]) -> list[str]:
+    """What the pictures of images are called, without ending: by their stems, else by what tells their paths apart.
+
+    >>> sheets([Path("set/x/a.png"), Path("set/y/a.png"), Path("set/b.png")])
+    ['x_a', 'y_a', 'b']
+    """
+    names = row_names(images)
+    if len({path.name for path in images}) < len(images):
+        root = os.path.commonpath([path.parent for path in images])
+        names = [path.relative_to(root).as_posix() for path in images]
+    return [name.removesuffix(".jpg") for name in picture_names(names)]
 
 
 def picture_names(names: Sequence[str]) -> list[str]:

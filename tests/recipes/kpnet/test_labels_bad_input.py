@@ -121,6 +121,23 @@ def test_an_empty_label_file_is_a_frame_without_objects(data: Path) -> None:
     assert not pictures[1].channels[1].any()  # out of frame, which is a label
 
 
+@pytest.mark.parametrize("how", ["no row", "out of frame"])
+def test_a_set_without_one_placed_point(data: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of train it is refused, by check and by training; of val it is said."""
+    for part in ("val", "train"):
+        for path in (data / part / "mot").glob("*.txt"):
+            rows = [row.split(",") for row in path.read_text().splitlines()]
+            bare = [[*row[:7], *["0"] * (len(row) - 7)] for row in rows] if (part, how) != ("train", "no row") else []
+            path.write_text("".join(",".join(row) + "\n" for row in bare))
+        if part == "val":
+            with pytest.warns(UserWarning, match="not one point is placed in val"):
+                training_sets(from_dict(KpnetConfig, {"data": {"root": data}}))
+    with pytest.warns(UserWarning, match="in val"):
+        assert "not one point is placed in train, in 3 frames" in checked(data, capsys)
+    with pytest.raises(InputError, match="not one point is placed in train"):
+        training_sets(from_dict(KpnetConfig, {"data": {"root": data}}))
+
+
 def test_masks_of_zeros_and_ones(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They were empty without a word, for check and for training."""
     path = data / "train" / "masks" / "train00_frame_2_scissors_mask.png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from kaname.geometry.boxes import clip, pad
 from kaname.metrics.masks import boundary_iou, confusion
 from kaname.recipes.roimask.config import AnswerSettings
 from kaname.recipes.roimask.decode import read, write
-from kaname.recipes.roimask.evaluate import compare, crowd_of, score
+from kaname.recipes.roimask.evaluate import compare, crowd_of, score, truth_of
 from kaname.recipes.roimask.labels import IGNORE, Photo
 from kaname.recipes.roimask.trials import NOISE, asked, noisy, overlap, read_detections
 from kaname.types import Masks, Prediction
@@ -80,6 +81,37 @@ def test_known_errors_have_known_figures(photos: list[Photo], tmp_path: Path) ->
     crowded = [roi for roi in result.details if roi.crowded]
     assert 0 < len(crowded) < len(result.details) and result.groups["crowded"]["leak"]["n"] == len(crowded)
     assert json.dumps(result.files["confusion.json"])
+
+
+def test_sizes_are_those_of_the_annotations(folder: Path, tmp_path: Path) -> None:
+    """COCO's program goes by ``area``, whatever the mask's pixels are; where there is none by those pixels."""
+    for name, area, kept in (("medium", 40.0**2, "ap_medium"), ("large", 100.0**2, "ap_large"), ("none", None, "")):
+        config = crowds.config_of(folder)
+        content = json.loads(config.data.annotations_of("val").read_text())
+        for one in content["annotations"]:
+            one |= {"area": area}
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(content))
+        config = crowds.config_of(folder, data__val_annotations=path, data__val_images=config.data.images_of("val"))
+        photos = crowds.photos(config, "val")
+        found = score(predicted(photos, tmp_path / "m.json"), photos, AnswerSettings(), {}).groups["coco"]
+        sized = {size for size in ("ap_small", "ap_medium", "ap_large") if found[size]["value"] is not None}
+        assert sized == ({kept} if kept else sized) and sized
+        theirs = {one["id"]: one["area"] for one in content["annotations"]}
+        ours = [one["area"] for one in truth_of(photos)["annotations"]]
+        assert area is None or set(ours) <= set(theirs.values())
+
+
+def test_images_of_one_name_are_clusters_of_their_own(photos: list[Photo], tmp_path: Path) -> None:
+    path = predicted(photos, tmp_path / "m.json")
+    rois = score(path, photos, AnswerSettings(), {}).details
+    assert len({roi.image for roi in rois}) == len(photos)
+    same = [replace(roi, photo=_named(roi.photo, tmp_path / str(roi.photo.image_id) / "a.jpg")) for roi in rois]
+    assert len({roi.image for roi in same}) == len(photos) and {roi.photo.source for roi in same} == {"a.jpg"}
+
+
+def _named(photo: Photo, image: Path) -> Photo:
+    return replace(photo, sample=replace(photo.sample, image=image))
 
 
 def test_two_classes_have_no_figure_of_the_third(photos: list[Photo], tmp_path: Path) -> None:

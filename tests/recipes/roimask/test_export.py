@@ -61,6 +61,7 @@ def test_the_decoder_alone(folder: Path, tmp_path: Path, images: list[Path], hea
             network: Any = model.runner.module.network
             own = network({"features": torch.from_numpy(features), "rois": torch.from_numpy(rois)})["masks"].numpy()
         assert np.abs(answers(session, features, rois) - own).max() <= 1e-4
+    assert answers(session, features, np.zeros((0, 5), np.float32)).shape == (0, 3, *network.grid)
     nothing = exported.predict(images[0], np.zeros((0, 4)))
     assert nothing.probabilities.shape == (0, 3, *network.grid) and len(nothing.boxes) == 0
     many = np.tile([[10.0, 10, 60, 80]], (40, 1)) + random.uniform(-5, 5, (40, 1))
@@ -107,6 +108,8 @@ def test_with_the_extractor_inside(folder: Path, tmp_path: Path, images: list[Pa
         found = opened.predict(image, boxes)
         cells = np.log(np.maximum(found.probabilities, 1e-20))
         assert np.abs(whole - paste(cells, found.boxes, height, width)).max() <= 2e-3
+    none = {"images": np.zeros((1, 96, 128, 3), np.uint8), "rois": np.zeros((0, 5), np.float32)}
+    assert session.run(["masks"], none)[0].shape == (0, 3, 96, 128)
     alone = kaname.load(out)
     assert alone.predict(images[0], [[5, 5, 60, 70]]).probabilities.shape[0] == 1
 

@@ -18,11 +18,13 @@ from kaname.data.formats import rle
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
 from kaname.pipeline.evaluate import evaluate
+from kaname.pipeline.train import run
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.config import AnswerSettings, DataSettings
 from kaname.recipes.roimask.evaluate import score
 from kaname.recipes.roimask.labels import Photo, labelled, read_set
 from kaname.recipes.roimask.trials import asked
+from kaname.training.settings import RunOptions
 from recipes.roimask import crowds
 
 BICYCLE = 7
@@ -193,6 +195,40 @@ def test_masks_json_has_the_category_of_the_labels(content: Any, model: Path, tm
         evaluate(RECIPE, sets, checkpoint=model, out=tmp_path / str(number), device="cpu")
         entries = json.loads((tmp_path / str(number) / "val" / "masks.json").read_text())
         assert {entry["category_id"] for entry in entries} == {31}
+
+
+def test_a_model_of_a_category_by_its_name_writes_its_number(folder: Path, content: Any, tmp_path: Path) -> None:
+    """`predict` knows no annotations: the number comes from those of the training."""
+    for one in content["annotations"]:
+        one["category_id"] = {1: 31, BICYCLE: 2}[one["category_id"]]
+    content["categories"] = [{"id": 2, "name": "bicycle"}, {"id": 31, "name": "person"}]
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    sets = {f"data__{part}{kind}": place for part in ("", "val_")
+            for kind, place in (("images", tmp_path / "images"), ("annotations", tmp_path / "gt.json"))}  # fmt: skip
+    config = crowds.config_of(folder, data__category="person", train__epochs=1, train__num_workers=0, **sets)
+    run(RECIPE, config, RunOptions(out_dir=tmp_path / "run"))
+    words = ("--checkpoint", tmp_path / "run" / "best.pt", "--out", tmp_path / "out", "--device", "cpu")
+    call("roimask", "predict", next((tmp_path / "images").glob("*.jpg")), "--boxes", "5,5,60,70", *words).done()
+    entries = json.loads((tmp_path / "out" / "masks.json").read_text())
+    assert {entry["category_id"] for entry in entries} == {31}
+
+
+def test_images_of_one_name_are_drawn_apart(content: Any, model: Path, tmp_path: Path) -> None:
+    """In evaluate and in predict."""
+    shown = [one for one in content["images"] if not one["file_name"].startswith("nobody")][:2]
+    for place, one in zip(("x", "y"), shown, strict=True):
+        (tmp_path / "images" / place).mkdir()
+        (tmp_path / "images" / one["file_name"]).rename(tmp_path / "images" / place / "a.jpg")
+        one["file_name"] = f"{place}/a.jpg"
+    ids = {one["id"] for one in shown}
+    content |= {"images": shown, "annotations": [one for one in content["annotations"] if one["image_id"] in ids]}
+    photos_of(content, tmp_path)
+    words = ("--checkpoint", model, "--images", tmp_path / "images", "--annotations", tmp_path / "gt.json")
+    call("roimask", "evaluate", *words, "--pictures", "--device", "cpu", "--out", tmp_path / "e").done()
+    assert {path.name for path in (tmp_path / "e").rglob("masks/*.jpg")} == {"x_a.jpg", "y_a.jpg"}
+    files = [tmp_path / "images" / place / "a.jpg" for place in ("x", "y")]
+    call("roimask", "predict", *files, "--checkpoint", model, "--device", "cpu", "--out", tmp_path / "p").done()
+    assert len(list((tmp_path / "p" / "pictures").iterdir())) == 2
 
 
 def test_crowds_alone_are_no_set(folder: Path, tmp_path: Path) -> None:

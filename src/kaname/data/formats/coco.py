@@ -64,9 +64,10 @@ def read(
         A sample for every image, also for one without instances. ``boxes`` (M, 4), ``labels``, ``ids`` and
         ``polygons`` have one entry per instance; ``points[name]`` (M, 2) and ``visible[name]`` (M,) have one row per
         instance (0 missing with NaN, 1 hidden, 2 visible), for the key point names of the categories present.
-        ``meta``: ``image_id``, ``rle`` (instance id to the run-length encoding of an instance whose mask is not a
-        polygon), ``crowd`` (the number of crowd instances, which are left out above), ``crowds`` (their masks as the
-        file has them: polygons or an encoding; `kaname.data.formats.coco_masks` makes shapes of them) and
+        ``meta``: ``image_id``, ``areas`` (by instance id, crowds too, where the file has them), ``rle`` (instance id to
+        the run-length encoding of an instance whose mask is not a polygon), ``crowd`` (the number of crowd instances,
+        which are left out above), ``crowds`` (their masks as the file has them: polygons or an encoding;
+        `kaname.data.formats.coco_masks` makes shapes of them), ``crowd_ids`` and
         ``attributes`` (how many nothing here holds).
 
     Raises:
@@ -321,6 +322,8 @@ class _Reader:
                 "file": entry["file_name"],
                 "crowd": len(instances) - len(single),
                 "crowds": [one.get("segmentation") for one in instances if one.get("iscrowd")],
+                "areas": {one["id"]: one["area"] for one in instances if is_number(one.get("area"))},
+                "crowd_ids": [one["id"] for one in instances if one.get("iscrowd")],
                 "extents": [one["id"] for one in single if _is_extent(one)],
                 "attributes": sum(map(attributes_of, instances)),
                 "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},

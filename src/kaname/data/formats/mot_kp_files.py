@@ -112,3 +112,10 @@ def frames_without_file(files: Sequence[LabelFile], images: Frames) -> list[tupl
     whole = {file.video for file in files if file.frame is None}
     single = {(file.video, file.frame) for file in files}
     return sorted(frame for frame in images if frame[0] not in whole and frame not in single)
+
+
+def neighbours(image: Path, video: str, numbers: Sequence[int]) -> dict[int, Path]:
+    """The images of frames with these numbers that lie beside an image, also with as many digits as it has."""
+    digits = len(image.stem) - len(frame_name(video, 0)) + 1
+    names = {f"{video}_frame_{text}{image.suffix}": one for one in numbers for text in (str(one), f"{one:0{digits}}")}
+    return {number: path for name, number in names.items() if (path := image.with_name(name)).is_file()}

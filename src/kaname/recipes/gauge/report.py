@@ -135,26 +135,27 @@ def draw_outputs(
     settings: ExtractSettings,
     card: Mapping[str, Any],
     folder: Path,
+    name: str,
 ) -> None:
     """``heatmaps/H_<name>.jpg`` and ``key_points/K_<name>.jpg``: predicted above, true below."""
     (side, _), sigma = card["input_size"], float(card["config"]["sigma"])
     into = letterbox(points.size, side)
     if dial.points is not None:
         true_maps = encode(dial.points, points.size, side, sigma)
-        truth = {name: into.points(xy) for name, xy in truth_of(dial).items()}
+        truth = {group: into.points(xy) for group, xy in truth_of(dial).items()}
     else:
         assert dial.heatmaps is not None
         true_maps = read_heatmaps(dial.heatmaps, len(CHANNELS))
         lengths = {"bandwidth": settings.bandwidth, "sigma": sigma}
         known = reference_truth(dial, true_maps.shape[1:], truth="heatmap", **lengths)[0]
-        truth = {name: xy * (side / REFERENCE_SIZE) for name, xy in known.items()}
+        truth = {group: xy * (side / REFERENCE_SIZE) for group, xy in known.items()}
     true_maps[CHANNELS.index("middle")] = true_maps.max(axis=0)
-    ours = {name: into.points(points.xy[name]) for name in CHANNELS}
+    ours = {group: into.points(points.xy[group]) for group in CHANNELS}
     seen = into.image(request.image, (side, side))
     make_folder(folder / "heatmaps")
     make_folder(folder / "key_points")
-    draw.heatmap_grid(outputs["heatmaps"][0], true_maps, CHANNELS, folder / "heatmaps" / f"H_{dial.name}.jpg")
-    draw.key_point_grid(seen, ours, truth, CHANNELS, folder / "key_points" / f"K_{dial.name}.jpg")
+    draw.heatmap_grid(outputs["heatmaps"][0], true_maps, CHANNELS, folder / "heatmaps" / f"H_{name}.jpg")
+    draw.key_point_grid(seen, ours, truth, CHANNELS, folder / "key_points" / f"K_{name}.jpg")
 
 
 def truth(dial: Dial, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from kaname.data.formats.skeleton import Skeleton
 from kaname.data.frame_source import FrameSource
 from kaname.data.naming import video_file
 from kaname.errors import InputError
-from kaname.pipeline.labelled import Labelled
+from kaname.pipeline.labelled import Labelled, without_points
 from kaname.recipes.kpnet.classes import ClassMasks, find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
 from kaname.types import FloatArray, Sample, Size
@@ -94,6 +94,11 @@ class Picture:
             visible[slot.start : slot.stop] = thing.visible
         return points, visible
 
+    @property
+    def placed(self) -> bool:
+        """Whether any of its points has a place."""
+        return bool((self.channels[1] > 0).any())
+
     def label(self, number: int) -> bytes:
         """What is labelled, for a hash of the data."""
         rows = [(one.group, one.id, np.round(one.points, 3).tolist(), one.visible.tolist()) for one in self.things]
@@ -148,6 +153,8 @@ def training_sets(config: KpnetConfig) -> dict[str, list[Picture]]:
     both = {picture.video for picture in chosen["train"]} & {picture.video for picture in chosen.get("val", ())}
     if both:
         raise in_both(min(both), data)
+    for problem in without_points(chosen, data.root):
+        raise problem
     if config.loss.seg_weight > 0 and not any(picture.masks for picture in chosen["train"]):
         remedy = "give --pseudo6-root, put masks into train/masks, or set --seg-loss-weight 0"
         raise InputError("no frame has a mask, and --seg-loss-weight is not 0", path=data.root, remedy=remedy)
@@ -237,13 +244,6 @@ def images_by_video(data: DataSettings, part: str) -> dict[str, dict[int, Path]]
     for (video, number), path in frame_images(data.root / part / "frames").items():
         found.setdefault(video, {})[number] = path
     return found
-
-
-def neighbours(image: Path, video: str, numbers: Sequence[int]) -> dict[int, Path]:
-    """The images of frames with these numbers that lie beside an image, also with as many digits as it has."""
-    digits = len(image.stem) - len(frame_name(video, 0)) + 1
-    names = {f"{video}_frame_{text}{image.suffix}": one for one in numbers for text in (str(one), f"{one:0{digits}}")}
-    return {number: path for name, number in names.items() if (path := image.with_name(name)).is_file()}
 
 
 def labelled(data: Path | None, config: Mapping[str, Any], words: Sequence[str] = ()) -> Labelled:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kaname.data.cache import ArrayCache, default_folder
 from kaname.data.flow import FlowSettings, Pair, PairSource, pair_of, partner, still
-from kaname.data.formats.mot_kp_files import frame_of
+from kaname.data.formats.mot_kp_files import frame_of, neighbours
 from kaname.data.frame_source import FrameSource
 from kaname.data.naming import video_file
 from kaname.data.video import is_video
@@ -22,7 +22,6 @@ from kaname.inference.card import view_of
 from kaname.inference.request import Arrays, Feed, Request, images_and_boxes
 from kaname.recipes.kpnet import FLOW, FOREGROUND
 from kaname.recipes.kpnet.config import AnswerSettings, KpnetConfig, MotionSettings
-from kaname.recipes.kpnet.labels import neighbours
 from kaname.types import Frame, Image
 
 KEPT = 4  # frames of a stream that may be the next one's neighbour

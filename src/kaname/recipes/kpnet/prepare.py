@@ -17,7 +17,7 @@ from kaname.geometry.image import read_image
 from kaname.pipeline.flags import report_problems
 from kaname.pipeline.jobs import Cluster, Desk, Job, run
 from kaname.pipeline.jobs import check as check_jobs
-from kaname.pipeline.labelled import warn_unjudged
+from kaname.pipeline.labelled import warn_unjudged, without_points
 from kaname.progress import Bar
 from kaname.recipes.kpnet.classes import find_masks
 from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
@@ -46,6 +46,7 @@ def check(data: DataSettings) -> None:
             problems += list(_beside_videos(data, sets[part]))
     for video in sorted({one.video for one in sets.get("train", ())} & {one.video for one in sets.get("val", ())}):
         problems.append(in_both(video, data))
+    problems += without_points(sets, data.root)
     for part, pictures in sets.items():
         for line in holdings(data, part, pictures):
             print(line)

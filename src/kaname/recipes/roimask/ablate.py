@@ -162,7 +162,7 @@ def _train_and_score(config: Any, content: Mapping[str, Any], folder: Path) -> N
 def score_of(roi: Any) -> Score:
     """What is compared of a box."""
     table = None if roi.table is None else [int(count) for count in roi.table.ravel()]
-    return Score(roi.name, roi.photo.source, bool(roi.crowded), roi.target_iou, table, roi.boundary)
+    return Score(roi.name, roi.image, bool(roi.crowded), roi.target_iou, table, roi.boundary)
 
 
 def slug(name: str) -> str:

@@ -67,9 +67,10 @@ def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def category_of(card: Mapping[str, Any]) -> int:
-    """What label files call what a model finds; 1 where training named it by its name alone."""
+    """What label files call what a model finds; 1 where neither its training's annotations nor its settings say it."""
     category = str(card["config"]["data"]["category"])
-    return int(category) if category.isdecimal() else 1
+    known = card.get("category_id")
+    return known if isinstance(known, int) else int(category) if category.isdecimal() else 1
 
 
 def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:

@@ -100,6 +100,11 @@ class Roi:
         return f"{self.photo.source}#{self.row}"
 
     @property
+    def image(self) -> str:
+        """Which image, also of several of one name."""
+        return f"{self.photo.source} {self.photo.image_id}"
+
+    @property
     def target_iou(self) -> float | None:
         """On the grid of its box, else at the image's resolution."""
         if self.table is None:
@@ -217,7 +222,7 @@ def partners_of(boxes: FloatArray, entries: Sequence[Entry]) -> dict[int, int]:
 
 def figures(rois: Sequence[Roi], *, two: bool) -> dict[str, Any]:
     """Each of `FIGURES`, with intervals by image."""
-    images = [roi.photo.source for roi in rois]
+    images = [roi.image for roi in rois]
     tables = np.array([np.zeros((CLASSES, CLASSES), np.int64) if roi.table is None else roi.table for roi in rois])
     whole = all(roi.table is not None for roi in rois)
     reason = "no box here" if not rois else NO_GRID
@@ -294,11 +299,14 @@ def _annotations(photo: Photo, truth: Truth) -> Iterator[dict[str, Any]]:
     """An image's part of a COCO file."""
     sample = photo.sample
     encoded = sample.meta.get("rle", {})
-    own = [(sample.polygons[row] or encoded[sample.ids[row]], 0) for row in photo.rows.tolist()]
-    crowds = [(one, 1) for one in sample.meta.get("crowds", ()) if one]
-    for mask, (segmentation, crowd) in zip([*truth.masks, *truth.groups], [*own, *crowds], strict=True):
+    own = [(sample.polygons[row] or encoded[sample.ids[row]], 0, sample.ids[row]) for row in photo.rows.tolist()]
+    groups = zip(sample.meta.get("crowds", ()), sample.meta.get("crowd_ids", ()), strict=True)
+    crowds = [(one, 1, number) for one, number in groups if one]
+    areas = sample.meta.get("areas", {})  # COCO's program goes by these, whatever the mask's pixels are
+    for mask, (segmentation, crowd, number) in zip([*truth.masks, *truth.groups], [*own, *crowds], strict=True):
+        area = areas.get(number, np.count_nonzero(mask.inside))
         yield {
-            "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": np.count_nonzero(mask.inside),
+            "image_id": photo.image_id, "category_id": 1, "iscrowd": crowd, "area": area,
             "bbox": mask.extent, "segmentation": segmentation,
         }  # fmt: skip
 

@@ -156,11 +156,12 @@ def draw_outputs(
     settings: AnswerSettings,
     card: Mapping[str, Any],
     folder: Path,
+    name: str,
 ) -> None:
     """The masks of an image, in ``folder/masks``."""
     make_folder(folder / "masks")
     drawn = mask_overlay(request.frames[0].image, answer, choice=choice_of(settings))
-    write_image(folder / "masks" / f"{Path(photo.source).stem}.jpg", drawn)
+    write_image(folder / "masks" / f"{name}.jpg", drawn)
 
 
 def debug(samples: Any, folder: Path) -> None:

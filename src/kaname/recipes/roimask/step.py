@@ -160,6 +160,6 @@ def task_fields(config: RoimaskConfig, network: RoiMasks, samples: Rois, held_ou
         "summarise": figures_of(config.classes),
         "score": (score_of(config.classes), "max"),
         "files": files,
-        "card": {"class_weights": None if weights is None else list(weights)},
+        "card": {"class_weights": weights and list(weights), "category_id": samples.photos[0].category_id},
         "notes": [f"class weights {config.loss.class_weights}:{listed} {said}".rstrip(), *left_out],
     }

@@ -61,7 +61,7 @@ def noise_curve(model: Model, photos: Sequence[Photo], choice: Choice) -> dict[s
             image, rows = read_image(photo.image), photo.candidates.tolist()
             true = [inside(shape, Affine.identity(), photo.size) for shape in photo.shapes()]
             crowd = crowd_of(photo)
-            images += [photo.source] * len(rows)
+            images += [f"{photo.source} {photo.image_id}"] * len(rows)
             for share in NOISE:
                 boxes = noisy(photo.boxes[rows], share, number)
                 found = list(regions(answer(model, image, boxes), choice)) if rows else []

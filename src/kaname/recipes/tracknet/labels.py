@@ -64,10 +64,10 @@ def training_sets(config: TracknetConfig) -> dict[str, list[Clip]]:
     """The clips of ``train`` and ``val``, long enough for a window, with something to learn from."""
     chosen, data = sets(config.data), config.data
     check_lengths([*chosen["train"], *chosen["val"]], data.sequence.length, remedy=SHORTER)
-    if not any(frame_weights(config, clip.visibility).any() for clip in chosen["train"]):
-        reason = f"no frame of the training games counts in the loss (data.absent is {data.absent})"
-        remedy = "set data.absent=negative, raise the visibility_weights, or choose other games"
-        raise InputError(reason, path=data.root, remedy=remedy)
+    shown = replace(config, data=replace(data, absent="mask"))  # where no ball is shown none is learnt
+    if not any(frame_weights(shown, clip.visibility).any() for clip in chosen["train"]):
+        reason = "no frame of the training games with a ball counts in the loss"
+        raise InputError(reason, path=data.root, remedy="label it, raise the visibility_weights, or choose other games")
     return chosen
 
 

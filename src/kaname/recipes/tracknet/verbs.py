@@ -77,6 +77,7 @@ def check(
 
     from kaname.data.formats import tracknet as label_files
     from kaname.data.split import copies
+    from kaname.errors import InputError
     from kaname.pipeline.labelled import check_lengths, warn_unjudged
     from kaname.recipes.tracknet import labels
     from kaname.recipes.tracknet.evaluate import data_settings
@@ -95,6 +96,9 @@ def check(
             f"{name}: {len(clips)} clips, {count} frames ({games or 'none'}); "
             f"no ball {int(seen[0])}, easy {int(seen[1])}, hard {int(seen[2])}, occluded {int(seen[3])}"
         )
+    if not any((clip.visibility > 0).any() for clip in chosen["train"]):
+        reason = "no frame of the training games has a ball"
+        raise InputError(reason, path=settings.root, remedy="label it, or choose other games")
     frames = {name: [path for clip in clips for path in clip.frames] for name, clips in chosen.items()}
     report_problems(copies(frames if leaks else {}))
     warn_unjudged(chosen)
