@@ -227,6 +227,7 @@ def run(words: Sequence[str]) -> None:
     words = normalize_words(words)
     target = target_of(*words[:2]) if words[0] in RECIPES else COMMANDS[words[0]][0]
     try:
+        helping.refuse_fractions(words, target)
         build()(words)
     except CycloptsError as error:
         named = " ".join(words[: 2 if words[0] in RECIPES else 1])

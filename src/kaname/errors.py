@@ -102,5 +102,5 @@ def require_range(
         limits = "be positive" if above else "not be negative"
     for name in names.split():
         value = getattr(section, name)
-        fine = math.isfinite(value) and (value > low if above else value >= low) and value <= high
+        fine = -math.inf < value < math.inf and (value > low if above else value >= low) and value <= high
         require(fine, f"{name} must {limits}, got {value}", remedy)

@@ -11,6 +11,7 @@ import inspect
 import re
 import shutil
 import textwrap
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,6 +50,7 @@ def command(words: Sequence[str], target: str) -> str:
     return "\n".join(lines)
 
 
+FRACTION = re.compile(r"(?:^|=)[+-]?\d*\.\d+$")
 EVERYWHERE = (("--traceback", "Show where an error comes from."), ("--help, -h", "Display this message and exit."))
 OF_DEFAULTS = (
     "Another network may bring other defaults than these: add --print-config to see the values of a call, and where "
@@ -174,6 +176,29 @@ def as_typed(error: InputError, words: Sequence[str], target: str) -> InputError
             meant = rf"(?<![\w.-]){word}\b(?![.=])" if "." in key else rf"^{word}(?= (?:must|is)\b)"
             reason = re.sub(meant, name, reason)
     return error if reason == error.reason else InputError(reason, path=error.path, row=error.row, remedy=error.remedy)
+
+
+def refuse_fractions(words: Sequence[str], target: str) -> None:
+    """Refuse ``--epochs 1.5``, which the library would round without a word.
+
+    Raises:
+        InputError: naming the option.
+    """
+    if not any(FRACTION.search(word) for word in words):
+        return
+    from kaname.schema import members
+
+    for argument in arguments(target):
+        kinds = {kind for one in members(argument.hint) for kind in typing.get_args(one) or (one,)}
+        if int not in kinds or kinds & {float, str}:
+            continue
+        for place, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            if name in argument.names:
+                given = [value] if equals else words[place + 1 : place + 1 + argument.token_count()[0]]
+                for number in given:
+                    if FRACTION.search(number) and not float(number).is_integer():
+                        raise InputError(f"{name} must be a whole number, got {number}")
 
 
 def usage_error(error: Any, words: Sequence[str], target: str) -> str:

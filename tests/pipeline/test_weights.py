@@ -8,7 +8,12 @@ import pytest
 
 import calling
 from kaname.errors import InputError
-from kaname.pipeline.weights import weights_in
+from kaname.pipeline.flags import TrainFlags, run_options
+from kaname.pipeline.weights import last_file, start_for, weights_in
+from kaname.recipes import recipe_of
+from kaname.training.settings import TrainSettings
+
+BEST = Path("gauge/model.pt")
 
 
 def test_the_best_else_the_last(tmp_path: Path) -> None:
@@ -53,3 +58,22 @@ def test_on_the_command_line(tmp_path: Path, flag: str) -> None:
     (tmp_path / "model.pt").write_bytes(b"nothing")
     calling.call(*words).refused("model.pt")
     calling.call("info", tmp_path).refused("model.pt")
+
+
+def test_a_run_to_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--init`` takes the best of a run's folder, ``--resume`` its last state."""
+    run = Path("gauge")  # the name of a shipped model as well
+    monkeypatch.chdir(tmp_path)
+    run.mkdir()
+    assert start_for("gauge", run) is not None  # an empty folder is no run
+    for name in ("model.pt", "last.pt"):
+        (run / name).touch()
+    assert start_for("gauge", run) is None
+    out = Path("other")
+    assert run_options(recipe_of("gauge"), TrainFlags(out_dir=out, init=run), TrainSettings(), out).init == BEST
+    for words in ("gauge", "gauge/last.pt"):
+        flags = TrainFlags(resume=words)
+        options = run_options(recipe_of("gauge"), flags, TrainSettings(), out)
+        assert (options.resume, options.out_dir) == ("gauge/last.pt", run)
+    assert last_file("auto") == "auto"
+    assert last_file(None) is None

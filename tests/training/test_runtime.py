@@ -10,7 +10,7 @@ import torch
 
 from kaname.errors import InputError
 from kaname.inference.device import choose_device, choose_precision
-from kaname.training.runtime import Runtime, processes
+from kaname.training.runtime import Runtime, processes, seed_weights
 from training.test_sharding import clean
 from training.tiny_task import make_settings, run
 
@@ -29,6 +29,14 @@ def test_what_a_launcher_started(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_NNODES": "2"}.items():
             patch.setenv(name, value)
         assert processes(4) == (4, 2)
+
+
+def test_any_seed_is_one() -> None:
+    drawn = []
+    for seed in (0, 1, 10**20, 10**30):
+        seed_weights(seed)
+        drawn.append(torch.rand(1).item())
+    assert len(set(drawn)) == 4
 
 
 def test_devices_that_are_not_there() -> None:

@@ -182,7 +182,9 @@ def chosen_sets(labelled: Labelled, split: str | None) -> dict[str, Sequence[Any
     first = next((name for name in labelled.order if name in names), names[0])
     chosen = names if split == "all" else [split or first]
     if chosen[0] not in names:
-        raise InputError(f"no set {split!r} here", path=labelled.root, remedy=f"sets: {', '.join(names)}, all")
+        raise InputError(
+            f"no set {split!r} here", path=labelled.root, remedy=f"sets: {', '.join(dict.fromkeys([*names, 'all']))}"
+        )
     return {name: labelled.read(name) for name in chosen}
 
 

@@ -23,7 +23,7 @@ from kaname import config as configuration
 from kaname import zoo
 from kaname.errors import InputError, shown
 from kaname.pipeline.recipe import Recipe
-from kaname.pipeline.weights import start_for, weights_file
+from kaname.pipeline.weights import last_file, start_for, weights_file, weights_in
 from kaname.training.settings import RunOptions, TrainSettings
 
 if TYPE_CHECKING:
@@ -271,14 +271,14 @@ def run_options(
     elif out_dir is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise InputError("several processes need one folder for the run", remedy="give --out-dir")
     elif out_dir is None:
-        out_dir = settings.ckpt_dir or default_run_folder(folder, resume=flags.resume, data=data)
+        out_dir = settings.ckpt_dir or default_run_folder(folder, resume=last_file(flags.resume), data=data)
         if flags.devices not in (None, 1):
             os.environ[RUN_FOLDER] = str(out_dir)
     start = start_for(recipe.name, flags.init)
     options = RunOptions(
         out_dir=out_dir,
-        resume=flags.resume,
-        init=flags.init if start is None else start.checkpoint,
+        resume=last_file(flags.resume),
+        init=start.checkpoint if start else flags.init and weights_in(flags.init, trainable=True),
         dry_run=flags.dry_run,
         command=shlex.join(["kaname", *sys.argv[1:]]),
     )

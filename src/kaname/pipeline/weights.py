@@ -35,7 +35,7 @@ def weights_in(path: Path, *, trainable: bool = False) -> Path:
     if path.name in BEST and not path.exists() and len(others := _best(path.parent)) == 1:
         warnings.warn(f"{path} is not there: {others[0].name} beside it is taken", stacklevel=2)
         return others[0]
-    if is_word(path) and not path.is_file() and not (_best(path) or (path / LAST).is_file()):
+    if is_word(path) and not path.is_file() and not _holds_weights(path):
         model = zoo.shipped().get(path.name)
         if model is not None:
             return model.checkpoint if trainable else model.export
@@ -64,6 +64,11 @@ def weights_file(kind: Any, tokens: Sequence[Any], *, trainable: bool = False) -
         raise ValueError(str(error)) from error  # of an InputError the reason alone would be shown
 
 
+def last_file(given: str | None) -> str | None:
+    """What ``--resume`` stands for: of a run's folder the state to resume from."""
+    return str(Path(given) / LAST) if given is not None and Path(given).is_dir() else given
+
+
 def model_for(recipe: str, given: Path | None) -> Path:
     """The model that predicts: the given one, or the recipe's shipped one, which a line on stderr names.
 
@@ -89,12 +94,13 @@ def file_for(path: Path, running: Running) -> Path:
 
 
 def start_for(recipe: str, init: Path | None) -> Shipped | None:
-    """The shipped model that ``--init`` names, by ``zoo`` or by its name; None where a file is meant, or nothing.
+    """The shipped model that ``--init`` names, by ``zoo`` or by its name; None where a file, a run's folder or nothing
+    is meant.
 
     Raises:
         InputError: no model of the recipe is shipped, one of another recipe, or a word that is no name.
     """
-    if init is None or init.is_file() or not is_word(init):
+    if init is None or init.is_file() or not is_word(init) or _holds_weights(init):
         return None
     if init.name == zoo.OWN:
         model = zoo.of_recipe(recipe)
@@ -112,6 +118,10 @@ def start_for(recipe: str, init: Path | None) -> Shipped | None:
 def is_word(path: Path) -> bool:
     """Whether a path may be the name of a shipped model: one part without an ending."""
     return len(path.parts) == 1 and path.name == str(path) and not path.suffix and path.name not in ("", ".", "..")
+
+
+def _holds_weights(folder: Path) -> bool:
+    return bool(_best(folder)) or (folder / LAST).is_file()
 
 
 def _best(folder: Path) -> list[Path]:

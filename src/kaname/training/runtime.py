@@ -50,7 +50,7 @@ def processes(devices: int) -> tuple[int, int]:
 
 def seed_weights(seed: int) -> None:
     """Equal seeds begin with equal weights: called before a network is built."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed % 2**64)  # more it does not take
 
 
 class Runtime:
