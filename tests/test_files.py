@@ -132,6 +132,17 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path, there: bool) -> None:
     assert names(out) == ["c.txt"] and names(out.parent) == ["out"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_fails_in_a_folder_is_named_by_its_place(tmp_path: Path, there: bool) -> None:
+    """Not by the place where it was being written, which is gone."""
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+    with pytest.raises(InputError) as caught, whole_folder(out) as folder:
+        raise InputError("cannot be written", path=folder / "images" / "1.jpg")
+    assert caught.value.path == str(out / "images" / "1.jpg")
+
+
 def test_what_is_in_a_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "none")

@@ -97,6 +97,17 @@ def test_readme_starts_with_the_two_commands() -> None:
         assert "make demo" in top and "make test" in top, name
 
 
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+)
+def test_commands_of_one_block_can_all_be_run(page: Path) -> None:
+    """A folder that holds results is refused to others, so no two commands that are shown together write into one."""
+    for block in re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        writing = r"^kaname \S+ (?:predict|read|draw|evaluate|validate) .*?--(?:out|out-dir|output-dir) (\S+)"
+        folders = re.findall(writing, re.sub(r"\\\n\s*", " ", block), re.MULTILINE)
+        assert len(set(folders)) == len(folders), folders
+
+
 def test_makefile_help_lists_every_target() -> None:
     if shutil.which("make") is None:
         pytest.skip("needs make")

@@ -197,8 +197,10 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             else:
                 folder.rename(out)
         _note(*out.rglob("*"))
-    except BaseException:
+    except BaseException as error:
         _remove(folder)
+        if isinstance(error, InputError) and error.path is not None and Path(error.path).is_relative_to(folder):
+            error.path = os.fspath(out / Path(error.path).relative_to(folder))  # where it would have been
         raise
 
 
