@@ -154,7 +154,9 @@ def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
         convert(**ways, target_format="coco", target=tmp_path / "coco.json", skeleton="anime-face-28")
     write_image(tmp_path / "b.png", np.zeros((20, 30, 3), np.uint8))
     (tmp_path / "b.pts").write_text("version: 1\nn_points: 1\n{\n1 1\n}\n")
-    with pytest.raises(InputError, match="images have different numbers of points; convert each kind on its own"):
+    with pytest.raises(
+        InputError, match="images have different numbers of points: 1 points in 1 .b.png.; 3 points in 1 .a.png."
+    ):
         convert(**{**ways, "source": tmp_path}, target_format="coco", target=tmp_path / "coco.json")
 
 

@@ -125,10 +125,18 @@ def _recipe_named(path: Path) -> str:
     if name is None and path.suffix.lower() != ".json":
         writers = [recipe for recipe, files in _file_names().items() if path.name in files]
         name = writers[0] if len(writers) == 1 else None
+    if name is None and _is_results(content):
+        return "roimask"
     if name not in _file_names():
         reason = "not a file of predictions that names its recipe"
         raise InputError(reason, path=path, remedy=f"give one of {_listed()}")
     return name
+
+
+def _is_results(content: Any) -> bool:
+    """Whether it is a list of masks in COCO's form, as other programs write it too."""
+    first = content[0] if isinstance(content, list) and content else None
+    return isinstance(first, dict) and {"image_id", "category_id", "segmentation"} <= first.keys()
 
 
 def _head_of_masks(content: Any) -> Mapping[str, Any]:

@@ -75,9 +75,10 @@ def convert(
     if target_format in FOLDERS and source_format not in FOLDERS:
         samples, bare = pointed(samples)
         told += bare
-    for line in [*lines, *told]:
+    for line in [*lines, *told, *outside(samples), *(categories(samples) if target_format == "coco" else [])]:
         print(line)
-    options: dict[str, Any] = {"skeleton": order} if target_format in (*FOLDERS, "mot_kp") and order else {}
+    order = order or (usual_skeleton(samples) if target_format == "coco" else None)
+    options: dict[str, Any] = {"skeleton": order} if target_format in (*FOLDERS, "mot_kp", "coco") and order else {}
     if target_format != "tracknet":
         options["root"] = images or (Path() if source_format in NAMED_BY_FILE else None)
     if filmed := sum(frame_in(sample.image) is not None for sample in samples):
@@ -181,7 +182,8 @@ def named(samples: Sequence[Sample], skeleton: Any, source: Path) -> tuple[list[
     wholes = {len(sample.points) for sample in samples if sample.points} if source.is_dir() else set()
     if numbers < used or len(wholes) > 1:
         what = "some images have names of points, others" if numbers < used else "images have different"
-        raise InputError(f"{what} numbers of points", path=source, remedy="convert each kind on its own")
+        listed, remedy = kinds_of(samples), "put the files of each kind into a folder of its own, and convert each"
+        raise InputError(f"{what} numbers of points: {listed}", path=source, remedy=f"{remedy} with its --skeleton")
     order = (skeleton or find(DEFAULT_SKELETON)).names
     first = 0 if "0" in numbers else 1
     keys = {str(number): name for number, name in enumerate(order, first)}
@@ -201,6 +203,56 @@ def named(samples: Sequence[Sample], skeleton: Any, source: Path) -> tuple[list[
         reason = f"points are numbered up to {last}, but the skeleton {skeleton.name!r} has {len(order)}"
         raise InputError(reason, path=source, remedy="give another --skeleton")
     return list(samples), [f"points are called by their numbers, up to {last}; --skeleton names them"]
+
+
+def kinds_of(samples: Sequence[Sample]) -> str:
+    """By the number of points in an image, how many images have it, and the names of some."""
+    members: dict[int, list[str]] = {}
+    for sample in samples:
+        members.setdefault(len(sample.points), []).append(sample.image.name)
+    return "; ".join(
+        f"{count} points in {len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
+        for count, names in sorted(members.items())
+        if count
+    )
+
+
+def outside(samples: Sequence[Sample]) -> list[str]:
+    """One line where points lie outside their image, with their count and the first."""
+    import numpy as np
+
+    found: list[str] = []
+    for sample in samples:
+        if sample.size is None:
+            continue
+        for name, xy in sample.points.items():
+            beyond = ((xy < 0) | (xy > sample.size[::-1])).any(axis=1)  # NaN is not
+            found += [f"{sample.image.name}: {name!r} at ({x:g}, {y:g})" for x, y in np.asarray(xy)[beyond].tolist()]
+    return [f"warning: {len(found)} points lie outside their image, the first in {found[0]}"] if found else []
+
+
+def categories(samples: Sequence[Sample]) -> list[str]:
+    """One line with the number of each category, where the source has none or others."""
+    from kaname.data.formats.coco_writing import numbers_of
+
+    labels = dict.fromkeys(label for sample in samples for label in sample.labels)
+    numbers = numbers_of(samples, list(labels))
+    known = {label: number for sample in samples for label, number in sample.meta.get("categories", {}).items()}
+    if all(known.get(label) == number for label, number in numbers.items()):
+        return []
+    return [f"categories: {', '.join(f'{number} {label}' for label, number in numbers.items())}"]
+
+
+def usual_skeleton(samples: Sequence[Sample]) -> Any:
+    """That of 28 landmarks, or of hands and tools, where points have all names of it, or of one of its classes."""
+    from kaname.data.formats.faces import DEFAULT_SKELETON
+    from kaname.data.formats.mot_kp import DEFAULT_SKELETON as TOOLS
+    from kaname.data.formats.skeleton import find
+
+    used = {name for sample in samples for name in sample.points}
+    known = (find(name) for name in (DEFAULT_SKELETON, TOOLS))
+    whole = ((one, [set(group.points) <= used for group in one.groups.values()]) for one in known)
+    return next((one for one, there in whole if (all(there) if one.kind == "groups" else any(there))), None)
 
 
 def arranged(samples: Sequence[Sample], source: str, target: str) -> tuple[list[Sample], list[str]]:

@@ -151,6 +151,13 @@ def test_faults_name_their_line(tmp_path: Path, old: str, new: str, line: int | 
     assert caught.value.path == str(path) and caught.value.row == line and caught.value.remedy
 
 
+def test_mirrored_pairs_may_be_lists() -> None:
+    content = {"name": "s", "groups": {"g": {"points": ["l", "r"]}}}
+    assert Skeleton.from_dict({**content, "mirrored": [["l", "r"]]}).mirrored == (("l", "r"),)
+    with pytest.raises(InputError, match=r"a pair is two points, as in \{left: right\} or \[\[left, right\]\]"):
+        Skeleton.from_dict({**content, "mirrored": ["l"]})
+
+
 @pytest.mark.parametrize("content", [b"", b"- a\n", b"name: [", b"\xff\xfe", None])
 def test_what_is_no_skeleton(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "skeleton.yaml"

@@ -12,6 +12,7 @@ import pytest
 from kaname.config import load
 from kaname.data.flow import sampled
 from kaname.data.formats import mot_kp
+from kaname.data.formats.mot_kp_files import neighbours
 from kaname.data.video import VideoWriter
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
@@ -19,7 +20,7 @@ from kaname.geometry.image import write_image
 from kaname.recipes.kpnet.config import KpnetConfig
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.epochs import task_fields
-from kaname.recipes.kpnet.labels import neighbours, training_sets
+from kaname.recipes.kpnet.labels import training_sets
 from kaname.recipes.kpnet.motion import motion_of
 from kaname.samples.kpnet import write as render
 from kaname.types import Sample

@@ -105,6 +105,25 @@ def test_an_unfinished_face_has_no_box(tmp_path: Path, placed: int) -> None:
     assert boxes.tolist() == [[10, 20, 40, 60]]
 
 
+def test_an_image_of_the_same_name_in_another_folder_has_no_annotation(tmp_path: Path) -> None:
+    """Whether the one that is meant lies above, or others of that folder are annotated with it."""
+    place = folder(tmp_path, {"a.png": [face(np.random.default_rng(3))]})
+    frame, other = Frame(0, 0.0, np.zeros((1, 1, 3), np.uint8)), place / "images" / "y" / "a.png"
+    other.parent.mkdir()
+    other.write_bytes((place / "images" / "a.png").read_bytes())
+    find = annotated_boxes(place / "annotated")
+    assert find(place / "images" / "a.png", frame).shape == (1, 4)
+    with pytest.raises(InputError, match="no annotation of this image"):
+        find(other, frame)
+    place = folder(
+        tmp_path / "two", {"a.png": [face(np.random.default_rng(3))], "y/b.png": [face(np.random.default_rng(4))]}
+    )
+    find = annotated_boxes(place / "annotated")
+    assert find(place / "images" / "y" / "b.png", frame).shape == (1, 4)
+    with pytest.raises(InputError, match="no annotation of this image"):
+        find(place / "images" / "y" / "a.png", frame)
+
+
 def test_hidden_landmarks_count_as_asked(place: Path) -> None:
     """And absent ones not at all."""
     config = config_of(place, hidden_weight=0.25)

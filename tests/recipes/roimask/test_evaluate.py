@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kaname
+from calling import call
 from kaname.codecs.mask_regions import PLAIN, regions
 from kaname.codecs.roi_mask import inside
 from kaname.config import to_dict
@@ -226,6 +227,16 @@ def test_detections_of_other_images(photos: list[Photo], model: Path, tmp_path: 
     (tmp_path / "d.json").write_text('[{"image_id": 777, "bbox": [0, 0, 5, 5], "score": 1}]')
     with pytest.raises(InputError, match="777"):
         asked(kaname.load(model), photos, AnswerSettings(), {"detections": tmp_path / "d.json"})
+
+
+def test_compare_takes_another_programs_results(folder: Path, photos: list[Photo], tmp_path: Path) -> None:
+    entries = json.loads(predicted(photos, tmp_path / "m.json").read_text())
+    keys = ("image_id", "category_id", "bbox", "score", "segmentation")
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text(json.dumps([{key: one[key] for key in keys} for one in entries]))
+    words = ("--data", folder / "data", "--split", "val", "--out", tmp_path, "--resamples", 20, "--flips", 20)
+    call("compare", tmp_path / "a.json", tmp_path / "b.json", *words).done()
+    assert json.loads((tmp_path / "compare.json").read_text())["settings"]["recipe"] == "roimask"
 
 
 def test_compare_scores_box_by_box(folder: Path, photos: list[Photo], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from kaname.data.formats import rle
 from kaname.data.formats.coco_masks import is_polygon, polygons_of, with_arrays
-from kaname.data.formats.coco_writing import EXTENT, attributes_of, document
+from kaname.data.formats.coco_writing import attributes_of, document, edges_of, is_extent
 from kaname.data.formats.files import (
     Folder,
     are_numbers,
@@ -32,6 +32,7 @@ from kaname.data.formats.files import (
 )
 from kaname.data.formats.listed import read_listed
 from kaname.data.formats.partners import RIVAL, Entry, rivals, wanted
+from kaname.data.formats.skeleton import Skeleton
 from kaname.data.formats.units import doubted, fault_of
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
@@ -114,11 +115,18 @@ def labels_of(content: Any) -> Counter[str]:
     return Counter(str(named[number]) for number in found if isinstance(number, (int, str)) and number in named)
 
 
-def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | None = None) -> None:
+def write(
+    path: str | PathLike[str],
+    samples: Sequence[Sample],
+    *,
+    root: Path | None = None,
+    skeleton: Skeleton | None = None,
+) -> None:
     """Write samples as a COCO file; the same samples give the same bytes.
 
-    Categories are the labels in order of appearance (``object`` where there is none), with the names of their points
-    as key points. A sample with points and no box is one instance whose box is the extent of its points.
+    Categories are the labels (``object`` where there is none), numbered as in the COCO file that they come from, else
+    in order of appearance, with the names of their points as key points and the edges of that file, or of ``skeleton``.
+    A sample with points and no box is one instance whose box is the extent of its points.
     ``root`` is the folder of the images: the file names them by their paths in it.
 
     Raises:
@@ -126,7 +134,7 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | 
             that is not finite, or two images of one name.
     """
     path = Path(path)
-    write_json(path, document(samples, path, root))
+    write_json(path, document(samples, path, root, skeleton))
 
 
 def walk(
@@ -324,7 +332,9 @@ class _Reader:
                 "crowds": [one.get("segmentation") for one in instances if one.get("iscrowd")],
                 "areas": {one["id"]: one["area"] for one in instances if is_number(one.get("area"))},
                 "crowd_ids": [one["id"] for one in instances if one.get("iscrowd")],
-                "extents": [one["id"] for one in single if _is_extent(one)],
+                "categories": {own["name"]: number for number, own in self.categories.items()},
+                "skeletons": {own["name"]: edges for own in self.categories.values() if (edges := edges_of(own))},
+                "extents": [one["id"] for one in single if is_extent(one)],
                 "attributes": sum(map(attributes_of, instances)),
                 "rle": {one["id"]: shape for one, shape in zip(single, shapes, strict=True) if isinstance(shape, dict)},
             },
@@ -379,12 +389,6 @@ def _wrong_encoding(shape: dict[str, Any], size: Size | None) -> str | None:
 
 def _has_id(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("id"), (int, str))
-
-
-def _is_extent(entry: Mapping[str, Any]) -> bool:
-    """Whether nobody drew the box."""
-    attributes = entry.get("attributes")
-    return isinstance(attributes, dict) and attributes.get(EXTENT) is True
 
 
 def _bare(images: Iterable[dict[str, Any]], instances: Mapping[Any, list[dict[str, Any]]]) -> list[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kaname.data.formats.files import distinct_names, labels_of_boxes, visibility
+from kaname.data.formats.skeleton import Skeleton
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import image_size
@@ -25,12 +27,32 @@ def attributes_of(entry: Mapping[str, Any]) -> int:
     return len(attributes.keys() - set(USUAL)) if isinstance(attributes, dict) else 0
 
 
-def document(samples: Sequence[Sample], path: Path, root: Path | None = None) -> dict[str, Any]:
-    """The content of a COCO file; ``path`` is for messages, ``root`` the folder of the images."""
+def is_extent(entry: Mapping[str, Any]) -> bool:
+    """Whether nobody drew the box."""
+    attributes = entry.get("attributes")
+    return isinstance(attributes, dict) and attributes.get(EXTENT) is True
+
+
+def edges_of(category: Mapping[str, Any]) -> list[list[str]]:
+    """The edges of a category's skeleton as names of its key points; those that name none are left out."""
+    names, given = category.get("keypoints") or [], category.get("skeleton")
+    pairs = [pair for pair in given if isinstance(pair, list) and len(pair) == 2] if isinstance(given, list) else []
+    known = range(1, len(names) + 1)
+    return [
+        [names[end - 1] for end in pair] for pair in pairs if all(type(end) is int and end in known for end in pair)
+    ]
+
+
+def document(
+    samples: Sequence[Sample], path: Path, root: Path | None = None, skeleton: Skeleton | None = None
+) -> dict[str, Any]:
+    """The content of a COCO file; ``path`` is for messages, ``root`` the folder of the images; edges come from the file
+    that the samples are of, else from the ``skeleton``."""
     _check(samples, path)
     samples = [_with_box(sample, path) for sample in samples]
     names = _point_names(samples)
-    categories = {label: number for number, label in enumerate(names, start=1)}
+    categories = numbers_of(samples, list(names))
+    bones = _bones(samples, names, skeleton)
     image_ids = _whole_ids([sample.meta.get("image_id") for sample in samples])
     instance_ids = iter(_whole_ids([_id_of(sample, row) for sample in samples for row in range(len(sample.boxes))]))
     images: list[dict[str, Any]] = []
@@ -47,10 +69,43 @@ def document(samples: Sequence[Sample], path: Path, root: Path | None = None) ->
         "images": images,
         "annotations": annotations,
         "categories": [
-            {"id": number, "name": label, **({"keypoints": names[label], "skeleton": []} if names[label] else {})}
-            for label, number in categories.items()
+            {"id": number, "name": label}
+            | ({"keypoints": names[label], "skeleton": bones[label]} if names[label] else {})
+            for label, number in sorted(categories.items(), key=lambda one: one[1])
         ],
     }
+
+
+def numbers_of(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str, int]:
+    """The number of each label: the one of the file that the samples are of, else the first one that is free.
+
+    >>> numbers_of([Sample(Path(), meta={"categories": {"dog": 1, "cat": 18}})], ["cat", "bird"])
+    {'cat': 18, 'bird': 1}
+    """
+    given: dict[str, Any] = {}
+    for sample in samples:
+        for label, number in sample.meta.get("categories", {}).items():
+            given.setdefault(label, number)
+    known = {label: given[label] for label in labels if label in given}
+    sound = all(isinstance(number, int) for number in known.values()) and len(set(known.values())) == len(known)
+    known = known if sound else {}
+    free = (number for number in itertools.count(1) if number not in known.values())
+    return {label: known[label] if label in known else next(free) for label in labels}
+
+
+def _bones(samples: Sequence[Sample], names: Mapping[str, Sequence[str]], skeleton: Skeleton | None) -> Any:
+    """For each label the edges between its key points, by their places from 1."""
+    given: dict[str, Any] = {}
+    for sample in samples:
+        for label, edges in sample.meta.get("skeletons", {}).items():
+            given.setdefault(label, edges)
+    own = [edge for group in skeleton.groups.values() for edge in group.edges] if skeleton else []
+    found: dict[str, list[list[int]]] = {}
+    for label, points in names.items():
+        place = {name: number for number, name in enumerate(points, 1)}
+        edges = given.get(label, own)
+        found[label] = [[place[end] for end in edge] for edge in edges if all(end in place for end in edge)]
+    return found
 
 
 def _with_box(sample: Sample, path: Path) -> Sample:
@@ -97,6 +152,7 @@ def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
     if not shape and isinstance(rle, Mapping) and row < len(sample.ids):
         shape = rle.get(sample.ids[row], [])
     area = sum(_area(polygon) for polygon in polygons) if polygons else (x2 - x1) * (y2 - y1)
+    area = sample.meta.get("areas", {}).get(_id_of(sample, row), area)
     entry: dict[str, Any] = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "iscrowd": 0, "segmentation": shape}
     if sample.meta.get(EXTENT) or _id_of(sample, row) in sample.meta.get("extents", ()):
         entry["attributes"] = {EXTENT: True}

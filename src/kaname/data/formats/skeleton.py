@@ -215,7 +215,14 @@ class Skeleton:
         Raises:
             InputError: whatever is wrong; its ``row`` is the key (``classes.needle.points``).
         """
-        known = {"name": str, "classes": dict, "groups": dict, "mirrored": dict, "positions": dict, "order": list}
+        known = {
+            "name": str,
+            "classes": dict,
+            "groups": dict,
+            "mirrored": (dict, list),
+            "positions": dict,
+            "order": list,
+        }
         top = _fields(content, "", known)
         if ("classes" in top) == ("groups" in top) or "name" not in top:
             raise _fault("", "a skeleton has a name, and either classes or groups")
@@ -231,7 +238,7 @@ class Skeleton:
         return cls(
             name=top["name"],
             groups={name: _group(name, top[kind][name], kind) for name in order},
-            mirrored=tuple((one, str(other)) for one, other in top.get("mirrored", {}).items()),
+            mirrored=_pairs(top.get("mirrored", {})),
             positions=positions,
         )
 
@@ -296,6 +303,16 @@ def _kept(path: Path, _changed: int, _size: int) -> Skeleton:
     return read(path)
 
 
+def _pairs(given: Any) -> tuple[Edge, ...]:
+    """Pairs of points from ``{one: other}`` or ``[[one, other], ...]``."""
+    if isinstance(given, dict):
+        return tuple((one, str(other)) for one, other in given.items())
+    for pair in given:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise _fault("mirrored", f"a pair is two points, as in {{left: right}} or [[left, right]], got {pair!r}")
+    return tuple((str(one), str(other)) for one, other in given)
+
+
 def _group(name: str, content: Any, kind: str) -> Group:
     key = f"{kind}.{name}"
     known: dict[str, type] = {"points": list, "edges": list, "colour": str}
@@ -321,7 +338,7 @@ def _group(name: str, content: Any, kind: str) -> Group:
     )
 
 
-def _fields(content: Any, key: str, known: Mapping[str, type]) -> dict[str, Any]:
+def _fields(content: Any, key: str, known: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """A mapping whose keys are known and whose values have these types."""
     if not isinstance(content, dict):
         raise _fault(key, f"{key or 'a skeleton'} must be a mapping of names to values")
@@ -329,8 +346,11 @@ def _fields(content: Any, key: str, known: Mapping[str, type]) -> dict[str, Any]
         place = f"{key}.{name}" if key else str(name)
         if name not in known:
             raise InputError(f"unknown key {name!r}", row=place, remedy=nearest(str(name), list(known)))
-        if type(value) is not known[name]:
-            raise _fault(place, f"{name} must be of type {known[name].__name__}, got {value!r:.60}")
+        given = known[name]
+        kinds = given if isinstance(given, tuple) else (given,)
+        if type(value) not in kinds:
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise _fault(place, f"{name} must be of type {wanted}, got {value!r:.60}")
     return content
 
 

@@ -4,7 +4,7 @@ boxes of its faces (``predict``)."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
@@ -145,17 +145,29 @@ def annotated_boxes(annotations: Path) -> Find:
         remedy = "finish it with `kaname landmark annotate`, or give its bbox"
         nowhere[image] = InputError(reason, path=file if annotations.is_dir() else annotations, remedy=remedy)
 
+    folders = {image[:-1] for image in members}
+
     def find(source: Path, frame: Frame) -> FloatArray:
         parts = source.resolve().parts
         named = (parts[-count:] for count in range(len(parts), 0, -1) if parts[-count:] in members)
         name = next(named, None)
-        if name is None:
+        if name is None or _is_of_another(source.resolve(), name, folders):
             raise InputError("no annotation of this image", path=source, remedy=f"annotate it, or check {annotations}")
         if name in nowhere:
             raise nowhere[name]
         return np.array(members[name])
 
     return find
+
+
+def _is_of_another(image: Path, name: tuple[str, ...], folders: Collection[tuple[str, ...]]) -> bool:
+    """Whether an annotation's name, the end of the image's path, is that of an image further up: annotations name the
+    image's own folder where they are of it, or the folder of images that is meant lies above."""
+    places = image.parts[: -len(name)]
+    longer = (place for place in folders if len(place) >= len(name))
+    return any(image.parts[-len(place) - 1 : -1] == place for place in longer) or any(
+        Path(*places[:count], *name).is_file() for count in range(1, len(places))
+    )
 
 
 def _below(image: Path, folder: Path) -> str:
