@@ -68,7 +68,7 @@ class Bar:
             left = (now - self.started) / self.done * (self.total - self.done)
             more = f", {note}" if note else ""
             title = f"{self.title}: " if self.title else ""
-            print(shown(f"{title}{self.done}/{self.total}, about {duration(left)} left{more}"), flush=True)
+            self._print(shown(f"{title}{self.done}/{self.total}, about {duration(left)} left{more}"))
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -76,7 +76,13 @@ class Bar:
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         elif self.speak:
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        try:
             print(line, flush=True)
+        except BrokenPipeError:  # who read them has gone, as in `... | head`: the work goes on
+            self.speak = False
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,29 @@ def test_other_processes_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("x", 2, speak=False, interval=0.0) as bar:
         bar.advance()
     assert capsys.readouterr().out == "" and journal.rows == [{"epoch": 1, "train_loss": 0.5}]
+
+
+def test_a_reader_that_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in ``kaname ... train | head``: the run goes on, and its lines are in the file."""
+    ends = os.pipe()
+    os.close(ends[0])
+    with open(ends[1], "w", encoding="utf-8", closefd=False) as nobody, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", nobody)
+        journal = Journal(tmp_path)
+        with Bar("x", 3, interval=0.0) as bar:
+            bar.advance()
+            journal.say("first", bar.say)
+            bar.advance()
+        journal.say("second")
+        journal.say("third")
+        journal.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), ends[1])  # for what is still to be flushed
+    os.close(ends[1])
+    assert [line.split()[-1] for line in (tmp_path / "run.log").read_text().splitlines()] == [
+        "first",
+        "second",
+        "third",
+    ]
 
 
 def test_rows_of_lost_work_are_dropped(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -112,6 +114,7 @@ class TorchRunner:
         self.runtime = "compile" if compiled else "torch"
         if self.device.type == "cpu":
             reuse_memory()
+            answer_in_forks()
         if compiled:  # where there is no compiler of CUDA it says so at length
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         run = network if precision == "fp32" else Lower(network, LOWER[precision], self.device.type)
@@ -134,6 +137,13 @@ class TorchRunner:
             given = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
             answers = self.module({name: tensor.to(self.device) for name, tensor in given.items()})
             return {name: tensor.float().cpu().numpy() for name, tensor in answers.items()}
+
+
+@functools.cache
+def answer_in_forks() -> None:
+    """Let a process forked from this one compute in its one thread: it would wait for ever for those of its parent."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 def load_runner(

@@ -61,7 +61,10 @@ class Journal:
         """Write one line to screen and file."""
         text = shown(text)
         if self.speak:
-            show(text)
+            try:
+                show(text)
+            except BrokenPipeError:  # nobody reads any longer, as in `... | head`: the run goes on
+                self.speak = False
         if self.folder is not None:
             with writing(self.folder / "run.log") as path, open(path, "a", encoding="utf-8", opener=no_link) as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
