@@ -155,7 +155,7 @@ def test_a_skeleton_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
     write_image(tmp_path / "b.png", np.zeros((20, 30, 3), np.uint8))
     (tmp_path / "b.pts").write_text("version: 1\nn_points: 1\n{\n1 1\n}\n")
     with pytest.raises(
-        InputError, match="images have different numbers of points: 1 points in 1 .b.png.; 3 points in 1 .a.png."
+        InputError, match=r"images have different numbers of points: 1 points in 1 .b.png.; 3 points in 1 .a.png."
     ):
         convert(**{**ways, "source": tmp_path}, target_format="coco", target=tmp_path / "coco.json")
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from cyclopts import Parameter
 
+from kaname.errors import InputError
 from kaname.schema import explained, known_keys, members
 from kaname.yaml12 import parse_yaml
 
@@ -27,12 +28,12 @@ class KeyFlags:
     """
 
     _keys: ClassVar[dict[str, str]]  # of each field
-    _several: ClassVar[set[str]]  # fields of several numbers
+    _several: ClassVar[dict[str, int]]  # fields of several numbers, and of how many
 
     def __init_subclass__(cls, schema: type, renamed: Mapping[str, str] | None = None, **sections: str) -> None:
         own = {f"--{name.replace('_', '-')}": f"{part}.{name}" for part in sections for name in sections[part].split()}
         kinds, hints = known_keys(schema).kinds, dict[str, Any]()
-        cls._keys, cls._several = {}, set()
+        cls._keys, cls._several = {}, {}
         for words, key in {**own, **(renamed or {})}.items():
             *section, leaf = key.split(".")
             kind = kinds[(*section, leaf)]
@@ -46,14 +47,18 @@ class KeyFlags:
                 kind, how = list[str], {**how, "consume_multiple": True, "negative": ()}
             elif inner is not None:
                 kind = str
-                cls._several.add(field)
+                cls._several[field] = len(typing.get_args(inner))
             cls._keys[field], hints[field] = key, Annotated[kind | None, Parameter(**how)]
             setattr(cls, field, None)
         cls.__annotations__ = hints
         Parameter(name="*")(dataclass(frozen=True, kw_only=True)(cls))
 
     def keys(self) -> dict[str, Any]:
-        """Configuration key to value."""
+        """Configuration key to value.
+
+        Raises:
+            InputError: other than so many numbers.
+        """
         return {key: self._value(field) for field, key in self._keys.items()}
 
     @classmethod
@@ -65,4 +70,8 @@ class KeyFlags:
         value = getattr(self, field)
         if field not in self._several or value is None:
             return value
-        return [parse_yaml(word) for word in re.split("[,x]", value)]
+        numbers, count = [parse_yaml(word) for word in re.split("[,x]", value)], self._several[field]
+        if len(numbers) != count or not all(isinstance(number, (int, float)) for number in numbers):
+            reason = f"--{field.replace('_', '-')} is {count} numbers, got {value!r}"
+            raise InputError(reason, remedy="put a comma between them, as in 14,14")
+        return numbers

@@ -240,7 +240,7 @@ def test_wrong_words_of_train(folder: Path, tmp_path: Path) -> None:
     train(folder, out, "--classes", 2, "--dice-non-target-weight", 1).refused("2 classes")
     train(folder, out, "--head", "roimap").refused("roi_size", "crop or dynamic")
     train(folder, out, "extractor.size=[64,64]").refused("takes images of")
-    train(folder, out, "--roi-size", "4").refused("--roi-size must be 2 numbers")
+    train(folder, out, "--roi-size", "4").refused("--roi-size is 2 numbers, got '4'")
     train(folder, out, "--roi-size", "16,16").refused("mask size")
     train(folder, out, "--jitter-iou", "0.9,0.2").refused("LOW,HIGH")
     train(folder, out, "--backbone", "small").refused("--extractor")
