@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from kaname.inference import checkpoint
 from kaname.training.loop import Run
 from kaname.training.resume import Progress
-from kaname.types import Batch, StepOutput
+from kaname.types import Batch, StepOutput, Term
 from training.tiny_task import content, make_settings, names_of, run, same, same_runs, step, three
 
 
@@ -140,3 +141,17 @@ def test_counts_become_figures(tmp_path: Path) -> None:
 
     work: Run = run(tmp_path, make_settings(epochs=1), step=counting, summarise=lambda sums: {"half": sums["seen"] / 2})
     assert work.journal.rows[0]["val_half"] == 2.5 and "train_seen" not in work.journal.rows[0]
+
+
+def test_a_validation_set_that_counts_for_nothing_is_named(tmp_path: Path) -> None:
+    """Its loss is a mean over nothing, written as 0, which is better than any other."""
+
+    def unweighted(model: torch.nn.Module, batch: Batch) -> StepOutput:
+        output = step(model, batch)
+        if model.training:
+            return output
+        terms = {name: Term(term.sum * 0, term.weight * 0) for name, term in output.terms.items()}
+        return replace(output, terms=terms)
+
+    with pytest.warns(UserWarning, match="nothing in the validation set counts in the loss"):
+        run(tmp_path, make_settings(epochs=1), step=unweighted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -50,6 +51,9 @@ class Validation:
 
     def figures(self, sums: Mapping[str, float]) -> dict[str, float]:
         """``val_loss`` and the other figures of the validation set's sums over all processes."""
+        if self.runtime.is_first and not any(value for name, value in sums.items() if name.startswith("weight")):
+            reason = "nothing in the validation set counts in the loss: val_loss is 0 and says nothing of the weights"
+            warnings.warn(reason, stacklevel=2)
         counts = {name.removeprefix(COUNT): sums[name] for name in sorted(sums) if name.startswith(COUNT)}
         figures = means(sums) | dict(self.task.summarise(counts) if self.task.summarise else {})
         return {f"val_{name}": value for name, value in sorted(figures.items())}
