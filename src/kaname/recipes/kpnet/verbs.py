@@ -43,7 +43,6 @@ Bones = Annotated[
 ]
 Videos = Annotated[Path | None, Parameter(help="Folder of VIDEO.mp4; default: movie in the data.")]
 Size = Annotated[str | None, Parameter(help="Of the picture that the network sees: a square's side, or H,W.")]
-Stretch = Annotated[bool | None, Parameter(help="Stretch frames to that size instead of keeping their shape.")]
 Missing = Annotated[
     Literal["error", "zero"] | None, Parameter(help="zero: a frame that none is known before has not moved.")
 ]
