@@ -106,7 +106,11 @@ class Client:
             empty.extend([words] if _EMPTY in words else [])
             return len(empty) >= _EMPTY_TIMES
 
-        said = self._run(options, ["--dump-json", self._search(before if by_tag else None)], lines.append, stuck)
+        words = ["--dump-json", self._search(before if by_tag else None)]
+        said = self._run(options, words, lines.append, stuck)
+        if not lines and len(empty) >= _EMPTY_TIMES:  # a further signal has ended it before it printed what it had
+            empty.clear()
+            said = self._run(options, words, lines.append, stuck)
         posts = self._listed("\n".join(lines), said)
         return sorted({post.id: post for post in posts}.values(), key=lambda post: -post.id)
 
