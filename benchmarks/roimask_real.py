@@ -23,9 +23,9 @@ from commands import run
 from kaname.config import to_dict
 from kaname.geometry.grid import centres
 from kaname.recipes.roimask.config import AnswerSettings, DataSettings
-from kaname.recipes.roimask.decode import read, write
 from kaname.recipes.roimask.evaluate import score
 from kaname.recipes.roimask.labels import Photo, read_set
+from kaname.recipes.roimask.predictions import read, write
 from kaname.reporting.results import figure_cell
 from kaname.types import Masks, Prediction
 

@@ -32,7 +32,7 @@ def test_auto_takes_what_the_cpu_is_faster_in(monkeypatch: pytest.MonkeyPatch, w
 def test_auto_keeps_to_what_onednn_may_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, expected: str
 ) -> None:
-    """A processor that is held to older instructions computes bfloat16 by detours: four times as slow as fp32."""
+    """A processor that is held to older instructions computes bfloat16 by detours: a demo took 200 s, 63 in fp32."""
     (tmp_path / "cpuinfo").write_text("vendor_id : AuthenticAMD\nflags : avx2 avx512f avx512_bf16\n")
     monkeypatch.setattr(processor, "Path", lambda _: tmp_path / "cpuinfo")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)

@@ -87,7 +87,7 @@ class Closer:
         part: from an answer to the box ``(x1, y1, x2, y2)`` that is looked at again, or ``None`` where one look
             is enough.
         rounds: from ``(height, width)`` to the boxes ``(N, 4)`` of each round in which an image is searched where
-            nothing was found; the first round in which something is found is the last.
+            nothing was found; the first round that ends in an answer of which ``sure`` holds is the last.
         weight: of an answer, how much it has found; 0 is nothing.
         sure: whether an answer that a search has led to counts: who looks often is often mistaken.
     """

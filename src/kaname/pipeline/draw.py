@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from kaname.pipeline.matching import Rows, common
 from kaname.pipeline.predict import read_source
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.replacing import drawing, record_of
-from kaname.pipeline.sources import picture_names
+from kaname.pipeline.sources import sheets
 from kaname.reporting.overlay import overlay
 from kaname.types import Answer, Image
 
@@ -89,7 +89,7 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
     for name in labelled.names:
         items = labelled.read(name)
         if not several:
-            for item, sheet in zip(items, _sheets([Path(item.source) for item in items]), strict=True):
+            for item, sheet in zip(items, sheets([Path(item.source) for item in items]), strict=True):
                 image, truth = read_frame(item.frames[0]), recipe.judging.truth(item, 0, about)
                 drawn += 1
                 found = [_layers(recipe, row, image, item.frames[0]) for row in matched.about(item)]
@@ -109,14 +109,6 @@ def _labelled(recipe: Recipe, labelled: Labelled, predictions: Path | None) -> I
                 )
     if not drawn:
         raise InputError("no row belongs to a clip of this data", path=predictions, remedy="check --data")
-
-
-def _sheets(paths: Sequence[Path]) -> list[str]:
-    """What the pictures of images are called, without ending: by their stems, and where two images share one by their
-    names or paths."""
-    names = [path.name for path in paths]
-    names = names if len(set(names)) == len(names) else [path.as_posix() for path in paths]
-    return [sheet.removesuffix(".jpg") for sheet in picture_names(names)]
 
 
 def _whose(row: Any) -> str:
@@ -145,7 +137,7 @@ def _images(recipe: Recipe, predictions: Path, folder: Path | None) -> Iterator[
         if len(sources := list(dict.fromkeys(row.source for row in rows))) > 1:
             reason = f"one image for the predictions of {' and of '.join(map(repr, sources))}"
             raise InputError(reason, path=path, remedy="give the folder that holds them all with --images")
-    for name, (path, rows) in zip(_sheets(list(by_image)), by_image.items(), strict=True):
+    for name, (path, rows) in zip(sheets(list(by_image)), by_image.items(), strict=True):
         image = read_image(path)
         yield Path(name), image, [_layers(recipe, row, image, path) for row in rows]
 

@@ -78,7 +78,7 @@ BoxUnits = Annotated[
 ]
 BoxLabel = Annotated[
     str | None,
-    Parameter(help="Take only the boxes of this label (of a detector its number); needed where a file has several."),
+    Parameter(help="Take only boxes of this label (a detector's number or name); needed where there are several."),
 ]
 BoxScore = Annotated[
     float | None, Parameter(help="Leave out boxes of a detector's COCO or YOLO results below this; default 0.5.")

@@ -44,7 +44,7 @@ class KeyFlags:
             how: dict[str, Any] = {"name": names, "help": text}
             inner = next((one for one in members(kind) if typing.get_origin(one) is tuple), None)
             if inner is not None and typing.get_args(inner)[-1] is Ellipsis:
-                kind, how = list[str], {**how, "consume_multiple": True, "negative": ()}
+                kind, how = list[typing.get_args(inner)[0]], {**how, "consume_multiple": True, "negative": ()}
             elif inner is not None:
                 kind = str
                 cls._several[field] = len(typing.get_args(inner))

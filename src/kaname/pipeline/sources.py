@@ -62,8 +62,9 @@ def sheets(images: Sequence[Path]) -> list[str]:
     """
     names = row_names(images)
     if len({path.name for path in images}) < len(images):
-        root = os.path.commonpath([path.parent for path in images])
-        names = [path.relative_to(root).as_posix() for path in images]
+        whole = [path.absolute() for path in images]
+        root = os.path.commonpath([path.parent for path in whole])
+        names = [path.relative_to(root).as_posix() for path in whole]
     return [name.removesuffix(".jpg") for name in picture_names(names)]
 
 

@@ -22,9 +22,9 @@ from kaname.geometry.affine import Affine
 from kaname.geometry.boxes import clip, pad
 from kaname.metrics.masks import boundary_iou, confusion
 from kaname.recipes.roimask.config import AnswerSettings
-from kaname.recipes.roimask.decode import read, write
 from kaname.recipes.roimask.evaluate import compare, crowd_of, score, truth_of
 from kaname.recipes.roimask.labels import IGNORE, Photo
+from kaname.recipes.roimask.predictions import read, write
 from kaname.recipes.roimask.trials import NOISE, asked, noisy, overlap, read_detections
 from kaname.types import Masks, Prediction
 from recipes.roimask import crowds

@@ -47,8 +47,8 @@ class ExtractSettings:
         presence: where the third best notch scores under this there is no dial, and nothing is found; 0 always looks.
         second_look: a dial that is small in its photograph is cut out, with so many times the extent of its notches,
             and looked at again by itself; 0 looks once.
-        search: with a second look, a photograph in which no dial is seen is looked at in parts of a half of its sides
-            (9 looks), then of a third (25), and so on up to this; under 2 it is not.
+        search: how finely a photograph is searched in which no dial is seen, where ``second_look`` is on: 2 looks at
+            overlapping halves of its sides (9 looks), 3 at thirds after them (25 more); 0 does not search.
         tolerance: a point within this distance of the true one is found, px at 448.
     """
 

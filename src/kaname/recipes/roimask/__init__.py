@@ -50,7 +50,12 @@ RECIPE = Recipe.of(
     ),
     fixed=("classes", "data.pad", "head", "extractor.tensor", "extractor.level"),
     answering=Answering.of(
-        __name__, write="decode:write", read="decode:read", feed="feed:feed_of", predictions=("masks.json",)
+        __name__,
+        about="predictions:about",
+        write="predictions:write",
+        read="predictions:read",
+        feed="feed:feed_of",
+        predictions=("masks.json",),
     ),
     judging=Judging.of(
         __name__,

@@ -21,7 +21,8 @@ from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.predict import Each, predict_images
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.config import AnswerSettings
-from kaname.recipes.roimask.decode import category_of, choice_of
+from kaname.recipes.roimask.decode import choice_of
+from kaname.recipes.roimask.predictions import category_of
 from kaname.reporting.mask_files import write_pictures
 from kaname.reporting.masks import mask_overlay
 from kaname.types import Answer, FloatArray, Frame, Image, Masks, Prediction

@@ -47,9 +47,10 @@ RECIPE = Recipe.of(
     offline="`--config small` (or `--model small_unet`)",
     answering=Answering.of(
         __name__,
-        write="decode:write",
+        about="predictions:about",
+        write="predictions:write",
         read=Part("kaname.tracking.table:stream_rows"),
-        made="decode:made",
+        made="predictions:made",
         section="detect",
         threshold="score_threshold",
         predictions=("predictions.csv", "ball.csv"),

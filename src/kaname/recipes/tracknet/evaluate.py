@@ -24,8 +24,8 @@ from kaname.pipeline.evaluate import chosen_sets
 from kaname.pipeline.labelled import Labelled, Result
 from kaname.recipes.tracknet import labels
 from kaname.recipes.tracknet.config import DataSettings, DetectSettings, TracknetConfig
-from kaname.recipes.tracknet.decode import made
 from kaname.recipes.tracknet.labels import Clip, games_of
+from kaname.recipes.tracknet.predictions import made
 from kaname.reporting.compare import Scored, Value, check_options
 from kaname.reporting.results import figure_cell
 from kaname.tracking.smoothing import Smoothing
