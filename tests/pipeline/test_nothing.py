@@ -38,7 +38,7 @@ def test_what_counts_as_found() -> None:
 def test_the_words_name_score_threshold_and_remedy() -> None:
     finds = Finds(recipe_of("gauge"), ExtractSettings())
     assert finds.said() == []
-    finds.saw({"heatmaps": np.full((1, 3, 4, 4), 0.04)}, [points(), points()])
+    finds.saw({"heatmaps": np.full((1, 3, 4, 4), 0.04)})
     assert len(list(finds.counting([Prediction("a.png", points()), Prediction("b.png", points())]))) == 2
     (line,) = finds.said()
     assert line == (
@@ -51,14 +51,14 @@ def test_the_words_name_score_threshold_and_remedy() -> None:
 def test_a_picture_that_is_left_out_whole_says_which_setting_did_it() -> None:
     """Its best score is high enough for a point: the usual advice would mislead."""
     finds = Finds(recipe_of("gauge"), ExtractSettings(presence=0.3))
-    finds.saw({"heatmaps": np.full((1, 3, 4, 4), 0.8)}, [points()])
+    finds.saw({"heatmaps": np.full((1, 3, 4, 4), 0.8)})
     list(finds.counting([Prediction("a.png", points())]))
     assert finds.said() == [
         "warning: nothing was found in 1 image: the highest score is 0.8 and a point needs 0.1, but too few reach 0.3 "
         "(extract.presence); extract.presence=0 shows what there is"
     ]
     low = Finds(recipe_of("gauge"), ExtractSettings(presence=0.3))
-    low.saw({"heatmaps": np.full((1, 3, 4, 4), 0.02)}, [points()])
+    low.saw({"heatmaps": np.full((1, 3, 4, 4), 0.02)})
     list(low.counting([Prediction("a.png", points())]))
     assert "presence" not in low.said()[0] and "--min-score 0.01" in low.said()[0]
 

@@ -100,10 +100,10 @@ class Model:
     def __repr__(self) -> str:
         return "\n".join(card_lines(self.card))
 
-    def using(self, runner: Runner, decode: Decode | None = None) -> Model:
-        """The same model with another runner, and another decode where one is given."""
+    def using(self, runner: Runner, decode: Decode | None = None, closely: Decode | None = None) -> Model:
+        """The same model with another runner, and another decode of first or of closer looks where one is given."""
         other = copy.copy(self)
-        other.runner, other.decode = runner, decode or self.decode
+        other.runner, other.decode, other.decode_closer = runner, decode or self.decode, closely or self.decode_closer
         return other
 
     def predict(self, source: Source, boxes: Any = None) -> Answer | Tracks | list[Any]:

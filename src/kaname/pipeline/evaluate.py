@@ -196,7 +196,7 @@ def score_model(scoring: Scoring, model: Model, items: Sequence[Any], folder: Pa
 
     def watched(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
         answers = timed(outputs, request)
-        finds.saw(outputs, answers)
+        finds.saw(outputs)
         if scoring.pictures:
             item, name = current[0]
             draw(item, outputs, request, answers[-1], scoring.settings, model.card, folder, name)

@@ -36,24 +36,28 @@ class Finds:
         self.scores: list[float] = []  # of pictures, where the model knows what they usually are
 
     def watching(self, model: Model) -> Model:
-        """The same model; what it answers is counted."""
+        """The same model; how high its maps reach is noted."""
         self.card = model.card
 
         def decode(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
-            answers = model.decode(outputs, request)
-            self.saw(outputs, answers)
-            return answers
+            self.saw(outputs)
+            return model.decode(outputs, request)
 
-        return model.using(model.runner, decode)
+        def closely(outputs: Mapping[str, Any], request: Request) -> list[Answer]:
+            self.saw(outputs, again=True)
+            return model.decode(outputs, request)
 
-    def saw(self, outputs: Mapping[str, Any], answers: Iterable[Answer]) -> None:
-        """Count what a network put out, and what was answered."""
-        if outputs:
+        return model.using(model.runner, decode, closely)
+
+    def saw(self, outputs: Mapping[str, Any], *, again: bool = False) -> None:
+        """Note what a network put out; ``again``: of a part of the picture that it saw last."""
+        if not outputs:
+            return
+        if not again:  # of what was not answered after all nobody needs to know how high it reached
             self.highest = max(self.highest, float(np.nan_to_num(main_output(outputs)).max(initial=0)))
-            if "zoo" in self.card:
-                self.scores += surest(main_output(outputs)).tolist()
-        for answer in answers:
-            self._count(answer)
+        if "zoo" in self.card:
+            scores = surest(main_output(outputs)).tolist()
+            self.scores += [max(self.scores.pop(), *scores)] if again and self.scores else scores
 
     def _count(self, answer: Answer) -> None:
         self.found += count(answer, self.least)
@@ -63,9 +67,11 @@ class Finds:
                 self.by_name[name] = self.by_name.get(name, 0) + count(alone, self.least)
 
     def counting(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The same rows; their images (or frames) are counted."""
+        """The same rows; their images (or frames) are counted, and what was found there."""
         for row in rows:
             self.answers.add((getattr(row, "source", ""), row.frame))
+            if (answer := getattr(row, "answer", None)) is not None:
+                self._count(answer)
             yield row
 
     def read(self, rows: Iterable[Any]) -> Finds:
@@ -78,7 +84,6 @@ class Finds:
                 continue
             highest = 0.0 if isinstance(answer, Masks) else np.nan_to_num(together(answer.scores)).max(initial=0)
             self.highest = max(self.highest, float(highest))
-            self._count(answer)
         return self
 
     def warn_unlike(self) -> None:

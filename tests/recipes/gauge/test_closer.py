@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calling import call
 from kaname import zoo
 from kaname.errors import InputError
+from kaname.geometry.image import write_image
 from kaname.pipeline.model import open_model
 from kaname.pipeline.weights import weights_in
 from kaname.recipes.gauge import RECIPE
@@ -104,3 +106,19 @@ def test_the_shipped_model_searches_for_what_it_does_not_see() -> None:
             assert ((places >= 0) & (places <= 240)).all()
             counts.append(len(places))
     assert not any(found[0]) and min(found[1]) >= 3, found
+
+
+def test_what_a_search_has_found_is_not_called_nothing(tmp_path: Path) -> None:
+    """Neither is its picture unlike what the model knows; the bare wall beside it is both."""
+    if zoo.of_recipe("gauge") is None:
+        pytest.skip("no model is shipped")
+    dial = render(np.random.default_rng([43, 0]), 240, variety="full")
+    for name in ("dial.png", "bare.png"):
+        wall = np.full((1500, 1500, 3), 150, np.uint8)
+        if name == "dial.png":
+            wall[300:540, 800:1040] = dial.image
+        write_image(tmp_path / name, wall)
+    one = call("gauge", "predict", tmp_path / "dial.png", "--out", tmp_path / "one", "--no-pictures").done()
+    assert "nothing was found" not in one.out and "unlike" not in one.err
+    bare = call("gauge", "predict", tmp_path / "bare.png", "--out", tmp_path / "none", "--no-pictures").done()
+    assert "nothing was found in 1 image" in bare.out and "unlike" in bare.err
