@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from kaname.inference import card as cards
 from kaname.inference.onnx_runner import OnnxRunner
 from kaname.recipes.gauge.config import ExtractSettings, GaugeConfig
 
+GOLDEN = Path(__file__).parent / "golden"
 CARD: dict[str, Any] = {
     "recipe": "gauge", "input_size": [16, 16], "channels": ["start", "middle", "end"],
     "backbone": {"name": "small"}, "pretrained": False,
@@ -106,3 +108,19 @@ def test_public_names() -> None:
     assert len(kaname.__all__) <= 12 and all(hasattr(kaname, name) for name in kaname.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         kaname.nothing
+
+
+@pytest.mark.parametrize("name", ["gauge.pt", "gauge.onnx", "ball.onnx"])
+def test_a_model_is_sent_to_other_processes(name: str) -> None:
+    model = kaname.load(GOLDEN / name)
+    there = pickle.loads(pickle.dumps(model))
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    source = [image] * model.frames if model.of_video else image
+    assert repr(there.predict(source)) == repr(model.predict(source))
+    assert there.card == model.card and type(there.runner) is type(model.runner)
+
+
+def test_only_a_model_of_a_file_can_be_sent() -> None:
+    model = kaname.load(GOLDEN / "gauge.onnx")
+    with pytest.raises(TypeError, match=r"only a model of kaname\.load can be pickled"):
+        pickle.dumps(model.using(model.runner))

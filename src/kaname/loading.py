@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def load(
             now, unless that is remembered. This takes some seconds.
 
     Returns:
-        A model with ``predict(source, boxes=None)`` and ``card``. ONNX files run without torch.
+        A model with ``predict(source, boxes=None)`` and ``card``. ONNX files run without torch. Sent to another process
+        (pickled) it opens its file again there, the same way.
 
     Raises:
         InputError: missing (with the names of the shipped models), damaged or foreign file, a recipe this version does
@@ -55,7 +57,9 @@ def load(
     running = running if device is None else replace(running, device=device)
     place = weights_in(Path(path))
     demand = None if sample is None else Demand(None, lambda model: windows_of(model, Path(sample), 4))
-    return open_model(recipe_of(known_recipe(read_card(place), place)), place, runtime=running, demand=demand)
+    model = open_model(recipe_of(known_recipe(read_card(place), place)), place, runtime=running, demand=demand)
+    model.reopened = partial(load, place.resolve(), runtime=runtime, precision=precision, device=device)
+    return model
 
 
 def read_card(path: Path) -> dict[str, Any]:

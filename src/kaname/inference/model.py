@@ -6,7 +6,6 @@ a model from an ONNX file predicts with NumPy and onnxruntime alone.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -75,7 +74,10 @@ class Model:
         step: frames by which that window moves on; fewer than it has, where it answers only its last ones.
         of_video: whether lists and folders are consecutive frames, and answered as ``Tracks``.
         takes_boxes: whether boxes are the network's own business: an image then has one answer, with a row per box.
+        reopened: opens its file again, as another process does that is sent this model; None where there is no file.
     """
+
+    reopened: Callable[[], Model] | None = None
 
     def __init__(
         self,
@@ -100,9 +102,15 @@ class Model:
     def __repr__(self) -> str:
         return "\n".join(card_lines(self.card))
 
+    def __reduce__(self) -> tuple[Callable[[], Model], tuple[()]]:
+        if self.reopened is None:
+            raise TypeError("only a model of kaname.load can be pickled or copied; load it where it is used")
+        return self.reopened, ()
+
     def using(self, runner: Runner, decode: Decode | None = None, closely: Decode | None = None) -> Model:
         """The same model with another runner, and another decode of first or of closer looks where one is given."""
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), reopened=None)
         other.runner, other.decode, other.decode_closer = runner, decode or self.decode, closely or self.decode_closer
         return other
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -70,7 +69,7 @@ class Walk:
         self.skeleton, self.grid = Skeleton.from_dict(model.card["skeleton"]), grid_of(model.card)
         self.method = answer_settings(RECIPE, model.card["config"], how.answers).method
         self.feed = model.feed if isinstance(model.feed, MotionFeed) else None
-        self._timed = copy.copy(model)  # the model of this process serves other videos too
+        self._timed = model.using(model.runner)  # the model of this process serves other videos too
         if self.feed is not None:
             self._timed.feed = self._fed
         self.before: Frame | None = None
