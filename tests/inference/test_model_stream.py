@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -69,6 +71,24 @@ def test_a_stream_reads_no_further_than_its_window(window: Model) -> None:
         assert frame.index == number and read <= number + 3
         assert frame.image.size == 0 and frame.image.base is None
     assert number == 19
+
+
+def test_a_camera_gives_plain_pictures(window: Model) -> None:
+    """Of any kind that ``predict`` takes, without an end; frames carry a time of theirs."""
+    taken = 0
+
+    def camera() -> Iterator[object]:
+        nonlocal taken
+        while True:
+            seen = np.full((8, 8, 3), 10 * (taken % 5), np.uint8)
+            kinds = [seen[:, :, ::-1], PIL.Image.fromarray(seen), Frame(taken, 100.0 + taken, seen)]
+            taken += 1
+            yield kinds[taken % 3]
+
+    answers = list(itertools.islice(window.stream(camera()), 9))
+    assert taken == 9 and [frame.index for frame, _ in answers] == list(range(9))
+    assert [round(float(points.xy["a"][0, 0]) * 25.5) for _, points in answers] == [number % 5 for number in range(9)]
+    assert [frame.seconds for frame, _ in answers][:3] == [0.0, 101.0, 2 / 25]
 
 
 @pytest.mark.parametrize("waiting", [1, 2])

@@ -141,7 +141,7 @@ class Model:
             return self._image(source, boxes)
         if isinstance(source, (list, tuple)):
             if self.of_video:
-                return self._tracks(_listed(source), boxes, "a list")
+                return self._tracks(source, boxes, "a list")
             _refuse_boxes(boxes, "a list")
             return [answer for item in source for answer in _as_list(self.predict(item))]
         if not isinstance(source, (str, PathLike)):
@@ -171,7 +171,7 @@ class Model:
 
     def stream(
         self,
-        source: Iterable[Frame],
+        source: Iterable[Any],
         boxes: Any = None,
         *,
         waiting: int = 0,
@@ -184,7 +184,8 @@ class Model:
         than one window is looked at with its first frame repeated, which a warning says.
 
         Args:
-            source: the frames; where anything waits, it is read in a thread of its own.
+            source: the frames, as `Frame` or as images one after the other, such as those of a camera; where anything
+                waits, it is read in a thread of its own.
             boxes: the same in every frame, or a function of a frame (of a window its last) that finds them.
             waiting: decoding, fitting, the network and the caller work at the same time, and so many frames, windows
                 and outputs wait between them; 0: one after the other, each when it is asked for.
@@ -194,7 +195,7 @@ class Model:
         Raises:
             InputError: frames of different sizes.
         """
-        frames = ahead(_timed(part, "decode", source), waiting)
+        frames = ahead(_timed(part, "decode", _frames(source)), waiting)
         seen = ahead(self._seen(frames, part), waiting)
         # a second look needs the network, which not every runtime lends to two threads
         for request, outputs in ahead(self._ran(self._windows(seen, boxes), part), 0 if self.closer else waiting):
@@ -386,12 +387,12 @@ def _timed(part: Part, name: str, items: Iterable[Frame]) -> Iterator[Frame]:
         yield item
 
 
-def _listed(items: Sequence[Any], rate: float = FOLDER_RATE) -> Iterator[Frame]:
-    """Images of a list as the frames of a video; without time stamps at ``rate`` frames per second."""
+def _frames(items: Iterable[Any]) -> Iterator[Frame]:
+    """Images one after the other as frames: those without a time of their own have `FOLDER_RATE` to the second."""
     for number, item in enumerate(items):
         given = as_array(item)
-        image = given if isinstance(given, np.ndarray) else read_image(given)
-        yield Frame(number, number / rate, image)
+        image = given if isinstance(given, (np.ndarray, Frame)) else read_image(given)
+        yield image if isinstance(image, Frame) else Frame(number, number / FOLDER_RATE, image)
 
 
 def _as_list(answer: Answer | Tracks | list[Any]) -> Sequence[Any]:
