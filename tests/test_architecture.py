@@ -241,7 +241,7 @@ SHARED_WAY = ("pipeline/train", "pipeline/recipe", "pipeline/part", "training/lo
 # 1,500 lines is the rule. What is still above it has a ceiling of its own, which only comes down. (It rose once: an
 # epoch is measured with the decoder and the figures of a report; gauge learnt to find the needle; and shipped models
 # train on samples that are drawn when they are asked for.)
-CEILINGS = {"gauge": 1666, "tracknet": 1725, "landmark": 1861, "roimask": 2992, "kpnet": 3185}
+CEILINGS = {"gauge": 1666, "tracknet": 1725, "landmark": 1861, "roimask": 2992, "kpnet": 3168}
 
 
 def way_to_the_loss(recipe: Path) -> dict[str, int]:

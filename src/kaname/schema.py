@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from kaname.errors import InputError, require
+
 Key = tuple[str, ...]
 ENTRY = re.compile(r"^(\w[\w, ]*?):(?:\s+(.*))?$")
 
@@ -101,6 +103,27 @@ def converted(value: Any, kind: Any) -> Any:
     elif kind is Any or type(value) is kind:
         return value
     raise ValueError(value)
+
+
+def sides_of(text: int | str, what: str, *, order: str = "H,W") -> tuple[int, int]:
+    """Two sides in the order in which they are written: ``384``, ``540,960`` or ``540x960``.
+
+    Args:
+        what: the flag or key.
+        order: what is written first, for the error.
+
+    Raises:
+        InputError: something else, or a side that is not 8..8192.
+
+    >>> sides_of("384", "image_size"), sides_of("540x960", "image_size")
+    ((384, 384), (540, 960))
+    """
+    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[,xX]\s*(\d{1,5}))?\s*", str(text))
+    if match is None:
+        raise InputError(f"{what} is {text!r}", remedy=f"write a number (384), or {order} (540,960)")
+    first, second = int(match[1]), int(match[2] or match[1])
+    require(8 <= first <= 8192 and 8 <= second <= 8192, f"{what} is {text!r}", "sides are 8..8192")
+    return first, second
 
 
 def describe_type(kind: Any) -> str:

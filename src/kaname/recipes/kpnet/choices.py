@@ -11,7 +11,8 @@ from typing import Any, Literal
 from kaname import config as configuration
 from kaname.data.video import Damaged
 from kaname.errors import InputError, require
-from kaname.recipes.kpnet.config import KpnetConfig, sides_of
+from kaname.recipes.kpnet.config import KpnetConfig
+from kaname.schema import sides_of
 from kaname.tracking.smooth import Smooth
 
 TRACKERS = ("none", "klt", "cotracker")

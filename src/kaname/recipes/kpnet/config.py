@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from kaname.errors import InputError, require, require_range
+from kaname.errors import require, require_range
+from kaname.schema import sides_of
 from kaname.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MULTIPLE = 32  # that the sides of the input must divide by, for every backbone
 CELL = 4  # input pixels in a cell of a heatmap, where nothing else is asked for
 COLOURS, WITH_MOTION = 3, 6
-ADVICE = "write a number (384), or H,W (540,960)"
 
 
 @dataclass(frozen=True)
@@ -286,20 +285,3 @@ class KpnetConfig:
         from kaname.geometry.grid import Grid
 
         return Grid.between(self.canvas, self.cells)
-
-
-def sides_of(text: int | str, what: str) -> tuple[int, int]:
-    """``(height, width)`` from ``384``, ``540,960`` or ``540x960``.
-
-    Raises:
-        InputError: something else.
-
-    >>> sides_of("384", "image_size"), sides_of("540x960", "image_size")
-    ((384, 384), (540, 960))
-    """
-    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[,xX]\s*(\d{1,5}))?\s*", str(text))
-    if match is None:
-        raise InputError(f"{what} is {text!r}", remedy=ADVICE)
-    height, width = int(match[1]), int(match[2] or match[1])
-    require(8 <= height <= 8192 and 8 <= width <= 8192, f"{what} is {text!r}", "sides are 8..8192")
-    return height, width

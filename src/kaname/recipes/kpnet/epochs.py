@@ -24,13 +24,14 @@ from kaname.pipeline.answers import write
 from kaname.pipeline.matching import Rows
 from kaname.recipes.kpnet import RECIPE, SEGMENTATION
 from kaname.recipes.kpnet.aligned import align, by_alpha, rules_of, videos_of
-from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig, sides_of
+from kaname.recipes.kpnet.config import WITH_MOTION, KpnetConfig
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.decode import decode_of
 from kaname.recipes.kpnet.drawing import classes_overlay
 from kaname.recipes.kpnet.labels import Picture, skeleton_of
 from kaname.recipes.kpnet.model import describe
 from kaname.recipes.kpnet.step import summarise
+from kaname.schema import sides_of
 from kaname.types import Frame, Points, Prediction, Size
 
 Classes = NDArray[np.uint8]

@@ -28,7 +28,8 @@ from kaname.pipeline.flags import (
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.kpnet import MAPS, RECIPE, VISIBILITY
 from kaname.recipes.kpnet.commands import InputFlags
-from kaname.recipes.kpnet.config import DataSettings, KpnetConfig, sides_of
+from kaname.recipes.kpnet.config import DataSettings, KpnetConfig
+from kaname.schema import sides_of
 from kaname.tracking.smooth import Smooth
 
 Data = Annotated[

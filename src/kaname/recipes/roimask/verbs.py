@@ -32,6 +32,7 @@ from kaname.pipeline.flags import (
 from kaname.pipeline.split import SplitFlags
 from kaname.recipes.roimask import RECIPE
 from kaname.recipes.roimask.commands import ExtractorFile, extractor_key
+from kaname.schema import sides_of
 
 Data = Annotated[Path | None, Parameter(help="Folder with images/ and annotations/ by their documented names.")]
 Subset = Annotated[Literal["full", "500", "100"] | None, Parameter(help="Which of the documented annotation files.")]
@@ -164,10 +165,7 @@ def sample(
     """Render crowded scenes in the documented folders: OUT/data, and a small extractor in OUT/ext_extractor."""
     from kaname.recipes.roimask.prepare import sample as run
 
-    try:
-        height, width = (int(word) for word in size.split(","))
-    except ValueError as error:
-        raise InputError(f"--size is two numbers, got {size!r}", remedy="as in 480,640") from error
+    height, width = sides_of(size, "--size")
     run(
         out,
         count=count,

@@ -33,6 +33,7 @@ from kaname.pipeline.split import SplitFlags
 from kaname.pipeline.weights import model_for
 from kaname.recipes.tracknet import RECIPE
 from kaname.recipes.tracknet.commands import Data
+from kaname.schema import sides_of
 
 Smooth = Annotated[
     Literal["none", "kalman", "inpaint"], Parameter(help="Gate jumps and fill gaps, with a marked, lower confidence.")
@@ -49,7 +50,9 @@ def sample(
     out: OutFolder,
     count: Annotated[int, Parameter(help="How many clips.")] = 10,
     seed: Annotated[int, Parameter(help="Clip i depends on (seed, i) alone.")] = 0,
-    size: Annotated[tuple[int, int], Parameter(help="Width and height of the frames.")] = (1280, 720),
+    size: Annotated[
+        list[str] | None, Parameter(help="W,H of the frames; default: 1280,720.", consume_multiple=True, negative=())
+    ] = None,
     games: Annotated[int | None, Parameter(help="Over how many games the clips are spread.")] = None,
     clip_length: Annotated[int, Parameter(help="Frames of a clip.")] = 48,
     variety: Annotated[
@@ -60,7 +63,7 @@ def sample(
     """Render a small data set of clips with exact truth, in the layout that train takes."""
     from kaname.samples.tracknet import write
 
-    width, height = size
+    width, height = sides_of(",".join(size or ["1280,720"]), "--size", order="W,H")
     off = without or ()
     write(out, count, seed, size=(height, width), games=games, clip_length=clip_length, variety=variety, without=off)
     made = len(list(out.glob("game*")))
