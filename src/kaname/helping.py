@@ -202,11 +202,14 @@ def refuse_fractions(words: Sequence[str], target: str) -> None:
 
 
 def usage_error(error: Any, words: Sequence[str], target: str) -> str:
-    """What the library says of a wrong call, in our words where something is missing."""
-    from cyclopts import MissingArgumentError
+    """What the library says of a wrong call, in our words where something is missing or too much."""
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
 
+    if isinstance(error, UnusedCliTokensError):
+        return f"nothing takes {', '.join(map(repr, error.unused_tokens or ()))}"
     if not isinstance(error, MissingArgumentError):
-        return " ".join(str(error).split()).rstrip(".")
+        text = re.sub(r"[.?]* Did you mean", "; did you mean", " ".join(str(error).split())).rstrip(".?")
+        return text[:1].lower() + text[1:]
     typed = [word.partition("=")[0] for word in words]
     argument: Any = error.argument
     name = next((name for name in argument.names if name in typed), None)

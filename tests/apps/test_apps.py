@@ -147,7 +147,7 @@ def test_convert_a_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     convert(source_format="coco", target_format="tracknet", source=tmp_path / "coco.json", target=back, images=clip)
     assert "boxes" not in (text := capsys.readouterr().out) and "frame numbers" not in text, "nobody has drawn any"
     assert back.read_text() == (clip / "Label.csv").read_text()
-    with pytest.raises(InputError, match="no game in its meta"):
+    with pytest.raises(InputError, match="nothing says of which game it is"):
         convert(source_format="coco", target_format="tracknet", source=tmp_path / "coco.json", target=tmp_path / "new")
 
 

@@ -75,7 +75,7 @@ class Pages:
         settings = getattr(config, recipe.answering.section)
         scoring = evaluate.Scoring(recipe, settings, root, recipe.judging.ways(config), notes)
         result = evaluate.score_model(scoring, model, items, folder, title=name)
-        title = f"{recipe.name}: training run {options.out_dir.resolve().name}"
+        title = f"{recipe.name}: training, folder {options.out_dir.resolve().name}"
         page = evaluate.Page(options.out_dir / PAGE, title, options.command)
         written = evaluate.write_page(scoring, result, items, folder, model=model, source=best, page=page)
         return [f"report in {written}", *result.said]

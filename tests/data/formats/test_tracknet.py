@@ -219,7 +219,7 @@ SOUND = Sample(
     ("samples", "words"),
     [
         ([], "no samples"),
-        ([replace(SOUND, meta={"game": "game1"})], "no clip in its meta"),
+        ([replace(SOUND, meta={"game": "game1"})], "nothing says of which clip it is"),
         ([replace(SOUND, meta={"game": "..", "clip": "Clip1"})], "cannot name a folder"),
         ([replace(SOUND, meta={"game": "a/b", "clip": "Clip1"})], "cannot name a folder"),
         ([replace(SOUND, meta={"game": True, "clip": "Clip1"})], "cannot name a folder"),

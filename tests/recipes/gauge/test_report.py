@@ -102,7 +102,7 @@ def test_every_run_has_a_page(data: Path, tmp_path: Path) -> None:
     words = ("gauge", "train", "--data", data, *TRAIN, "--epochs", 1)
     assert "report in" in call(*words, "--out", tmp_path / "run").done().out
     page = page_of(tmp_path / "run")
-    assert "training run run" in page and "2 images" in page and "Only the first" not in page
+    assert "training, folder run" in page and "2 images" in page and "Only the first" not in page
     assert (tmp_path / "run" / "report" / "points.json").is_file() and not (tmp_path / "run" / "metrics.json").exists()
     content = json.loads((tmp_path / "run" / "report" / "metrics.json").read_text(encoding="utf-8"))
     assert content["settings"]["set"] == "val"

@@ -146,7 +146,7 @@ def test_every_run_has_a_page(dots: Path, tmp_path: Path) -> None:
     words = ("train", "--data", dots, *TINY, "--epochs", 1, "--limit", 4)
     assert "report in" in call(*words, "--out-dir", tmp_path / "run").done().out
     page = page_of(tmp_path / "run")
-    assert "training run run" in page and "16 frames of 1 clips (game3)" in page and "Only the first" not in page
+    assert "training, folder run" in page and "16 frames of 1 clips (game3)" in page and "Only the first" not in page
     assert "absent: mask" in page and "chose the weights (game3)" in page
     assert metrics(tmp_path / "run" / "report")["settings"]["set"] == "val"
     assert not (tmp_path / "run" / "metrics.json").exists()

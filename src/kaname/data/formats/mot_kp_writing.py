@@ -51,8 +51,9 @@ def _video(sample: Sample, stem: str | None) -> str:
     video = sample.meta.get("video", named[0] if named else stem)
     if isinstance(video, str) and video.strip(". ") and not set(video) & set('/\\:*?"<>|\0'):
         return video
-    reason = "no video in its meta" if video is None else f"its video {video!r} cannot name a file"
-    remedy = f"set meta['video'], or write one video to a file that ends in {ENDING}"
+    reason = "nothing says of which video it is" if video is None else f"its video {video!r} cannot name a file"
+    name = "name images VIDEO_frame_NUMBER (in Python: set meta['video'])"
+    remedy = f"{name}, or write one video to a file that ends in {ENDING}"
     raise InputError(reason, path=sample.image, remedy=remedy)
 
 

@@ -54,8 +54,8 @@ def _folder(sample: Sample, key: str) -> str:
         return f"{'game' if key == 'game' else 'Clip'}{name}"
     if isinstance(name, str) and name.strip(". ") and not set(name) & set('/\\:*?"<>|\0'):
         return name
-    reason = f"no {key} in its meta" if name is None else f"its {key} {name!r} cannot name a folder"
-    remedy = f"set meta[{key!r}] as in game1 and Clip1, or write one clip to a file that ends in .csv"
+    reason = f"nothing says of which {key} it is" if name is None else f"its {key} {name!r} cannot name a folder"
+    remedy = f"write one clip to a file that ends in .csv (in Python: set meta[{key!r}], as in game1 and Clip1)"
     raise InputError(reason, path=sample.image, remedy=remedy)
 
 
