@@ -171,6 +171,12 @@ def test_what_is_far_behind_leaves_the_race_and_what_is_hopeless_is_not_compared
     assert rows["y fp32"].verdict == ALIKE
 
 
+def test_a_hiccup_of_the_machine_makes_nobody_hopeless() -> None:
+    clock = Ticking()
+    rows = compared(clock, named("x", clock.runner([0.5, 12.0, 0.5])))
+    assert rows["x fp32"].verdict == ALIKE and rows["x fp32"].ms == 500.0
+
+
 def test_a_small_trial_spares_the_network() -> None:
     clock = Ticking()
     rows = compared(

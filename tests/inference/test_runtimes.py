@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from inference.test_export import model as model  # noqa: PLC0414
 from inference.test_parity import CARD, IMAGE, asked
 from kaname.errors import InputError
 from kaname.geometry.view import View
-from kaname.inference import own_exports, runtimes
+from kaname.inference import choosing, own_exports, runtimes
 from kaname.inference.choosing import Judging, measure
 from kaname.inference.model import Model
 from kaname.inference.onnx_runner import OnnxRunner
@@ -126,8 +127,9 @@ def test_without_openvino_the_line_says_how_to_install_it(monkeypatch: pytest.Mo
         OpenvinoRunner.refuse("fp32")
 
 
-def test_a_search_over_real_runtimes(model: Model, place: Path) -> None:
+def test_a_search_over_real_runtimes(model: Model, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is chosen answers within its tolerance; what is not here is said."""
+    monkeypatch.setattr(choosing, "HOPELESS", math.inf)  # for so small a network others may be
     chosen = [one for one in CANDIDATES if "cpu" in one.devices and not one.slow_start]
     material = Material(lambda: model.runner, lambda: place, ["heatmaps"], threads=1)
     told = model.using(model.runner, by_score([(3, 4, 0.9)], 0.5))
@@ -137,8 +139,7 @@ def test_a_search_over_real_runtimes(model: Model, place: Path) -> None:
     assert by_name["onnxruntime fp32"].verdict == "alike" and by_name["onnxruntime fp32"].largest_px == 0.0
     assert ("onnxruntime", "fp32") in runners
     if "openvino fp32" in by_name and not CANDIDATES[4].absent:
-        # so small a network may take it many times as long on a busy machine
-        assert by_name["openvino fp32"].verdict.startswith(("alike", "slow"))
+        assert by_name["openvino fp32"].verdict == "alike"
 
 
 def test_an_export_belongs_to_the_weights_and_to_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
