@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kaname.data.formats import rle
-from kaname.data.formats.coco_masks import is_polygon, polygons_of, with_arrays
+from kaname.data.formats.coco_masks import polygons_of, with_arrays, wrong_shape
 from kaname.data.formats.coco_writing import attributes_of, document, edges_of, is_extent
 from kaname.data.formats.files import (
     Folder,
@@ -227,7 +226,7 @@ class _Reader:
             if twice := [name for name, count in Counter(names).items() if count > 1]:
                 raise self.fault("category", number, f"its keypoints name {twice[0]!r} twice", "give each another name")
         named = {number: entry["name"] for number, entry in self.categories.items()}
-        self.wanted = {number for number, name in named.items() if category in (None, number, name)}
+        self.wanted = {n for n, name in named.items() if category is None or str(category) in (str(n), name)}
         if category is not None and not self.wanted:
             known = ", ".join(f"{number} {name}" for number, name in named.items())
             raise InputError(f"no category {category!r}", path=path, remedy=f"it has: {known or 'none'}")
@@ -268,8 +267,13 @@ class _Reader:
         """What is wrong with one annotation."""
         for key, table in (("image", self.images), ("category", self.categories)):
             number = entry.get(f"{key}_id")
+            if isinstance(number, (int, str)) and number not in table:  # some programs write 7 here and "7" there
+                other = int(number) if isinstance(number, str) and number.isdecimal() else str(number)
+                number = entry[f"{key}_id"] = other if other in table else number
             if not isinstance(number, (int, str)) or number not in table:
                 return f"its {key} {number!r} is not in the list of {'images' if key == 'image' else 'categories'}"
+        if entry.get("iscrowd") not in (None, 0, 1):
+            return f"its iscrowd must be 0 or 1, got {shortened(entry['iscrowd'])}"
         box: Any = entry.get("bbox")
         if are_numbers(box) and len(box) in (5, 8):
             return f"its bbox is rotated ({len(box)} numbers): boxes are upright, x, y, width, height"
@@ -281,16 +285,8 @@ class _Reader:
         turned = attributes.get("rotation") if isinstance(attributes, dict) else entry.get("rotation")
         if isinstance(turned, (int, float)) and is_number(turned) and turned % 360:
             return f"its bbox is rotated by {turned:g} degrees (CVAT's attribute): boxes are upright"
-        shape = entry.get("segmentation")
-        if isinstance(shape, list):
-            for polygon in shape:
-                if not isinstance(polygon, np.ndarray) and not is_polygon(polygon):
-                    return f"a polygon must be x, y of at least 3 corners, got {shortened(polygon)}"
-        elif isinstance(shape, dict):
-            if reason := _wrong_encoding(shape, _stated(self.images[entry["image_id"]])):
-                return reason
-        elif shape is not None:
-            return f"its segmentation must be polygons or a run-length encoding, got {shortened(shape)}"
+        if reason := wrong_shape(entry, _stated(self.images[entry["image_id"]])):
+            return reason
         names = self._names(entry)
         points: Any = entry.get("keypoints")
         if points is None or (not names and points == []):
@@ -371,20 +367,9 @@ def _other_size(image: Path, entry: dict[str, Any]) -> str | None:
 def _stated(entry: dict[str, Any]) -> Size | None:
     """The size of an image that the file states."""
     height, width = entry.get("height"), entry.get("width")
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def _wrong_encoding(shape: dict[str, Any], size: Size | None) -> str | None:
-    """What is wrong with a run-length encoding in an image of a size."""
-    try:
-        rle.counts(shape)
-        height, width = shape["size"]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        text = f"no {error}" if isinstance(error, KeyError) else str(error)
-        return f"its segmentation is not a run-length encoding ({text[:80]})"
-    if size is not None and (height, width) != size:
-        return f"its run-length encoding has {width} x {height} pixels, its image {size[1]} x {size[0]}"
-    return None
+    if not (is_number(height) and is_number(width) and min(height, width) > 0):  # 0: unknown
+        return None
+    return (int(height), int(width)) if height == int(height) and width == int(width) else None
 
 
 def _has_id(entry: Any) -> bool:
