@@ -85,8 +85,13 @@ def problems(
     return faults(walk(Path(path), images, category))
 
 
-def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def entries(
+    path: Path, category: str | int | None = None, images: Path | None = None
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """The images of a file in its order, each with its instances, crowds included, as the file has them, but checked.
+
+    Args:
+        images: the folder of the images, of which those are measured whose size the file does not state.
 
     Raises:
         InputError: the first of ``problems``, those of image files apart; or an image without a size.
@@ -95,9 +100,16 @@ def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[st
     instances, wrong = reader.instances()
     if wrong:
         raise wrong[0]
+    folder = None if images is None else Folder(images)
     for entry in reader.images.values():
-        if instances.get(entry["id"]) and _stated(entry) is None:
-            raise reader.fault("image", entry["id"], "it has no width and height")
+        size = _stated(entry)
+        if instances.get(entry["id"]) and size is None:
+            image = folder and folder.find(tails(entry["file_name"]))
+            if image is None:
+                raise reader.fault("image", entry["id"], "it has no width and height", "write them into the file")
+            size = image_size(image)
+        if size is not None:
+            entry["height"], entry["width"] = size
     if wrong_unit := fault_of(_bare(reader.images.values(), instances), path, "index"):
         raise wrong_unit
     return [(entry, instances.get(entry["id"], [])) for entry in reader.images.values()]

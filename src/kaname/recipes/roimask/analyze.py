@@ -45,7 +45,8 @@ def class_weights_of(config: RoimaskConfig) -> tuple[Weights | None, str, dict[s
     else:
         source = config.data.annotations_of("train")
         stamp = source.stat().st_mtime_ns if source.is_file() else 0
-        statistics, said = _measured(source, config.data.category, stamp), f"counted in {source}"
+        statistics = _measured(source, config.data.category, config.data.images_of("train"), stamp)
+        said = f"counted in {source}"
     found = statistics[WEIGHTS[loss.class_weights]]
     if config.classes == 2:
         ratios = statistics["pixel_ratios"]
@@ -78,5 +79,5 @@ def read_statistics(path: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=4)
-def _measured(path: Path, category: str, stamp: int) -> dict[str, Any]:
-    return measure(path, category)
+def _measured(path: Path, category: str, images: Path, stamp: int) -> dict[str, Any]:
+    return measure(path, category, images=images if images.is_dir() else None)
