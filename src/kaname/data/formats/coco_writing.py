@@ -66,6 +66,8 @@ def document(
             entry = {"id": next(instance_ids), "image_id": number, "category_id": categories[label]}
             annotations.append(entry | _instance(sample, row, names[label]))
     return {
+        "info": {},  # programs read these two without asking whether they are there
+        "licenses": [],
         "images": images,
         "annotations": annotations,
         "categories": [
@@ -115,6 +117,8 @@ def _with_box(sample: Sample, path: Path) -> Sample:
         present = np.concatenate([points[~np.isnan(points).any(axis=1)] for points in sample.points.values()])
         boxes = np.array([[*present.min(axis=0), *present.max(axis=0)] if len(present) else [0.0] * 4])
         meta[EXTENT] = True
+        if meta.get("label"):  # of points without a box
+            sample = replace(sample, labels=[meta["label"]])
     sample = replace(sample, boxes=boxes, meta=meta)
     return replace(sample, labels=labels_of_boxes(sample, path))
 
