@@ -145,7 +145,7 @@ def write(
             that is not finite, or two images of one name.
     """
     path = Path(path)
-    write_json(path, document(samples, path, root, skeleton))
+    write_json(path, document(samples, path, root, skeleton), tables=True)
 
 
 def walk(
@@ -359,8 +359,9 @@ class _Reader:
             values = np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3)
             for name, (x, y, seen) in zip(self._names(one), values, strict=True):
                 if seen > 0:
-                    points[name][row] = PIXELS.from_index([[x, y]])[0] if self.keypoints == "index" else (x, y)
-                    visible[name][row] = int(seen)
+                    points[name][row], visible[name][row] = (x, y), int(seen)
+        if self.keypoints == "index":
+            points = {name: PIXELS.from_index(xy) for name, xy in points.items()}
         return points, visible
 
 

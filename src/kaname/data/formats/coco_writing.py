@@ -119,7 +119,7 @@ def _with_box(sample: Sample, path: Path) -> Sample:
         meta[EXTENT] = True
         if meta.get("label"):  # of points without a box
             sample = replace(sample, labels=[meta["label"]])
-    sample = replace(sample, boxes=boxes, meta=meta)
+    sample = replace(sample, boxes=boxes, meta=meta, visible={name: visibility(sample, name) for name in sample.points})
     return replace(sample, labels=labels_of_boxes(sample, path))
 
 
@@ -143,7 +143,7 @@ def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
     for sample in samples:
         for row, label in enumerate(sample.labels):
             mine = shown.setdefault(label, set())
-            mine.update(name for name in sample.points if visibility(sample, name)[row] > 0)
+            mine.update(name for name, seen in sample.visible.items() if seen[row] > 0)
     nowhere = set(every).difference(*shown.values()) if shown else set()
     return {label: [name for name in every if name in mine or name in nowhere] for label, mine in shown.items()}
 
@@ -163,7 +163,7 @@ def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
     if names:
         values: list[float] = []
         for name in names:
-            seen = int(visibility(sample, name)[row]) if name in sample.points else 0
+            seen = int(sample.visible[name][row]) if name in sample.points else 0
             x, y = PIXELS.to_index(sample.points[name][row]) if seen else (0, 0)
             values += [float(x), float(y), seen]
         entry |= {"keypoints": values, "num_keypoints": sum(seen > 0 for seen in values[2::3])}
