@@ -40,9 +40,7 @@ def _boxed(sample: Sample) -> tuple[Sample, int]:
     visible: dict[str, Any] = {}
     for name, given in sample.points.items():
         known = visibility(sample, name)
-        rows = [
-            row if _is_of(label, name, own) and row < len(given) else None for label, row in places
-        ]
+        rows = [row if _is_of(label, name, own) and row < len(given) else None for label, row in places]
         there = [row is not None and known[row] > 0 for row in rows]
         points[name] = np.array(
             [given[row] if fine else (np.nan, np.nan) for row, fine in zip(rows, there, strict=True)]
