@@ -379,10 +379,9 @@ def _other_size(image: Path, entry: dict[str, Any]) -> str | None:
 
 def _stated(entry: dict[str, Any]) -> Size | None:
     """The size of an image that the file states."""
-    height, width = entry.get("height"), entry.get("width")
-    if not (is_number(height) and is_number(width) and min(height, width) > 0):  # 0: unknown
-        return None
-    return (int(height), int(width)) if height == int(height) and width == int(width) else None
+    sides: list[Any] = [entry.get("height"), entry.get("width")]
+    known = all(is_number(side) and side > 0 and side == int(side) for side in sides)  # 0: unknown
+    return (int(sides[0]), int(sides[1])) if known else None
 
 
 def _has_id(entry: Any) -> bool:
