@@ -47,6 +47,19 @@ def test_coco_keeps_its_numbers_edges_and_areas(tmp_path: Path) -> None:
     assert "categories:" not in found.out
 
 
+def test_the_label_of_one_skeleton_is_its_category(tmp_path: Path) -> None:
+    """Also where nobody drew a box; and what peers read without asking is there."""
+    (tmp_path / "in.xml").write_text(
+        '<annotations><image id="0" name="a.png" width="30" height="20"><skeleton label="fox">'
+        '<points label="nose" points="4,5"/><points label="tail" points="9,8"/></skeleton></image></annotations>'
+    )
+    words = ["--input", tmp_path / "in.xml", "--output", tmp_path / "out.json"]
+    call("convert", "--from", "cvat", "--to", "coco", *words).done()
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert [one["name"] for one in written["categories"]] == ["fox"]
+    assert written["info"] == {} and written["licenses"] == []
+
+
 def test_points_outside_their_image_are_named(tmp_path: Path) -> None:
     _, found = convert(tmp_path, coco())
     assert "warning: 1 points lie outside their image, the first in a.png: 'ear' at (40.5, 5.5)" in found.out

@@ -37,12 +37,20 @@ Drawn = list[np.ndarray] | np.ndarray
 Images = Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]
 
 
-def measure(path: Path, category: str | int = 1, *, workers: int | None = None, speak: bool = True) -> Statistics:
+def measure(
+    path: Path,
+    category: str | int = 1,
+    *,
+    images: Path | None = None,
+    workers: int | None = None,
+    speak: bool = True,
+) -> Statistics:
     """The statistics of a COCO file, as ``data_analyze.json`` holds them.
 
     Args:
         path: the file; its images are not needed.
         category: name or number; a text of digits is a number.
+        images: their folder, where the file may lack their sizes.
         workers: processes; by default one for each core.
         speak: whether to show how far it is.
 
@@ -50,10 +58,10 @@ def measure(path: Path, category: str | int = 1, *, workers: int | None = None, 
         InputError: what `kaname.data.formats.coco.entries` raises, an instance without a mask, or no instance at all.
     """
     number = int(category) if isinstance(category, str) and category.isdecimal() else category
-    images = coco.entries(path, number)
-    used = [pair for pair in images if any(not one.get("iscrowd") for one in pair[1])]
+    every = coco.entries(path, number, images)
+    used = [pair for pair in every if any(not one.get("iscrowd") for one in pair[1])]
     if not used:
-        crowds = sum(len(instances) for _, instances in images)
+        crowds = sum(len(instances) for _, instances in every)
         reason = f"no instance of category {number!r}" + (f" but {crowds} crowds" if crowds else "")
         remedy = NO_CROWD if crowds else "choose another file, or another --category"
         raise InputError(reason, path=path, remedy=remedy)
@@ -62,8 +70,8 @@ def measure(path: Path, category: str | int = 1, *, workers: int | None = None, 
         for images_done, part in _counted(path, used, workers or os.cpu_count() or 1):
             counts.add(part)
             bar.advance(images_done)
-    counts.crowds = sum(bool(one.get("iscrowd")) for _, instances in images for one in instances)
-    counts.without = len(images) - len(used)
+    counts.crowds = sum(bool(one.get("iscrowd")) for _, instances in every for one in instances)
+    counts.without = len(every) - len(used)
     return _content(counts)
 
 

@@ -31,6 +31,18 @@ CONTAINERS = (
 )
 
 
+def videos_in(folder: Path) -> list[str]:
+    """The names of the videos directly in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir() if is_video(path) and path.name[0] != ".")
+
+
+def no_image(folder: Path, remedy: str = "give a folder of images") -> InputError:
+    """The error of a folder without an image, which may be one of videos."""
+    videos = videos_in(folder)
+    remedy = f"name the videos themselves: {folder / videos[0]} ..." if videos else remedy
+    return InputError("the folder contains no image", path=folder, remedy=remedy)
+
+
 def folder_images(folder: Path) -> list[Path]:
     """The images of a folder of frames in the order of their numbers (``2.jpg`` before ``10.jpg``).
 
@@ -41,9 +53,7 @@ def folder_images(folder: Path) -> list[Path]:
         raise InputError("the folder of frames does not exist", path=folder, remedy="check the path")
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != "."]
     if not files:
-        videos = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in VIDEO_ENDINGS)
-        remedy = f"name the videos themselves: {folder / videos[0]} ..." if videos else "give a folder of frames"
-        raise InputError("the folder contains no image", path=folder, remedy=remedy)
+        raise no_image(folder, "give a folder of frames")
     refuse_names(files)
     return sorted(files, key=lambda path: order(path.name))
 

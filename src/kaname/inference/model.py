@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kaname.data.ahead import ahead
 from kaname.data.formats.files import images_in
-from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
+from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video, no_image
 from kaname.errors import InputError
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import as_array, read_image
@@ -328,7 +328,7 @@ class Model:
     def _folder(self, path: Path) -> list[Any]:
         files, others = images_in(path)
         if not files:
-            raise InputError("the folder contains no image", path=path, remedy="give a folder of images")
+            raise no_image(path)
         if others:
             warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
         return [self._image(_read(item)) for item in files]

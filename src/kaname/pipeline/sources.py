@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from kaname.data.formats.files import images_in
-from kaname.data.video import is_video
+from kaname.data.formats.files import files_below, images_in
+from kaname.data.naming import IMAGE_ENDINGS
+from kaname.data.video import is_video, no_image
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 
@@ -33,14 +34,16 @@ def expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Pat
             own = without.resolve()
             below = [name for name in images_below(source) if not (source / name).resolve().is_relative_to(own)]
             if not below:
-                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+                raise no_image(source)
             yield from (source / name for name in below)
         elif source.is_dir():
             files, others = images_in(source)
             if not files:
-                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+                raise no_image(source)
             if others:
                 print(f"left out of {source}, not images by their names: {', '.join(others)}")
+            if deeper := len(files_below(source, IMAGE_ENDINGS, "")) - len(files):
+                print(f"left out of {source}: {deeper} images in its sub-folders; name these too")
             yield from files
         elif source.is_file():
             yield source

@@ -201,6 +201,9 @@ ENTRIES = [
     ("annotations", {"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, "annotation 11", "at least 3 corners"),
     ("annotations", {"segmentation": [None]}, "annotation 11", "at least 3 corners"),
     ("annotations", {"segmentation": 5}, "annotation 11", "run-length"),
+    ("annotations", {"segmentation": [1, 2, 3, 4]}, "annotation 11", "at least 3 corners"),
+    ("annotations", {"bbox": [1, 2, 11.5, 22]}, "annotation 11", "holds the corners of its mask"),
+    ("annotations", {"iscrowd": "0"}, "annotation 11", "iscrowd must be 0 or 1, got '0'"),
     ("annotations", {"keypoints": [1, 2, 2]}, "annotation 11", "for each of its category's 2 names, got 3 numbers"),
     ("annotations", {"keypoints": "x"}, "annotation 11", "keypoints"),
     ("annotations", {"keypoints": [1, 2, 5, 1, 2, 2]}, "annotation 11", "visibility"),
@@ -236,6 +239,27 @@ def test_all_problems_are_listed(tmp_path):
     content["images"][1]["file_name"] = "a.png"
     found = coco.problems(save(tmp_path, content))
     assert [problem.row for problem in found] == ["annotation 11", "annotation 12", "image 6"]
+
+
+def test_what_other_programs_write(tmp_path):
+    """Ids as texts on one side, a polygon without the list round it, sizes as floats or unknown, boolean crowds."""
+    plain = coco.read(save(tmp_path))
+    content = copy.deepcopy(GOOD)
+    content["images"][0] |= {"height": 40.0, "width": 60.0}
+    content["annotations"][0] |= {"image_id": "5", "category_id": "1", "iscrowd": False}
+    content["annotations"][1]["segmentation"] = [0, 0, 5, 0, 5, 5]
+    content["annotations"][2]["iscrowd"] = True
+    one, _ = coco.read(save(tmp_path, content))
+    assert (one.size, one.ids, one.meta["crowd"]) == (plain[0].size, plain[0].ids, 1)
+    assert one.polygons[1][0].tolist() == [[0, 0], [5, 0], [5, 5]]
+    assert [len(instances) for _, instances in coco.entries(save(tmp_path, content))] == [4, 0]
+    content["categories"][0]["id"] = "1"
+    for category in ("person", 1, "1"):
+        assert coco.read(save(tmp_path, content), category=category)[0].ids == [11, 14]
+    content["images"][0] |= {"height": 0, "width": 0}
+    for entry in content["annotations"]:
+        entry.pop("segmentation")
+    assert coco.read(save(tmp_path, content))[0].size is None
 
 
 junk = [None, True, 3, "x", [], {}, [[]], [{}], {"a": 1}, [None]]

@@ -198,3 +198,16 @@ def test_written_files_are_what_cvat_reads(tmp_path: Path) -> None:
     facts = [(one.get("label"), one.get("outside"), one.get("occluded")) for one in image.iter("points")]
     assert facts == [("left", "0", "1"), ("tip", "0", "0"), ("left", "1", "0"), ("tip", "0", "0")]
     assert [one.get("points") for one in image.iter("points")] == ["1.5,2.5", "3,4", "0,0", "5,6"]
+
+
+def test_the_labels_stand_before_the_images_as_in_an_export(tmp_path: Path) -> None:
+    """Datumaro, for one, takes no file without them; parts of a skeleton name it."""
+    box = '<box label="fox" xtl="0" ytl="1" xbr="9" ybr="8"/>'
+    sample = read(tmp_path, f'<skeleton label="fox"><points label="tip" points="1,2"/></skeleton>{box}')
+    cvat.write(tmp_path / "again.xml", [sample])
+    top = ElementTree.parse(tmp_path / "again.xml").getroot()
+    assert [one.tag for one in top] == ["version", "meta", "image"] and top.findtext("meta/task/size") == "1"
+    labels = [{fact.tag: fact.text for fact in label} for label in top.iterfind("meta/task/labels/label")]
+    assert {"name": "tip", "type": "points", "parent": "fox", "attributes": None} in labels
+    assert {"name": "fox", "type": "skeleton", "attributes": None} in labels
+    assert len(labels) == len({one["name"] for one in labels})

@@ -60,6 +60,8 @@ def test_several_animals_and_names_in_three_columns(tmp_path: Path) -> None:
     (other,) = dlc.read(again, tmp_path / "labeled-data" / "walk")
     np.testing.assert_array_equal(other.points["nose"], sample.points["nose"])
     assert other.ids == ["a", "b"]
+    np.testing.assert_array_equal(other.points["corner"], sample.points["corner"])
+    assert dlc.skeleton_of(again).channels == skeleton.channels, "a part of no animal stays one"
 
 
 def test_to_mot_kp_what_is_blank_stays_not_labelled(tmp_path: Path) -> None:
@@ -74,13 +76,15 @@ def test_to_mot_kp_what_is_blank_stays_not_labelled(tmp_path: Path) -> None:
 
 
 def test_through_coco_objects_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = f"{SEVERAL}labeled-data,walk,img7.png,1,2,30,20,,\n"
+    text = f"{SEVERAL}labeled-data,walk,img7.png,1,2,30,20,50,9\n"
     path = file_of(tmp_path, text, "labeled-data/walk/img7.png")
     convert(source_format="dlc", target_format="coco", source=path, target=tmp_path / "c.json")
     assert "frame numbers" in capsys.readouterr().out
     (sample,) = coco.read(tmp_path / "c.json", tmp_path / "labeled-data" / "walk")
-    np.testing.assert_allclose(sample.points["nose"], [[1.5, 2.5], [30.5, 20.5]])
-    assert len(sample.boxes) == 2
+    np.testing.assert_allclose(sample.points["nose"][:2], [[1.5, 2.5], [30.5, 20.5]])
+    np.testing.assert_allclose(sample.boxes[2], [50.5, 9.5, 50.5, 9.5], err_msg="a part of no animal is one of its own")
+    assert sample.labels == ["object", "object", "single"]
+    assert sample.visible["nose"].tolist() == [2, 2, 0] and sample.visible["corner"].tolist() == [0, 0, 2]
 
 
 @pytest.mark.parametrize(

@@ -149,11 +149,13 @@ def test_percent_are_doubted_too(tmp_path, scale, wrong):
 
 
 def test_what_lies_in_a_corner_is_not_doubted():
-    """Labels of a small image, few ones in the first hundred pixels, whole pixels: all of these are real."""
+    """Labels of a small image, one object in the first hundred pixels, whole pixels: all of these are real."""
     tiny = Sample(Path("a.png"), {"p": np.array([[0.4, 0.7]])}, size=(4, 6))
     corner = Sample(Path("a.png"), {"p": np.array([[20.0, 30.0], [25.0, 40.0]])}, size=(720, 1280))
     whole = Sample(Path("a.png"), {"p": np.array([[1.0, 0.0]])}, size=(720, 1280))
-    for sample in (tiny, corner, whole):
+    box = Sample(Path("a.png"), boxes=np.array([[10.0, 20, 60, 80]]), size=(480, 640))
+    face = Sample(Path("a.png"), {"p": np.array([[20.0, 30], [70, 31], [45, 60], [25, 85]])}, size=(720, 1280))
+    for sample in (tiny, corner, whole, box, face):
         assert fault_of([sample], Path("x"), "continuous") is None
 
 

@@ -84,6 +84,10 @@ def test_key_points_without_visibility_by_the_data_set_s_file(tmp_path):
     label(tmp_path / "data.yaml", "kpt_shape: [2, 2]", "names:", "  0: needle", "  1: dial")
     (sample,) = yolo.read(tmp_path / "labels", tmp_path / "i")
     assert sample.labels == ["dial"]
+    scored = ("1 0.5 0.5 0.4 0.6 0.1 0.2 0.3 0.4 0.9", "1 0.5 0.5 0.4 0.6 0.1 0.2 0.3 0.4 0.2")  # save_txt, save_conf
+    label(tmp_path / "labels" / "a.txt", *scored)
+    (sample,) = yolo.read(tmp_path / "labels", tmp_path / "i", least=0.5)
+    assert len(sample.boxes) == 1 and sample.meta["weak"] == 1
 
 
 @pytest.mark.parametrize("names", [["data.yaml", "names: [needle, dial]"], ["classes.txt", "needle\ndial"]])

@@ -99,3 +99,14 @@ def test_images_by_their_names(made: Path, tmp_path: Path) -> None:
     assert {one.name: {number: path.name for number, path in one.images.items()} for one in images} == {
         "clip": {0: "9.png", 1: "10.png"}, "A": {2: "A_frame_2.png", 7: "A_frame_7.png"},
     }  # fmt: skip
+
+
+def test_videos_in_a_folder_of_images_are_named(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are not predicted, which is said; in a folder without images it is what to do."""
+    shutil.copy(made / "data" / "movie" / "val00.mp4", tmp_path / "B.mp4")
+    with pytest.raises(InputError, match=r"no image; name the videos themselves: .*B\.mp4"):
+        sources_in([tmp_path])
+    shutil.copy(made / "data" / "val" / "frames" / "val00" / "val00_frame_0.png", tmp_path / "a.png")
+    _, (images,) = sources_in([tmp_path])
+    assert len(images.images) == 1
+    assert "videos beside images: B.mp4" in capsys.readouterr().out

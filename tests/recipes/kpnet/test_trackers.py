@@ -90,16 +90,19 @@ def test_the_figures_of_a_shift(place: Path) -> None:
     assert scored(place, "--pck-px", 7)["all"]["pck"]["value"] == 0
 
 
-def test_the_grid_is_the_truths(place: Path) -> None:
-    """Frames between are left out and counted; in steps of one they are false; past the length nothing counts."""
+def test_the_grid_is_the_truths(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Frames between are left out, counted and said; in steps of one they are false; past the length nothing counts."""
     predict(place, more=[(7, 7, 0, 0.0), (30, 7, 0, 0.0)])
     found = scored(place)
+    assert "note: 2 predicted objects lie off the grid of the labelled frames" in capsys.readouterr().out
+    assert "2 predicted objects lie off" in (place / "out" / "report.html").read_text(encoding="utf-8")
     assert found["settings"]["predictions_off_the_grid"] == 2 and found["tool"]["det_pr"]["value"] == 1
     assert found["settings"]["frames"] == 6
     dense = scored(place, "--frame-step", 1)
     assert dense["settings"]["frames"] == 118 and dense["tool"]["det_pr"]["value"] == pytest.approx(6 / 8)
     short = scored(place, "--length", 29)
     assert short["settings"]["frames"] == 4 and short["settings"]["truth_off_the_grid"] == 3
+    assert "3 true objects lie off the grid" in capsys.readouterr().out
 
 
 def test_rows_out_of_frame_are_dropped_and_hidden_ones_stay(place: Path) -> None:

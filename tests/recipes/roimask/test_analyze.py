@@ -42,6 +42,17 @@ def test_weights_come_from_the_named_file_else_from_the_default_else_are_counted
     assert "data_analyze.json" in said and again == pytest.approx(
         tuple(statistics["recommended_class_weights"].values())
     )
+    (tmp_path / "data_analyze.json").unlink()
+    path = DataSettings(root=folder / "data").annotations_of("train")
+    unsized = json.loads(path.read_text())
+    for image in unsized["images"]:
+        image |= {"height": 0, "width": 0}
+    (tmp_path / "unsized.json").write_text(json.dumps(unsized))
+    changed = crowds.config_of(folder, data__annotations=tmp_path / "unsized.json")
+    assert class_weights_of(changed)[0] == counted, "sizes that the file does not state are those of the images"
+    with pytest.raises(InputError, match="no width and height; write them"):
+        analyze(tmp_path / "unsized.json", tmp_path / "x.json")
+    analyze(path, tmp_path / "data_analyze.json")
     content = json.loads((tmp_path / "data_analyze.json").read_text())
     content["recommended_log_class_weights"]["target"] = 7.0
     (tmp_path / "mine.json").write_text(json.dumps(content))

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kaname.data.formats import rle
-from kaname.data.formats.coco_masks import is_polygon, polygons_of, with_arrays
+from kaname.data.formats.coco_masks import polygons_of, with_arrays, wrong_shape
 from kaname.data.formats.coco_writing import attributes_of, document, edges_of, is_extent
 from kaname.data.formats.files import (
     Folder,
@@ -86,8 +85,13 @@ def problems(
     return faults(walk(Path(path), images, category))
 
 
-def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def entries(
+    path: Path, category: str | int | None = None, images: Path | None = None
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """The images of a file in its order, each with its instances, crowds included, as the file has them, but checked.
+
+    Args:
+        images: the folder of the images, of which those are measured whose size the file does not state.
 
     Raises:
         InputError: the first of ``problems``, those of image files apart; or an image without a size.
@@ -96,9 +100,16 @@ def entries(path: Path, category: str | int | None = None) -> list[tuple[dict[st
     instances, wrong = reader.instances()
     if wrong:
         raise wrong[0]
+    folder = None if images is None else Folder(images)
     for entry in reader.images.values():
-        if instances.get(entry["id"]) and _stated(entry) is None:
-            raise reader.fault("image", entry["id"], "it has no width and height")
+        size = _stated(entry)
+        if instances.get(entry["id"]) and size is None:
+            image = folder and folder.find(tails(entry["file_name"]))
+            if image is None:
+                raise reader.fault("image", entry["id"], "it has no width and height", "write them into the file")
+            size = image_size(image)
+        if size is not None:
+            entry["height"], entry["width"] = size
     if wrong_unit := fault_of(_bare(reader.images.values(), instances), path, "index"):
         raise wrong_unit
     return [(entry, instances.get(entry["id"], [])) for entry in reader.images.values()]
@@ -134,7 +145,7 @@ def write(
             that is not finite, or two images of one name.
     """
     path = Path(path)
-    write_json(path, document(samples, path, root, skeleton))
+    write_json(path, document(samples, path, root, skeleton), tables=True)
 
 
 def walk(
@@ -227,7 +238,7 @@ class _Reader:
             if twice := [name for name, count in Counter(names).items() if count > 1]:
                 raise self.fault("category", number, f"its keypoints name {twice[0]!r} twice", "give each another name")
         named = {number: entry["name"] for number, entry in self.categories.items()}
-        self.wanted = {number for number, name in named.items() if category in (None, number, name)}
+        self.wanted = {n for n, name in named.items() if category is None or str(category) in (str(n), name)}
         if category is not None and not self.wanted:
             known = ", ".join(f"{number} {name}" for number, name in named.items())
             raise InputError(f"no category {category!r}", path=path, remedy=f"it has: {known or 'none'}")
@@ -268,8 +279,13 @@ class _Reader:
         """What is wrong with one annotation."""
         for key, table in (("image", self.images), ("category", self.categories)):
             number = entry.get(f"{key}_id")
+            if isinstance(number, (int, str)) and number not in table:  # some programs write 7 here and "7" there
+                other = int(number) if isinstance(number, str) and number.isdecimal() else str(number)
+                number = entry[f"{key}_id"] = other if other in table else number
             if not isinstance(number, (int, str)) or number not in table:
                 return f"its {key} {number!r} is not in the list of {'images' if key == 'image' else 'categories'}"
+        if entry.get("iscrowd") not in (None, 0, 1):
+            return f"its iscrowd must be 0 or 1, got {shortened(entry['iscrowd'])}"
         box: Any = entry.get("bbox")
         if are_numbers(box) and len(box) in (5, 8):
             return f"its bbox is rotated ({len(box)} numbers): boxes are upright, x, y, width, height"
@@ -281,16 +297,8 @@ class _Reader:
         turned = attributes.get("rotation") if isinstance(attributes, dict) else entry.get("rotation")
         if isinstance(turned, (int, float)) and is_number(turned) and turned % 360:
             return f"its bbox is rotated by {turned:g} degrees (CVAT's attribute): boxes are upright"
-        shape = entry.get("segmentation")
-        if isinstance(shape, list):
-            for polygon in shape:
-                if not isinstance(polygon, np.ndarray) and not is_polygon(polygon):
-                    return f"a polygon must be x, y of at least 3 corners, got {shortened(polygon)}"
-        elif isinstance(shape, dict):
-            if reason := _wrong_encoding(shape, _stated(self.images[entry["image_id"]])):
-                return reason
-        elif shape is not None:
-            return f"its segmentation must be polygons or a run-length encoding, got {shortened(shape)}"
+        if reason := wrong_shape(entry, _stated(self.images[entry["image_id"]])):
+            return reason
         names = self._names(entry)
         points: Any = entry.get("keypoints")
         if points is None or (not names and points == []):
@@ -351,8 +359,9 @@ class _Reader:
             values = np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3)
             for name, (x, y, seen) in zip(self._names(one), values, strict=True):
                 if seen > 0:
-                    points[name][row] = PIXELS.from_index([[x, y]])[0] if self.keypoints == "index" else (x, y)
-                    visible[name][row] = int(seen)
+                    points[name][row], visible[name][row] = (x, y), int(seen)
+        if self.keypoints == "index":
+            points = {name: PIXELS.from_index(xy) for name, xy in points.items()}
         return points, visible
 
 
@@ -370,21 +379,9 @@ def _other_size(image: Path, entry: dict[str, Any]) -> str | None:
 
 def _stated(entry: dict[str, Any]) -> Size | None:
     """The size of an image that the file states."""
-    height, width = entry.get("height"), entry.get("width")
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def _wrong_encoding(shape: dict[str, Any], size: Size | None) -> str | None:
-    """What is wrong with a run-length encoding in an image of a size."""
-    try:
-        rle.counts(shape)
-        height, width = shape["size"]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        text = f"no {error}" if isinstance(error, KeyError) else str(error)
-        return f"its segmentation is not a run-length encoding ({text[:80]})"
-    if size is not None and (height, width) != size:
-        return f"its run-length encoding has {width} x {height} pixels, its image {size[1]} x {size[0]}"
-    return None
+    sides: list[Any] = [entry.get("height"), entry.get("width")]
+    known = all(is_number(side) and side > 0 and side == int(side) for side in sides)  # 0: unknown
+    return (int(sides[0]), int(sides[1])) if known else None
 
 
 def _has_id(entry: Any) -> bool:

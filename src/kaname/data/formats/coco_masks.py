@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.formats import rle
-from kaname.data.formats.files import are_numbers
+from kaname.data.formats.files import are_numbers, shortened
 from kaname.errors import InputError
-from kaname.types import FloatArray, Sample
+from kaname.types import FloatArray, Sample, Size
 
+ROUNDED = 1.0  # pixels that a box may lie beside the extent of its mask
 Shape: TypeAlias = Sequence[FloatArray] | NDArray[np.bool_]
 Decode: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
@@ -64,6 +65,51 @@ def with_arrays(_: int, entry: Any) -> Any:
 def is_polygon(values: Any) -> bool:
     """Whether values of JSON are ``x, y`` of at least 3 corners."""
     return are_numbers(values) and len(values) >= 6 and len(values) % 2 == 0
+
+
+def wrong_shape(entry: dict[str, Any], size: Size | None) -> str | None:
+    """What is wrong with the ``segmentation`` of an annotation, whose box is sound, in an image ``(height, width)``.
+
+    One list of numbers, as some programs write a polygon, becomes a list of one polygon.
+    """
+    shape = entry.get("segmentation")
+    if shape and are_numbers(shape):
+        shape = entry["segmentation"] = [shape]
+    if isinstance(shape, dict):
+        return _wrong_encoding(shape, size)
+    if not isinstance(shape, list):
+        given = None if shape is None else shortened(shape)
+        return given and f"its segmentation must be polygons or a run-length encoding, got {given}"
+    for polygon in shape:
+        if not isinstance(polygon, np.ndarray) and not is_polygon(polygon):
+            return f"a polygon must be x, y of at least 3 corners, got {shortened(polygon)}"
+    if has_corners(entry["bbox"], shape):
+        return f"its bbox {shortened(entry['bbox'])} holds the corners of its mask: COCO's is x, y, width, height"
+    return None
+
+
+def _wrong_encoding(shape: dict[str, Any], size: Size | None) -> str | None:
+    """What is wrong with a run-length encoding in an image of a size."""
+    try:
+        rle.counts(shape)
+        height, width = shape["size"]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        text = f"no {error}" if isinstance(error, KeyError) else str(error)
+        return f"its segmentation is not a run-length encoding ({text[:80]})"
+    if size is not None and (height, width) != size:
+        return f"its run-length encoding has {width} x {height} pixels, its image {size[1]} x {size[0]}"
+    return None
+
+
+def has_corners(box: Sequence[float], polygons: Sequence[Any]) -> bool:
+    """Whether four numbers are the two corners of the box round polygons, and not its corner and its size."""
+    if not polygons or box[2] <= box[0] or box[3] <= box[1]:
+        return False
+    corners = np.concatenate([np.reshape(one, (-1, 2)) for one in polygons])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    ends = np.array([box[:2], box[2:]], np.float64)
+    as_corners, as_size = np.abs(ends - [low, high]).max(), np.abs(ends - [low, high - low]).max()
+    return bool(as_corners <= ROUNDED < as_size)
 
 
 def polygons_of(shape: Any) -> list[FloatArray]:

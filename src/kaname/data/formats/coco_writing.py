@@ -66,6 +66,8 @@ def document(
             entry = {"id": next(instance_ids), "image_id": number, "category_id": categories[label]}
             annotations.append(entry | _instance(sample, row, names[label]))
     return {
+        "info": {},  # programs read these two without asking whether they are there
+        "licenses": [],
         "images": images,
         "annotations": annotations,
         "categories": [
@@ -115,7 +117,9 @@ def _with_box(sample: Sample, path: Path) -> Sample:
         present = np.concatenate([points[~np.isnan(points).any(axis=1)] for points in sample.points.values()])
         boxes = np.array([[*present.min(axis=0), *present.max(axis=0)] if len(present) else [0.0] * 4])
         meta[EXTENT] = True
-    sample = replace(sample, boxes=boxes, meta=meta)
+        if meta.get("label"):  # of points without a box
+            sample = replace(sample, labels=[meta["label"]])
+    sample = replace(sample, boxes=boxes, meta=meta, visible={name: visibility(sample, name) for name in sample.points})
     return replace(sample, labels=labels_of_boxes(sample, path))
 
 
@@ -139,7 +143,7 @@ def _point_names(samples: Sequence[Sample]) -> dict[str, list[str]]:
     for sample in samples:
         for row, label in enumerate(sample.labels):
             mine = shown.setdefault(label, set())
-            mine.update(name for name in sample.points if visibility(sample, name)[row] > 0)
+            mine.update(name for name, seen in sample.visible.items() if seen[row] > 0)
     nowhere = set(every).difference(*shown.values()) if shown else set()
     return {label: [name for name in every if name in mine or name in nowhere] for label, mine in shown.items()}
 
@@ -159,7 +163,7 @@ def _instance(sample: Sample, row: int, names: Sequence[str]) -> dict[str, Any]:
     if names:
         values: list[float] = []
         for name in names:
-            seen = int(visibility(sample, name)[row]) if name in sample.points else 0
+            seen = int(sample.visible[name][row]) if name in sample.points else 0
             x, y = PIXELS.to_index(sample.points[name][row]) if seen else (0, 0)
             values += [float(x), float(y), seen]
         entry |= {"keypoints": values, "num_keypoints": sum(seen > 0 for seen in values[2::3])}

@@ -121,9 +121,35 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | 
         height, width = image_size(sample.image) if sample.size is None else sample.size
         facts = {"id": str(number), "name": name, "width": str(width), "height": str(height)}
         _add_shapes(ElementTree.SubElement(top, "image", facts), sample, path)
+    top.insert(1, _meta(top))
     ElementTree.indent(top)
     text = ElementTree.tostring(top, encoding="unicode")
     write_text(path, f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
+
+
+def _meta(top: ElementTree.Element) -> ElementTree.Element:
+    """The task with its labels, as an export has it: readers such as Datumaro's take no file without it."""
+    kinds: dict[tuple[str, str], set[str]] = {}  # by name and the skeleton that it is part of
+    for image in top.iter("image"):
+        for shape in image:
+            kind = {"box": "rectangle"}.get(shape.tag, shape.tag)
+            kinds.setdefault((shape.attrib["label"], ""), set()).add(kind)
+            for part in shape:
+                kinds.setdefault((part.attrib["label"], shape.attrib["label"]), set()).add(part.tag)
+    meta = ElementTree.Element("meta")
+    task = ElementTree.SubElement(meta, "task")
+    ElementTree.SubElement(task, "size").text = str(len(top.findall("image")))
+    ElementTree.SubElement(task, "mode").text = "annotation"
+    labels = ElementTree.SubElement(task, "labels")
+    for (name, parent), own in kinds.items():
+        label = ElementTree.SubElement(labels, "label")
+        one = next(iter(own)) if len(own) == 1 else "any"
+        facts = {"name": name, "type": "skeleton" if "skeleton" in own else one, "parent": parent}
+        for key, value in facts.items():
+            if value:
+                ElementTree.SubElement(label, key).text = value
+        ElementTree.SubElement(label, "attributes")
+    return meta
 
 
 def _add_shapes(image: ElementTree.Element, sample: Sample, path: Path) -> None:

@@ -238,6 +238,7 @@ class ImageReader:
         meta["parents"] = {name: list(range(len(rows))) for name in names}
         meta["skeleton"] = rows[0].label or None if rows else None
         has_boxes = bool(rows) and rows[0].box is not None
+        meta["label"] = None if has_boxes else meta["skeleton"]
         if has_boxes and not all(drawn):
             meta["extents"] = [number for number, given in enumerate(drawn, 1) if not given]
         return Sample(

@@ -133,7 +133,10 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | 
     rows = [_animals(sample, path) for sample in samples]
     several = any(len(xy) > 1 for sample in samples for xy in sample.points.values())
     animals = list(dict.fromkeys(animal for row in rows for animal in row)) if several else [""]
-    columns = [(animal, part, axis) for animal in animals for part in parts for axis in COORDINATES]
+    alone = [part for part in parts if several and all(len(one.points.get(part, ())) < 2 for one in samples)]
+    owned = [(animal, part) for animal in animals for part in parts if part not in alone]
+    owned += [(SINGLE, part) for part in alone]
+    columns = [(*one, axis) for one in owned for axis in COORDINATES]
     heads = [("scorer", [SCORER] * len(columns)), ("individuals", [one for one, _, _ in columns])]
     heads += [("bodyparts", [part for _, part, _ in columns]), ("coords", [axis for _, _, axis in columns])]
     text = io.StringIO()
@@ -142,7 +145,7 @@ def write(path: str | PathLike[str], samples: Sequence[Sample], *, root: Path | 
         if several or head != "individuals":
             writer.writerow([head, *words])
     for name, sample, row in zip(names, samples, rows, strict=True):
-        writer.writerow([name, *_cells(sample, row if several else {"": 0}, animals, parts)])
+        writer.writerow([name, *_cells(sample, row | {SINGLE: 0} if several else {"": 0}, owned)])
     write_text(path, text.getvalue())
 
 
@@ -156,20 +159,19 @@ def _animals(sample: Sample, path: Path) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def _cells(sample: Sample, rows: Mapping[str, int], animals: Sequence[str], parts: Sequence[str]) -> Iterator[str]:
-    for animal in animals:
-        for part in parts:
-            number = rows.get(animal, -1)
-            if part not in sample.points or not 0 <= number < len(sample.points[part]):
-                there = False
-            else:
-                there = visibility(sample, part)[number] > 0
-            if not there:
-                yield from ("", "")
-                continue
-            for value in PIXELS.to_index(sample.points[part][number]).tolist():
-                number_text = round(value, DIGITS)
-                yield str(int(number_text)) if float(number_text).is_integer() else repr(number_text)
+def _cells(sample: Sample, rows: Mapping[str, int], owned: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for animal, part in owned:
+        number = rows.get(animal, -1)
+        if part not in sample.points or not 0 <= number < len(sample.points[part]):
+            there = False
+        else:
+            there = visibility(sample, part)[number] > 0
+        if not there:
+            yield from ("", "")
+            continue
+        for value in PIXELS.to_index(sample.points[part][number]).tolist():
+            number_text = round(value, DIGITS)
+            yield str(int(number_text)) if float(number_text).is_integer() else repr(number_text)
 
 
 def _table(path: Path) -> list[tuple[int, list[str]]]:

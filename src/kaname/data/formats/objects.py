@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from kaname.data.formats.dlc import SINGLE
 from kaname.data.formats.files import visibility
 from kaname.types import Sample
 
@@ -17,7 +18,7 @@ def boxed(samples: Sequence[Sample]) -> tuple[list[Sample], int]:
     """Samples of MOT-KP or DeepLabCut with a box for each object, and how many objects had no point to make one of.
 
     Every name has a row for each object, NaN where the object has no such point; a box is the extent of its points.
-    Without ``labels`` the rows of all names are the same objects.
+    Without ``labels`` the rows of all names are the same objects, and names with fewer rows are one object more.
     """
     made = [_boxed(sample) for sample in samples]
     return [sample for sample, _ in made], sum(left for _, left in made)
@@ -26,6 +27,10 @@ def boxed(samples: Sequence[Sample]) -> tuple[list[Sample], int]:
 def _boxed(sample: Sample) -> tuple[Sample, int]:
     count = max((len(xy) for xy in sample.points.values()), default=0)
     labels = list(sample.labels) or [""] * count
+    own = {name for name, xy in sample.points.items() if not sample.labels and len(xy) < count}
+    if own:  # DeepLabCut's parts of no animal
+        labels.append(SINGLE)
+        sample = replace(sample, ids=[*sample.ids, SINGLE] if len(sample.ids) == count else ())
     seen: Counter[str] = Counter()
     places: list[tuple[str, int]] = []
     for label in labels:
@@ -35,9 +40,7 @@ def _boxed(sample: Sample) -> tuple[Sample, int]:
     visible: dict[str, Any] = {}
     for name, given in sample.points.items():
         known = visibility(sample, name)
-        rows = [
-            row if (not label or name.startswith(f"{label}.")) and row < len(given) else None for label, row in places
-        ]
+        rows = [row if _is_of(label, name, own) and row < len(given) else None for label, row in places]
         there = [row is not None and known[row] > 0 for row in rows]
         points[name] = np.array(
             [given[row] if fine else (np.nan, np.nan) for row, fine in zip(rows, there, strict=True)]
@@ -54,3 +57,8 @@ def _boxed(sample: Sample) -> tuple[Sample, int]:
         ids=[sample.ids[row] for row in kept] if len(sample.ids) == len(labels) else (),
         labels=[labels[row] or "object" for row in kept],
     ), len(labels) - len(kept)
+
+
+def _is_of(label: str, name: str, single: Collection[str]) -> bool:
+    """Whether a point is one of an object's; ``single`` are those of no animal."""
+    return (name in single) == (label == SINGLE) if single else not label or name.startswith(f"{label}.")

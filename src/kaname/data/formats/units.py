@@ -21,8 +21,7 @@ Stored = Literal["index", "continuous", "percent"]
 ROUNDING = 1e-3
 SMALLEST = 8  # pixels a side: of a smaller image a label may well lie in the first pixel
 LARGE = 400  # pixels a side, from which labels within the first hundred pixels are doubted
-SPREAD = 30  # of the numbers, from which they look like percent of a whole image
-FEWEST = 4  # numbers that can look like percent
+SPREAD = 60  # of the numbers of each axis, from which they look like percent of a whole image
 SHARES = "they look like shares of the image"
 Places = tuple[FloatArray, Size | None]  # (N, 2) and the size of their image
 
@@ -70,8 +69,7 @@ def pixel_remedy(places: Iterable[Places], *, whole: bool = False) -> tuple[str,
             return None
         return "0..1", f"{SHARES}: multiply them by its width and height"
     large = all(size is not None and min(size) >= LARGE for size in sizes)
-    spread = numbers.max() - numbers.min() >= SPREAD
-    if numbers.max() <= 100 + ROUNDING and large and spread and len(numbers) >= FEWEST:
+    if numbers.max() <= 100 + ROUNDING and large and np.ptp(numbers, axis=0).min() >= SPREAD:
         return "0..100", "they look like percent of the image: multiply them by its width and height / 100"
     return None
 
@@ -92,10 +90,10 @@ def _extent(xy: FloatArray) -> FloatArray:
 
 
 def _numbers(places: Iterable[Places]) -> tuple[FloatArray, list[Size | None]]:
-    """All coordinates that are there, and the sizes of their images."""
+    """All places ``(N, 2)`` that are there, and the sizes of their images."""
     given = [(xy[np.isfinite(xy).all(axis=1)], size) for xy, size in places]
     given = [(xy, size) for xy, size in given if len(xy)]
-    numbers = np.concatenate([xy.ravel() for xy, _ in given]) if given else np.zeros(0)
+    numbers = np.concatenate([xy for xy, _ in given]) if given else np.zeros((0, 2))
     return numbers, [size for _, size in given]
 
 

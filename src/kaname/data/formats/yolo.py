@@ -1,9 +1,10 @@
 """Boxes of YOLO's label files: ``labels/a.txt`` for ``images/a.jpg``, a row ``class centre-x centre-y width height``.
 
 The numbers are shares of the image. A sixth number is a score; rows of key points (pose) have ``x y visibility`` for
-each after the box. Polygons, rotated boxes (four corners) and key points without a visibility look alike: they are
-refused, unless ``kpt_shape`` in ``data.yaml`` says that they are key points. Classes are called by ``names`` of a
-``data.yaml``, ``classes.txt`` or ``obj.names`` beside the labels or above them, else by their numbers.
+each after the box. Polygons, rotated boxes (four corners), key points without a visibility and those with a score after
+them look alike: they are refused, unless ``kpt_shape`` in ``data.yaml`` says that they are key points. Classes are
+called by ``names`` of a ``data.yaml``, ``classes.txt`` or ``obj.names`` beside the labels or above them, else by their
+numbers.
 """
 
 from __future__ import annotations
@@ -191,7 +192,9 @@ def _row(words: Sequence[str], classes: _Classes) -> tuple[int, FloatArray, floa
         raise InputError(f"{len(numbers)} numbers, a box has {BOX}", remedy=WRITE)
     if numbers[0] < 0 or numbers[0] != int(numbers[0]):
         raise InputError(f"the class is {words[0]}, not a whole number from 0", remedy=WRITE)
-    if len(numbers) > BOX + 1 and not _is_pose(numbers[BOX:], classes):
+    known = classes.points is not None  # else a score after key points may as well be part of a polygon
+    scored = len(numbers) == BOX + 1 or (known and _is_pose(numbers[BOX:-1], classes))
+    if len(numbers) > BOX and not (scored or _is_pose(numbers[BOX:], classes)):
         reason = f"{len(numbers)} numbers are a polygon, a rotated box or key points without visibility, not a box"
         raise InputError(reason, remedy="export boxes, or say in data.yaml that they are key points (kpt_shape)")
     x, y, width, height = numbers[1:BOX]
@@ -202,11 +205,10 @@ def _row(words: Sequence[str], classes: _Classes) -> tuple[int, FloatArray, floa
         far = "they look like pixels: divide them by the image's width and height"
         reason = f"the box reaches from {box[:2].min():g} to {box[2:].max():g}, shares lie in 0..1"
         raise InputError(reason, remedy=far if box.max() > 2 else "correct it")
-    score = numbers[BOX] if len(numbers) == BOX + 1 else None
-    return int(numbers[0]), np.clip(box, 0, 1), score
+    return int(numbers[0]), np.clip(box, 0, 1), numbers[-1] if scored else None
 
 
 def _is_pose(rest: Sequence[float], classes: _Classes) -> bool:
     if classes.points is not None:
-        return len(rest) == classes.points[0] * classes.points[1]
-    return len(rest) % 3 == 0 and all(value in (0, 1, 2) for value in rest[2::3])
+        return len(rest) == classes.points[0] * classes.points[1] > 0
+    return len(rest) > 0 and len(rest) % 3 == 0 and all(value in (0, 1, 2) for value in rest[2::3])

@@ -13,7 +13,7 @@ from kaname.data.formats.landmarks import images_below
 from kaname.data.formats.mot_kp_files import FOREIGN, frame_images, frame_of
 from kaname.data.naming import order, video_file
 from kaname.data.seeking import VideoReader
-from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, Damaged, frame_count, is_video
+from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, Damaged, frame_count, is_video, no_image, videos_in
 from kaname.errors import InputError, require
 from kaname.geometry.image import image_size, read_image
 from kaname.types import Frame, Size
@@ -121,7 +121,9 @@ def sources_in(paths: Sequence[Path], further: Sequence[Source] = ()) -> tuple[l
 def _sort_in(folder: Path, images: dict[str, dict[int, Path]]) -> None:
     names = images_below(folder)
     if not names:
-        raise InputError("no image in this folder", path=folder, remedy="give a folder of images")
+        raise no_image(folder)
+    if videos := videos_in(folder):
+        print(f"left out of {folder}, videos beside images: {', '.join(videos)}")
     counts: Counter[Path] = Counter()
     for path in sorted((folder / name for name in names), key=lambda path: (path.parent, order(path.name))):
         named = frame_of(path.stem)

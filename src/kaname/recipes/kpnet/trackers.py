@@ -181,6 +181,12 @@ def score_tracker(
             except InputError as error:
                 raise InputError(error.reason, path=files[video], row=error.row, remedy=error.remedy) from error
             bar.advance()
+    for what, count in (
+        ("predicted", sum(one.left_out for one in sums.values())),
+        ("true", sum(one.truth_left_out for one in sums.values())),
+    ):
+        if count:
+            notes.append(f"{count} {what} objects lie off the grid of the labelled frames and were not scored.")
     return sums, replace(rules, told=told), notes
 
 
@@ -309,8 +315,6 @@ def tracker_page(name: str, result: Result, command: str) -> Report:
                           for one in columns)] for video in settings["videos"]]  # fmt: skip
     sections = [shown, Table(["video", *columns], by_video, heading="Videos")]
     notes = list(settings["notes"])
-    if settings["predictions_off_the_grid"]:
-        notes.append(f"{settings['predictions_off_the_grid']} predicted objects lie off the truth's grid of frames.")
     if len(settings["videos"]) < LEAST:
         notes.append(f"{len(settings['videos'])} videos are too few for intervals.")
     return Report(

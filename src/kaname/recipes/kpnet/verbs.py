@@ -110,8 +110,7 @@ def prepare(
         Parameter(help="A point without a label: nothing is known, it is hidden somewhere, or out of frame."),
     ] = "ignore",
 ) -> None:
-    """Bring a video with MOT-KP text, or DeepLabCut's CSV or surgical tools' JSON with images, into the documented
-    folders."""
+    """Bring a video with MOT-KP text, or DeepLabCut's CSV or Sloth's JSON with images, into the layout."""
     from kaname.recipes.kpnet.layout import prepare as run
 
     given = {"train": train, "val": val}
@@ -232,8 +231,10 @@ def infer(
     overwrite: Overwrite = False,
     run_on: RunFlags = RunFlags(),
 ) -> None:
-    """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it. What is finished
-    is skipped; what was stopped goes on."""
+    """Find and follow key points in videos: VIDEO_pred.txt (MOT-KP) and VIDEO_pred.json, what made it.
+
+    What is finished is skipped; what was stopped goes on.
+    """
     from kaname.recipes.kpnet.choices import How, Stated
     from kaname.recipes.kpnet.infer import infer as run
     from kaname.recipes.kpnet.sources import names_in, videos_of
@@ -268,8 +269,10 @@ def predict(
     overwrite: Overwrite = False,
     run_on: RunFlags = RunFlags(),
 ) -> None:
-    """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and NAME_pred.json of each video
-    and of the images of one; of images points.json and pictures too."""
+    """Find key points, each frame on its own: NAME_pred.txt (MOT-KP, original pixels) and its record, a video each.
+
+    Images are taken together by their video's name, or their folder's; of them there are points.json and pictures too.
+    """
     from kaname.recipes.kpnet.predict import predict as run
     from kaname.recipes.kpnet.sources import names_in
 
@@ -288,8 +291,10 @@ def export(
     images: ParityImages = None,
     count: ParityCount = 16,
 ) -> None:
-    """Write an ONNX file: an image, with six channels also its flow in pixels and its difference in 0..255, to heatmaps
-    and visibilities."""
+    """Write an ONNX file that answers the same, from an image to heatmaps and visibilities.
+
+    With six channels it also takes the flow in pixels and the difference to the frame before in 0..255.
+    """
     from kaname.pipeline.export import export as run
 
     run(RECIPE, checkpoint, out, images, count, heads=None if with_segmentation else (MAPS, VISIBILITY))

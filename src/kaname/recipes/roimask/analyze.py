@@ -33,7 +33,7 @@ def class_weights_of(config: RoimaskConfig) -> tuple[Weights | None, str, dict[s
     Raises:
         InputError: statistics that are none, or of a file without persons.
     """
-    loss = config.loss
+    loss, data = config.loss, config.data
     own, (low, high) = loss.own_weights(), loss.class_weight_clip
     if loss.class_weights == "none":
         return None, "", None
@@ -43,9 +43,9 @@ def class_weights_of(config: RoimaskConfig) -> tuple[Weights | None, str, dict[s
     if path is not None:
         statistics, said = read_statistics(path), f"from {path}"
     else:
-        source = config.data.annotations_of("train")
+        source = data.annotations_of("train")
         stamp = source.stat().st_mtime_ns if source.is_file() else 0
-        statistics, said = _measured(source, config.data.category, stamp), f"counted in {source}"
+        statistics, said = _measured(source, data.category, data.images_of("train"), stamp), f"counted in {source}"
     found = statistics[WEIGHTS[loss.class_weights]]
     if config.classes == 2:
         ratios = statistics["pixel_ratios"]
@@ -78,5 +78,5 @@ def read_statistics(path: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=4)
-def _measured(path: Path, category: str, stamp: int) -> dict[str, Any]:
-    return measure(path, category)
+def _measured(path: Path, category: str, images: Path, stamp: int) -> dict[str, Any]:
+    return measure(path, category, images=images if images.is_dir() else None)

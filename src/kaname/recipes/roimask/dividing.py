@@ -39,7 +39,7 @@ def split(annotations: Path, images: Path, out: Path, flags: SplitFlags, *, cate
     parts = divide(units, flags)
     content = read_json(annotations)
     for name, members in parts.items():
-        write_json(files[name], part_of(content, {shown[number].meta["image_id"] for number in members}))
+        write_json(files[name], part_of(content, {shown[number].meta["image_id"] for number in members}), tables=True)
     named = {"images": images, "val-images": images, "annotations": files["train"], "val-annotations": files["val"]}
     named |= {} if category == "1" else {"category": category}
     words = [word for name, value in named.items() for word in (f"--{name}", value)]
