@@ -39,8 +39,8 @@ HEADLINE = (
     Headline("Mean distance, all notches", "middle", "mean_distance_px", "px"),
 )
 MARKS = (
-    "Rings as wide as the tolerance are the labelled notches; the small rings in them (round them, where they are narrow) "
-    "are predictions. Green: found; amber: missed; red: wrong."
+    "Rings as wide as the tolerance are the labelled notches; the small rings in them (round them, where they are "
+    "narrow) are predictions. Green: found; amber: missed; red: wrong."
 )
 
 
@@ -113,7 +113,7 @@ def _drawn(dial: Dial, compared: Any, tolerance: float) -> np.ndarray:
     image = read_image(dial.image)
     height, width = image.shape[:2]
     scale = min(1.0, VIEW / max(height, width))
-    scale = max(scale, LEAST_VIEW / max(height, width))  # marks and counts would hide a smaller one, whose tolerance has no room for a ring in it
+    scale = max(scale, LEAST_VIEW / max(height, width))  # a smaller one has no room for marks and counts
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     back = letterbox(size, REFERENCE_SIZE).inverse()
     view = image if size == (height, width) else resize(image, size)
