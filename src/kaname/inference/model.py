@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.ahead import ahead
-from kaname.data.formats.files import images_in
+from kaname.data.formats.files import folders_of_images, images_in
 from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
@@ -322,6 +322,8 @@ class Model:
             raise InputError("the folder contains no image", path=path, remedy="give a folder of images")
         if others:
             warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
+        if further := folders_of_images(path):
+            warnings.warn(f"left out of {path}, folders in it that hold images: {', '.join(further)}", stacklevel=3)
         return [self._image(_read(item)) for item in files]
 
     def _image(self, given: Frame | Image, boxes: Any = None) -> Any:

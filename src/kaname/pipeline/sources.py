@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from kaname.data.formats.files import images_in
+from kaname.data.formats.files import folders_of_images, images_in
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -37,8 +37,16 @@ def expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Pat
             yield from (source / name for name in below)
         elif source.is_dir():
             files, others = images_in(source)
+            further = folders_of_images(source)
             if not files:
-                raise InputError("no image in this folder", path=source, remedy="give a folder of images")
+                remedy = (
+                    f"give the folders in it that hold images: {', '.join(further)}"
+                    if further
+                    else "give a folder of images"
+                )
+                raise InputError("no image in this folder", path=source, remedy=remedy)
+            if further:
+                print(f"left out of {source}, folders in it that hold images: {', '.join(further)}")
             if others:
                 print(f"left out of {source}, not images by their names: {', '.join(others)}")
             yield from files

@@ -129,6 +129,12 @@ def images_in(folder: Path) -> tuple[list[Path], list[str]]:
     return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
 
 
+def folders_of_images(folder: Path) -> list[str]:
+    """The names of the folders in a folder that hold images, but for hidden ones and pictures that kaname has drawn."""
+    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in below if images_in(path)[0] and not any(path.glob(".kaname-*.json"))]
+
+
 def image_files(folder: Path) -> list[Path]:
     """The images directly in a folder, sorted by name.
 
