@@ -28,6 +28,12 @@ def test_every_option_is_described(words: str) -> None:
     assert all(text.endswith(".") for _, text in found)
 
 
+@pytest.mark.parametrize("words", TARGETS)
+def test_what_a_command_does_is_said_to_the_end(words: str) -> None:
+    said = helping.summary(TARGETS[words])
+    assert said.endswith(".") and "\n" not in said
+
+
 def test_only_where_it_is_taken_an_export_is_named() -> None:
     """``export`` refuses .onnx files, so its help must not offer them; the others take them."""
     for verb, taken in (("export", False), ("predict", True), ("evaluate", True), ("validate", True)):

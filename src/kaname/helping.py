@@ -39,14 +39,14 @@ def command(words: Sequence[str], target: str) -> str:
     arguments = entries(target)
     positional = [(entry.names[0], entry.line) for entry in arguments if entry.positional]
     options = [entry for entry in arguments if not entry.positional]
-    lines = [f"Usage: {usage(words, arguments)}", "", summary(target), ""]
+    lines = [f"Usage: {usage(words, arguments)}", "", *_wrapped(summary(target)), ""]
     if positional:
         lines += ["Arguments:", *_columns(positional), ""]
     usual = [entry for entry in options if not entry.rare]
     lines += ["Options:", *_columns([*map(_row, usual), *EVERYWHERE]), ""]
     if len(usual) < len(options):
         lines += ["Seldom needed:", *_columns([_row(entry) for entry in options if entry.rare]), ""]
-        lines += [*textwrap.wrap(OF_DEFAULTS, _screen(), break_on_hyphens=False), ""]
+        lines += [*_wrapped(OF_DEFAULTS), ""]
     return "\n".join(lines)
 
 
@@ -222,8 +222,8 @@ def usage_error(error: Any, words: Sequence[str], target: str) -> str:
 
 
 def summary(target: str) -> str:
-    """The first line of a command's docstring."""
-    return (_function(target).__doc__ or "").strip().split("\n")[0]
+    """The first paragraph of a command's docstring, as one line."""
+    return " ".join((_function(target).__doc__ or "").strip().split("\n\n")[0].split())
 
 
 def usage(words: Sequence[str], arguments: Sequence[Entry]) -> str:
@@ -265,6 +265,10 @@ def _entry(argument: Any) -> Entry:
 
 def _screen() -> int:
     return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _screen(), break_on_hyphens=False)
 
 
 def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -304,3 +304,18 @@ def test_faces_are_not_replaced_either(tmp_path: Path) -> None:
     way = ("--from", "landmarks", "--to", "pts", "--input", tmp_path / "annotated", "--output", tmp_path / "pts")
     assert "the file exists" in call("convert", *way, "--images", tmp_path / "images").err
     assert list(snapshot(tmp_path / "pts").values()) == [b"mine"]
+
+
+def test_label_studio_has_what_of_a_box_lies_in_the_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A face's box may go beyond its image, as those of rendered faces do; Label Studio holds percent of the image."""
+    (tmp_path / "images").mkdir()
+    write_image(tmp_path / "images" / "a.png", np.zeros((50, 80, 3), np.uint8))
+    places = np.column_stack([np.linspace(10, 30, 28), np.linspace(20, 40, 28)])
+    face = Annotation("a.png", (50, 80), places, np.full(28, 2), (-12.5, 5.0, 60.0, 60.0), "anime-face-28", True, {})
+    write_annotation(tmp_path / "annotated" / "a.json", face)
+    convert(source_format="landmarks", target_format="labelstudio", source=tmp_path / "annotated",
+            target=tmp_path / "ls.json", images=tmp_path / "images")  # fmt: skip
+    assert "lost: what of 1 boxes lies outside their image" in capsys.readouterr().out
+    (sample,) = labelstudio.read(tmp_path / "ls.json", tmp_path / "images")
+    np.testing.assert_allclose(sample.boxes, [[0, 5, 47.5, 50]])
+    assert sample.points["chin"].tolist() == [pytest.approx(places[2] + 0.5)]

@@ -163,12 +163,17 @@ def test_a_folder_with_other_files(model: Model, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").rename(tmp_path / "A.JPEG")
     for name in ("labels.json", "points.npy", "Thumbs.db", "clip.mp4"):
         (tmp_path / name).write_text("no image")
-    (tmp_path / "pictures").mkdir()
+    for name in ("pictures", "more", ".hidden", "drawn"):
+        (tmp_path / name).mkdir()
+        if name != "pictures":
+            write_image(tmp_path / name / "a.png", spot(8, 8, 4, 4))
+    (tmp_path / "drawn" / ".kaname-draw.json").write_text("{}")
     with pytest.warns(UserWarning) as warned:
         found = model.predict(tmp_path)
     assert isinstance(found, list) and [points.size for points in found] == [(32, 32), (16, 32)]
     assert [str(one.message) for one in warned] == [
-        f"left out of {tmp_path}, not images by their names: Thumbs.db, clip.mp4, labels.json, points.npy"
+        f"left out of {tmp_path}, not images by their names: Thumbs.db, clip.mp4, labels.json, points.npy",
+        f"left out of {tmp_path}, folders in it that hold images: more",
     ]
     assert warned[0].filename == __file__
 

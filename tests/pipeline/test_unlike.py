@@ -56,3 +56,9 @@ def test_without_a_reference_nothing_is_said(card: dict[str, Any]) -> None:
 
 def test_a_model_of_another_name_is_named() -> None:
     assert "--init dials" in str(note({"recipe": "gauge", "zoo": {**CARD["zoo"], "name": "dials"}}, [0.1], "image"))
+
+
+def test_of_whole_pictures_boxes_are_asked_for_first() -> None:
+    for boxless in (True, False):
+        line = note(CARD, [0.2], "image", boxless=boxless)
+        assert line is not None and ("--boxes, --detector" in line) is boxless

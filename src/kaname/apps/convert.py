@@ -75,6 +75,9 @@ def convert(
     if target_format in FOLDERS and source_format not in FOLDERS:
         samples, bare = pointed(samples)
         told += bare
+    if target_format == "labelstudio":
+        samples, cut = clipped(samples)
+        told += cut
     for line in [*lines, *told, *outside(samples), *(categories(samples) if target_format == "coco" else [])]:
         print(line)
     order = order or (usual_skeleton(samples) if target_format == "coco" else None)
@@ -229,6 +232,23 @@ def outside(samples: Sequence[Sample]) -> list[str]:
             beyond = ((xy < 0) | (xy > sample.size[::-1])).any(axis=1)  # NaN is not
             found += [f"{sample.image.name}: {name!r} at ({x:g}, {y:g})" for x, y in np.asarray(xy)[beyond].tolist()]
     return [f"warning: {len(found)} points lie outside their image, the first in {found[0]}"] if found else []
+
+
+def clipped(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
+    """The samples with what of their boxes lies in the image, and how many boxes went beyond it."""
+    import numpy as np
+
+    from kaname.geometry.boxes import area, clip
+
+    made, count = list(samples), 0
+    for place, sample in enumerate(samples):
+        if sample.size is None or not len(sample.boxes):
+            continue
+        inside = clip(sample.boxes, sample.size)
+        beyond = (inside != sample.boxes).any(axis=1) & (area(inside) > 0)  # one wholly outside is an error
+        made[place] = replace(sample, boxes=np.where(beyond[:, None], inside, sample.boxes))
+        count += int(beyond.sum())
+    return made, [f"lost: what of {count} boxes lies outside their image"] if count else []
 
 
 def categories(samples: Sequence[Sample]) -> list[str]:

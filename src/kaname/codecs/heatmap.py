@@ -7,8 +7,8 @@ continuous coordinates of the network's input image.
 Adding a new way of decoding
     1. Write ``_name(maps, peaks)`` below: maps ``(K, h, w)``, peaks ``(K, 2)`` as (row, column) of the highest cells;
        it returns the offsets ``(K, 2)`` from those cells' centres, in cells, as (x, y).
-    2. Give it its name in ``METHODS``, and its test three lines in ``tests/codecs/test_heatmap.py``: a class that
-       inherits ``Heatmaps`` and names it.
+    2. Give it its name in ``METHODS`` and in the choices of recipes that offer it (``config.py``, ``verbs.py``), and
+       its test three lines in ``tests/codecs/test_heatmap.py``: a class that inherits ``Heatmaps`` and names it.
 """
 
 # NumPy's stubs leave an overload of reshape, clip and swapaxes untyped.

@@ -5,7 +5,8 @@ second. So ``flow(other, this)`` belongs to the pixels of ``other``, ``flow(this
 at ``p`` in ``this`` was at ``p + flow(this, other)[p]`` in ``other``, which is what warps a picture or a heatmap of
 ``other`` onto ``this``.
 
-Adding a new method: a function of two grey pictures in `METHODS`, and its name in the parametrised tests.
+Adding a new method: a function of two grey pictures in `METHODS`, its name in ``MotionSettings.method`` of the recipe,
+and in the parametrised tests.
 """
 
 from __future__ import annotations

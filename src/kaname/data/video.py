@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from kaname.data.damage import Decoder
+from kaname.data.folders import no_image
 from kaname.data.naming import IMAGE_ENDINGS, VIDEO_ENDINGS, holes, order
 from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
@@ -29,18 +30,6 @@ CONTAINERS = (
     *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "asf", "flv", "live_flv"),
     *("ogg", "mxf", "nut", "ivf", "dv", "gif", "h264", "hevc", "m4v", "av1", "obu", "mjpeg", "yuv4mpegpipe", "wtv"),
 )
-
-
-def videos_in(folder: Path) -> list[str]:
-    """The names of the videos directly in a folder, sorted."""
-    return sorted(path.name for path in folder.iterdir() if is_video(path) and path.name[0] != ".")
-
-
-def no_image(folder: Path, remedy: str = "give a folder of images") -> InputError:
-    """The error of a folder without an image, which may be one of videos."""
-    videos = videos_in(folder)
-    remedy = f"name the videos themselves: {folder / videos[0]} ..." if videos else remedy
-    return InputError("the folder contains no image", path=folder, remedy=remedy)
 
 
 def folder_images(folder: Path) -> list[Path]:

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.ahead import ahead
-from kaname.data.formats.files import images_in
-from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video, no_image
+from kaname.data.folders import only_images
+from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import as_array, read_image
@@ -326,11 +326,9 @@ class Model:
         return Tracks([f.index for f, _ in pairs], [f.seconds for f, _ in pairs], [answer for _, answer in pairs])
 
     def _folder(self, path: Path) -> list[Any]:
-        files, others = images_in(path)
-        if not files:
-            raise no_image(path)
-        if others:
-            warnings.warn(f"left out of {path}, not images by their names: {', '.join(others)}", stacklevel=3)
+        files, left_out = only_images(path)
+        for line in left_out:
+            warnings.warn(line, stacklevel=3)
         return [self._image(_read(item)) for item in files]
 
     def _image(self, given: Frame | Image, boxes: Any = None) -> Any:

@@ -1,8 +1,8 @@
 """Losses between predicted heatmap logits and target heatmaps (`kaname.losses.masked` says what all losses share).
 
 Adding a new loss: write the function with this signature here (of raw heatmaps in `kaname.losses.raw`), add it to its
-dictionary, and two lines to ``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the
-function.
+dictionary, its name to the choices of the recipes that offer it (the ``Literal`` in their ``config.py``), and two lines
+to ``tests/losses/test_losses_heatmap.py``: a class that inherits `LossContract` and names the function.
 """
 
 from __future__ import annotations

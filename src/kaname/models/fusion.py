@@ -3,8 +3,8 @@
 A fusion is an ``nn.Module`` with ``forward(features) -> features``: for each level of the backbone ``(B, frames * C, h,
 w)``, the frames' maps one after the other, to ``(B, C, h, w)``.
 
-Adding a new fusion: ``build_NAME(channels, frames) -> nn.Module`` in this file and one line in `FUSIONS`; the tests of
-this module take every member.
+Adding a new fusion: ``build_NAME(channels, frames) -> nn.Module`` in this file, one line in `FUSIONS`, its name in
+the choices of the recipes that offer it (``config.py``); the tests of this module take every member.
 """
 
 from __future__ import annotations

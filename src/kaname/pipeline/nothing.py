@@ -34,6 +34,7 @@ class Finds:
         self.by_name: dict[str, int] = {}  # of sets of points
         self.card: Mapping[str, Any] = {}
         self.scores: list[float] = []  # of pictures, where the model knows what they usually are
+        self.boxless = False  # whether a model of boxes was given whole pictures
 
     def watching(self, model: Model) -> Model:
         """The same model; how high its maps reach is noted."""
@@ -88,7 +89,7 @@ class Finds:
 
     def warn_unlike(self) -> None:
         """Warn where the pictures are unlike those that the model knows (`kaname.pipeline.unlike`)."""
-        if line := note(self.card, self.scores, self.recipe.answering.unit):
+        if line := note(self.card, self.scores, self.recipe.answering.unit, boxless=self.boxless):
             warnings.warn(line, stacklevel=2)
 
     def said(self) -> list[str]:

@@ -91,6 +91,7 @@ def predict_images(
         find = _found(model, boxes, files)
     settings = answer_settings(recipe, model.card["config"], changes)
     finds = Finds(recipe, settings)
+    finds.boxless = find is None and model.takes_boxes
     drawn = out / "pictures" if pictures else None
     further = None if each is None else each(settings, model.card)
     rows = _image_rows(finds.watching(model), files, find, drawn, further, damaged, times)
@@ -218,6 +219,7 @@ def predict_video(
         tell(count)
 
     finds = Finds(recipe, answer_settings(recipe, model.card["config"], changes))
+    finds.boxless = find is None and model.takes_boxes
     boxes = None if find is None else partial(find, source)
     rows = finds.counting(times.waiting(_rows(finds.watching(model), source, stream, boxes, told, times)))
     said = {**about_model(recipe, model, changes), "source": source.name, **(about or {})}

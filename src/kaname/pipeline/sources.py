@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from kaname.data.formats.files import files_below, images_in
-from kaname.data.naming import IMAGE_ENDINGS
-from kaname.data.video import is_video, no_image
+from kaname.data.folders import no_image, only_images
+from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
 
@@ -37,13 +36,9 @@ def expand(sources: Sequence[Path], without: Path | None = None) -> Iterator[Pat
                 raise no_image(source)
             yield from (source / name for name in below)
         elif source.is_dir():
-            files, others = images_in(source)
-            if not files:
-                raise no_image(source)
-            if others:
-                print(f"left out of {source}, not images by their names: {', '.join(others)}")
-            if deeper := len(files_below(source, IMAGE_ENDINGS, "")) - len(files):
-                print(f"left out of {source}: {deeper} images in its sub-folders; name these too")
+            files, left_out = only_images(source)
+            for line in left_out:
+                print(line)
             yield from files
         elif source.is_file():
             yield source

@@ -37,7 +37,7 @@ def quantiles(scores: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def note(card: Mapping[str, Any], scores: Sequence[float], unit: str) -> str | None:
+def note(card: Mapping[str, Any], scores: Sequence[float], unit: str, *, boxless: bool = False) -> str | None:
     """A line that says that pictures are unlike the model's own, and what to do; None where they are not.
 
     Of `FEW` pictures or more, a quarter must lie below the model's own 5 % quantile, and more than chance explains; of
@@ -47,6 +47,7 @@ def note(card: Mapping[str, Any], scores: Sequence[float], unit: str) -> str | N
         card: of the model; one without reference says nothing.
         scores: of the pictures.
         unit: what they are, in a word.
+        boxless: whether they are whole pictures of which nobody has said where in them to look.
     """
     zoo = card.get("zoo") or {}
     known = (zoo.get("scores") or {}).get("quantiles") or {}
@@ -64,9 +65,10 @@ def note(card: Mapping[str, Any], scores: Sequence[float], unit: str) -> str | N
     what = f"this {unit} is" if len(given) == 1 else f"{below} of {len(given)} {unit}s are"
     recipe, name = card.get("recipe"), zoo.get("name")
     start = "zoo" if name == recipe else name
+    where = "say where in them to look (--boxes, --detector); " if boxless else ""
     return (
         f"{what} unlike what the shipped model {name} knows: its maps reach {np.median(given):.2g}, and on its own "
-        f"pictures {known.get('0.5', known[LOW]):.2g}; look at the answers, label some and train on them "
+        f"pictures {known.get('0.5', known[LOW]):.2g}; {where}look at the answers, label some and train on them "
         f"(`kaname {recipe} train --init {start} ...`)"
     )
 

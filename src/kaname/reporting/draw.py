@@ -102,7 +102,8 @@ def comparison(
     legend: bool = True,
     strength: float = 1.0,
 ) -> RGBImage:
-    """Draws true points as rings as wide as the tolerance, and predicted ones as small rings.
+    """Draws true points as rings as wide as the tolerance, and predicted ones as small rings in them; where the
+    tolerance is too narrow for that, as rings round them.
 
     Points are paired one to one within the tolerance; a pair is green, a true point without a partner (missed) amber,
     a predicted one (wrong) red.

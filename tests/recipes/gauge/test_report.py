@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from calling import call
 from kaname.geometry.image import read_image
 from kaname.recipes.gauge.labels import read
+from kaname.reporting.draw import MISSED, WRONG
 from kaname.reporting.report import data_hash
 from pages import page_of
 from recipes.gauge.conftest import Trained
-from recipes.gauge.dials import TRAIN, dial_points, write_flat, write_json
+from recipes.gauge.dials import SIDE, TRAIN, dial_points, write_flat, write_json
 from recipes.gauge.test_evaluate import all_notches, metrics, predictions, score
 
 
@@ -42,7 +44,21 @@ def test_predictions_alone_give_a_page(tmp_path: Path) -> None:
     assert [len(paths) for paths in shown.values()] == [5, 5] and page.count("data:image/jpeg") == 10
     assert shown["worst"][0].name == "1_b_4.jpg" and shown["best"][0].name == "1_a_0.jpg"
     assert page.index("b_4.png") < page.index("a_0.png")
-    assert read_image(shown["worst"][0]).shape == (320, 320, 3)
+    assert read_image(shown["worst"][0]).shape == (448, 448, 3)
+
+
+def test_a_labels_ring_is_wider_than_a_predictions_as_the_page_says(tmp_path: Path) -> None:
+    (points,) = write_flat(tmp_path / "d", ["a.png"])
+    nowhere = {name: [[32.0, 32.0]] if name == "middle" else [] for name in all_notches(points)}
+    score(tmp_path / "d", predictions(tmp_path / "points.json", {"a.png": nowhere})).done()
+    picture = read_image(next((tmp_path / "scores" / "all" / "worst").iterdir())).astype(int)
+    widths = []
+    for (x, y), colour in zip((points["middle"][0], (32.0, 32.0)), (MISSED, WRONG), strict=True):
+        row, column = round(y * 448 / SIDE), round(x * 448 / SIDE)
+        near = picture[row - 15 : row + 15, column - 15 : column + 15]
+        columns = np.flatnonzero((abs(near - colour).max(axis=2) < 60).any(axis=0))
+        widths.append(columns[-1] - columns[0])
+    assert widths[0] > 1.5 * widths[1] > 0
 
 
 def test_a_second_evaluation_leaves_no_old_pictures(flat: Path, tmp_path: Path) -> None:

@@ -8,6 +8,19 @@ const OPEN = -1, ABSENT = 0, HIDDEN = 1, SEEN = 2;
 const PRESENCE = 15_000;  // milliseconds
 const $ = (id) => document.getElementById(id);
 
+const fits = (picture, { width, height }) => picture?.naturalWidth === width && picture.naturalHeight === height;
+
+// Of a file that has changed the browser may keep an older picture: it is asked for under another name then.
+async function pictureOf(image, size) {
+  for (const other of ["", `&size=${size.width}x${size.height}`]) {
+    const picture = new Image();
+    picture.src = `/kaname/picture?image=${encodeURIComponent(image)}${other}`;
+    await picture.decode();
+    if (fits(picture, size)) return picture;
+  }
+  throw new Error("the picture has another size than the image");
+}
+
 class Page {
   constructor(about) {
     this.about = about;
@@ -27,7 +40,7 @@ class Page {
     });
     this.panel = new Panel(about, {
       choose: (number) => this.choose(number),
-      face: (number) => this.go(this.view.image, number),
+      face: (number) => run(this, "another_face", number),
       adopt: () => this.take({ kind: "adopt" }),
     });
     this.stage.edges = about.edges;
@@ -38,24 +51,18 @@ class Page {
 
   async open(image, face = 1) {
     const view = await faceOf(image, face);
-    const known = view.image === this.view?.image;
-    this.view = view;
+    let picture = this.stage.picture;
+    if (!view.broken && !(view.image === this.view?.image && fits(picture, view.size))) {
+      const broken = () => Object.assign(view, { state: null, broken: "the browser could not load it" });
+      picture = await pictureOf(image, view.size).catch(broken);
+    }
     Object.assign(this, { chosen: null, touched: null, meanClicks: [] });
-    this.setMode("place");
     history.replaceState(null, "", `#${encodeURIComponent(image)}${face > 1 ? `~${face}` : ""}`);
-    if (view.broken) {
-      this.#accept(view);
-      this.stage.show(null, { width: 1, height: 1 });
-      this.say(`This image cannot be shown: ${view.broken}`, "error");
-      return;
-    }
-    if (!known || !this.stage.picture) {
-      const picture = new Image();
-      picture.src = `/kaname/picture?image=${encodeURIComponent(image)}`;
-      await picture.decode();
-      this.stage.show(picture, view.size);
-    }
+    if (view.broken) this.stage.show(null, { width: 1, height: 1 });
+    else if (picture !== this.stage.picture) this.stage.show(picture, view.size);
     this.#accept(view);
+    this.setMode("place");
+    if (view.broken) this.say(`This image cannot be shown: ${view.broken}`, "error");
     if (view.next) new Image().src = `/kaname/picture?image=${encodeURIComponent(view.next)}`;  // to be there at once
   }
 
@@ -235,7 +242,7 @@ class Page {
       said = `${error.message} (the clicks are kept)`;
     }
     await this.open(image, face);
-    if (said) this.say(`Before this one: ${said}.`);
+    if (said && !this.view.broken) this.say(`Before this one: ${said}.`);
   }
 
   // ------------------------------------------------------------ showing
@@ -266,6 +273,7 @@ const DOES = {
   save: (page) => page.save(),
   next: (page) => page.go(page.view.next),
   previous: (page) => page.go(page.view.previous),
+  another_face: (page, number) => page.go(page.view.image, number),
   unfinished: (page) => (page.view.unfinished ? page.go(page.view.unfinished) : page.say("No other image is unfinished.")),
   clear_last: (page) => page.take({ kind: "clear_last" }),
   clear_all: (page) => page.take({ kind: "clear_all" }),
@@ -292,21 +300,21 @@ const KEYS = {
   f: "face", "+": "zoom_in", "=": "zoom_in", "-": "zoom_out", 0: "fit",
 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const WAITS = new Set(["save", "next", "previous", "unfinished"]);
+const WAITS = new Set(["save", "next", "previous", "unfinished", "another_face"]);
 
 // What waits for the server comes one after the other, so that "save, next" typed fast does both.
-function run(page, action) {
+function run(page, action, ...more) {
   if (!page.view) return;
-  if (!WAITS.has(action)) return page.busy ? undefined : perform(page, action);
-  page.line = (page.line ?? Promise.resolve()).then(() => perform(page, action));
+  if (!WAITS.has(action)) return page.busy ? undefined : perform(page, action, more);
+  page.line = (page.line ?? Promise.resolve()).then(() => perform(page, action, more));
   return page.line;
 }
 
-async function perform(page, action) {
+async function perform(page, action, more) {
   page.busy = WAITS.has(action);
   document.body.dataset.busy = page.busy ? action : "";
   try {
-    await DOES[action](page);
+    await DOES[action](page, ...more);
   } catch (error) {
     page.say(error instanceof Refused ? error.message : "The server does not answer; nothing was changed. Try again.", "error");
   } finally {

@@ -31,7 +31,7 @@ STAGE = """
 """
 STATUS = """
 <div id="kn-status">
-  <div class="kn-row"><strong id="kn-where">&hellip;</strong><span id="kn-file"></span></div>
+  <div class="kn-row"><strong id="kn-where">&hellip;</strong><span id="kn-file"><bdi></bdi></span></div>
   <div class="kn-bar" role="progressbar" aria-label="finished images" id="kn-bar"><i></i></div>
   <div class="kn-row kn-small"><span id="kn-done"></span><span id="kn-kept"></span></div>
   <div id="kn-warning" hidden></div>

@@ -68,7 +68,7 @@ export class Panel {
   show({ view, state, target, chosen, touched, mode, waiting, meanClicks }) {
     const { points, anchors } = this.about;
     $("kn-where").textContent = `Image ${view.number} of ${view.count}`;
-    $("kn-file").textContent = view.image;
+    $("kn-file").firstElementChild.textContent = view.image;  // a left end that is cut needs "rtl", a name its own order
     $("kn-file").title = view.image;
     $("kn-done").textContent = `${view.finished} finished`;
     const bar = $("kn-bar");
@@ -84,6 +84,7 @@ export class Panel {
       Object.assign(take, { type: "button", textContent: "Show them", id: "kn-adopt", onclick: () => this.did.adopt() });
       warning.replaceChildren("A session that is over left clicks on this face that were never saved. ", take);
     }
+    $("kn-guide").style.display = state ? "" : "none";
     if (!state) return;
     const asked = mode === "mean" ? anchors[meanClicks] : target;
     this.#showNext(asked, state, mode, chosen);
@@ -104,7 +105,7 @@ export class Panel {
 
   #showKept(view, waiting) {
     const kept = $("kn-kept");
-    const text = waiting ? `${waiting} on the way` : view.dirty ? "kept, not saved yet" : { "": "nothing saved yet" }[view.saved] ?? `saved, ${view.saved}`;
+    const text = view.broken ? "not shown" : waiting ? `${waiting} on the way` : view.dirty ? "kept, not saved yet" : { "": "nothing saved yet" }[view.saved] ?? `saved, ${view.saved}`;
     kept.textContent = view.score === null || view.score === undefined ? text : `${text}; score ${view.score.toFixed(2)}`;
     kept.dataset.state = waiting ? "waiting" : view.dirty ? "kept" : view.saved || "none";
   }

@@ -68,11 +68,8 @@ export class Stage {
   // ------------------------------------------------------------ zoom
 
   #resized() {
-    const box = this.canvas.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
-    if (!width || !height) return;
-    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     const { clientWidth: across, clientHeight: down } = this.canvas, before = this.room ?? { across, down };
+    if (!across || !down) return;
     this.room = { across, down };
     if (this.fitted) return this.fit();
     this.left += (across - before.across) / 2;  // what was in the middle stays there
@@ -223,8 +220,12 @@ export class Stage {
     this.frame ??= requestAnimationFrame(() => { this.frame = null; this.#paint(); });
   }
 
+  // Sized here, for a window that comes to another screen keeps its CSS pixels and has others of the device.
   #paint() {
     const pen = this.canvas.getContext("2d"), ratio = window.devicePixelRatio || 1;
+    const box = this.canvas.getBoundingClientRect();
+    const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (!this.picture) return;

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.data.folders import images_in
 from kaname.data.naming import IMAGE_ENDINGS
 from kaname.errors import InputError, refuse_names
 from kaname.files import write_text, writing
@@ -131,18 +132,6 @@ def _refuse(error: OSError) -> None:
     raise InputError(
         f"cannot be read: {error.strerror}", path=error.filename, remedy="check its permissions"
     ) from error
-
-
-def images_in(folder: Path) -> tuple[list[Path], list[str]]:
-    """The images directly in a folder, sorted, and the names of its other files; hidden files are skipped.
-
-    Raises:
-        InputError: a name that is not UTF-8.
-    """
-    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    refuse_names(visible)
-    images = [path for path in visible if path.suffix.lower() in IMAGE_ENDINGS]
-    return images, [path.name for path in visible if path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS]
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ Adding a new decoder
        ``channels`` and ``strides`` are the backbone's. One with several outputs takes ``outputs`` in third place: the
        number of channels of each by name. Options are keyword-only plain JSON values, so that a checkpoint
        can keep them.
-    2. Add one line to `DECODERS` below.
+    2. Add one line to `DECODERS` below, and NAME to the choices of the recipes that offer it, in their ``config.py``.
     3. Add it to the parametrised tests in ``tests/models/test_decoders.py``.
 """
 

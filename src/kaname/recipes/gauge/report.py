@@ -31,7 +31,7 @@ from kaname.types import Points
 
 DEBUG_SAMPLES = 16
 SHOWN = 6  # pictures of the worst, and as many of the best
-VIEW, LEAST_VIEW = 640, 320  # pixels of a picture's longer side
+VIEW, LEAST_VIEW = 640, REFERENCE_SIZE  # pixels of a picture's longer side
 HEADLINE = (
     Headline("F1 of all notches", "middle", "f1"),
     Headline("All notches found (PCK)", "middle", "pck"),
@@ -39,8 +39,8 @@ HEADLINE = (
     Headline("Mean distance, all notches", "middle", "mean_distance_px", "px"),
 )
 MARKS = (
-    "Wide rings are the labelled notches, as wide as the tolerance; small rings are predictions. Green: found; amber: "
-    "missed; red: wrong."
+    "Rings as wide as the tolerance are the labelled notches; the small rings in them (round them, where they are "
+    "narrow) are predictions. Green: found; amber: missed; red: wrong."
 )
 
 
@@ -113,7 +113,7 @@ def _drawn(dial: Dial, compared: Any, tolerance: float) -> np.ndarray:
     image = read_image(dial.image)
     height, width = image.shape[:2]
     scale = min(1.0, VIEW / max(height, width))
-    scale = max(scale, LEAST_VIEW / max(height, width))  # marks and counts would hide a smaller one
+    scale = max(scale, LEAST_VIEW / max(height, width))  # a smaller one has no room for marks and counts
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     back = letterbox(size, REFERENCE_SIZE).inverse()
     view = image if size == (height, width) else resize(image, size)
