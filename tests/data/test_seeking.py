@@ -79,6 +79,18 @@ def without_beginning(whole: Path, part: Path, skip: int) -> Path:
     return part
 
 
+def with_wrong_times(whole: Path, copy: Path) -> Path:
+    """The same packets, each with its time of decoding as that of its display."""
+    with av.open(str(whole)) as source, av.open(str(copy), "w") as target:
+        stream = source.streams.video[0]
+        out = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.stream = packet.dts, out
+                target.mux(packet)
+    return copy
+
+
 def example(folder: Path, kind: str) -> Path:
     """A file of each kind."""
     uneven = np.cumsum(np.random.default_rng(1).choice([7, 33, 40, 250], COUNT)).tolist()
@@ -88,6 +100,8 @@ def example(folder: Path, kind: str) -> Path:
         return edited(made(folder / "whole.mp4", options=OPEN), folder / "edited.mp4", 14)
     if kind == "no beginning":
         return without_beginning(made(folder / "whole.mkv", options=OPEN), folder / "part.mkv", 12)
+    if kind == "wrong times":
+        return with_wrong_times(made(folder / "whole.mp4", options=X264), folder / "copy.mp4")
     return {
         "b-frames": lambda: made(folder / "a.mp4", options=X264),
         "open": lambda: made(folder / "a.mp4", options=OPEN),
@@ -111,6 +125,7 @@ def example(folder: Path, kind: str) -> Path:
 KINDS = [
     "b-frames", "open", "open, mkv", "open, ts", "hevc", "refresh", "one group", "rotated", "variable", "variable, mkv",
     "edit list", "edit list, open", "no beginning", "mpeg4", "mpeg2", "vp8", "vp9", "avi", "mjpeg",
+    "wrong times",
 ]  # fmt: skip
 
 
