@@ -12,7 +12,7 @@ import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kaname.data.naming import IMAGE_ENDINGS
 from kaname.errors import InputError, refuse_names
-from kaname.files import write_text, writing
+from kaname.files import whole_file, write_text, writing
 from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)
 from kaname.types import Sample, Size
 
@@ -74,11 +74,31 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     """Write UTF-8 JSON, whole or not at all; missing folders are made."""
+    write_text(path, _json(path, content) + "\n")
+
+
+def write_listed(path: Path, rows: Iterable[Any], key: str = "", head: Mapping[str, Any] | None = None) -> None:
+    """Write what `write_json` writes of ``[*rows]``, or with a ``key`` of ``{**head, key: [*rows]}``, row by row: those
+    of a long video need not be in memory together.
+
+    Nothing is made before there is a first row.
+    """
+    rows = iter(rows)
+    first = list(itertools.islice(rows, 1))
+    opening, closing = (_json(path, {**(head or {}), key: []})[:-3], "]\n}\n") if key else ("[", "]\n")
+    margin = "\n  " if key else "\n "
+    with whole_file(path, parents=True) as file:
+        file.write(opening)
+        for number, row in enumerate(itertools.chain(first, rows)):
+            file.write(("," if number else "") + margin + _json(path, row).replace("\n", margin))
+        file.write((margin[:-1] if first else "") + closing)
+
+
+def _json(path: Path, content: Any) -> str:
     try:
-        text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+        return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     except ValueError as error:
         raise InputError("a coordinate is NaN or infinite", path=path, remedy="leave missing points out") from error
-    write_text(path, text + "\n")
 
 
 def make_folder(folder: Path) -> None:
