@@ -274,7 +274,7 @@ def _by_packets(path: Path) -> VideoIndex | None:
         return None
     refuse_cut(path, kind, promised, len(shown), cut)
     stamps, first = np.sort(np.array(shown, np.int64)), min(keys)[0]
-    # What is stored before the first key frame, or refers to what was cut off before it, may be shown or not; and stamps
+    # What is stored before the first key frame, or refers to what was cut off before it, may be shown or not; stamps
     # that a program has copied wrongly, such as the times of decoding, do not rise from frame to frame.
     with contextlib.closing(_open(path)) as container:
         begin, known = list[int](), 0
