@@ -15,6 +15,7 @@ from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.image import write_image
 from kaname.pipeline.replacing import drawing, record_of, results
+from kaname.training.lock import Held
 from recipes.gauge.dials import write_data
 from recipes.tracknet.clips import flight, picture
 
@@ -139,6 +140,33 @@ def test_pictures_of_a_process_that_was_killed_are_drawn_again(tmp_path: Path) -
         with pytest.raises(InputError, match="no record"):
             place_of("3.jpg")
     assert names(tmp_path) == {"2.jpg", "3.jpg"} and (tmp_path / "2.jpg").read_text() == "a"
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from kaname.files import write_text
+from kaname.pipeline.replacing import record_of, results
+out = Path(sys.argv[1])
+with results(record_of(out, "predict", {"sources": ["a"]}), [], overwrite=False):
+    print("begun", flush=True)
+    sys.stdin.readline()
+    write_text(out / "points.json", "a")
+"""
+
+
+def test_two_commands_at_once_do_not_mix_their_results(tmp_path: Path) -> None:
+    """The folder was empty when both began: the later one to end replaced what the other had said to be written."""
+    out, words = tmp_path / "out", [sys.executable, "-c", WAITING]
+    with subprocess.Popen([*words, str(tmp_path / "out")], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdin is not None and other.stdout is not None and other.stdout.readline() == "begun\n"
+        for overwrite in (False, True):
+            with pytest.raises(Held, match=rf"out: another command .* \(process {other.pid}\)"):
+                make(out, ["points.json"], made_of="b", overwrite=overwrite)
+        other.communicate("\n")
+    assert {path.name for path in out.iterdir()} == {"points.json", ".kaname-predict.json"}
+    with pytest.raises(InputError, match="made with sources"):
+        make(out, ["points.json"], made_of="b")
 
 
 def test_another_model_is_something_else_and_a_copy_of_it_is_not(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from kaname.errors import InputError
 from kaname.files import no_link, noting, writing
 from kaname.pipeline.records import ANOTHER, Record
+from kaname.training.lock import locked
 
 
 def record_of(out: Path, verb: str, settings: Mapping[str, Any], model: Path | None = None) -> Record:
@@ -64,24 +65,26 @@ def results(record: Record, targets: Sequence[Path], *, overwrite: bool) -> Iter
     halfway, the record names the old files and the new ones, and the same command replaces all.
 
     Raises:
+        Held: another process makes results there.
         InputError: see `refuse_others`.
     """
-    stored, folder = refuse_others(record, targets, overwrite=overwrite), record.path.parent
-    other = stored is not None and bool(record.differences(stored))
-    names = _Names(record, stored)
-    known, done = names.known, False
-    with noting(lambda path: [names.add(one) for one in _below(folder, [path])]) as noted:
-        try:
-            yield
-            done = True
-        finally:
-            written = {path for path in _below(folder, noted) if path.is_file()}
-            if written:
-                if done and other:
-                    remove(known - written)
-                    known = set()
-                record.write(sorted(path for path in known | written if path.is_file()))
-            names.discard(unused=not written)
+    with _alone(record):
+        stored, folder = refuse_others(record, targets, overwrite=overwrite), record.path.parent
+        other = stored is not None and bool(record.differences(stored))
+        names = _Names(record, stored)
+        known, done = names.known, False
+        with noting(lambda path: [names.add(one) for one in _below(folder, [path])]) as noted:
+            try:
+                yield
+                done = True
+            finally:
+                written = {path for path in _below(folder, noted) if path.is_file()}
+                if written:
+                    if done and other:
+                        remove(known - written)
+                        known = set()
+                    record.write(sorted(path for path in known | written if path.is_file()))
+                names.discard(unused=not written)
 
 
 @contextlib.contextmanager
@@ -89,33 +92,41 @@ def drawing(record: Record, *, overwrite: bool) -> Iterator[Callable[[str], Path
     """Draw pictures into the record's folder: yields what gives the path of a picture by its name.
 
     Raises:
+        Held: another process draws there.
         InputError: see `refuse_others`; also where a picture would replace a file that no record names, even with
             ``overwrite``: it may be the photograph itself.
     """
-    stored, folder = refuse_others(record, [], overwrite=overwrite), record.path.parent
-    names = _Names(record, stored)
-    known, written, done = names.known, dict[Path, None](), False
+    with _alone(record):
+        stored, folder = refuse_others(record, [], overwrite=overwrite), record.path.parent
+        names = _Names(record, stored)
+        known, written, done = names.known, dict[Path, None](), False
 
-    def place_of(name: str) -> Path:
-        path = folder / name
-        if path not in known and path not in written and path.exists():
-            reason = "this file would be replaced by its picture, and no record says that it is one"
-            raise InputError(reason, path=path, remedy="choose another --out-dir")
-        if path not in written:
-            names.add(path)
-        written[path] = None
-        return path
+        def place_of(name: str) -> Path:
+            path = folder / name
+            if path not in known and path not in written and path.exists():
+                reason = "this file would be replaced by its picture, and no record says that it is one"
+                raise InputError(reason, path=path, remedy="choose another --out-dir")
+            if path not in written:
+                names.add(path)
+            written[path] = None
+            return path
 
-    try:
-        yield place_of
-        done = True
-    finally:
-        there = [path for path in written if path.is_file()]
-        if done:
-            remove(known - set(there))
-        if there:
-            record.write(sorted(there if done else {*there, *(path for path in known if path.is_file())}))
-        names.discard(unused=not there)
+        try:
+            yield place_of
+            done = True
+        finally:
+            there = [path for path in written if path.is_file()]
+            if done:
+                remove(known - set(there))
+            if there:
+                record.write(sorted(there if done else {*there, *(path for path in known if path.is_file())}))
+            names.discard(unused=not there)
+
+
+def _alone(record: Record) -> contextlib.AbstractContextManager[bool]:
+    """Two commands at once would mix their results in one folder, and each would say that it has written them."""
+    reason = "another command writes its results into this folder"
+    return locked(record.path.parent, name=f"{record.path.stem}.lock", reason=reason)
 
 
 class _Names:
