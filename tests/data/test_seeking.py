@@ -12,7 +12,7 @@ import pytest
 
 from kaname.data import seeking
 from kaname.data.seeking import VideoReader, index_of
-from kaname.data.video import frames
+from kaname.data.video import frame_count, frames, promised_frames
 from kaname.errors import InputError
 
 COUNT = 60
@@ -202,3 +202,15 @@ def test_what_there_is_not(tmp_path: Path) -> None:
     (tmp_path / "cut.mkv").write_bytes(whole[: int(len(whole) * 0.7)])
     with pytest.raises(InputError, match="truncated"):
         index_of(tmp_path / "cut.mkv")
+
+
+def test_a_recording_that_was_never_closed_is_counted(tmp_path: Path) -> None:
+    """Its header states neither frames nor a length."""
+    path = made(tmp_path / "whole.mp4", count=40)
+    with av.open(str(path)) as source, av.open(str(tmp_path / "a.mkv"), "w", options={"live": "1"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    assert promised_frames(tmp_path / "a.mkv") == 0 and frame_count(tmp_path / "a.mkv") == 40

@@ -297,18 +297,6 @@ def test_files_of_nothing(tmp_path: Path, content: bytes) -> None:
     assert frame_count(tmp_path / "a.mp4") == 1
 
 
-def test_a_recording_that_was_never_closed_is_counted(tmp_path: Path) -> None:
-    """Its header states neither frames nor a length."""
-    path = write_video(tmp_path / "whole.mp4", [grey(number) for number in range(40)])
-    with av.open(str(path)) as source, av.open(str(tmp_path / "a.mkv"), "w", options={"live": "1"}) as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                target.mux(packet)
-    assert promised_frames(tmp_path / "a.mkv") == 0 and frame_count(tmp_path / "a.mkv") == 40
-
-
 def test_folders_of_frames(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         folder_images(tmp_path / "none")
