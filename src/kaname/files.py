@@ -23,7 +23,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +33,7 @@ REMEDY = "free space or choose another folder"
 RESTING = 10.0  # seconds
 LONGEST = 100  # bytes of a name that are repeated in its partial's: file systems allow 143 to 255 in all
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_noted: list[set[Path]] = []
+_noted: list[tuple[set[Path], Callable[[Path], object]]] = []
 _PARTIAL = re.compile(r"\.(.+?)(?:\.(\d+)(?:-\d+)?)?\.partial(?:\.\w+)?")  # the name, and the process
 
 
@@ -124,22 +124,27 @@ def whole_path(
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[set[Path]]:
+def noting(tell: Callable[[Path], object] = lambda path: None) -> Iterator[set[Path]]:
     """The absolute paths of all that this process writes by this module while the context is open, as it comes.
 
     What other processes write meanwhile, in the same folders too, is not among them.
+
+    Args:
+        tell: hears of each path when it is new.
     """
     noted: set[Path] = set()
-    _noted.append(noted)
+    _noted.append((noted, tell))
     try:
         yield noted
     finally:
-        _noted[:] = [one for one in _noted if one is not noted]
+        _noted[:] = [one for one in _noted if one[0] is not noted]
 
 
 def _note(*paths: Path) -> None:
-    for noted in _noted:
-        noted.update(Path(os.path.abspath(path)) for path in paths)
+    for noted, tell in list(_noted):
+        for path in {Path(os.path.abspath(path)) for path in paths} - noted:
+            noted.add(path)
+            tell(path)
 
 
 @contextlib.contextmanager

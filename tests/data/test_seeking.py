@@ -12,7 +12,7 @@ import pytest
 
 from kaname.data import seeking
 from kaname.data.seeking import VideoReader, index_of
-from kaname.data.video import frames
+from kaname.data.video import frame_count, frames, promised_frames
 from kaname.errors import InputError
 
 COUNT = 60
@@ -79,6 +79,18 @@ def without_beginning(whole: Path, part: Path, skip: int) -> Path:
     return part
 
 
+def with_wrong_times(whole: Path, copy: Path) -> Path:
+    """The same packets, each with its time of decoding as that of its display."""
+    with av.open(str(whole)) as source, av.open(str(copy), "w") as target:
+        stream = source.streams.video[0]
+        out = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.stream = packet.dts, out
+                target.mux(packet)
+    return copy
+
+
 def example(folder: Path, kind: str) -> Path:
     """A file of each kind."""
     uneven = np.cumsum(np.random.default_rng(1).choice([7, 33, 40, 250], COUNT)).tolist()
@@ -88,6 +100,8 @@ def example(folder: Path, kind: str) -> Path:
         return edited(made(folder / "whole.mp4", options=OPEN), folder / "edited.mp4", 14)
     if kind == "no beginning":
         return without_beginning(made(folder / "whole.mkv", options=OPEN), folder / "part.mkv", 12)
+    if kind == "wrong times":
+        return with_wrong_times(made(folder / "whole.mp4", options=X264), folder / "copy.mp4")
     return {
         "b-frames": lambda: made(folder / "a.mp4", options=X264),
         "open": lambda: made(folder / "a.mp4", options=OPEN),
@@ -111,6 +125,7 @@ def example(folder: Path, kind: str) -> Path:
 KINDS = [
     "b-frames", "open", "open, mkv", "open, ts", "hevc", "refresh", "one group", "rotated", "variable", "variable, mkv",
     "edit list", "edit list, open", "no beginning", "mpeg4", "mpeg2", "vp8", "vp9", "avi", "mjpeg",
+    "wrong times",
 ]  # fmt: skip
 
 
@@ -187,3 +202,15 @@ def test_what_there_is_not(tmp_path: Path) -> None:
     (tmp_path / "cut.mkv").write_bytes(whole[: int(len(whole) * 0.7)])
     with pytest.raises(InputError, match="truncated"):
         index_of(tmp_path / "cut.mkv")
+
+
+def test_a_recording_that_was_never_closed_is_counted(tmp_path: Path) -> None:
+    """Its header states neither frames nor a length."""
+    path = made(tmp_path / "whole.mp4", count=40)
+    with av.open(str(path)) as source, av.open(str(tmp_path / "a.mkv"), "w", options={"live": "1"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    assert promised_frames(tmp_path / "a.mkv") == 0 and frame_count(tmp_path / "a.mkv") == 40

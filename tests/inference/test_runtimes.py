@@ -16,6 +16,7 @@ from inference.test_export import Tiny, by_score
 from inference.test_export import model as model  # noqa: PLC0414
 from inference.test_parity import CARD, IMAGE, asked
 from kaname.errors import InputError
+from kaname.files import content_hash
 from kaname.geometry.view import View
 from kaname.inference import choosing, own_exports, runtimes
 from kaname.inference.choosing import Judging, measure
@@ -180,12 +181,27 @@ def test_the_exports_used_longest_ago_go(tmp_path: Path, monkeypatch: pytest.Mon
     files = [tmp_path / f"{name}.onnx" for name in "abc"]
     for number, file in enumerate(files):
         file.write_bytes(b"0123456789")
+        file.with_suffix(".sha256").write_text(content_hash(file))
         import os
 
         os.utime(file, (number, number))
     assert own_exports.used(files[0])  # now
     own_exports._make_room(files[2])
-    assert [file.name for file in sorted(tmp_path.iterdir())] == ["a.onnx", "c.onnx"]
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["a.onnx", "a.sha256", "c.onnx", "c.sha256"]
+
+
+def test_an_export_that_has_changed_on_the_disk_is_made_again(model: Model, tmp_path: Path) -> None:
+    """It might still be readable, and answer something else."""
+    path = tmp_path / "model.onnx"
+    own_exports.make(model, path)
+    whole = bytearray(path.read_bytes())
+    place = len(whole) // 2
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    assert not own_exports.used(path)
+    own_exports.make(model, path)
+    assert own_exports.used(path)
+    path.unlink()
+    assert not own_exports.used(path)
 
 
 def test_threads_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from kaname.inference.request import Arrays, Request
 from kaname.pipeline import predict as predicting
 from kaname.pipeline.boxes import BoxSource, source_of
 from kaname.pipeline.flags import BoxFlags
+from kaname.progress import Bar
 from kaname.recipes import RECIPES, recipe_of
 from kaname.types import Points, Prediction
 
@@ -312,3 +313,23 @@ def test_a_long_video_is_not_kept(clip: Path, detector: Path, tmp_path: Path, mo
     boxes = BoxSource(opened)
     predicting.predict_images(recipe_of("dots"), [clip], tmp_path / "best.pt", tmp_path / "out", boxes=boxes)
     assert order == [f"{what} {number}" for number in range(10) for what in ("read", "found")]
+
+
+def test_progress_counts_the_frames_of_videos(
+    clip: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a long video alone there would be nothing to see otherwise until it ends."""
+    bars: list[tuple[int, list[int]]] = []
+
+    class Watched(Bar):
+        def __init__(self, title: str, total: int) -> None:
+            super().__init__(title, total)
+            bars.append((total, []))
+
+        def advance(self, count: int = 1, note: str = "") -> None:
+            bars[-1][1].append(count)
+
+    monkeypatch.setattr(predicting, "Bar", Watched)
+    picture = next(path for path in images.iterdir() if path.suffix == ".png")
+    predicting.predict_images(recipe_of("dots"), [clip, picture], tmp_path / "best.pt", tmp_path / "out")
+    assert bars == [(11, [1] * 10 + [0, 1])]

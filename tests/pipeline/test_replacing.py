@@ -15,6 +15,7 @@ from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.image import write_image
 from kaname.pipeline.replacing import drawing, record_of, results
+from kaname.training.lock import Held
 from recipes.gauge.dials import write_data
 from recipes.tracknet.clips import flight, picture
 
@@ -95,6 +96,77 @@ def test_work_that_fails_leaves_a_record_of_all_that_is_there(tmp_path: Path) ->
     with pytest.raises(RuntimeError), results(record_of(tmp_path / "new", "predict", {}), [], overwrite=False):
         raise RuntimeError
     assert not (tmp_path / "new").exists()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from kaname.files import write_text
+from kaname.pipeline.replacing import drawing, record_of, results
+out, verb = Path(sys.argv[1]), sys.argv[2]
+record = record_of(out, verb, {"sources": ["a"]})
+if verb == "draw":
+    with drawing(record, overwrite=False) as place_of:
+        for name in ("1.jpg", "2.jpg"):
+            write_text(place_of(name), "killed")
+        os.kill(os.getpid(), 9)
+with results(record, [out / "points.json"], overwrite=False):
+    for name in ("points.json", "pictures/1.jpg", "pictures/2.jpg"):
+        write_text(out / name, "killed")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_process_that_was_killed_leaves_results_that_the_same_command_replaces(tmp_path: Path) -> None:
+    """And others only where they are asked to, as a whole."""
+    for name in ("same", "others"):
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name), "predict"], check=False)
+        assert names(tmp_path / name) == {"points.json", "pictures/1.jpg", "pictures/2.jpg"}
+    make(tmp_path / "same", ["points.json", "pictures/1.jpg", "pictures/2.jpg"])
+    assert (tmp_path / "same" / "points.json").read_text() == "a"
+    with pytest.raises(InputError, match=r"sources 1 \(a\), not 1 \(b\)"):
+        make(tmp_path / "others", ["points.json"], made_of="b")
+    make(tmp_path / "others", ["points.json"], made_of="b", overwrite=True)
+    assert names(tmp_path / "others") == {"points.json"}
+    for name in ("same", "others"):
+        assert [path.name for path in (tmp_path / name).glob(".*")] == [".kaname-predict.json"]
+
+
+def test_pictures_of_a_process_that_was_killed_are_drawn_again(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "draw"], check=False)
+    write_text(tmp_path / "3.jpg", "a photograph")
+    with drawing(record_of(tmp_path, "draw", {"sources": ["a"]}), overwrite=False) as place_of:
+        write_text(place_of("2.jpg"), "a")
+        with pytest.raises(InputError, match="no record"):
+            place_of("3.jpg")
+    assert names(tmp_path) == {"2.jpg", "3.jpg"} and (tmp_path / "2.jpg").read_text() == "a"
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from kaname.files import write_text
+from kaname.pipeline.replacing import record_of, results
+out = Path(sys.argv[1])
+with results(record_of(out, "predict", {"sources": ["a"]}), [], overwrite=False):
+    print("begun", flush=True)
+    sys.stdin.readline()
+    write_text(out / "points.json", "a")
+"""
+
+
+def test_two_commands_at_once_do_not_mix_their_results(tmp_path: Path) -> None:
+    """The folder was empty when both began: the later one to end replaced what the other had said to be written."""
+    out, words = tmp_path / "out", [sys.executable, "-c", WAITING]
+    with subprocess.Popen([*words, str(tmp_path / "out")], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdin is not None and other.stdout is not None and other.stdout.readline() == "begun\n"
+        for overwrite in (False, True):
+            with pytest.raises(Held, match=rf"out: another command .* \(process {other.pid}\)"):
+                make(out, ["points.json"], made_of="b", overwrite=overwrite)
+        other.communicate("\n")
+    assert {path.name for path in out.iterdir()} == {"points.json", ".kaname-predict.json"}
+    with pytest.raises(InputError, match="made with sources"):
+        make(out, ["points.json"], made_of="b")
 
 
 def test_another_model_is_something_else_and_a_copy_of_it_is_not(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -200,3 +201,21 @@ def test_a_lock_is_no_way_to_another_file(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("12345\n")  # left by a killed process
     with locked(tmp_path):
         assert (tmp_path / NAME).read_text() == f"{os.getpid()}\n"
+
+
+def test_a_full_disk_is_said_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is given back, and nothing of it stays."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lock.os, "write", full)
+        with (
+            pytest.raises(InputError, match=r"\.lock: cannot be written \(No space left on device\)"),
+            locked(tmp_path),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path) as taken:
+        assert taken

@@ -26,6 +26,9 @@ from kaname.errors import InputError
 from kaname.geometry.image import refuse_large
 from kaname.types import Frame
 
+TRIED = (
+    30  # frames that are decoded to see whether time stamps tell the order: what is stored late is late by 16 at most
+)
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
 
 
@@ -241,6 +244,8 @@ def _frames_of(packets: Iterable[Any]) -> Iterator[Any]:
 
 def _by_packets(path: Path) -> VideoIndex | None:
     """The index from the packets' stamps; None where these do not tell which frames are shown, and in which order."""
+    import av
+
     with contextlib.closing(_open(path)) as container:
         stream = container.streams.video[0]
         if (
@@ -269,17 +274,25 @@ def _by_packets(path: Path) -> VideoIndex | None:
         return None
     refuse_cut(path, kind, promised, len(shown), cut)
     stamps, first = np.sort(np.array(shown, np.int64)), min(keys)[0]
-    # What is stored before the first key frame, or refers to what was cut off before it, may be shown or not.
+    # What is stored before the first key frame, or refers to what was cut off before it, may be shown or not; stamps
+    # that a program has copied wrongly, such as the times of decoding, do not rise from frame to frame.
     with contextlib.closing(_open(path)) as container:
-        begin: list[int | None] = []
-        for frame in _frames_of(container.demux(container.streams.video[0])):
-            begin.append(frame.pts)
-            if frame.pts is None or frame.pts >= first:
-                break
+        begin, known = list[int](), 0
+        try:
+            for frame in _frames_of(container.demux(container.streams.video[0])):
+                if frame.pts is None:
+                    return None
+                begin.append(frame.pts)
+                known += frame.pts >= first
+                if known >= TRIED:
+                    break
+        except av.FFmpegError:
+            if not known:
+                raise
     later = stamps[stamps >= first]
-    if not begin or not len(later) or begin[-1] != later[0]:
+    if not known or begin[-known:] != later[:known].tolist():
         return None
-    stamps = np.concatenate([np.array(begin[:-1], np.int64), later])
+    stamps = np.concatenate([np.array(begin[:-known], np.int64), later])
     return VideoIndex(stamps, np.array(sorted(keys), np.int64), len(stamps), tick)
 
 

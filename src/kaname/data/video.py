@@ -278,7 +278,8 @@ def promised_frames(source: Path) -> int:
 
 
 def frame_count(source: Path) -> int:
-    """About how many frames a video has (by its header), or how many images a folder; at least 1."""
+    """About how many frames a video has (by its header; packets are counted where that does not say, as of a recording
+    that was never closed), or how many images a folder; at least 1."""
     import av
 
     if source.is_dir():
@@ -288,8 +289,9 @@ def frame_count(source: Path) -> int:
             stream = container.streams.video[0]
             if stream.frames:
                 return stream.frames
-            seconds = float(container.duration or 0) / av.time_base
-            return max(1, round(seconds * float(stream.average_rate or 25)))
+            if container.duration:
+                return max(1, round(container.duration / av.time_base * float(stream.average_rate or 25)))
+            return max(1, sum(1 for packet in container.demux(stream) if packet.size))
     except (av.FFmpegError, IndexError, InputError):
         return 1
 

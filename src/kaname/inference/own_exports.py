@@ -1,8 +1,8 @@
 """Exports of checkpoints for runtimes that run ONNX files: each made once, into the user's cache folder.
 
 A file's name is a hash of the checkpoint's content and of the code that turns it into a graph: an export of other
-weights, or one that another version wrote, is not found. The folder is kept below `LIMIT`; what was used longest ago
-goes.
+weights, or one that another version wrote, is not found. One that has changed on the disk, by its checksum beside it,
+is made again. The folder is kept below `LIMIT`; what was used longest ago goes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import kaname
 from kaname.data.cache import default_folder
 from kaname.errors import InputError
 from kaname.extras import require_package
-from kaname.files import content_hash, whole_path, writing
+from kaname.files import content_hash, whole_file, whole_path, writing
 from kaname.inference.model import Model
 from kaname.inference.onnx_runner import OnnxRunner
 
@@ -61,6 +61,9 @@ def make(model: Model, path: Path) -> None:
     with whole_path(path, ending=".onnx", remedy=REMEDY) as partial:
         partial_of(reference)(partial)
         _check(reference, model.using(OnnxRunner(partial)))
+        checksum = content_hash(partial)
+    with whole_file(_checksum_of(path), remedy=REMEDY) as file:
+        file.write(checksum)
     _make_room(path)
 
 
@@ -80,10 +83,20 @@ def _check(reference: Model, export: Model) -> None:
 
 
 def used(path: Path) -> bool:
-    """Whether the export is there; it then counts as used now."""
-    with contextlib.suppress(OSError):
+    """Whether the export is there as it was written; it then counts as used now."""
+    with contextlib.suppress(OSError, InputError):
         os.utime(path)
-    return path.is_file()
+        if path not in _sound and _checksum_of(path).read_text(encoding="utf-8") == content_hash(path):
+            _sound.add(path)
+        return path in _sound
+    return False
+
+
+_sound: set[Path] = set()  # exports that this process has read as a whole
+
+
+def _checksum_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 def _make_room(newest: Path) -> None:
@@ -95,6 +108,7 @@ def _make_room(newest: Path) -> None:
             if total > LIMIT and path != newest and not path.name.startswith("."):
                 total -= path.stat().st_size
                 path.unlink()
+                _checksum_of(path).unlink(missing_ok=True)
 
 
 @functools.lru_cache(maxsize=1)

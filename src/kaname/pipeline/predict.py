@@ -115,14 +115,18 @@ def _image_rows(
     """The answers for images, and for the frames of videos; pictures go to the folder ``drawn``."""
     names = row_names(files)
     read = times.each("decode", map(read_image, [path for path in files if not is_video(path)]))
-    with closing(ahead(read, WAITING)) as images, Bar("predicting", len(files)) as bar:
-        for path, name, sheet in zip(files, names, picture_names(names), strict=True):
+    sizes = [frame_count(path) if is_video(path) else 1 for path in files]
+    with closing(ahead(read, WAITING)) as images, Bar("predicting", sum(sizes)) as bar:
+        for path, name, sheet, size in zip(files, names, picture_names(names), sizes, strict=True):
+            told = 0  # a size is a promise of a file's header
             if is_video(path):
                 for frame, answer in _stream(model, path, find, damaged, times):
                     if further is not None:
                         with times.part("draw"):
                             further(path, replace(frame, name=name), f"{Path(sheet).stem}_{frame.index:06d}", [answer])
                     yield Prediction(name, answer, frame=frame.index, seconds=frame.seconds)
+                    bar.advance()
+                    told += 1
             else:
                 frame = Frame(0, 0.0, next(images), path=path)
                 with located(path), times.part("network"):
@@ -140,7 +144,7 @@ def _image_rows(
                 for number, answer in enumerate(answers, 1):
                     alone = find is not None and not model.takes_boxes
                     yield Prediction(name, answer, box=number if alone else None)
-            bar.advance()
+            bar.advance(size - told)
 
 
 def predict_videos(

@@ -14,13 +14,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kaname.errors import InputError
-from kaname.files import noting
+from kaname.files import no_link, noting, writing
 from kaname.pipeline.records import ANOTHER, Record
+from kaname.training.lock import locked
 
 
 def record_of(out: Path, verb: str, settings: Mapping[str, Any], model: Path | None = None) -> Record:
@@ -64,23 +65,26 @@ def results(record: Record, targets: Sequence[Path], *, overwrite: bool) -> Iter
     halfway, the record names the old files and the new ones, and the same command replaces all.
 
     Raises:
+        Held: another process makes results there.
         InputError: see `refuse_others`.
     """
-    stored, folder = refuse_others(record, targets, overwrite=overwrite), record.path.parent
-    other = stored is not None and bool(record.differences(stored))
-    known = {folder / name for name in (stored or {}).get("results", {})}
-    done = False
-    with noting() as noted:
-        try:
-            yield
-            done = True
-        finally:
-            written = {path for path in _below(folder, noted) if path.is_file()}
-            if written:
-                if done and other:
-                    remove(known - written)
-                    known = set()
-                record.write(sorted(path for path in known | written if path.is_file()))
+    with _alone(record):
+        stored, folder = refuse_others(record, targets, overwrite=overwrite), record.path.parent
+        other = stored is not None and bool(record.differences(stored))
+        names = _Names(record, stored)
+        known, done = names.known, False
+        with noting(lambda path: [names.add(one) for one in _below(folder, [path])]) as noted:
+            try:
+                yield
+                done = True
+            finally:
+                written = {path for path in _below(folder, noted) if path.is_file()}
+                if written:
+                    if done and other:
+                        remove(known - written)
+                        known = set()
+                    record.write(sorted(path for path in known | written if path.is_file()))
+                names.discard(unused=not written)
 
 
 @contextlib.contextmanager
@@ -88,31 +92,73 @@ def drawing(record: Record, *, overwrite: bool) -> Iterator[Callable[[str], Path
     """Draw pictures into the record's folder: yields what gives the path of a picture by its name.
 
     Raises:
+        Held: another process draws there.
         InputError: see `refuse_others`; also where a picture would replace a file that no record names, even with
             ``overwrite``: it may be the photograph itself.
     """
-    stored, folder = refuse_others(record, [], overwrite=overwrite), record.path.parent
-    known = {folder / name for name in (stored or {}).get("results", {})}
-    written: dict[Path, None] = {}
-    done = False
+    with _alone(record):
+        stored, folder = refuse_others(record, [], overwrite=overwrite), record.path.parent
+        names = _Names(record, stored)
+        known, written, done = names.known, dict[Path, None](), False
 
-    def place_of(name: str) -> Path:
-        path = folder / name
-        if path not in known and path not in written and path.exists():
-            reason = "this file would be replaced by its picture, and no record says that it is one"
-            raise InputError(reason, path=path, remedy="choose another --out-dir")
-        written[path] = None
-        return path
+        def place_of(name: str) -> Path:
+            path = folder / name
+            if path not in known and path not in written and path.exists():
+                reason = "this file would be replaced by its picture, and no record says that it is one"
+                raise InputError(reason, path=path, remedy="choose another --out-dir")
+            if path not in written:
+                names.add(path)
+            written[path] = None
+            return path
 
-    try:
-        yield place_of
-        done = True
-    finally:
-        there = [path for path in written if path.is_file()]
-        if done:
-            remove(known - set(there))
-        if there:
-            record.write(sorted(there if done else {*there, *(path for path in known if path.is_file())}))
+        try:
+            yield place_of
+            done = True
+        finally:
+            there = [path for path in written if path.is_file()]
+            if done:
+                remove(known - set(there))
+            if there:
+                record.write(sorted(there if done else {*there, *(path for path in known if path.is_file())}))
+            names.discard(unused=not there)
+
+
+def _alone(record: Record) -> contextlib.AbstractContextManager[bool]:
+    """Two commands at once would mix their results in one folder, and each would say that it has written them."""
+    reason = "another command writes its results into this folder"
+    return locked(record.path.parent, name=f"{record.path.stem}.lock", reason=reason)
+
+
+class _Names:
+    """The names of results while they are made, in a file beside the record: a process that is killed writes none.
+
+    Attributes:
+        known: results of the record that was there, and of whoever was killed.
+    """
+
+    def __init__(self, record: Record, stored: Mapping[str, Any] | None) -> None:
+        self.record, self.fresh, self.path = record, stored is None, record.path.with_suffix(".names")
+        names = [*(stored or {}).get("results", {})]
+        with contextlib.suppress(OSError):
+            lines = self.path.read_text(encoding="utf-8").split("\n")
+            names += [json.loads(line) for line in lines[:-1]]  # the process may have died in the last one
+        self.known = {record.path.parent / name for name in names}
+        self._added = False
+
+    def add(self, path: Path) -> None:
+        """A file in the record's folder; with the first one the record says what they are made of."""
+        if self.fresh and not self._added:
+            self.record.write([])
+        self._added = True
+        name = path.relative_to(self.record.path.parent).as_posix()
+        with writing(self.path), open(self.path, "a", encoding="utf-8", opener=no_link) as file:
+            file.write(json.dumps(name) + "\n")
+
+    def discard(self, *, unused: bool) -> None:
+        """The record says all now; or there is nothing to say."""
+        if unused and self.fresh and self._added:
+            self.record.clear()
+        self.path.unlink(missing_ok=True)
 
 
 def remove(files: set[Path]) -> None:
@@ -124,7 +170,7 @@ def remove(files: set[Path]) -> None:
             folder.rmdir()
 
 
-def _below(folder: Path, paths: set[Path]) -> Iterator[Path]:
+def _below(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
     """Those of absolute paths that lie below a folder, as the folder's path has it; hidden files are left out."""
     for path in paths:
         with contextlib.suppress(ValueError):

@@ -112,10 +112,15 @@ def _take(place: Path, folder: Path, reason: str, remedy: str) -> bool:
     if os.read(handle, 32).strip(b"0123456789\n"):
         os.close(handle)
         raise InputError("not a lock's file, which holds a number at most", path=place, remedy="move it away")
-    os.ftruncate(handle, 0)
-    os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, f"{os.getpid()}\n".encode())
     _held[place] = [handle, 1]
+    try:
+        with writing(place):
+            os.ftruncate(handle, 0)
+            os.lseek(handle, 0, os.SEEK_SET)
+            os.write(handle, f"{os.getpid()}\n".encode())
+    except InputError:
+        _release(place)
+        raise
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from kaname.data.formats.files import (
     read_text,
     tails,
     write_json,
+    write_listed,
 )
 from kaname.data.formats.landmarks_names import annotation_names, images_below
 from kaname.errors import InputError
@@ -72,6 +74,32 @@ def test_json_is_written_whole_or_not(tmp_path):
     assert [one.name for one in path.parent.iterdir()] == ["x.json"]
     with pytest.raises(InputError, match="cannot be written"):
         write_json(path / "below" / "y.json", {})
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{"名": "a\nb", "b": [1, [2.5, None]]}, [], "c\\n"]])
+def test_rows_are_written_one_by_one_as_all_at_once(tmp_path: Path, rows: list[object]) -> None:
+    write_listed(tmp_path / "a.json", iter(rows), "images", {"head": [1], "empty": {}})
+    write_json(tmp_path / "b.json", {"head": [1], "empty": {}, "images": rows})
+    write_listed(tmp_path / "c.json", iter(rows))
+    write_json(tmp_path / "d.json", rows)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert (tmp_path / "c.json").read_bytes() == (tmp_path / "d.json").read_bytes()
+
+
+def test_rows_that_fail_leave_what_there_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_listed(path, iter([1, 2]))
+    with pytest.raises(InputError, match="NaN or infinite"):
+        write_listed(path, iter([1, float("nan")]))
+
+    def failing() -> Iterator[int]:
+        yield 1
+        raise ValueError("a fault of its own")
+
+    with pytest.raises(ValueError, match="a fault of its own"):
+        write_listed(path, failing())
+    assert read_json(path) == [1, 2]
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_is_number():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,21 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = format_.read(tmp_path / "points.json", recipe="gauge", names=NAMES)
     for one, other in zip(rows, found, strict=True):
         same(one, other)
+
+
+def test_the_rows_of_a_long_video_are_not_kept(tmp_path: Path) -> None:
+    """Each is written and gone before the next but one is made."""
+    made: list[weakref.ref[Points]] = []
+
+    def rows() -> Iterator[Prediction]:
+        for number in range(20):
+            assert sum(one() is not None for one in made) <= 1
+            points = answer(number)
+            made.append(weakref.ref(points))
+            yield Prediction("a.mp4", points, frame=number)
+
+    format_.write(tmp_path / "points.json", rows(), recipe="gauge", model="small", settings={})
+    assert len(format_.read(tmp_path / "points.json", recipe="gauge")) == 20
 
 
 def test_the_layout_is_that_of_version_1(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import functools
 import io
 import itertools
 import json
@@ -12,7 +13,7 @@ import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from kaname.data.folders import images_in
 from kaname.data.naming import IMAGE_ENDINGS
 from kaname.errors import InputError, refuse_names
-from kaname.files import write_text, writing
+from kaname.files import whole_file, write_text, writing
 from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)
 from kaname.types import Sample, Size
 
@@ -82,15 +83,35 @@ def write_json(path: Path, content: Any, *, tables: bool = False) -> None:
         tables: whether it is an object of lists, each entry of which has a line: json indents by Python alone, which
             takes minutes for the instances of a large COCO file.
     """
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=None if tables else 1).encode
+    write_text(path, (_in_lines(path, content) if tables else _json(path, content)) + "\n")
+
+
+def write_listed(path: Path, rows: Iterable[Any], key: str = "", head: Mapping[str, Any] | None = None) -> None:
+    """Write what `write_json` writes of ``[*rows]``, or with a ``key`` of ``{**head, key: [*rows]}``, row by row: those
+    of a long video need not be in memory together.
+
+    Nothing is made before there is a first row.
+    """
+    rows = iter(rows)
+    first = list(itertools.islice(rows, 1))
+    opening, closing = (_json(path, {**(head or {}), key: []})[:-3], "]\n}\n") if key else ("[", "]\n")
+    margin = "\n  " if key else "\n "
+    with whole_file(path, parents=True) as file:
+        file.write(opening)
+        for number, row in enumerate(itertools.chain(first, rows)):
+            file.write(("," if number else "") + margin + _json(path, row).replace("\n", margin))
+        file.write((margin[:-1] if first else "") + closing)
+
+
+def _json(path: Path, content: Any, indent: int | None = 1) -> str:
     try:
-        text = _in_lines(content, encode) if tables else encode(content)
+        return json.dumps(content, ensure_ascii=False, indent=indent, allow_nan=False)
     except ValueError as error:
         raise InputError("a coordinate is NaN or infinite", path=path, remedy="leave missing points out") from error
-    write_text(path, text + "\n")
 
 
-def _in_lines(content: Mapping[str, Any], encode: Callable[[Any], str]) -> str:
+def _in_lines(path: Path, content: Mapping[str, Any]) -> str:
+    encode = functools.partial(_json, path, indent=None)
     lines = {
         name: "[\n" + ",\n".join(map(encode, table)) + "\n]" if table and isinstance(table, list) else encode(table)
         for name, table in content.items()

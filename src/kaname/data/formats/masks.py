@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from kaname.codecs.mask_regions import PLAIN, Choice, Region, outlines, regions, score
 from kaname.data.formats import rle
-from kaname.data.formats.files import is_number, write_json
+from kaname.data.formats.files import is_number, write_listed
 from kaname.data.formats.listed import once, read_listed
 from kaname.data.formats.points import row_name
 from kaname.errors import InputError
@@ -114,10 +114,9 @@ def write(
         polygons: outlines instead of RLE, in a file of their own.
     """
     how = {"image_ids": image_ids, "category_id": category_id, "choice": choice, "polygons": polygons}
-    entries = [entry for row in rows for entry in entries_of(row, **how)]  # type: ignore[arg-type]
-    if entries:
-        entries[0][HEAD] = {"version": VERSION, "recipe": recipe, "model": model, "settings": dict(settings), **fields}
-    write_json(path, entries)
+    head = {"version": VERSION, "recipe": recipe, "model": model, "settings": dict(settings), **fields}
+    entries = (entry for row in rows for entry in entries_of(row, **how))  # type: ignore[arg-type]
+    write_listed(path, ({**entry, HEAD: head} if number == 0 else entry for number, entry in enumerate(entries)))
 
 
 def read(path: Path, *, recipe: str | None = None) -> list[Prediction]:

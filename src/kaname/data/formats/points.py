@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.formats.files import read_json, write_json
+from kaname.data.formats.files import read_json, write_json, write_listed
 from kaname.data.formats.listed import once, read_listed
 from kaname.errors import InputError
 from kaname.geometry.image import image_size
@@ -57,9 +57,8 @@ def write(
     Raises:
         InputError: a coordinate or a score that is not finite (an absent point is NaN in x and y), or a full disk.
     """
-    images = [_row(prediction) for prediction in rows]
     head = {**_head("the original image"), "recipe": recipe, "model": model, "settings": dict(settings)}
-    write_json(path, {**head, **fields, "images": images})
+    write_listed(path, map(_row, rows), "images", {**head, **fields})
 
 
 def read(path: Path, *, recipe: str, names: Sequence[str] | None = None, also: Sequence[str] = ()) -> list[Prediction]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from kaname.data.formats.files import make_folder
-from kaname.data.video import VideoWriter, is_video
+from kaname.data.video import is_video
 from kaname.errors import located
 from kaname.files import spreadsheet_text, whole_file
 from kaname.geometry.grid import PIXELS
-from kaname.geometry.image import write_image
+from kaname.pipeline.album import Album
 from kaname.pipeline.boxes import BoxSource
 from kaname.pipeline.predict import predict_images
 from kaname.recipes.gauge import RECIPE
@@ -28,6 +28,7 @@ from kaname.types import Answer, FloatArray, Frame, Image, Points
 
 FILE, PICTURES = "readings.csv", "pictures"
 COLUMNS = ("file", "frame", "time", "value", "unit", "confidence", "reason")
+READ = ""  # the reason of those that have an answer
 LISTED = 3  # reasons that are named at the end
 LEGEND = 320  # pixels of a picture in which start and end are named too
 NOTCH, START, END, NEEDLE, ROUND = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], PALETTE[4]
@@ -59,9 +60,9 @@ def read(
     """
     check_range(*ends)
     columns = COLUMNS if boxes is None else (*COLUMNS[:3], "box", *COLUMNS[3:])
-    readings: list[tuple[str, Reading]] = []
+    told, reasons = "", Counter[str]()
     with ExitStack() as stack:
-        show = _album(stack, out / PICTURES)
+        album = stack.enter_context(Album(out / PICTURES))
         tables: list[Any] = []
 
         def table() -> Any:
@@ -72,6 +73,7 @@ def read(
             return tables[0]
 
         def each(source: Path, frame: Frame, name: str, answers: Sequence[Answer]) -> None:
+            nonlocal told
             found: list[Reading] = []
             for number, points in enumerate(answers, 1):
                 assert isinstance(points, Points)
@@ -79,9 +81,10 @@ def read(
                     found.append(read_points(points, *ends, unit))
                 where = {"box": number} if boxes is not None else {}
                 table().writerow({**row_of(source, frame, found[-1]), **where})
-                readings.append((frame.name or source.name, found[-1]))
+                told = told or f"{frame.name or source.name}: {found[-1]}"
+                reasons[found[-1].reason if found[-1].value is None else READ] += 1
             if pictures:
-                show(source, frame, name, drawn(frame.image, found, ends))
+                album.show(source, frame, name, drawn(frame.image, found, ends))
 
         def finish() -> None:
             table()
@@ -90,7 +93,7 @@ def read(
         own = {"boxes": boxes, "pictures": False, "each": lambda settings, card: each, "finish": finish}
         asked = {"range": list(ends), "unit": unit, "drawn": pictures}
         predict_images(RECIPE, sources, checkpoint, out, asked=asked, **own, **how)
-    print("\n".join(said(readings, out / FILE)))
+    print("\n".join(said(told, reasons, out / FILE)))
 
 
 def row_of(source: Path, frame: Frame, reading: Reading) -> dict[str, Any]:
@@ -107,29 +110,12 @@ def row_of(source: Path, frame: Frame, reading: Reading) -> dict[str, Any]:
     }
 
 
-def said(readings: Sequence[tuple[str, Reading]], target: Path) -> list[str]:
-    """What there is to say at the end: one reading alone is told."""
-    lines = [f"{name}: {one}" for name, one in readings] if len(readings) == 1 else []
-    reasons = Counter(one.reason for _, one in readings if one.value is None)
-    missing = reasons.total()
+def said(told: str, reasons: Counter[str], target: Path) -> list[str]:
+    """What there is to say at the end: one reading alone is ``told``; of others how many have which reason."""
+    read, total = reasons.pop(READ, 0), reasons.total()
     why = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(LISTED))
-    rest = f" ({why}{'; ...' if len(reasons) > LISTED else ''})" if missing else ""
-    return [*lines, f"{len(readings) - missing} read, {missing} without an answer{rest}; {target}"]
-
-
-def _album(stack: ExitStack, folder: Path) -> Callable[[Path, Frame, str, Image], None]:
-    """What writes a picture; frames of a video go into a video."""
-    films: dict[Path, VideoWriter] = {}
-
-    def show(source: Path, frame: Frame, name: str, picture: Image) -> None:
-        make_folder(folder)
-        if not is_video(source):
-            return write_image(folder / f"{name}.jpg", picture)
-        if source not in films:
-            films[source] = stack.enter_context(VideoWriter(folder / f"{name.rpartition('_')[0]}.mp4"))
-        return films[source].write(picture, frame.seconds)
-
-    return show
+    rest = f" ({why}{'; ...' if len(reasons) > LISTED else ''})" if total else ""
+    return [*([told] if read + total == 1 else []), f"{read} read, {total} without an answer{rest}; {target}"]
 
 
 def drawn(image: Image, readings: Sequence[Reading], ends: tuple[float, float]) -> Image:

@@ -12,10 +12,10 @@ from typing import IO, Any
 from kaname.data.formats import boxes as tables
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.masks import entries_of
-from kaname.data.video import VideoWriter, is_video
+from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.files import whole_file
-from kaname.geometry.image import write_image
+from kaname.pipeline.album import Album
 from kaname.pipeline.boxes import BoxSource, source_of
 from kaname.pipeline.flags import BoxFlags
 from kaname.pipeline.predict import Each, predict_images
@@ -25,7 +25,7 @@ from kaname.recipes.roimask.decode import choice_of
 from kaname.recipes.roimask.predictions import category_of
 from kaname.reporting.mask_files import write_pictures
 from kaname.reporting.masks import mask_overlay
-from kaname.types import Answer, FloatArray, Frame, Image, Masks, Prediction
+from kaname.types import Answer, FloatArray, Frame, Masks, Prediction
 
 PICTURES, POLYGONS = "pictures", "polygons.json"
 
@@ -60,16 +60,7 @@ def predict(
     """
     with ExitStack() as stack:
         outlines: list[IO[str]] = []
-        films: dict[Path, VideoWriter] = {}
-
-        def show(source: Path, frame: Frame, name: str, picture: Image) -> None:
-            make_folder(out / PICTURES)
-            if not is_video(source):
-                return write_image(out / PICTURES / f"{name}.jpg", picture)
-            if source not in films:
-                film = out / PICTURES / f"{name.rpartition('_')[0]}.mp4"
-                films[source] = stack.enter_context(VideoWriter(film))
-            return films[source].write(picture, frame.seconds)
+        album = stack.enter_context(Album(out / PICTURES))
 
         def prepared(settings: AnswerSettings, card: Mapping[str, Any]) -> Each:
             choice, category = choice_of(settings), category_of(card)
@@ -78,7 +69,7 @@ def predict(
                 (masks,), image = answers, frame.image
                 assert isinstance(masks, Masks)
                 if wanted.pictures:
-                    show(source, frame, name, mask_overlay(image, masks, choice=choice))
+                    album.show(source, frame, name, mask_overlay(image, masks, choice=choice))
                 if wanted.masks or wanted.cutouts:
                     write_pictures(out, name, masks, choice, cutouts_from=image if wanted.cutouts else None)
                 if wanted.polygons and not outlines:
