@@ -16,7 +16,7 @@ from kaname.errors import InputError
 from kaname.inference.card import from_nothing, start_of
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
-from training.tiny_task import content, make_settings, make_task, run, same, same_runs
+from training.tiny_task import Squares, content, make_settings, make_task, run, same, same_runs
 
 TRIALS = Path(__file__).with_name("trials.py")
 
@@ -120,6 +120,22 @@ def test_a_grown_data_set_is_refused_in_the_middle(tmp_path: Path, monkeypatch: 
     half(tmp_path, monkeypatch)
     with pytest.raises(InputError, match="samples was 22 and is 23"):
         run(tmp_path, make_settings(epochs=3), resume="auto", train=23)
+
+
+@pytest.mark.parametrize(("folder", "last", "said"), [("b", "21", False), ("a", "22", True)])
+def test_exchanged_samples_are_said_and_a_folder_may_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, last: str, said: bool
+) -> None:
+    def named(place: str, final: str) -> None:
+        monkeypatch.setattr(
+            Squares, "name", lambda _, index: f"{place}/{final if index == 21 else index}.jpg", raising=False
+        )
+
+    named("a", "21")
+    half(tmp_path, monkeypatch)
+    named(folder, last)
+    work = run(tmp_path, make_settings(epochs=3), resume="auto")
+    assert any("as many samples as before, but not the same" in note for note in work.start.notes) is said
 
 
 def test_a_stage_in_another_folder(tmp_path: Path) -> None:

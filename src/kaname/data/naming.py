@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -32,6 +34,20 @@ def order(name: str) -> tuple[tuple[str, int, str], ...]:
     parts = re.split(r"([0-9]+)", name.casefold())
     digits = [*parts[1::2], "0"]
     return tuple(zip(parts[::2], map(int, digits), digits, strict=True))
+
+
+def digest_of_names(names: Sequence[str]) -> str:
+    """A hash of names and their order, without the folder in which they all lie: it may move.
+
+    >>> digest_of_names(["a/x.jpg", "a/y.jpg"]) == digest_of_names(["b/c/x.jpg", "b/c/y.jpg"])
+    True
+    >>> digest_of_names(["a/x.jpg", "a/y.jpg"]) == digest_of_names(["a/x.jpg", "a/z.jpg"])
+    False
+    """
+    folders = {os.path.dirname(name) for name in names}
+    common = len(os.path.commonpath(folders)) if folders else 0
+    text = "\0".join(name[common:] for name in names)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def holes(names: Sequence[str]) -> list[int]:

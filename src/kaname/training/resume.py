@@ -18,6 +18,7 @@ import torch
 from kaname import zoo
 from kaname.config import plain
 from kaname.data.formats.skeleton import Skeleton
+from kaname.data.naming import digest_of_names
 from kaname.errors import InputError
 from kaname.inference import checkpoint
 from kaname.inference.checkpoint import Checkpoint
@@ -191,6 +192,8 @@ def _continue(task: Task, options: RunOptions, settings: TrainSettings, opened: 
     if exact:
         _same_order(training["order"], order_of(task, settings), opened.path)
         notes.append(f"resuming {opened.path} after epoch {progress['epoch']}, step {progress['step']}")
+        if training.get("names") not in (None, _names(task)):
+            notes.append("the training set has as many samples as before, but not the same; the run goes on with these")
     elif same_folder and options.resume == "auto" and settings.epochs <= training["epochs"]:
         # A script that always passes --resume must not train another stage each time it runs.
         notes.append(
@@ -240,6 +243,7 @@ def state(
         "average": None if average is None else sharding.gathered(average.state()),
         "epochs": settings.epochs,
         "order": order_of(task, settings),
+        "names": _names(task),
         "scaler": dict(scaler()),
     }
 
@@ -358,20 +362,16 @@ def _same_order(old: Mapping[str, int], new: Mapping[str, int], path: Path) -> N
         raise InputError(f"the run cannot continue from the middle: {', '.join(changed)}", path=path, remedy=remedy)
 
 
+def _names(task: Task) -> str:
+    """What tells the training set from another; its folder may have moved."""
+    name = getattr(task.train, "name", str)
+    return digest_of_names([name(index) for index in range(len(task.train))])
+
+
 def _refuse_damaged_state(opened: Checkpoint) -> None:
     training = opened.training or {}
-    names = [
-        "progress",
-        "optimizer",
-        "optimizer_kind",
-        "parameters",
-        "schedule",
-        "average",
-        "epochs",
-        "order",
-        "scaler",
-    ]
-    missing = [name for name in names if name not in training]
+    keys = ["progress", "optimizer", "optimizer_kind", "parameters", "schedule", "average", "epochs", "order", "scaler"]
+    missing = [key for key in keys if key not in training]
     if not missing:
         known = {entry.name for entry in fields(Progress)}
         progress, order = training["progress"], training["order"]
