@@ -26,9 +26,7 @@ from kaname.errors import InputError
 from kaname.geometry.image import refuse_large
 from kaname.types import Frame
 
-TRIED = (
-    30  # frames that are decoded to see whether time stamps tell the order: what is stored late is late by 16 at most
-)
+TRIED = 30  # frames that are decoded to see whether stamps tell the order; a frame is stored at most 16 places late
 TRIES = 3  # key frames from which a frame is decoded before the video is read from its beginning
 
 
