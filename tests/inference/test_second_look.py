@@ -10,6 +10,7 @@ import pytest
 
 from kaname.inference.model import Model
 from kaname.inference.request import Closer, Request
+from kaname.inference.second_look import REST
 from kaname.types import FloatArray, Frame, Image, Points
 
 SIDE = 32
@@ -157,3 +158,27 @@ def test_a_search_goes_on_after_what_it_is_not_sure_of() -> None:
     for least, count in ((1.5, 1), (0.0, 0)):
         found = Model(CARD, runner, faint, closer=near(least)).predict(picture(303, 205))
         assert isinstance(found, Points) and len(found.xy["spot"]) == count
+
+
+def test_a_search_of_a_video_rests_where_it_has_found_nothing() -> None:
+    """Images are always searched; frames again after some, and at once after one that shows something."""
+    searched = 0
+
+    def whole(size: tuple[int, int]) -> Iterator[FloatArray]:
+        nonlocal searched
+        searched += 1
+        yield np.array([[0.0, 0, *size[::-1]]])
+
+    def bright(outputs: Mapping[str, Any], request: Request) -> list[Points]:
+        cells = outputs["heatmaps"]
+        return brightest({"heatmaps": np.where(cells >= 5, cells, 0)}, request)
+
+    model = Model(CARD, runner, bright, closer=Closer(lambda _: None, whole, lambda points: len(points.xy["spot"])))
+    dark, shown = np.zeros((640, 640, 3), np.uint8), np.full((640, 640, 3), 255, np.uint8)
+    for number in range(3):
+        model.predict(dark)
+        assert searched == number + 1
+    searched = 0
+    answers = [len(points.xy["spot"]) for _, points in model.stream([dark] * (REST + 1) + [dark, shown, dark])]
+    assert answers == [0] * (REST + 2) + [1, 0]
+    assert searched == 3  # the first, the one after the rest, and the one after what was shown

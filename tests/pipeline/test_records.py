@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kaname.errors import InputError
+from kaname.lock import Held
 from kaname.pipeline.records import Record, claim, mark, same
-from kaname.training.lock import Held
 
 
 def made(folder: Path, **settings: object) -> Record:
@@ -92,7 +92,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         assert (tmp_path / ".b_pred.txt.999999999.partial").exists(), "another piece's is not ours to remove"
         child = os.fork()
         if child == 0:
-            from kaname.training import lock
+            from kaname import lock
 
             lock._held.clear()  # as a process of its own would have it
             code = 3

@@ -14,8 +14,8 @@ from calling import call, snapshot
 from kaname.errors import InputError
 from kaname.files import write_text
 from kaname.geometry.image import write_image
+from kaname.lock import Held
 from kaname.pipeline.replacing import drawing, record_of, results
-from kaname.training.lock import Held
 from recipes.gauge.dials import write_data
 from recipes.tracknet.clips import flight, picture
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from kaname.errors import InputError
-from kaname.inference.model import Model, conditions
+from kaname.inference.model import Model
 from kaname.metrics.calibration import calibration
+from kaname.pipeline.evaluate import conditions
 from kaname.reporting import report as module
 from kaname.reporting.page import Picture, Text
 from kaname.reporting.report import Headline, Report, Speed, data_hash, versions, write_report

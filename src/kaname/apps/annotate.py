@@ -166,7 +166,7 @@ def is_local(host: str) -> bool:
 def alone(output_dir: Path) -> Iterator[None]:
     """Hold the folder of annotations against other pages."""
     from kaname.apps.annotation.project import JOURNALS
-    from kaname.training.lock import Held, locked
+    from kaname.lock import Held, locked
 
     with contextlib.ExitStack() as held:
         try:

@@ -111,7 +111,7 @@ def at_least(flags: dict[str, float], least: float) -> None:
 def alone(folder: Path) -> Iterator[None]:
     """One crawl at a time into a folder."""
     from kaname.apps.harvest import HIDDEN
-    from kaname.training.lock import Held, locked
+    from kaname.lock import Held, locked
 
     with contextlib.ExitStack() as held:
         try:

@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from kaname.data.damage import Decoder
-from kaname.data.folders import no_image
-from kaname.data.naming import IMAGE_ENDINGS, VIDEO_ENDINGS, holes, order
+from kaname.data.naming import IMAGE_ENDINGS, VIDEO_ENDINGS, holes, no_image, order
 from kaname.errors import InputError, refuse_names
 from kaname.files import REMEDY, whole_path
 from kaname.geometry.image import read_image, refuse_large

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaname.data.ahead import ahead
-from kaname.data.folders import only_images
+from kaname.data.naming import only_images
 from kaname.data.video import FOLDER_RATE, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
@@ -195,12 +195,13 @@ class Model:
         Raises:
             InputError: frames of different sizes.
         """
+        looks = self._looks(video=True)
         frames = ahead(_timed(part, "decode", _frames(source)), waiting)
         seen = ahead(self._seen(frames, part), waiting)
         # a second look needs the network, which not every runtime lends to two threads
         for request, outputs in ahead(self._ran(self._windows(seen, boxes), part), 0 if self.closer else waiting):
             with part("answer"):
-                answers = self._answers(outputs)
+                answers = self._answers(outputs, looks)
             fresh = request.wanted or len(request.frames)
             for frame, answer in zip(request.frames[-fresh:], answers[-fresh:], strict=True):
                 # A view would keep the pixels.
@@ -283,15 +284,18 @@ class Model:
 
     def answer(self, request: Request) -> list[Any]:
         """One answer for each frame of the request; masks of many boxes are made some at a time, in flat memory."""
-        return self._answers([(part, self.outputs(part)) for part in self._parts(request)])
+        return self._answers([(part, self.outputs(part)) for part in self._parts(request)], self._looks())
 
-    def _answers(self, asked: Sequence[tuple[Request, Arrays]]) -> list[Any]:
+    def _answers(self, asked: Sequence[tuple[Request, Arrays]], looks: Any) -> list[Any]:
         answers = self._joined([self.decode(outputs, part) for part, outputs in asked])
-        if self.closer is None:
-            return answers
-        from kaname.inference.second_look import looked_again  # most models look once
+        return answers if looks is None else looks.again(asked[0][0], answers)
 
-        return looked_again(answers, asked[0][0], self.closer, self._closely)
+    def _looks(self, *, video: bool = False) -> Any:
+        if self.closer is None:
+            return None
+        from kaname.inference.second_look import Looks  # most models look once
+
+        return Looks(self.closer, self._closely, video=video)
 
     def _closely(self, image: Image) -> Any:
         request = self.request([image])
@@ -349,15 +353,6 @@ class Model:
 def _read(path: Path) -> Frame:
     """An image file as a frame that knows it."""
     return Frame(0, 0.0, read_image(path), path.name, path)
-
-
-def conditions(model: Model) -> dict[str, str | float]:
-    """What a model ran on: device, precision, input size."""
-    device = getattr(model.runner, "device", None)
-    session = getattr(model.runner, "session", None)
-    ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
-    height, width = model.input_size
-    return {"device": ran, "precision": "fp32", "input": f"{height} x {width}", "images at a time": model.frames}
 
 
 def _refuse_boxes(boxes: Any, what: str) -> None:

@@ -23,9 +23,9 @@ from typing import Any
 from kaname import __version__
 from kaname.errors import InputError
 from kaname.files import writing
+from kaname.lock import Held
 from kaname.pipeline.jobs import Board, Cluster, Desk, Job, fault_of, named
 from kaname.pipeline.records import mark
-from kaname.training.lock import Held
 
 LOOK = 2.0  # seconds between two looks at which machines there are
 PATIENCE = 60.0  # seconds without any usable machine

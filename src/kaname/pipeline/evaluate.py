@@ -16,7 +16,7 @@ from kaname import zoo
 from kaname.data.formats.files import write_json
 from kaname.data.frame_source import read_frame
 from kaname.errors import InputError, located, require
-from kaname.inference.model import Model, conditions
+from kaname.inference.model import Model
 from kaname.inference.request import Decode, Request
 from kaname.pipeline.labelled import Labelled, Result, warn_unjudged
 from kaname.pipeline.model import answer_settings, describe_model, open_model
@@ -313,3 +313,12 @@ def write_page(
         **fields,
     )
     return write_report(page.path or folder / "report.html", report)
+
+
+def conditions(model: Model) -> dict[str, str | float]:
+    """What a model ran on: device, precision, input size."""
+    device = getattr(model.runner, "device", None)
+    session = getattr(model.runner, "session", None)
+    ran = str(device) if device is not None else session.get_providers()[0] if session is not None else "unknown"
+    height, width = model.input_size
+    return {"device": ran, "precision": "fp32", "input": f"{height} x {width}", "images at a time": model.frames}

@@ -3,7 +3,7 @@
 A job is a function named in text (``"module:function"``) with plain arguments and a plain result, so that it may run
 anywhere; it says how far it is by `Desk.tell`. It must be repeatable: a process that is killed is replaced, and its job
 given out again, twice at most. A job that fails does not stop the others. Where another command works on the same
-thing (`kaname.training.lock.Held`) the job is put off until that one has ended, and then finds it finished.
+thing (`kaname.lock.Held`) the job is put off until that one has ended, and then finds it finished.
 
 No torch here: whatever a job needs is imported where it runs.
 """
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError, require
+from kaname.lock import Held
 from kaname.pipeline.flags import report_problems
 from kaname.progress import Bar
-from kaname.training.lock import Held
 
 if TYPE_CHECKING:
     from multiprocessing import connection

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 from kaname import __version__
 from kaname.errors import InputError
 from kaname.files import content_hash, sweep, write_text
-from kaname.training.lock import Held, locked
+from kaname.lock import Held, locked
 
 FORMAT = "kaname-record"
 VERSION = 1

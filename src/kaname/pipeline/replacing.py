@@ -20,8 +20,8 @@ from typing import Any
 
 from kaname.errors import InputError
 from kaname.files import no_link, noting, writing
+from kaname.lock import locked
 from kaname.pipeline.records import ANOTHER, Record
-from kaname.training.lock import locked
 
 
 def record_of(out: Path, verb: str, settings: Mapping[str, Any], model: Path | None = None) -> Record:

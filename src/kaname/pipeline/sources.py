@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from kaname.data.folders import no_image, only_images
+from kaname.data.naming import no_image, only_images
 from kaname.data.video import is_video
 from kaname.errors import InputError
 from kaname.geometry.image import image_size

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from kaname.data.folders import images_in
+from kaname.data.naming import images_in
 from kaname.data.video import FOLDER_RATE, Damaged, folder_frames, frames, is_video
 from kaname.errors import InputError
 from kaname.geometry.image import read_image

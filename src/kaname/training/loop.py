@@ -23,10 +23,10 @@ from kaname.data.randomness import generator
 from kaname.errors import InputError
 from kaname.files import writing
 from kaname.inference import checkpoint
+from kaname.lock import locked_by_first
 from kaname.progress import Bar, duration
 from kaname.training import faults, resume, run_folder
 from kaname.training.journal import Journal, describe_batch, describe_row
-from kaname.training.lock import locked_by_first
 from kaname.training.optim import MovingAverage, Schedule, averaged, build_optimizer
 from kaname.training.pace import Pace
 from kaname.training.resume import Progress

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from calling import call
-from kaname.data.folders import images_in
 from kaname.data.formats import tracknet
 from kaname.data.formats.files import image_files
 from kaname.data.formats.landmarks_names import images_below
+from kaname.data.naming import images_in
 from kaname.data.video import folder_frames
 from kaname.errors import InputError, refuse_names
 

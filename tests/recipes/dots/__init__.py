@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from kaname.codecs.heatmap import decode
-from kaname.data.folders import images_in
 from kaname.data.formats import points, skeleton
 from kaname.data.formats.files import read_json
+from kaname.data.naming import images_in
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
 from kaname.geometry.view import View

@@ -20,8 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kaname.data.folders import images_in
-from kaname.data.naming import IMAGE_ENDINGS
+from kaname.data.naming import IMAGE_ENDINGS, images_in
 from kaname.errors import InputError, refuse_names
 from kaname.files import whole_file, write_text, writing
 from kaname.geometry.image import QUARTER_TURNS, exif_orientation, image_size  # noqa: F401 (for the formats)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from kaname.codecs.heatmap import encode_sets
-from kaname.data.folders import images_in
 from kaname.data.formats import labelstudio
 from kaname.data.formats import points as points_json
 from kaname.data.formats.files import IMAGE_ENDINGS, image_files
+from kaname.data.naming import images_in
 from kaname.data.pairs import sets
 from kaname.errors import InputError, require
 from kaname.files import whole_file, whole_folder

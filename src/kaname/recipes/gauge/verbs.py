@@ -98,7 +98,7 @@ def check(
     allow_missing: Missing = False,
 ) -> None:
     """Read a data set and report every problem; exit code 2 if there is one."""
-    from kaname.data.folders import images_in
+    from kaname.data.naming import images_in
     from kaname.pipeline.labelled import warn_unjudged
     from kaname.recipes.gauge import labels
 

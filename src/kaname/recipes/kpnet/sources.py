@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kaname.data.folders import no_image, videos_in
 from kaname.data.formats.files import read_text
 from kaname.data.formats.landmarks import images_below
 from kaname.data.formats.mot_kp_files import FOREIGN, frame_images, frame_of
-from kaname.data.naming import order, video_file
+from kaname.data.naming import no_image, order, video_file, videos_in
 from kaname.data.seeking import VideoReader
 from kaname.data.video import FOLDER_RATE, VIDEO_ENDINGS, Damaged, frame_count, is_video
 from kaname.errors import InputError, require

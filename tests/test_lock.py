@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from kaname import lock
 from kaname.errors import InputError
-from kaname.training import lock
-from kaname.training.lock import NAME, Held, locked
+from kaname.lock import NAME, Held, locked
 from kaname.training.loop import Run
 from kaname.training.settings import RunOptions
 from training.tiny_task import make_settings, make_task, run
@@ -22,7 +22,7 @@ from training.tiny_task import make_settings, make_task, run
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from kaname.training.lock import locked
+from kaname.lock import locked
 with locked(Path(sys.argv[1])) as found:
     assert found
     child = os.fork()
@@ -35,7 +35,7 @@ with locked(Path(sys.argv[1])) as found:
 TAKER = """
 import sys
 from pathlib import Path
-from kaname.training.lock import locked
+from kaname.lock import locked
 from kaname.errors import InputError
 try:
     with locked(Path(sys.argv[1])):
