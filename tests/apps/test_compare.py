@@ -132,6 +132,10 @@ def test_what_the_files_say_of_themselves_counts(labelled: tuple[Path, dict[str,
     wide = predictions(tmp_path / "wide" / "points.json", truth)
     compare(a, wide, "--data", data).refused("tolerance_px of B is 10.0, of A 5.0")
     compare(a, wide, "--data", data, "tolerance=3").done()
+    found = predictions(tmp_path / "found" / "points.json", truth, truth="heatmap")
+    compare(found, found, "--data", data).done()
+    assert content(tmp_path / "found")["settings"]["truth"] == "heatmap"
+    compare(found, wide, "--data", data).refused("truth of B is points, of A heatmap")
 
 
 def test_a_needle_that_only_some_dials_and_models_have(tmp_path: Path) -> None:

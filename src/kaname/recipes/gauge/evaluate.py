@@ -179,17 +179,18 @@ def compare(
     Args:
         split: the one set of ``data`` to use; default: all of them.
         cluster: ``none`` (default) or ``prefix``: images whose names differ in their number alone belong together.
-        options: ``tolerance`` (px at 448; default: what the file was made with), ``truth`` (``points`` or
-            ``heatmap``), and ``bandwidth`` and ``sigma`` of a truth from heatmaps.
+        options: ``tolerance`` (px at 448) and ``truth`` (``points`` or ``heatmap``), by default what the file was made
+            with, and ``bandwidth`` and ``sigma`` of a truth from heatmaps.
 
     Raises:
         InputError: an unusable file, unknown options, an image name in several sets.
     """
     check_options(options, ("tolerance", "truth", "bandwidth", "sigma"), cluster, CLUSTERS)
-    truth = options.get("truth", "points")
+    about = made(predictions)
+    truth = options.get("truth", about["truth"])
     if truth not in ("points", "heatmap"):
         raise InputError(f"truth is {truth!r}", remedy="use points or heatmap")
-    stored = {name: value for name, value in made(predictions)["extract"].items() if name == "tolerance"}
+    stored = {name: value for name, value in about["extract"].items() if name == "tolerance"}
     lengths = {name: options[name] for name in ("tolerance", "bandwidth") if name in options}
     settings = from_dict(ExtractSettings, stored | lengths)
     sigma = from_dict(GaugeConfig, {name: options[name] for name in ("sigma",) if name in options}).sigma
@@ -208,5 +209,5 @@ def compare(
         cluster=cluster or "none",
         lower_is_better=frozenset({"mean_distance_px", "non_assigned"}),
         left_out={name: "no labelled image of this name" for name in sorted(set(rows.by_name) - set(dials))},
-        measures=frozenset({"tolerance_px"}),
+        measures=frozenset({"tolerance_px", "truth"}),
     )
