@@ -28,9 +28,8 @@ class Faces:
       sees it when it predicts.
     - ``heatmaps`` uint8 ``(P, S / 4, S / 4)``: value / 255; empty where a landmark does not count.
     - ``weight`` float32 ``(P,)``: what each landmark counts: 0 where it is absent or outside the crop.
-    - ``points`` float32 ``(P, 2)`` in pixels of the crop, NaN where it does not count; of a pass without random
-      changes, whose error is that of `kaname.recipes.landmark.evaluate`, NaN where it is absent alone.
-    - ``extent`` float32: the longer side of their extent.
+    - ``points`` float32 ``(P, 2)`` in pixels of the crop, NaN where it does not count; of a pass without random changes
+      where it is absent alone, as `evaluate` counts. ``extent`` float32: the longer side of their extent.
     - ``mirrored images`` float32 ``(S, S, 3)``, where answers come of the mirrored crop too: of a pass without random
       changes, the crop turned so that cell lies on cell.
     """
