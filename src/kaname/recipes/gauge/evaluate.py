@@ -63,8 +63,9 @@ def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Map
     for name in NEEDLE:
         if not any(name in figures for figures in images.values()):
             del groups[name]
-    for group in GROUPS:
-        if not any(len(of_group(one.predicted, group)) for one in compared.values()):
+    answers = [one.predicted for one in compared.values()]
+    for group in groups:
+        if not any(len(of_group(points, group)) for points in answers if group in {*GROUPS, *points}):
             groups[group]["non_assigned"]["note"] = "nothing predicted"  # else 0 would read as perfect
     over = "images" if kinds is None else f"{len(set(kinds))} groups of images (by {cluster} of their names)"
     facts = {
