@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from calling import Answer, call
-from recipes.gauge.dials import CHANNELS, SIDE, write_flat, write_json
+from recipes.gauge.dials import CHANNELS, SIDE, task, write_flat, write_json
 
 NAMES = [f"{kind}_{i}.png" for kind in "abcdef" for i in range(2)]
 
@@ -36,9 +36,9 @@ def predictions(path: Path, rows: dict[str, Any], off: float = 0.0, noise: float
     for name, points in rows.items():
         moved = {
             channel: (np.array(points[channel]).reshape(-1, 2) + scale * (off + noise * random.normal(size=2))).tolist()
-            for channel in CHANNELS
+            for channel in (*CHANNELS, *sorted(set(points) - set(CHANNELS)))
         }
-        scores = {channel: [0.9] * len(moved[channel]) for channel in CHANNELS}
+        scores = {channel: [0.9] * len(found) for channel, found in moved.items()}
         images.append({"image": name, "size": [SIDE, SIDE], "points": moved, "scores": scores})
     head = {"format": "kaname-points", "version": 1, "recipe": "gauge", "model": "x", "settings": {}}
     return write_json(path, {**head, "images": images, **more})
@@ -119,6 +119,47 @@ def test_options_of_the_recipe(labelled: tuple[Path, dict[str, Any]], tmp_path: 
     compare(a, b, "--data", data, "tol=5").refused("tol", "tolerance")
     compare(a, b, "--data", data, "tolerance=wide").refused("tolerance")
     compare(a, b, "--data", data, "truth=guess").refused("guess")
+
+
+def test_what_the_files_say_of_themselves_counts(labelled: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """The tolerance is that of ``evaluate``; two of them are two figures."""
+    data, truth = labelled
+    a = predictions(tmp_path / "a" / "points.json", truth, settings={"tolerance": 5.0})
+    b = predictions(tmp_path / "b" / "points.json", truth, off=5, settings={"tolerance": 5.0})
+    compare(a, b, "--data", data).done()
+    found = content(tmp_path / "b")
+    assert found["middle"]["pck"]["difference"] == -1 and found["settings"]["tolerance_px"] == 5
+    wide = predictions(tmp_path / "wide" / "points.json", truth)
+    compare(a, wide, "--data", data).refused("tolerance_px of B is 10.0, of A 5.0")
+    compare(a, wide, "--data", data, "tolerance=3").done()
+    found = predictions(tmp_path / "found" / "points.json", truth, truth="heatmap")
+    compare(found, found, "--data", data).done()
+    assert content(tmp_path / "found")["settings"]["truth"] == "heatmap"
+    compare(found, wide, "--data", data).refused("truth of B is points, of A heatmap")
+
+
+def test_a_needle_that_only_some_dials_and_models_have(tmp_path: Path) -> None:
+    names = NAMES[:8]
+    rows = write_flat(tmp_path / "data", names)
+    truth = {
+        name: {**points, "middle": [*points["start"], *points["middle"], *points["end"]], "needle_tip": [[20.0, 30.0]]}
+        for name, points in zip(names, rows, strict=True)
+    }
+    tips = [{"needle_tip": [[20.0, 30.0]]} if number % 4 else {} for number in range(len(names))]
+    called = {"labels": {"needle_tip": "Needle Tip"}}
+    tasks = [task(i, name, rows[i] | tips[i], **called) for i, name in enumerate(names)]
+    write_json(tmp_path / "data" / "annotation.json", tasks)
+    a = predictions(tmp_path / "a" / "points.json", truth)
+    b = predictions(tmp_path / "b" / "points.json", truth, off=1)
+    compare(a, b, "--data", tmp_path / "data").done()
+    found = content(tmp_path / "b")
+    assert found["needle_tip"]["mean_distance_px"]["n"] == 6 and found["middle"]["f1"]["n"] == 8
+    assert found["needle_tip"]["mean_distance_px"]["difference"] == pytest.approx(2**0.5)
+    plain = {name: {channel: points[channel] for channel in CHANNELS} for name, points in truth.items()}
+    compare(a, predictions(tmp_path / "c" / "points.json", plain, off=1), "--data", tmp_path / "data").done()
+    found = content(tmp_path / "c")
+    assert found["middle"]["f1"]["n"] == 8 and found["needle_tip"]["pck"]["n"] == 0
+    assert found["needle_tip"]["pck"]["reason"] == "no pair has a value on both sides"
 
 
 def test_the_data_that_an_evaluation_named(labelled: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

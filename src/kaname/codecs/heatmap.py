@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 
 from kaname.errors import InputError
 from kaname.geometry.grid import Grid, whole_size
-from kaname.shapes import Float32, Float64, Int64, Shaped
+from kaname.shapes import Bool, Float32, Float64, Int64, Shaped
 
 Stride: TypeAlias = "float | tuple[float, float] | Grid"
 
@@ -102,7 +102,8 @@ def decode(
     Args:
         heatmaps: ``(K, height, width)``, one point each.
         stride: input pixels in a cell, a number or ``(x, y)``, or the ``Grid``.
-        method: ``"argmax"``: the centre of the highest cell. ``"soft-argmax"``: the centre of mass around it.
+        method: ``"argmax"``: the centre of the highest cell, in a plateau of the middle one. ``"soft-argmax"``: the
+            centre of mass around it.
             ``"dark"``: the peak of the Gaussian through it (Zhang et al., Distribution-Aware Coordinate Representation
             for Human Pose Estimation, CVPR 2020). The last two are free of bias between cells.
 
@@ -125,12 +126,24 @@ def decode(
     highest, lowest = flat.max(axis=1).astype(np.float64), flat.min(axis=1).astype(np.float64)
     peaked = np.isfinite(highest) & np.isfinite(lowest) & (highest > 0)
     peaks = np.stack(np.divmod(flat.argmax(axis=1), width), axis=1).astype(np.int64)
+    several = peaked & ((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1)
+    for row in np.flatnonzero(several).tolist():
+        peaks[row] = _middle(maps[row] == maps[row].max(), peaks[row])
     index = peaks[:, ::-1].astype(np.float64)
     if peaked.any():
         index[peaked] += refine(maps[peaked], peaks[peaked])
     points = grid.from_index(index)
     points[~peaked] = np.nan
     return points, np.where(peaked, highest, 0.0)
+
+
+def _middle(highest: Bool[np.ndarray, "height width"], first: Int64[np.ndarray, "2"]) -> Int64[np.ndarray, "2"]:
+    """Of the cells that are as high as the first one and touch each other, the one nearest to their middle."""
+    import cv2  # takes a while, and plateaus are rare
+
+    regions = cv2.connectedComponents(highest.astype(np.uint8))[1]
+    cells = np.argwhere(regions == regions[first[0], first[1]])
+    return cells[((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()].astype(np.int64)
 
 
 def _points(points: ArrayLike) -> Float64[np.ndarray, "points 2"]:

@@ -36,6 +36,7 @@ class Scored:
         lower_is_better: the metrics of which less is better.
         left_out: predictions that could not be scored, with the reason.
         sample: what a sample is, in a word.
+        measures: the settings that must be alike, because figures under other ones are other figures.
     """
 
     values: Mapping[str, Mapping[str, Mapping[str, Value]]]
@@ -46,6 +47,7 @@ class Scored:
     lower_is_better: frozenset[str] = frozenset()
     left_out: Mapping[str, str] = field(default_factory=dict)
     sample: str = "image"
+    measures: frozenset[str] = frozenset()
 
 
 def check_options(
@@ -83,6 +85,11 @@ def comparison(a: Scored, b: Scored, *, resamples: int = 1000, flips: int = 10_0
             remedy=f"predict the same {a.sample}s with both, and name their labels with --data",
         )
     _refuse_other_metrics(a.values[paired[0]], b.values[paired[0]])
+    for name in sorted(a.measures):
+        one, other = a.settings.get(name), b.settings.get(name)
+        if one != other:
+            reason = f"scored in different ways: {name} of B is {other}, of A {one}"
+            raise InputError(reason, remedy="score both alike: give it as key=value, or evaluate one again")
     clusters = [a.clusters[name] for name in paired] if a.clusters else None
     content: dict[str, Any] = {}
     for group, metrics in a.values[paired[0]].items():

@@ -155,6 +155,18 @@ def test_its_figures_stand_beside_those_of_the_notches(data: Path, tmp_path: Pat
     assert groups["middle"]["f1"]["value"] == 1
     assert groups["needle_tip"]["mean_distance_px"]["value"] == pytest.approx(14, abs=0.1)
     assert groups["needle_tip"]["mean_distance_px"]["n"] == len(dials) - 1
-    assert groups["needle_pivot"]["pck"]["value"] == 1
+    assert groups["needle_pivot"]["pck"]["value"] == 1 and "note" not in groups["needle_pivot"]["non_assigned"]
     bare = [replace(one, points={k: v for k, v in (one.points or {}).items() if k not in NEEDLE}) for one in dials]
     assert not set(NEEDLE) & set(score(tmp_path / "points.json", bare, ExtractSettings(), {}).groups)
+
+
+def test_a_needle_that_is_nowhere_found_is_not_perfect(data: Path, tmp_path: Path) -> None:
+    dials, nothing = read(data / "train"), np.zeros((0, 2))
+    rows = []
+    for dial in dials:
+        points = {**(dial.points or {}), "needle_tip": nothing, "middle": nothing}
+        rows.append(Prediction(dial.source, Points(points, {k: np.ones(len(v)) for k, v in points.items()}, (96, 96))))
+    write_predictions(tmp_path / "points.json", rows, {"recipe": "gauge", "model": "", "sigma": 8.0, "extract": {}})
+    groups = score(tmp_path / "points.json", dials, ExtractSettings(), {}).groups
+    noted = {name for name, figures in groups.items() if figures["non_assigned"].get("note") == "nothing predicted"}
+    assert noted == {"middle", "needle_tip"}

@@ -16,6 +16,7 @@ from kaname.recipes.kpnet.comparing import compare
 from kaname.recipes.kpnet.config import AnswerSettings, DataSettings
 from kaname.recipes.kpnet.evaluate import score
 from kaname.recipes.kpnet.labels import Picture, read_set
+from kaname.reporting.compare import comparison
 from kaname.samples.kpnet import write as render
 from kaname.types import Points, Prediction
 
@@ -32,7 +33,7 @@ def pictures(data: Path) -> list[Picture]:
 
 
 def predicted(
-    path: Path, pictures: list[Picture], shift: float = 0.0, swapped: bool = False, without: str = ""
+    path: Path, pictures: list[Picture], shift: float = 0.0, swapped: bool = False, without: str = "", **settings: float
 ) -> Path:
     """The truth as predictions, ``shift`` pixels to the right; with the needles' slots changing places."""
 
@@ -51,7 +52,7 @@ def predicted(
                      for part in (xy, np.ones(len(names)), visible)]  # fmt: skip
             yield Prediction(picture.source, Points(parts[0], parts[1], picture.size, parts[2]))
 
-    about = {"recipe": "kpnet", "model": "truth", "answers": {}, "skeleton": pictures[0].skeleton.to_dict()}
+    about = {"recipe": "kpnet", "model": "truth", "answers": settings, "skeleton": pictures[0].skeleton.to_dict()}
     write(path, rows(), about)
     return path
 
@@ -121,6 +122,17 @@ def test_two_evaluations_are_compared_as_their_points_are(tmp_path: Path, data: 
     one = compare(path, data, split="val", cluster=None, options={"pck_px": 9.0})
     other = compare(tmp_path / "hota.json", data, split=None, cluster=None, options={})
     assert one.values == other.values and one.settings["pck_px"] == other.settings["pck_px"] == 9.0
+
+
+def test_compared_as_it_was_evaluated(tmp_path: Path, data: Path, pictures: list[Picture]) -> None:
+    """``points.json`` says how it is scored; figures of different limits are not set beside each other."""
+    path = predicted(tmp_path / "points.json", pictures, shift=8.0, pck_px=7.0)
+    scored = compare(path, data, split="val", cluster=None, options={})
+    other = compare(path, data, split="val", cluster=None, options={"pck_px": 9.0})
+    rows = [np.array([entry["all"]["pck"] for entry in one.values.values()]) for one in (scored, other)]
+    assert [one.statistics["pck"](own) for one, own in zip((scored, other), rows, strict=True)] == [0, 1]
+    with pytest.raises(InputError, match=r"pck_px of B is 9.0, of A 7.0"):
+        comparison(scored, other)
 
 
 def test_each_video_and_each_alpha_stand_in_the_metrics(tmp_path: Path, pictures: list[Picture]) -> None:

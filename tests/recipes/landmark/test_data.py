@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kaname.codecs.heatmap import decode
 from kaname.errors import InputError
+from kaname.metrics.points import nme
 from kaname.recipes.landmark.config import NOTHING, AugmentSettings, DataSettings, LandmarkConfig
 from kaname.recipes.landmark.data import Faces
 from kaname.recipes.landmark.labels import labelled, training_sets
 from kaname.recipes.landmark.prepare import annotated_boxes
+from kaname.recipes.landmark.step import errors, mean_error
 from kaname.types import Frame
 from recipes.landmark.faces import BONES, face, folder
 
@@ -51,6 +54,25 @@ def test_maps_lie_where_the_points_are(place: Path, change: AugmentSettings) -> 
         np.testing.assert_allclose(found, row["points"][inner], atol=0.15)
         assert not row["heatmaps"][~counts].any() and np.isnan(row["points"][~counts]).all()
         assert row["images"].shape == (128, 128, 3) and row["heatmaps"].shape == (28, 32, 32)
+
+
+def test_the_error_while_validating_is_that_of_evaluate(tmp_path: Path) -> None:
+    """Over every landmark that is annotated: also those that do not train, hidden or outside the crop."""
+    points = face(np.random.default_rng(4))
+    place = folder(tmp_path, {"a.png": [points]}, box=(40.0, 40.0, 25.0, 25.0))
+    file = place / "annotated" / "a.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"hidden": [0, 9, 23]}))
+    config = config_of(place, hidden_weight=0.0)
+    (picture,) = pictures(config)
+    row = Faces(config, [picture], augment=False).sample(0, -1)
+    assert 0 < (row["weight"] > 0).sum() < 25 and np.isfinite(row["points"]).all()
+    maps = np.random.default_rng(0).uniform(0, 1, (1, 28, *config.cells)).astype(np.float32)
+    targets = {name: torch.from_numpy(np.asarray(row[name]))[None] for name in ("points", "weight", "extent")}
+    sums = errors(torch.from_numpy(maps), targets, config.grid, "dark")
+    logged = mean_error({name: float(value) for name, value in sums.items()})
+    found = config.view.into(picture.size, picture.boxes[0]).inverse().points(decode(maps[0], config.grid, "dark")[0])
+    expected = nme(found, points + 0.5, np.ones(28), float(np.ptp(points, axis=0).max()))
+    assert logged["nme"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_mirror_swaps_left_and_right(place: Path) -> None:

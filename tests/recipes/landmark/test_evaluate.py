@@ -15,6 +15,7 @@ from kaname.pipeline.labelled import Result
 from kaname.recipes.landmark.config import AnswerSettings
 from kaname.recipes.landmark.evaluate import compare, face_sizes, score, summary_text
 from kaname.recipes.landmark.labels import Picture, digest_of, labelled
+from kaname.reporting.compare import comparison
 from kaname.types import Points, Prediction
 from recipes.landmark.faces import BONES, face, folder
 
@@ -31,10 +32,13 @@ def read(place: Path) -> list[Picture]:
     return list(labelled(None, config).read("all"))
 
 
-def predictions(path: Path, rows: dict[str, Sequence[np.ndarray]], trained_on: Sequence[str] = ()) -> Path:
+def predictions(
+    path: Path, rows: dict[str, Sequence[np.ndarray]], trained_on: Sequence[str] = (), **settings: float
+) -> Path:
     """A file of predictions: for each image the faces ``(28, 2)`` in continuous pixels."""
     about = {
-        "recipe": "landmark", "model": "by hand", "answers": {}, "skeleton": BONES.to_dict(), "trained_on": trained_on,
+        "recipe": "landmark", "model": "by hand", "answers": settings, "skeleton": BONES.to_dict(),
+        "trained_on": trained_on,
     }  # fmt: skip
     answers = []
     for source, faces in rows.items():
@@ -170,6 +174,37 @@ def test_two_files_are_compared_face_by_face(tmp_path: Path, random: np.random.G
     assert len(scored.values) == 6 and scored.cluster == "image"
     assert all(entry["all"]["nme_bbox"] > 0.04 for entry in scored.values.values())
     assert "nme_bbox" in scored.lower_is_better and "auc" not in scored.lower_is_better
+
+
+def test_compared_as_it_was_evaluated(tmp_path: Path, random: np.random.Generator) -> None:
+    """With the file's own limit of a failure, and without the images that the model has learned from."""
+    faces = {f"{number}.png": [face(random)] for number in range(4)}
+    place = folder(tmp_path, faces)
+    rows = {name: [points + 3.5] for name, (points,) in faces.items()}
+    known = [digest_of(place / "images" / "0.png")]
+    file = predictions(tmp_path / "p.json", rows, known, failure=0.01)
+    scored = compare(file, place, split=None, cluster=None, options={})
+    result = score(file, read(place), AnswerSettings(failure=0.01), {})
+    for figure in ("nme_bbox", "failure_rate", "auc"):
+        values = [entry["all"][figure] for entry in scored.values.values()]
+        assert np.mean(values) == pytest.approx(value(result, figure))  # type: ignore[arg-type]
+    assert scored.left_out == {"0.png": "the model has learned from it"} and scored.settings["failure"] == 0.01
+    other = compare(file, place, split=None, cluster=None, options={"failure": 0.2})
+    assert other.settings["failure"] == 0.2
+    with pytest.raises(InputError, match=r"failure of B is 0.2, of A 0.01"):
+        comparison(scored, other)
+    everyone = [digest_of(place / "images" / name) for name in faces]
+    everything = compare(predictions(tmp_path / "q.json", rows, everyone), place, split=None, cluster=None, options={})
+    assert len(everything.values) == 4 and not everything.left_out
+
+
+def test_intervals_of_each_landmark_are_over_images(tmp_path: Path, random: np.random.Generator) -> None:
+    """Faces of one image resemble each other: four images are too few, however many faces they show."""
+    faces = {f"{number}.png": [face(random, corner, 30) for corner in (5, 60)] for number in range(4)}
+    rows = {name: [points + 2.5 for points in shown] for name, shown in faces.items()}
+    result = score(predictions(tmp_path / "p.json", rows), read(folder(tmp_path, faces)), AnswerSettings(), {})
+    entry = result.files["landmark_metrics.json"]["nose"]
+    assert (entry["n"], entry["low"]) == (8, None) and result.groups["all"]["nme_bbox"]["low"] is None
 
 
 def test_annotations_lie_beside_the_images_that_are_compared(tmp_path: Path, random: np.random.Generator) -> None:

@@ -59,6 +59,21 @@ def test_it_goes_on_and_compares_box_by_box(folder: Path, tmp_path: Path, monkey
         run(plan, tmp_path / "out", shared, [*SMALL, "train.lr=0.5"])
 
 
+def test_two_classes_have_no_figure_of_the_third(folder: Path, tmp_path: Path) -> None:
+    """Whoever asked for them: the plan's first experiment, or a key for all."""
+    shared = {"data.root": folder / "data", "extractor.path": folder / "extractor.onnx"}
+    plan = Plan({"two": {"classes": 2}, "three": {}}, seeds=(0,))
+    report(plan, run(plan, tmp_path / "first", shared, SMALL), tmp_path / "first")
+    table = json.loads((tmp_path / "first" / "table.json").read_text())
+    entry = table["three"]["all"]["miou_classes_1_2"]
+    assert entry["value"] is not None and entry["difference"] is None
+    assert table["three"]["all"]["iou_target_mean"]["difference"]["n"] > 0
+    every = Plan({"one": {}}, seeds=(0,))
+    report(every, run(every, tmp_path / "every", shared, [*SMALL, "classes=2"]), tmp_path / "every")
+    table = json.loads((tmp_path / "every" / "table.json").read_text())
+    assert table["one"]["all"]["miou_classes_1_2"]["value"] is None
+
+
 @pytest.mark.parametrize(
     "text", ["seeds: [1]", "experiments: 3", "experiments: {a: 1}", "experiments: {a: {}}\nseeds: x"]
 )

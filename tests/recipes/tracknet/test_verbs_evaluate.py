@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.commands import without_torch
+from kaname.apps.compare import compare
 from kaname.tracking.table import read_rows, write_rows
 from kaname.tracking.trajectory import DETECTED, Row
 from recipes.tracknet.clips import TINY, call, flight, write_clip
@@ -129,6 +130,18 @@ def test_smoothing_scores_filled_places(tmp_path: Path) -> None:
         found = metrics(tmp_path / "out")["all"]
         assert found["recall_4px"]["value"] == pytest.approx(recall), smooth
         assert found["fp2_4px"]["value"] <= wrong
+
+
+def test_an_evaluation_is_compared_as_it_was_scored(trained: Trained, tmp_path: Path) -> None:
+    """Smoothed, with its own threshold and tolerance, and with occluded balls as none."""
+    how = ("--smooth", "inpaint", "--score-threshold", 0.2, "--tolerance", 6, "--occluded-absent")
+    call("evaluate", "--checkpoint", trained.model, "--data", trained.data, "--out", tmp_path, *how).done()
+    compare(tmp_path, tmp_path)
+    made = json.loads(next(tmp_path.rglob("compare.json")).read_text(encoding="utf-8"))
+    assert made["settings"]["smooth"] == metrics(tmp_path)["settings"]["smooth"] == "inpaint"
+    assert made["settings"]["occluded_counts_as_absent"] is True
+    for name in ("precision_6px", "recall_6px", "f1_6px", "accuracy_6px"):
+        assert made["all"][name]["a"] == pytest.approx(metrics(tmp_path)["all"][name]["value"]), name
 
 
 def test_a_clip_shorter_than_the_window_is_scored(trained: Trained, tmp_path: Path) -> None:

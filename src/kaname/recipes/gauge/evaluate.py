@@ -63,8 +63,9 @@ def score(path: Path, dials: Sequence[Dial], settings: ExtractSettings, how: Map
     for name in NEEDLE:
         if not any(name in figures for figures in images.values()):
             del groups[name]
-    for group in GROUPS:
-        if not any(len(of_group(one.predicted, group)) for one in compared.values()):
+    answers = [one.predicted for one in compared.values()]
+    for group in groups:
+        if not any(len(of_group(points, group)) for points in answers if group in {*GROUPS, *points}):
             groups[group]["non_assigned"]["note"] = "nothing predicted"  # else 0 would read as perfect
     over = "images" if kinds is None else f"{len(set(kinds))} groups of images (by {cluster} of their names)"
     facts = {
@@ -179,24 +180,29 @@ def compare(
     Args:
         split: the one set of ``data`` to use; default: all of them.
         cluster: ``none`` (default) or ``prefix``: images whose names differ in their number alone belong together.
-        options: ``tolerance`` (px at 448), ``truth`` (``points`` or ``heatmap``), and ``bandwidth`` and ``sigma`` of a
-            truth from heatmaps.
+        options: ``tolerance`` (px at 448) and ``truth`` (``points`` or ``heatmap``), by default what the file was made
+            with, and ``bandwidth`` and ``sigma`` of a truth from heatmaps.
 
     Raises:
         InputError: an unusable file, unknown options, an image name in several sets.
     """
     check_options(options, ("tolerance", "truth", "bandwidth", "sigma"), cluster, CLUSTERS)
-    truth = options.get("truth", "points")
+    about = made(predictions)
+    truth = options.get("truth", about["truth"])
     if truth not in ("points", "heatmap"):
         raise InputError(f"truth is {truth!r}", remedy="use points or heatmap")
+    stored = {name: value for name, value in about["extract"].items() if name == "tolerance"}
     lengths = {name: options[name] for name in ("tolerance", "bandwidth") if name in options}
-    settings = from_dict(ExtractSettings, lengths)
+    settings = from_dict(ExtractSettings, stored | lengths)
     sigma = from_dict(GaugeConfig, {name: options[name] for name in ("sigma",) if name in options}).sigma
     dials = by_name(labelled(data, {}), split)
     rows = Rows(read(predictions), predictions)
     scored = [dial for name, dial in dials.items() if name in rows.by_name]
     compared, _ = align(scored, rows, truth=truth, bandwidth=settings.bandwidth, sigma=sigma)
-    values = {name: image_figures(one.predicted, one.truth, settings.tolerance) for name, one in compared.items()}
+    figures = {name: image_figures(one.predicted, one.truth, settings.tolerance) for name, one in compared.items()}
+    labels = [name for name in NEEDLE if any(len((dial.points or {}).get(name, ())) for dial in dials.values())]
+    nothing = {group: dict.fromkeys(METRICS) for group in (*GROUPS, *labels)}  # not every dial has, nor model finds it
+    values = {name: {**nothing, **groups} for name, groups in figures.items()}
     return Scored(
         values=values,
         settings={"recipe": "gauge", "truth": truth, "tolerance_px": settings.tolerance, "data": data.as_posix()},
@@ -204,4 +210,5 @@ def compare(
         cluster=cluster or "none",
         lower_is_better=frozenset({"mean_distance_px", "non_assigned"}),
         left_out={name: "no labelled image of this name" for name in sorted(set(rows.by_name) - set(dials))},
+        measures=frozenset({"tolerance_px", "truth"}),
     )

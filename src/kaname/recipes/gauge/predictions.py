@@ -15,13 +15,15 @@ from kaname.types import Prediction
 
 
 def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file of predictions says about its model: the sigma it was trained with, pixels at 448."""
-    return {"sigma": float(card["config"]["sigma"])}
+    """What a file of predictions says about its model: the sigma it was trained with, pixels at 448; and whether it was
+    made to be scored with a truth from heatmaps."""
+    return {"sigma": float(card["config"]["sigma"])} | ({"truth": "heatmap"} if how.get("truth") == "heatmap" else {})
 
 
 def write(path: Path, predictions: Iterable[Prediction], about: Mapping[str, Any]) -> dict[str, int]:
     """Write ``points.json`` (`kaname.data.formats.points`) with the settings of the extraction and ``sigma``."""
-    settings, fields = about["extract"], {name: about[name] for name in ("recipe", "model", "sigma")}
+    settings, told = about["extract"], ("recipe", "model", "sigma", "truth")
+    fields = {name: about[name] for name in told if name in about}
     points_json.write(path, predictions, settings=settings, **fields)
     return {}
 
@@ -32,7 +34,8 @@ def read(path: Path) -> list[Prediction]:
 
 
 def made(path: Path) -> dict[str, Any]:
-    """What a ``points.json`` says about itself: ``model``, ``extract`` and ``sigma``, with defaults for what it lacks.
+    """What a ``points.json`` says about itself: ``model``, ``extract``, ``sigma`` and ``truth``, with defaults for what
+    it lacks.
 
     Raises:
         InputError: bandwidth or sigma is not a length.
@@ -44,4 +47,5 @@ def made(path: Path) -> dict[str, Any]:
     for name, value in (("sigma", sigma), ("bandwidth", extract.get("bandwidth", ExtractSettings().bandwidth))):
         if not is_number(value) or value <= 0:
             raise InputError(f"{name} is {value!r}, not a length in pixels", path=path, remedy="predict again")
-    return {"model": content.get("model"), "extract": extract, "sigma": float(sigma)}
+    truth = content.get("truth", "points")
+    return {"model": content.get("model"), "extract": extract, "sigma": float(sigma), "truth": truth}

@@ -8,16 +8,17 @@ from typing import Any
 
 from kaname.config import from_dict
 from kaname.errors import InputError
+from kaname.pipeline.answers import made
 from kaname.pipeline.matching import Rows, by_name
 from kaname.recipes.kpnet import RECIPE
 from kaname.recipes.kpnet.aligned import VideoSums, align, rules_of, skeleton_of_file, videos_of
 from kaname.recipes.kpnet.config import AnswerSettings
 from kaname.recipes.kpnet.labels import labelled
 from kaname.recipes.kpnet.trackers import compared_texts
-from kaname.recipes.kpnet.videos import HOW, SUMS_FILE, read_sums, scored
+from kaname.recipes.kpnet.videos import HOW, MEASURES, SUMS_FILE, read_sums, scored
 from kaname.reporting.compare import Scored, check_options
 
-COMPARED = ("pck_px", "similarity", "scale_px", "skeleton")
+COMPARED = (*MEASURES, "skeleton")
 
 
 def compare(
@@ -30,7 +31,8 @@ def compare(
         data: the data folder, or a folder of labels; not read where an evaluation was made already.
         split: the one set to use; default: all of them.
         cluster: ``none`` or ``video``, which say the same here: a sample is a video.
-        options: ``pck_px``, ``similarity``, ``scale_px`` and ``skeleton``, where no evaluation was made yet.
+        options: ``pck_px``, ``similarity``, ``scale_px`` and ``skeleton``, where no evaluation was made yet; default:
+            what a ``points.json`` was made with.
 
     Raises:
         InputError: an unusable file, unknown options.
@@ -55,7 +57,8 @@ def _compared_points(
     predictions: Path, data: Path, split: str | None, options: Mapping[str, Any]
 ) -> tuple[dict[str, VideoSums], list[str], dict[str, Any], dict[str, str]]:
     """The sums of a ``points.json``, its classes, how it was scored, and what was left out."""
-    settings, named = _settings(options)
+    stored = made(predictions)["answers"]
+    settings, named = _settings({**{name: stored[name] for name in MEASURES if name in stored}, **options})
     words = [] if named is None else [f"skeleton={named}"]
     pictures = by_name(labelled(data, {"data": {}}, words), split)
     rows = Rows(RECIPE.answering.read(predictions), predictions)

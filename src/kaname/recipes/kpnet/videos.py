@@ -26,7 +26,8 @@ HOTA = {
 RATES = {"pck": ("found", "seen"), "pixel_error": ("error", "placed"), "jitter": ("jitter", "changes")}
 FIGURES = ("pck", "pixel_error", "visibility", "jitter", "identity_switches", *HOTA)
 JUDGED = ("hota", "det_a", "ass_a", "pck", "pixel_error", "visibility", "jitter", "identity_switches")
-HOW = ("pck_px", "similarity", "scale_px", "skeleton", "frame_step", "length")  # of an evaluation's settings
+MEASURES = ("pck_px", "similarity", "scale_px")
+HOW = (*MEASURES, "skeleton", "frame_step", "length")  # of an evaluation's settings
 LOWER = frozenset({"pixel_error", "jitter", "identity_switches"})
 REASONS = {
     "pck": "no visible point",
@@ -147,6 +148,7 @@ def scored(sums: Mapping[str, VideoSums], names: Sequence[str], about: Mapping[s
         statistics={figure: statistic_of(figure) for figure in JUDGED},
         lower_is_better=LOWER,
         sample="video",
+        measures=frozenset(MEASURES),
         **further,
     )
 

@@ -28,8 +28,8 @@ class Faces:
       sees it when it predicts.
     - ``heatmaps`` uint8 ``(P, S / 4, S / 4)``: value / 255; empty where a landmark does not count.
     - ``weight`` float32 ``(P,)``: what each landmark counts: 0 where it is absent or outside the crop.
-    - ``points`` float32 ``(P, 2)`` in pixels of the crop, NaN where it does not count; ``extent`` float32: the longer
-      side of their extent, for the error while validating.
+    - ``points`` float32 ``(P, 2)`` in pixels of the crop, NaN where it does not count; of a pass without random changes
+      where it is absent alone, as `evaluate` counts. ``extent`` float32: the longer side of their extent.
     - ``mirrored images`` float32 ``(S, S, 3)``, where answers come of the mirrored crop too: of a pass without random
       changes, the crop turned so that cell lies on cell.
     """
@@ -77,7 +77,7 @@ class Faces:
         inside = ((placed >= 0) & (placed <= size[::-1])).all(axis=1)  # NaN is not
         weight = np.where(visible == 1, config.hidden_weight, 1.0) * ((visible > 0) & inside)
         heatmaps = encode(placed, weight > 0, config.cells, config.grid, config.sigma_cells)
-        placed = np.where(weight[:, None] > 0, placed, np.nan)
+        placed = np.where(((visible if epoch < 0 else weight) > 0)[:, None], placed, np.nan)
         mirrored: dict[str, np.ndarray] = {}
         if epoch < 0 and config.answers.flip_test:  # cell onto cell, as `kaname.inference.mirror` does it
             first, last = config.grid.from_index([[0, 0], [config.cells[1] - 1, 0]])[:, 0]

@@ -143,8 +143,7 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
         warnings.warn(f"{path}: not in this set and not scored: {', '.join(others)}", stacklevel=2)
     skeleton = Skeleton.from_dict(about["skeleton"]) if about.get("skeleton") else pictures[0].skeleton
     faces, surplus = align(pictures, rows, skeleton)
-    known = set(about.get("trained_on") or ())
-    seen = {picture.source for picture in pictures if known and digest_of(picture.image) in known}
+    seen = learned_from(pictures, about)
     fresh = [face for face in faces if face.picture.source not in seen]
     scored = fresh or faces
     limit = settings.failure
@@ -170,6 +169,12 @@ def score(path: Path, pictures: Sequence[Picture], settings: AnswerSettings, how
         title += "; THE MODEL HAS LEARNED FROM EVERY ONE OF THESE IMAGES"
     files = {"landmark_metrics.json": per_point(stacked, skeleton)}
     return Result(groups, facts, _table(groups), title, (scored, skeleton), files)
+
+
+def learned_from(pictures: Sequence[Picture], about: Mapping[str, Any]) -> set[str]:
+    """The sources of the images that the model of a file of predictions has learned from."""
+    known = set(about.get("trained_on") or ())
+    return {picture.source for picture in pictures if known and digest_of(picture.image) in known}
 
 
 def align(pictures: Sequence[Picture], rows: Rows, skeleton: Skeleton) -> tuple[list[FaceScore], int]:
@@ -230,8 +235,8 @@ def _parts(faces: Stacked, skeleton: Skeleton) -> dict[str, Any]:
 
 def per_point(faces: Stacked, skeleton: Skeleton) -> dict[str, Any]:
     """NME (bbox) of each landmark, by its name."""
-    only = np.eye(len(skeleton.names), dtype=bool)
-    return {name: summary(faces.errors(only[number]), n=200) for number, name in enumerate(skeleton.names)}
+    only, images = np.eye(len(skeleton.names), dtype=bool), [face.picture.source for face in faces.faces]
+    return {name: summary(faces.errors(only[number]), images, n=200) for number, name in enumerate(skeleton.names)}
 
 
 def _left_out(face: FaceScore) -> int:
@@ -259,20 +264,23 @@ def summary_text(result: Result) -> str:
 def compare(
     predictions: Path, data: Path, *, split: str | None, cluster: str | None, options: Mapping[str, Any]
 ) -> Scored:
-    """A ``points.json`` scored face by face, for ``kaname compare``.
+    """A ``points.json`` scored face by face, for ``kaname compare``; as in `score`, images that the model has learned
+    from are left out, unless there are no others.
 
     Args:
         data: folder of the images, or one with ``images`` and ``annotated`` in it; the annotations lie in
             ``annotations`` of the options, else in the folder ``annotated`` beside the images.
         split: the one set of the data to use; default: all of them.
         cluster: ``none`` or ``image`` (default): faces of one image belong together.
-        options: ``annotations``, ``skeleton`` and ``failure``.
+        options: ``annotations``, ``skeleton`` and ``failure`` (default: what the file was made with).
 
     Raises:
         InputError: an unusable file, unknown options.
     """
     check_options(options, ("annotations", "skeleton", "failure"), cluster, ("none", "image"))
-    settings = from_dict(AnswerSettings, {name: options[name] for name in ("failure",) if name in options})
+    about = made(predictions)
+    own = {**about["answers"], **options}
+    settings = from_dict(AnswerSettings, {name: own[name] for name in ("failure",) if name in own})
     images = data / "images" if (data / "annotated").is_dir() and (data / "images").is_dir() else data
     beside = images.resolve().parent / "annotated"
     if not (beside.is_dir() or "annotations" in options):
@@ -282,9 +290,13 @@ def compare(
     pictures = by_name(labelled(None, {"data": {"images": images, **stored}}), split)
     rows = Rows(RECIPE.answering.read(predictions), predictions)
     chosen = [picture for name, picture in pictures.items() if Path(name).name in rows.by_name]
-    about = made(predictions).get("skeleton")
+    seen = learned_from(chosen, about)
+    fresh = [picture for picture in chosen if picture.source not in seen]
     known = {Path(name).name for name in pictures}
-    faces, _ = align(chosen, rows, Skeleton.from_dict(about) if about else chosen[0].skeleton)
+    left_out = {name: "no annotated image of this name" for name in sorted(set(rows.by_name) - known)}
+    left_out |= dict.fromkeys(sorted(seen) if fresh else (), "the model has learned from it")
+    skeleton = Skeleton.from_dict(about["skeleton"]) if about.get("skeleton") else chosen[0].skeleton
+    faces, _ = align(fresh or chosen, rows, skeleton)
     figures = {name: values.tolist() for name, values in figures_of(Stacked(faces), settings.failure).items()}
     return Scored(
         values={
@@ -295,6 +307,7 @@ def compare(
         clusters={} if cluster == "none" else {face.name: face.picture.source for face in faces},
         cluster=cluster or "image",
         lower_is_better=frozenset(FIGURES) - {"auc"},
-        left_out={name: "no annotated image of this name" for name in sorted(set(rows.by_name) - known)},
+        left_out=left_out,
         sample="face",
+        measures=frozenset({"failure"}),
     )

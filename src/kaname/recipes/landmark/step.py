@@ -52,7 +52,7 @@ def step_of(config: LandmarkConfig) -> Step:
 def errors(maps: Tensor, targets: Mapping[str, Tensor], grid: Grid, method: str) -> dict[str, Tensor]:
     """Sums ``error`` (of each face's mean distance over its extent) and ``faces``, as ``evaluate`` decodes maps."""
     distance = (decoded(maps, grid, method)[0] - targets["points"]).norm(dim=2)
-    seen = (targets["weight"] > 0) & torch.isfinite(distance)  # a map without a peak has no point
+    seen = torch.isfinite(distance)  # a map without a peak has no point
     distance = torch.where(seen, distance, 0)
     usable = seen.any(dim=1) & (targets["extent"] > 0)
     mean = distance.sum(dim=1) / seen.sum(dim=1).clamp(min=1) / targets["extent"].clamp(min=1e-6)

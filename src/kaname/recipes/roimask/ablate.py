@@ -131,7 +131,7 @@ def run(plan: Plan, out: Path, shared: Mapping[str, Any], overrides: Sequence[st
     }
     found: dict[str, list[list[Score]]] = {name: [] for name in plan.experiments}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
-        folder = out / slug(name) / f"seed_{seed}"
+        folder = folder_of(out, name, seed)
         content = configuration.plain(configuration.to_dict(config))
         if not (folder / SCORES).is_file():
             print(f"run {number} of {len(configs)}: {name}, seed {seed}")
@@ -165,6 +165,11 @@ def score_of(roi: Any) -> Score:
     return Score(roi.name, roi.image, bool(roi.crowded), roi.target_iou, table, roi.boundary)
 
 
+def folder_of(out: Path, name: str, seed: int) -> Path:
+    """Where the run of an experiment with a seed is."""
+    return out / slug(name) / f"seed_{seed}"
+
+
 def slug(name: str) -> str:
     """An experiment's name as that of a folder."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
@@ -173,14 +178,16 @@ def slug(name: str) -> str:
 def report(plan: Plan, found: Mapping[str, Sequence[Sequence[Score]]], out: Path) -> list[str]:
     """Write ``table.md``, ``table.html`` and ``table.json``; the lines of the first."""
     first_runs = next(iter(found.values()))
-    two = {name for name, changes in plan.experiments.items() if {**plan.shared, **changes}.get("classes") == 2}
-    figures = {name: figures_of(runs, first_runs, two=name in two) for name, runs in found.items()}
+    made = {name: read_json(folder_of(out, name, plan.seeds[0]) / SCORES)["config"] for name in plan.experiments}
+    two, first = {name for name, config in made.items() if config["classes"] == 2}, next(iter(plan.experiments))
+    figures = {
+        name: figures_of(runs, first_runs, two=name in two, beside_two=first in two) for name, runs in found.items()
+    }
     heads = ["experiment", *(f"{group}: {one}" for group in GROUPS for one in FIGURES)]
     rows = [
         [name, *(_cell(entries, group, one) for group in GROUPS for one in FIGURES)]
         for name, entries in figures.items()
     ]
-    first = next(iter(plan.experiments))
     note = (
         f"Each figure: the mean of {len(plan.seeds)} seeds with its 95 % interval over images; below it the paired "
         f'difference to "{first}" with its interval and the p-value of a permutation test over images.'
@@ -198,11 +205,15 @@ def report(plan: Plan, found: Mapping[str, Sequence[Sequence[Score]]], out: Path
 
 
 def figures_of(
-    runs: Sequence[Sequence[Score]], first: Sequence[Sequence[Score]], *, two: bool = False
+    runs: Sequence[Sequence[Score]],
+    first: Sequence[Sequence[Score]],
+    *,
+    two: bool = False,
+    beside_two: bool = False,
 ) -> dict[str, Any]:
     """By group and figure: ``value``, ``low``, ``high``, ``seeds`` (of each), and the ``difference`` to the first.
 
-    A network of ``two`` classes has no figure of the third.
+    A network of ``two`` classes has no figure of the third, and ``beside_two``, the first, none to be compared with.
     """
     entries: dict[str, Any] = {}
     for group in GROUPS:
@@ -214,7 +225,7 @@ def figures_of(
                 continue
             values, others = _values(ours, figure), _values(theirs, figure)
             statistic = STATISTICS[figure]
-            known = len(values) == len(others) and len(values) > 0
+            known = len(values) == len(others) and len(values) > 0 and not (beside_two and figure == "miou_classes_1_2")
             entries.setdefault(group, {})[figure] = {
                 **summary(values, images, statistic=statistic, reason="no such box"),
                 "seeds": [summary(_values([run], figure), statistic=statistic)["value"] for run in ours],

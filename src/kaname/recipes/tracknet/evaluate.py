@@ -322,7 +322,7 @@ def _settings(
 ) -> tuple[DetectSettings, bool, Smoothing]:
     """How balls are counted, whether occluded ones count as absent, and the smoother."""
     check_options(options, ("tolerance", "score_threshold", "occluded_absent", "smooth", "clip"), cluster, CLUSTERS)
-    smoothing = Smoothing(options.get("smooth", "none"))
+    smoothing = Smoothing(options.get("smooth", about.get("scored_smooth", "none")))
     hidden = options.get("occluded_absent", bool(about.get("occluded_absent")))
     if not isinstance(hidden, bool):
         raise InputError(f"occluded_absent is {hidden!r}", remedy="use true or false")

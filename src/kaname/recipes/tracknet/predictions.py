@@ -32,7 +32,9 @@ def about(card: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
             chosen = sets(data)
             trained_on = {"data": data.root.as_posix(), **{name: games_of(chosen[name]) for name in ("train", "val")}}
     fields = {"absent": card.get("absent"), "pretrained": not from_nothing(card), "trained_on": trained_on}
-    return fields | ({"occluded_absent": how["occluded_absent"]} if "occluded_absent" in how else {})
+    fields |= {"occluded_absent": how["occluded_absent"]} if "occluded_absent" in how else {}
+    smooth = how.get("smooth", "none")  # of rows that are not: those of `predict` are, as ``smooth`` says
+    return fields | ({} if smooth == "none" else {"scored_smooth": smooth})
 
 
 def write(path: Path, rows: Iterable[Prediction | Row], about: Mapping[str, Any]) -> dict[str, int]:
