@@ -149,7 +149,7 @@ def test_errors_speak_in_the_words_of_the_call(words: str, said: str, never: str
     [
         ("gauge train --epochs 1.5", "--epochs must be a whole number, got 1.5"),
         ("kpnet train --video-frames=0.4 --lr 0.5", "--video-frames must be a whole number, got 0.4"),
-        ("tracknet sample --out none --size 100 90.5", "--size must be a whole number, got 90.5"),
+        ("tracknet sample --out none --size 100 90.5", "--size is '100,90.5'; write a number (384), or W,H"),
         ("landmark evaluate --num-vis-samples .9", "--num-vis-samples must be a whole number, got .9"),
         ("gauge train --epochs 2.0 --lr -0.5", "--lr must be positive, got -0.5"),  # that is a whole number
     ],
