@@ -299,18 +299,19 @@ def frame_count(source: Path) -> int:
 class VideoWriter:
     """An H.264 file of RGB frames with their own time stamps; under its final name it is whole or not there.
 
-    A side of an odd number of pixels grows by one, as the format demands.
+    A side of an odd number of pixels grows by one, as the format demands that every player shows.
 
     Args:
         path: ends in ``.mp4``.
         quality: constant rate factor, 0 (lossless) .. 51.
+        exact: odd sides stay, in a format (4:4:4) that not every player shows.
 
     Raises:
         InputError: it cannot be written.
     """
 
-    def __init__(self, path: Path, *, quality: int = 20) -> None:
-        self.path, self.quality = path, quality
+    def __init__(self, path: Path, *, quality: int = 20, exact: bool = False) -> None:
+        self.path, self.quality, self.exact = path, quality, exact
         self._container: Any = None
         self._stream: Any = None
         self._last = -1
@@ -333,12 +334,13 @@ class VideoWriter:
 
         import av
 
-        height, width = image.shape[:2]
-        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        odd = image.shape[0] % 2, image.shape[1] % 2
+        if not self.exact:
+            image = np.pad(image, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
         if self._stream is None:
             self._stream = self._container.add_stream("libx264", options={"crf": str(self.quality)})
             self._stream.height, self._stream.width = image.shape[:2]
-            self._stream.pix_fmt = "yuv420p"
+            self._stream.pix_fmt = "yuv444p" if self.exact and any(odd) else "yuv420p"
             self._stream.codec_context.time_base = Fraction(1, TICKS)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         self._last = max(self._last + 1, round(seconds * TICKS))
