@@ -24,6 +24,7 @@ MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: 
 Damaged = Literal["error", "blank"]
 FOLDER_RATE = 25.0  # frames per second where nothing states it
 TICKS = 90000  # per second, of a written file's clock
+BT601 = 6  # the number of SMPTE 170M's colours in H.264
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
 # FFmpeg's readers of them: others play what a file names (ffconcat, HLS), run a graph or ask a device.
 CONTAINERS = (
@@ -314,7 +315,7 @@ class VideoWriter:
         self.path, self.quality, self.exact = path, quality, exact
         self._container: Any = None
         self._stream: Any = None
-        self._last = -1
+        self._last, self._step = -1, TICKS // 25  # of the last frame and between two, in ticks
 
     def __enter__(self) -> VideoWriter:
         import av
@@ -342,8 +343,10 @@ class VideoWriter:
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = "yuv444p" if self.exact and any(odd) else "yuv420p"
             self._stream.codec_context.time_base = Fraction(1, TICKS)
+            self._stream.codec_context.colorspace = BT601  # as PyAV converts; of large frames players guess another
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._last = max(self._last + 1, round(seconds * TICKS))
+        stamp = max(self._last + 1, round(seconds * TICKS))
+        self._step, self._last = stamp - self._last if self._last >= 0 else self._step, stamp
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(frame))
 
@@ -353,7 +356,9 @@ class VideoWriter:
     def _finish(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
             if kind is None and self._stream is not None:
-                self._container.mux(self._stream.encode(None))
+                for packet in self._stream.encode(None):
+                    packet.duration = self._step  # of the last one, which no other follows
+                    self._container.mux(packet)
             self._container.close()
         except Exception:
             if kind is None:  # otherwise the error that stopped the work says more
