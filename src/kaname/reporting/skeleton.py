@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -13,6 +15,16 @@ from kaname.types import FloatArray, Image
 SHIFT = 4  # OpenCV draws at fractions of a pixel: integers in units of 2 ** -SHIFT pixels
 DOT = 110  # of an instance's extent or so in the radius of a point
 OUTLINE = (20, 20, 20)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Objects to draw: ``points`` ``(N, C, 2)`` in the channels of a skeleton, NaN where one is not there; ``name``
+    says what they are."""
+
+    name: str
+    points: FloatArray
+    skeleton: Skeleton
 
 
 def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | None) -> Image:
