@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.landmarks_names import images_below
 from kaname.data.frame_source import read_frame

@@ -13,7 +13,6 @@ from kaname.reporting.masks import mask_overlay
 from kaname.reporting.skeleton import Instances, skeleton_overlay
 from kaname.types import Answer, Image, Masks, Points
 
-
 Layer = Answer | Instances | Mapping[str, np.ndarray]
 
 

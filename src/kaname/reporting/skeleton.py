@@ -39,7 +39,7 @@ def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | N
         if not there.any():
             continue
         extent = float(np.ptp(points[there], axis=0).max())
-        radius = float(np.clip(max(extent, min(image.shape[:2]) / 4) / DOT, 1.2, 12))
+        radius = float(np.clip(max(extent, min(image.shape[:2]) / 4) / DOT, 1.2, max(12, max(image.shape[:2]) / 350)))
         places = np.rint(PIXELS.to_index(np.where(there[:, None], points, 0)) * 2**SHIFT).astype(int)
         thickness = max(1, round(radius / 2))
         names = [""] * len(points) if skeleton is None else list(skeleton.channels)
