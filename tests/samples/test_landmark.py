@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from kaname.data.formats.skeleton import Skeleton, read
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.samples import landmark
+from kaname.samples.attire import paint_ears
 from kaname.samples.axes import Draws
 from kaname.samples.camera import Array
 from kaname.samples.face_axes import AXES, UPRIGHT
@@ -127,6 +129,16 @@ def test_brows_that_are_painted_over_the_hair_are_not_hidden() -> None:
             paint_brows(sheet, opacity)
             columns, rows = np.floor(sheet.head.landmarks()[5:11]).astype(int).T
             assert ((sheet.cover[rows, columns] < 128) == seen).all()
+
+
+def test_ears_that_are_painted_last_cover_what_is_under_them() -> None:
+    for kind in ("dog", "fox", "bear"):
+        for front in (True, False):
+            sheet = painter(1, unit=100.0)
+            paint_ears(sheet, kind, low=False, front=front)
+            ink = (sheet.image != WHITE_PAPER).any(axis=2)
+            within = cv2.erode(ink.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+            assert within.sum() > 500 and (sheet.cover[within] == 255 * front).mean() > 0.99
 
 
 def test_corners_of_a_mouth_and_of_brows_are_where_the_ink_ends() -> None:

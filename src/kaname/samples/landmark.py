@@ -134,7 +134,7 @@ def _paint(painter: Painter) -> None:
             hull = cv2.convexHull(head.project(head.points[names]).astype(np.float32))[:, 0].astype(np.float64)
             _see_through(painter, bare, (hull - hull.mean(axis=0)) * 1.25 + hull.mean(axis=0), float(seen.value))
     if animal and before:
-        paint_ears(painter, ears, low=False)
+        paint_ears(painter, ears, low=False, front=True)
     over = {"paint": paint_marks, "patch": paint_patch, "glasses": paint_glasses, "hat": paint_hat, "hand": paint_hand}
     for name, put in over.items():
         if draws(name).on:
