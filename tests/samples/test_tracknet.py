@@ -237,15 +237,6 @@ def test_hidden_and_contrast_are_those_of_the_picture() -> None:
     assert found[3] >= 1
 
 
-@pytest.mark.parametrize(("index", "frame"), [(0, 25), (20, 45), (30, 25)])
-def test_what_resolution_and_codec_have_wiped_out_is_not_easy(index: int, frame: int) -> None:
-    film = tracknet.film(21, index, size=(288, 512), until=3.0)
-    shot, without = film.shot(frame), film.shot(frame, ball=False)
-    near = tuple(slice(int(at) - 6, int(at) + 7) for at in shot.point[::-1])
-    assert cv2.absdiff(shot.image, without.image)[near].max() < 16, "the case is a ball that hardly shows"
-    assert shot.visibility == 2 and shot.contrast < 12
-
-
 def test_balls_have_the_size_and_the_blur_of_broadcasts() -> None:
     """From the usual place of the camera; others see larger and smaller ones."""
     diameters, streaks = [], []
