@@ -312,19 +312,28 @@ def test_folders_of_frames(tmp_path: Path) -> None:
     assert [frame.seconds for frame in found] == pytest.approx([0, 0.1, 0.2]) and frame_count(tmp_path) == 3
 
 
-@pytest.mark.parametrize("size", [(32, 48), (33, 47)])
-def test_a_written_file_keeps_frames_and_times(tmp_path: Path, size: tuple[int, int]) -> None:
-    """Of a variable rate; a repeated stamp is moved on, an odd side grows by one pixel."""
+@pytest.mark.parametrize(("size", "exact"), [((32, 48), False), ((33, 47), False), ((33, 47), True)])
+def test_a_written_file_keeps_frames_and_times(tmp_path: Path, size: tuple[int, int], exact: bool) -> None:
+    """Of a variable rate; a repeated stamp is moved on, an odd side grows by one pixel unless the size is to stay."""
     times = [0.0, 0.04, 0.04, 0.5, 0.52, 3.0]
-    with VideoWriter(tmp_path / "new" / "a.mp4", quality=5) as writer:
+    with VideoWriter(tmp_path / "new" / "a.mp4", quality=5, exact=exact) as writer:
         for number, seconds in enumerate(times):
             writer.write(np.full((*size, 3), 40 * number, np.uint8), seconds)
         assert not (tmp_path / "new" / "a.mp4").exists()
     found = list(frames(tmp_path / "new" / "a.mp4"))
     assert [frame.seconds for frame in found] == pytest.approx(times, abs=1e-3)
-    assert found[0].image.shape == (size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    assert found[0].image.shape == (*(side if exact else side + side % 2 for side in size), 3)
     assert [round(float(frame.image.mean()) / 40) for frame in found] == [0, 1, 2, 3, 4, 5]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
+
+
+def test_a_written_file_has_the_rate_of_its_stamps_and_says_its_colours(tmp_path: Path) -> None:
+    for rate, count in ((30, 40), (60000 / 1001, 12), (12.5, 3), (25, 1)):
+        with VideoWriter(tmp_path / "a.mp4") as writer:
+            [writer.write(np.zeros((32, 48, 3), np.uint8), number / rate) for number in range(count)]
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            assert float(container.streams.video[0].average_rate or 0) == pytest.approx(rate, rel=1e-3)
+            assert container.streams.video[0].codec_context.colorspace == 6  # SMPTE 170M
 
 
 def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from calling import call
 from kaname.data.formats import points
 from kaname.geometry.image import read_image, write_image
+from kaname.reporting.skeleton import skeleton_overlay
 from kaname.types import Points, Prediction
 from recipes.gauge.dials import draw_dial
 from recipes.landmark.faces import BONES, face, folder
@@ -59,6 +60,17 @@ def test_images_of_one_name_have_a_picture_each(place: Path) -> None:
     both = draw(place / "both", *flags(place, "images", "annotated"), "--predictions", file)
     changed = {name for name, picture in both.items() if np.ptp(picture.astype(int) - plain[name]) > 60}
     assert changed == {"cats_a.jpg", "foxes_a.jpg"}, "the predictions are drawn, each on its image"
+
+
+def test_labels_alone_and_predictions_alone_have_the_lines_and_colours_of_their_skeleton(place: Path) -> None:
+    image = place / "images" / "b.png"
+    write_image(image, grey := np.full((*SIZE, 3), 128, np.uint8))
+    file = predicted(place / "points.json", str(image))
+    alone = draw(place / "labels", *flags(place, "images", "annotated"))["b.jpg"]
+    found = draw(place / "found", "--image-dir", place / "images", "--predictions", file)["b.jpg"]
+    for seed, shift, drawn in ((2, 0.5, alone), (0, 5.0, found)):  # annotations are pixel indices
+        expected = skeleton_overlay(grey, face(np.random.default_rng(seed))[None] + shift, BONES)
+        assert np.abs(drawn.astype(int) - expected).mean() < 6 < np.abs(expected.astype(int) - grey).mean() / 2
 
 
 @pytest.mark.parametrize("moved", [False, True])

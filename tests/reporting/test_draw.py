@@ -188,3 +188,17 @@ def test_a_name_has_one_colour() -> None:
     alone = draw.points_overlay(photo(), {"start": one}, legend=False)
     both = draw.points_overlay(photo(), {"true start": one + 200, "start": one}, legend=False)
     assert len(coloured(alone, draw.PALETTE[0])) == len(coloured(both, draw.PALETTE[0])) > 8
+
+
+def test_a_legend_goes_where_it_hides_no_mark() -> None:
+    plain = np.full((300, 400, 3), 128, np.uint8)
+    corners = np.array([[20.0, 20], [380, 20], [20, 280], [380, 280]])
+    for occupied in range(4):
+        points = {"ball": corners[:occupied]}
+        drawn = draw.points_overlay(plain, points)
+        changed = (drawn != draw.points_overlay(plain, points, legend=False)).any(axis=2)
+        rows, columns = np.nonzero(changed)
+        beside = np.hypot(rows.mean() - corners[:, 1], columns.mean() - corners[:, 0])
+        assert beside.argmin() == occupied
+        for x, y in points["ball"].astype(int):
+            assert not changed[y - 15 : y + 15, x - 15 : x + 15].any()

@@ -37,6 +37,15 @@ def test_a_colour_an_instance_half_transparent() -> None:
     np.testing.assert_array_equal(same, drawn)
 
 
+def test_many_instances_have_a_colour_each() -> None:
+    image = np.zeros((8, 200, 3), np.uint8)
+    masks = [np.zeros((8, 200), bool) for _ in range(40)]
+    for number, mask in enumerate(masks):
+        mask[2:6, 5 * number : 5 * number + 4] = True
+    drawn = mask_overlay(image, masks, alpha=1.0, outline=False)
+    assert len({tuple(drawn[4, 5 * number + 2].tolist()) for number in range(40)}) == 40
+
+
 def test_an_outline_and_other_colours() -> None:
     image = np.zeros((*SIZE, 3), np.uint8)
     masks = discs([[5, 5, 35, 55]])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from kaname.data.formats.skeleton import Skeleton, read
 from kaname.errors import InputError
 from kaname.geometry.image import read_image
 from kaname.samples import landmark
+from kaname.samples.attire import paint_ears
 from kaname.samples.axes import Draws
 from kaname.samples.camera import Array
 from kaname.samples.face_axes import AXES, UPRIGHT
@@ -85,6 +87,58 @@ def test_features_lie_at_the_points_in_any_pose(seed: int) -> None:
             assert nearest(places, points[name]) < 4, name
             if paint is paint_skin and sheet.head.kind == "human":  # on the rim, not somewhere in the skin
                 assert nearest(blank(sheet.image), points[name]) < sheet.pen + 3
+
+
+def test_brows_and_closed_lids_run_through_their_points_in_any_pose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a tenth of a pixel of the middle of the stroke, whose edges are whole pixels away."""
+    lines: list[Array] = []
+
+    def ribbon(
+        sheet: Painter, curve: Array, widths: Array, ink: object, lift: float = 0.0, opacity: float = 1.0
+    ) -> None:
+        lines.append(sheet.head.project(curve, lift))
+
+    monkeypatch.setattr(Painter, "ribbon", ribbon)
+    closed = 0
+    for seed in range(120):
+        sheet = painter(seed, unit=100.0)
+        names = list(range(5, 11))
+        paint_brows(sheet, 1.0)
+        if "open" not in sheet.head.eyes:
+            paint_eyes(sheet)
+            names += range(11, 23)
+            closed += 1
+        for name in names:
+            assert min(_distance(sheet.head.landmarks()[name], line) for line in lines) < 0.1, (seed, name)
+        lines.clear()
+    assert closed > 5
+
+
+def _distance(point: Array, line: Array) -> float:
+    """From a point to a polyline."""
+    start, along = line[:-1], np.diff(line, axis=0)
+    share = np.clip(((point - start) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-12), 0, 1)
+    return float(np.linalg.norm(start + share[:, None] * along - point, axis=1).min())
+
+
+def test_brows_that_are_painted_over_the_hair_are_not_hidden() -> None:
+    for opacity, seen in ((1.0, True), (0.4, False)):
+        for seed in range(6):
+            sheet = painter(seed, unit=100.0)
+            sheet.cover[:] = 255  # as if hair lay everywhere
+            paint_brows(sheet, opacity)
+            columns, rows = np.floor(sheet.head.landmarks()[5:11]).astype(int).T
+            assert ((sheet.cover[rows, columns] < 128) == seen).all()
+
+
+def test_ears_that_are_painted_last_cover_what_is_under_them() -> None:
+    for kind in ("dog", "fox", "bear"):
+        for front in (True, False):
+            sheet = painter(1, unit=100.0)
+            paint_ears(sheet, kind, low=False, front=front)
+            ink = (sheet.image != WHITE_PAPER).any(axis=2)
+            within = cv2.erode(ink.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+            assert within.sum() > 500 and (sheet.cover[within] == 255 * front).mean() > 0.99
 
 
 def test_corners_of_a_mouth_and_of_brows_are_where_the_ink_ends() -> None:

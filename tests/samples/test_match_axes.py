@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -122,3 +123,12 @@ def test_plain_matches_have_but_their_few_axes() -> None:
 
 def test_the_documented_list_is_the_list() -> None:
     assert table(AXES) in DOCS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("index", "frame"), [(0, 25), (20, 45), (30, 25)])
+def test_what_resolution_and_codec_have_wiped_out_is_not_easy(index: int, frame: int) -> None:
+    clip = tracknet.film(21, index, size=(288, 512), until=3.0)
+    shot, without = clip.shot(frame), clip.shot(frame, ball=False)
+    near = tuple(slice(int(at) - 6, int(at) + 7) for at in shot.point[::-1])
+    assert cv2.absdiff(shot.image, without.image)[near].max() < 16, "the case is a ball that hardly shows"
+    assert shot.visibility == 2 and shot.contrast < 12

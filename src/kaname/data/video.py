@@ -23,6 +23,7 @@ MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: 
 Damaged = Literal["error", "blank"]
 FOLDER_RATE = 25.0  # frames per second where nothing states it
 TICKS = 90000  # per second, of a written file's clock
+BT601 = 6  # the number of SMPTE 170M's colours in H.264
 FILLED_BOXES = (b"moov", b"moof", b"mdat", b"free", b"mfra", b"sidx")  # of mp4 that a cut may go through
 # FFmpeg's readers of them: others play what a file names (ffconcat, HLS), run a graph or ask a device.
 CONTAINERS = (
@@ -298,21 +299,22 @@ def frame_count(source: Path) -> int:
 class VideoWriter:
     """An H.264 file of RGB frames with their own time stamps; under its final name it is whole or not there.
 
-    A side of an odd number of pixels grows by one, as the format demands.
+    A side of an odd number of pixels grows by one, as the format demands that every player shows.
 
     Args:
         path: ends in ``.mp4``.
         quality: constant rate factor, 0 (lossless) .. 51.
+        exact: odd sides stay, in a format (4:4:4) that not every player shows.
 
     Raises:
         InputError: it cannot be written.
     """
 
-    def __init__(self, path: Path, *, quality: int = 20) -> None:
-        self.path, self.quality = path, quality
+    def __init__(self, path: Path, *, quality: int = 20, exact: bool = False) -> None:
+        self.path, self.quality, self.exact = path, quality, exact
         self._container: Any = None
         self._stream: Any = None
-        self._last = -1
+        self._last, self._step = -1, TICKS // 25  # of the last frame and between two, in ticks
 
     def __enter__(self) -> VideoWriter:
         import av
@@ -332,15 +334,18 @@ class VideoWriter:
 
         import av
 
-        height, width = image.shape[:2]
-        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        odd = image.shape[0] % 2, image.shape[1] % 2
+        if not self.exact:
+            image = np.pad(image, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
         if self._stream is None:
             self._stream = self._container.add_stream("libx264", options={"crf": str(self.quality)})
             self._stream.height, self._stream.width = image.shape[:2]
-            self._stream.pix_fmt = "yuv420p"
+            self._stream.pix_fmt = "yuv444p" if self.exact and any(odd) else "yuv420p"
             self._stream.codec_context.time_base = Fraction(1, TICKS)
+            self._stream.codec_context.colorspace = BT601  # as PyAV converts; of large frames players guess another
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._last = max(self._last + 1, round(seconds * TICKS))
+        stamp = max(self._last + 1, round(seconds * TICKS))
+        self._step, self._last = stamp - self._last if self._last >= 0 else self._step, stamp
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(frame))
 
@@ -350,7 +355,9 @@ class VideoWriter:
     def _finish(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
             if kind is None and self._stream is not None:
-                self._container.mux(self._stream.encode(None))
+                for packet in self._stream.encode(None):
+                    packet.duration = self._step  # of the last one, which no other follows
+                    self._container.mux(packet)
             self._container.close()
         except Exception:
             if kind is None:  # otherwise the error that stopped the work says more

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kaname.data.formats.files import make_folder
 from kaname.data.formats.landmarks_names import images_below
 from kaname.data.frame_source import read_frame
@@ -21,11 +19,10 @@ from kaname.pipeline.predict import read_source
 from kaname.pipeline.recipe import Recipe
 from kaname.pipeline.replacing import drawing, record_of
 from kaname.pipeline.sources import sheets
-from kaname.reporting.overlay import overlay
-from kaname.types import Answer, Image
+from kaname.reporting.overlay import Layer, overlay
+from kaname.types import Image
 
-Layers = Mapping[str, np.ndarray] | Answer
-Picture = tuple[Path, Image, list[Layers]]  # name without ending, image, what is true of it and predicted
+Picture = tuple[Path, Image, list[Layer]]  # name without ending, image, what is true of it and predicted
 
 
 def draw(
@@ -46,12 +43,15 @@ def draw(
         raise InputError("nothing to draw", remedy="give --data, --predictions or both")
     if limit < 0:
         raise InputError(f"--limit must not be negative, got {limit}", remedy="0 draws all")
+    skeleton: Any = None
     if labelled is not None:
         pictures = _labelled(recipe, labelled, predictions)
     elif recipe.answering.unit == "frame":
         pictures = _frames(recipe, predictions, source, damaged)  # type: ignore[arg-type]
     else:
-        pictures = _images(recipe, predictions, source)  # type: ignore[arg-type]
+        assert predictions is not None
+        skeleton = recipe.answering.made(predictions).get("skeleton")
+        pictures = _images(recipe, predictions, source, whole=skeleton is not None)
     given = {"data": None if labelled is None else labelled.root, "predictions": predictions, "source": source}
     made_of = {name: None if path is None else [path.absolute()] for name, path in given.items()}
     record = record_of(out, "draw", {"recipe": recipe.name, **made_of, "limit": limit})
@@ -60,12 +60,12 @@ def draw(
         for name, image, layers in itertools.islice(pictures, limit or None):
             path = place_of(f"{name}.jpg")
             make_folder(path.parent)
-            write_image(path, overlay(image, layers))
+            write_image(path, overlay(image, layers, skeleton))
             count += 1
     print(f"{count} pictures in {out}")
 
 
-def _layers(recipe: Recipe, row: Any, image: Image, name: Path) -> Layers:
+def _layers(recipe: Recipe, row: Any, image: Image, name: Path) -> Layer:
     answer = getattr(row, "answer", None)
     if answer is not None and answer.size != image.shape[:2]:
         reason = f"predicted on an image of {answer.size[1]} x {answer.size[0]}"
@@ -127,8 +127,8 @@ def _frames(recipe: Recipe, predictions: Path, source: Path | None, damaged: Dam
         yield name, frame.image, [_layers(recipe, rows[frame.index], frame.image, name)]
 
 
-def _images(recipe: Recipe, predictions: Path, folder: Path | None) -> Iterator[Picture]:
-    """Rows on their images; the boxes of a photograph are drawn into one picture."""
+def _images(recipe: Recipe, predictions: Path, folder: Path | None, *, whole: bool) -> Iterator[Picture]:
+    """Rows on their images, ``whole`` as answers; the boxes of a photograph are drawn into one picture."""
     by_image: dict[Path, list[Any]] = {}
     find = _Finder(folder, predictions)
     for row in recipe.answering.read(predictions):
@@ -139,7 +139,8 @@ def _images(recipe: Recipe, predictions: Path, folder: Path | None) -> Iterator[
             raise InputError(reason, path=path, remedy="give the folder that holds them all with --images")
     for name, (path, rows) in zip(sheets(list(by_image)), by_image.items(), strict=True):
         image = read_image(path)
-        yield Path(name), image, [_layers(recipe, row, image, path) for row in rows]
+        layers = [_layers(recipe, row, image, path) for row in rows]
+        yield Path(name), image, [row.answer for row in rows] if whole else layers
 
 
 class _Finder:

@@ -75,7 +75,7 @@ def points_overlay(
         points: for each name ``(N, 2)`` points in pixels of ``image``; the order of the names gives the colours. Names
             that begin like `LABELS` are labels.
         colours: RGB by name; names without one take the next of ``PALETTE``.
-        legend: names and counts in the top left corner.
+        legend: names and counts in the first corner where they hide no mark.
 
     Returns:
         A new RGB uint8 array ``(h, w, 3)``. The marks' size follows the size of the image.
@@ -89,7 +89,7 @@ def points_overlay(
         rings(drawn, points[name], chosen[name], wide, thin, ground=image)
     if legend and points:
         rows = [(f"{name}  {count(xy)}", chosen[name]) for name, xy in points.items()]
-        drawn = with_legend(drawn, rows)
+        drawn = with_legend(drawn, rows, image)
     return drawn
 
 
@@ -113,7 +113,7 @@ def comparison(
         predicted: ``(P, 2)`` in pixels of ``image``.
         truth: ``(T, 2)``.
         tolerance: pixels of ``image``, > 0.
-        legend: counts in the top left corner.
+        legend: counts in the first corner where they hide no mark.
         strength: how thick the lines are, as a factor.
 
     Returns:
@@ -137,7 +137,7 @@ def comparison(
     if not legend:
         return drawn
     rows = [(f"found  {len(pairs)}", RIGHT), (f"missed  {len(missed)}", MISSED), (f"wrong  {len(lone)}", WRONG)]
-    return with_legend(drawn, rows)
+    return with_legend(drawn, rows, image)
 
 
 def heatmap_overlay(
@@ -329,9 +329,10 @@ def _bar(
     return labels
 
 
-def with_legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage:
+def with_legend(image: RGBImage, rows: Sequence[tuple[str, Colour]], ground: RGBImage | None = None) -> RGBImage:
     """A dark box with a coloured square and a text for each row, in the top left corner; not where it would hide what
-    is drawn, as in a very small picture."""
+    is drawn, as in a very small picture. With the ``ground`` that was drawn on it goes to the corner where it hides
+    least."""
     height, width = image.shape[:2]
     text = max(11, round(max(height, width) / 32))
     line, pad = round(1.35 * text), text // 2
@@ -341,14 +342,17 @@ def with_legend(image: RGBImage, rows: Sequence[tuple[str, Colour]]) -> RGBImage
     box_width = min(width, round(widest) + round(1.5 * text) + 2 * pad)
     if box_height * box_width > HIDDEN * height * width:
         return image
-    image[:box_height, :box_width] = (image[:box_height, :box_width] * 0.25).astype(np.uint8)
+    down, right = slice(height - box_height, height), slice(width - box_width, width)
+    corners = [(y, x) for y in (slice(0, box_height), down) for x in (slice(0, box_width), right)]
+    place = corners[0] if ground is None else min(corners, key=lambda at: np.count_nonzero(image[at] != ground[at]))
+    box = np.array(image[place] * 0.25, np.uint8, order="C")
     labels = []
     for i, (row, colour) in enumerate(rows):
         middle = pad // 2 + i * line + line // 2
         half = round(0.35 * text)
-        cv2.rectangle(image, (pad, middle - half), (pad + 2 * half, middle + half), colour, cv2.FILLED)
+        cv2.rectangle(box, (pad, middle - half), (pad + 2 * half, middle + half), colour, cv2.FILLED)
         labels.append(((pad + 1.3 * text, float(middle)), row, "lm", text))
-    image[:box_height, :box_width] = _write(image[:box_height, :box_width], labels, PAPER, width)
+    image[place] = _write(box, labels, PAPER, width)
     return image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,18 @@ from kaname.codecs.mask_regions import PLAIN, Choice, Region, regions
 from kaname.errors import InputError
 from kaname.reporting.draw import PALETTE, Colour, RGBImage
 from kaname.types import Masks
+
+GOLDEN = 0.618034  # of the circle of hues: colours of neighbours in the order stay far apart
+
+
+def instance_colours(count: int) -> list[Colour]:
+    """A colour for each of ``count`` instances, all different."""
+    colours = list(PALETTE[:count])
+    for number in range(len(colours), count):
+        value = (1.0, 0.75)[number // 24 % 2]
+        red, green, blue = colorsys.hsv_to_rgb(number * GOLDEN % 1, 0.85, value)
+        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return colours
 
 
 def mask_overlay(
@@ -29,7 +42,7 @@ def mask_overlay(
     Args:
         image: RGB uint8 ``(h, w, 3)``.
         masks: predicted ones of an image of this size, or masks ``(h, w)``, everything but 0 inside.
-        colours: RGB by instance, in turn; by default ``PALETTE``.
+        colours: RGB by instance, in turn; by default all different.
         alpha: opacity of the colour, 0..1.
         outline: draws the border of each mask.
         choice: of predicted ones, how probabilities become masks.
@@ -50,7 +63,7 @@ def mask_overlay(
     if sizes - {size}:
         raise InputError(f"masks of {sorted(sizes)} over an image of {size}")
     drawn = np.array(image, order="C")
-    palette = colours or PALETTE
+    palette = colours or instance_colours(len(masks.boxes) if isinstance(masks, Masks) else len(masks))
     for number, (rows, columns, inside) in enumerate(parts):
         colour = np.array(palette[number % len(palette)], np.float32)
         region = drawn[rows, columns]

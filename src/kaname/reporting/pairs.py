@@ -53,7 +53,7 @@ def pairs_overlay(
         ("missed", len(missed), MISSED),
         ("false", len(false), FALSE),
     )
-    return with_legend(drawn, [(f"{name}  {count}", colour) for name, count, colour in counts])
+    return with_legend(drawn, [(f"{name}  {count}", colour) for name, count, colour in counts], image)
 
 
 def _places(xy: FloatArray) -> tuple[int, int]:

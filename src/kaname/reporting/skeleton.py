@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -13,6 +15,16 @@ from kaname.types import FloatArray, Image
 SHIFT = 4  # OpenCV draws at fractions of a pixel: integers in units of 2 ** -SHIFT pixels
 DOT = 110  # of an instance's extent or so in the radius of a point
 OUTLINE = (20, 20, 20)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Objects to draw: ``points`` ``(N, C, 2)`` in the channels of a skeleton, NaN where one is not there; ``name``
+    says what they are."""
+
+    name: str
+    points: FloatArray
+    skeleton: Skeleton
 
 
 def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | None) -> Image:
@@ -27,7 +39,7 @@ def skeleton_overlay(image: Image, instances: FloatArray, skeleton: Skeleton | N
         if not there.any():
             continue
         extent = float(np.ptp(points[there], axis=0).max())
-        radius = float(np.clip(max(extent, min(image.shape[:2]) / 4) / DOT, 1.2, 12))
+        radius = float(np.clip(max(extent, min(image.shape[:2]) / 4) / DOT, 1.2, max(12, max(image.shape[:2]) / 350)))
         places = np.rint(PIXELS.to_index(np.where(there[:, None], points, 0)) * 2**SHIFT).astype(int)
         thickness = max(1, round(radius / 2))
         names = [""] * len(points) if skeleton is None else list(skeleton.channels)

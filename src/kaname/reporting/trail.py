@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from kaname.geometry.grid import PIXELS
 from kaname.reporting.draw import INK, SHIFT
 
+FREE = 5.5  # pixels at least from the middle of a ring to its line, of which its dark edge takes two
 SURE, FILLED = (255, 196, 0), (64, 169, 255)
 
 
 def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool, sure: bool) -> NDArray[np.uint8]:
-    """A copy of a frame with the path of the last moments, thinner with age, and a ring round the current position.
+    """A copy of a frame with the path of the last moments, thinner with age, and a ring round the current position, in
+    which nothing is drawn, however small the frame.
 
     Args:
         image: RGB uint8 ``(h, w, 3)``.
@@ -37,7 +39,10 @@ def trail_overlay(image: NDArray[np.uint8], way: NDArray[Any], *, current: bool,
         thickness = max(1, round(4 * scale * number / len(places)))
         cv2.line(drawn, start, end, SURE, thickness, cv2.LINE_AA, SHIFT)
     if current and places:
-        radius, thin = round(10 * scale * unit), max(1, round(2 * scale))
+        thin = max(1, round(2 * scale))
+        radius = round(max(10 * scale, thin / 2 + FREE) * unit)
+        inside = cv2.circle(np.zeros(drawn.shape[:2], np.uint8), places[-1], radius, 255, cv2.FILLED, shift=SHIFT)
+        cv2.copyTo(image, inside, drawn)
         for colour, thickness in ((INK, thin + 2), (SURE if sure else FILLED, thin)):
             cv2.circle(drawn, places[-1], radius, colour, thickness, cv2.LINE_AA, SHIFT)
     return drawn

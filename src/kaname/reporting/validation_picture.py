@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -17,7 +16,7 @@ from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
 from kaname.geometry.image import resize, write_image
 from kaname.reporting import draw
-from kaname.reporting.masks import mask_overlay
+from kaname.reporting.masks import instance_colours, mask_overlay
 from kaname.types import FloatArray, Image, Masks
 
 DOCUMENTED = {"000000020992.jpg": 1, "000000413552.jpg": 2, "000000109118.jpg": 3, "000000162732.jpg": 5}
@@ -25,7 +24,6 @@ DOCUMENTED = {"000000020992.jpg": 1, "000000413552.jpg": 2, "000000109118.jpg": 
 
 HEIGHT = 420  # of every image in the picture, in pixels
 TEXT = 16
-GOLDEN = 0.618034  # of the circle of hues: colours of neighbours in the order stay far apart
 
 
 @dataclass(frozen=True)
@@ -122,16 +120,6 @@ def draw_validation(columns: Sequence[Column], path: str | PathLike[str], choice
         left += width + gap
     write_image(path, sheet)
     return sheet
-
-
-def instance_colours(count: int) -> list[draw.Colour]:
-    """A colour for each of ``count`` instances, all different."""
-    colours = list(draw.PALETTE[:count])
-    for number in range(len(colours), count):
-        value = (1.0, 0.75)[number // 24 % 2]
-        red, green, blue = colorsys.hsv_to_rgb(number * GOLDEN % 1, 0.85, value)
-        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return colours
 
 
 def _persons(count: int) -> str:

@@ -11,8 +11,9 @@ from .ink import WHITE, Painter, darker, oval
 from .painting import mix
 
 
-def paint_ears(painter: Painter, kind: str, *, low: bool) -> None:
-    """Human ears beside the face (``low``), or those of a cat, fox, dog, rabbit or bear on the head."""
+def paint_ears(painter: Painter, kind: str, *, low: bool, front: bool = False) -> None:
+    """Human ears beside the face (``low``), or those of a cat, fox, dog, rabbit or bear on the head; painted last
+    (``front``) they cover points."""
     head, style = painter.head, painter.style
     for side in np.array([[-1.0, 1.0], [1.0, 1.0]]):
         if low:
@@ -36,7 +37,7 @@ def paint_ears(painter: Painter, kind: str, *, low: bool) -> None:
             shape = np.array([[0.2, top], [0.15, top - tall], [0.45, top - tall * 1.05], [0.65, top + 0.1]])
         ear = smooth(shape * side, closed=True, steps=4) if kind in ("dog", "bear", "rabbit") else shape * side
         colour = style.hair if head.kind == "human" else style.skin
-        painter.area(ear, colour, -0.2)
+        painter.area(ear, colour, -0.2, covers=front)
         middle = ear.mean(axis=0)
         if kind != "dog":
             pink = mix(style.second, (240, 170, 170), 0.4)

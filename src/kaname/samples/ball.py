@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,8 @@ from . import rally
 from .camera import Array, Colour, blend
 from .court import View
 from .players import Cover, Part, capsule, paint
+
+AROUND, BLOCK = 16, 16  # pixels around a thing that are developed with it, in whole blocks of a codec
 
 
 def ball_radius(view: View, place: Array, swell: float) -> float:
@@ -63,6 +67,17 @@ def comb_cover(paths: tuple[Array, Array], radius: float, sigma: float, size: Si
         rows = np.arange(half.shape[0])[(np.arange(half.shape[0]) + top) % 2 == parity]
         combed[rows + top - y, left - x : left - x + half.shape[1]] = half[rows]
     return x, y, combed
+
+
+def developed(
+    image: Image, corner: tuple[int, int], content: NDArray[np.float32], develop: Callable[[Image], Image]
+) -> NDArray[np.float32]:
+    """How ``content`` ``(h, w, 3)`` comes out at ``corner`` ``(x, y)`` of the image, where it stays."""
+    (x, y), (height, width) = corner, content.shape[:2]
+    image[y : y + height, x : x + width] = np.round(content).astype(np.uint8)
+    left, top = (max(0, at - AROUND) // BLOCK * BLOCK for at in corner)
+    part = develop(image[top : y + height + AROUND, left : x + width + AROUND])
+    return part[y - top :, x - left :][:height, :width].astype(np.float32)
 
 
 def shadow(image: Image, view: View, place: Array, sun: Array, sigma: float, strength: float = 0.4) -> None:

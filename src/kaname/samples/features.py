@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .camera import Array, Colour, fill, pick
-from .head import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, at, mirrored, smooth
+from .camera import Array, Colour, fill, pick, strokes
+from .head import BROWS, CLOSED, LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, at, mirrored, smooth
 from .ink import BLACK, WHITE, Painter, darker, hsv, oval
 from .painting import mix
 
+THROUGH = 0.45  # opacity from which on a feature over the hair, or seen through it, is not hidden
 LOWER_EDGE = np.array([[0, 0], [0, 1], [0, 1], [0, 1], [0, 0]]) * 0.018  # points lie at the outer edge of the lower lid
 
 
@@ -177,14 +178,17 @@ def _open_mouth(painter: Painter, ink: Colour) -> None:
 
 
 def paint_brows(painter: Painter, opacity: float) -> None:
-    """Ribbons along points 5 to 10."""
+    """Ribbons along points 5 to 10; whatever they are painted over, they are seen if they are strong enough."""
     head, style, rng = painter.head, painter.style, painter.own("brows' look")
     colour = mix(darker(style.hair, 0.6), style.line, rng.uniform(0, 1))
     if style.medium == "line":
         colour = style.line
     thick, taper = float(painter.draws("brow_width").value) * rng.uniform(0.6, 1.4), rng.uniform(0.3, 1)
     for names in (LEFT_BROW, RIGHT_BROW):
-        painter.ribbon(smooth(head.points[list(names)]), thick * np.array([0.2, 0.8, 1, taper]), colour, 0.03, opacity)
+        curve = smooth(head.points[list(names)])
+        painter.ribbon(curve, thick * np.array([0.2, 0.8, 1, taper]), colour, BROWS, opacity)
+        if opacity > THROUGH:
+            strokes(painter.cover, [head.project(curve, BROWS)], 0, 3)
 
 
 def paint_eyes(painter: Painter) -> None:
@@ -213,7 +217,7 @@ def paint_eyes(painter: Painter) -> None:
             _open_eye(painter, shape, mirror, look)
         else:
             widths = look["lash"] * np.array([0.3, 0.8, 0.8, 0.3])
-            painter.ribbon(smooth(shape[:3], steps=8), widths, look["ink"])
+            painter.ribbon(smooth(shape[:3], steps=CLOSED), widths, look["ink"])
 
 
 def _open_eye(painter: Painter, shape: Array, mirror: int, look: dict) -> None:

@@ -21,6 +21,8 @@ Kind = Literal["human", "beast"]
 MIRROR = np.array([-1.0, 1.0])
 LEFT_EYE, RIGHT_EYE = (11, 12, 13, 14, 15, 16), (19, 18, 17, 22, 21, 20)  # outer to inner, upper lid, then lower
 LEFT_BROW, RIGHT_BROW = (5, 6, 7), (10, 9, 8)
+CLOSED = 8  # pieces between two points of the line of a closed eye
+BROWS = 0.03  # how far they stand out of the face
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def draw_head(draws: Draws, unit: float, place: Array) -> Head:
     eyes = _moods(draws)
     _eyes(draws, points, calm, eyes)
     _brows(draws.own("brows"), points, calm)
+    lifts[5:11] = BROWS
     mouth = _mouth(draws, points, long, calm)
     lifts[23:28] = rng.uniform(0.05, 0.15) + muzzle  # turned heads are drawn with noses and mouths well aside
     lifts[23] += rng.uniform(0.05, 0.25)
@@ -189,6 +192,8 @@ def _eyes(draws: Draws, points: Array, calm: float, eyes: tuple[str, str]) -> No
         if state != "open":  # both lids on one line: an arc that is highest (happy) or lowest (asleep) in the middle
             rise = -bend * wide if state == "happy" else bend * wide
             place[:, 1] = high * level + rise * (1 - (2 * place[:, 0] / wide) ** 2).clip(0)
+            x, y = smooth(place[:3], steps=CLOSED).T  # the line that is drawn
+            place[3:, 1] = np.interp(place[3:, 0], x, y)
         points[list(names)] = (place - [0.51, 0]) * mirror
 
 

@@ -49,7 +49,7 @@ def write(
         count, val_count: of training and validation videos.
         length: frames of a video, 30 a second.
         every: how many frames lie between two that are labelled; the first one is.
-        size: ``(height, width)``; even, as videos have it.
+        size: ``(height, width)``; videos with odd sides are stored without subsampled colour.
         movie: also write the videos.
 
     Raises:
@@ -81,7 +81,7 @@ def _write_video(out: Path, part: int, video: str, shown: Scene, numbers: range,
     labels = base / "mot" if part == 0 else base / "mot" / f"{video}.txt"
     mot_kp.write(labels, samples, skeleton=SKELETON, layout="frame" if part == 0 else "video")
     if movie:
-        with VideoWriter(out / "movie" / f"{video}.mp4", quality=12) as writer:
+        with VideoWriter(out / "movie" / f"{video}.mp4", quality=12, exact=True) as writer:
             for number in numbers:
                 writer.write(shown.shot(number / RATE).image, number / RATE)
 

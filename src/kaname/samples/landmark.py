@@ -29,7 +29,7 @@ from .attire import paint_body, paint_ears, paint_glasses, paint_hand, paint_hat
 from .axes import Draws, Value, check_without
 from .camera import Array, blend, pick
 from .face_axes import AXES, UPRIGHT
-from .features import paint_brows, paint_eyes, paint_mouth, paint_nose, paint_skin
+from .features import THROUGH, paint_brows, paint_eyes, paint_mouth, paint_nose, paint_skin
 from .hair import paint_back, paint_front
 from .head import Head, draw_head
 from .ink import Painter, draw_style
@@ -134,7 +134,7 @@ def _paint(painter: Painter) -> None:
             hull = cv2.convexHull(head.project(head.points[names]).astype(np.float32))[:, 0].astype(np.float64)
             _see_through(painter, bare, (hull - hull.mean(axis=0)) * 1.25 + hull.mean(axis=0), float(seen.value))
     if animal and before:
-        paint_ears(painter, ears, low=False)
+        paint_ears(painter, ears, low=False, front=True)
     over = {"paint": paint_marks, "patch": paint_patch, "glasses": paint_glasses, "hat": paint_hat, "hand": paint_hand}
     for name, put in over.items():
         if draws(name).on:
@@ -150,7 +150,7 @@ def _see_through(painter: Painter, bare: Image, outline: Array, opacity: float) 
     mask = np.zeros(high[::-1] - low[::-1], np.float32)
     cv2.fillPoly(mask, [np.round(outline - low).astype(np.int32)], opacity)
     blend(painter.image[part], bare[part], mask)
-    if opacity > 0.45:
+    if opacity > THROUGH:
         painter.cover[part][mask > 0] = 0
 
 

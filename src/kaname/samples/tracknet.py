@@ -16,8 +16,9 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -32,7 +33,7 @@ from ..geometry.grid import PIXELS, centres
 from ..types import Image, Size
 from . import rally
 from .axes import Draws, Value, check_without
-from .ball import ball_cover, bled, comb_cover, shadow, stamp_ball
+from .ball import ball_cover, bled, comb_cover, developed, shadow, stamp_ball
 from .camera import Array, blend
 from .court import View
 from .match import RATE, ROOM, Match, draw_axes, stage_match
@@ -46,7 +47,7 @@ OWN = ("drift", "flyers")  # axes that are drawn for each clip
 NOWHERE = np.full(2, np.nan)
 BLUR_STEPS = 24  # moments of the exposure at which the ball is drawn
 HIDDEN = 0.7  # share of the ball that must be covered to call it occluded
-EASY = (15.0, 0.4)  # grey levels, and share of the surroundings' own variation, that an easy ball stands out by
+EASY = (12.0, 0.3)  # grey levels, and share of the surroundings' own variation, that an easy ball stands out by
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ class Clip:
         if there:
             if centre[1] > 0:
                 covers.append(self._net(view, view.project(centre[None])[0]))
-            shot = _expose(image, match, view, (places, centre), covers, drawn=ball)
+            shot = _expose(
+                image, match, view, (places, centre), covers, partial(self._develop, frame=frame), drawn=ball
+            )
             if shot.visibility:
                 shot = replace(shot, status=self.play.status(time - 1 / (2 * RATE), time + 1 / (2 * RATE)))
         else:
@@ -240,13 +243,16 @@ class Clip:
             small = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
             image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
         if (sharp := draws("sharpening")).on:
-            soft = cv2.GaussianBlur(image, (5, 5), max(0.6, 1.3 * width / 1280))
+            soft = cv2.GaussianBlur(image, (5, 5), max(0.6, 1.3 * match.view.size[1] / 1280))
             image = cv2.addWeighted(image, 1 + sharp.value, soft, -sharp.value, 0)
         return recompressed(image, round(draws("codec").value)) if draws("codec").on else image
 
 
-def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], covers: Covers, *, drawn: bool) -> Shot:
-    """Let the ball leave its trace on the image, and measure how well it is seen.
+def _expose(
+    image: Image, match: Match, view: View, ball: tuple[Array, Array], covers: Covers,
+    develop: Callable[[Image], Image], *, drawn: bool,
+) -> Shot:  # fmt: skip
+    """Let the ball leave its trace on the image, and measure how well it is seen once that is developed.
 
     ``ball``: places ``(K, 3)`` during the exposure and the place ``(3,)`` in its middle; ``covers`` lie before it.
     """
@@ -271,11 +277,12 @@ def _expose(image: Image, match: Match, view: View, ball: tuple[Array, Array], c
     before = region.astype(np.float32)
     after = before + (bled(match.colour, float(match.draws("bleed").value), before) - before) * seen[..., None]
     hidden = 1 - float(seen.sum() / max(1e-6, float(whole.sum())))
-    change = np.sqrt(np.square(after - before).mean(axis=2))
+    looks = [developed(image, (x, y), content, develop) for content in (after, before)]
+    change = np.sqrt(np.square(looks[0] - looks[1]).mean(axis=2))
     contrast = float((change * whole).sum() / max(1e-6, float(whole.sum())))
     if drawn:
         region[:] = np.round(after).astype(np.uint8)
-    least = EASY[0] + EASY[1] * float(before.mean(axis=2).std())
+    least = EASY[0] + EASY[1] * float(looks[1].mean(axis=2).std())
     visibility = 3 if hidden > HIDDEN else 2 if contrast < least else 1
     streak = float(np.linalg.norm(path[-1] - path[0])) if len(path) else 0.0
     return Shot(image, visibility, point, None, radius, streak, hidden, contrast)

@@ -133,7 +133,7 @@ def drawn(image: Image, readings: Sequence[Reading], ends: tuple[float, float]) 
     rows: list[tuple[str, Colour]] = [(str(one), NEEDLE if one.value is not None else PAPER) for one in readings]
     if len(readings) == 1 and len(readings[0].notches) and min(picture.shape[:2]) >= LEGEND:
         rows += [(f"start {ends[0]:g}{unit}", START), (f"end {ends[1]:g}{unit}", END)]
-    return with_legend(picture, rows) if rows else picture
+    return with_legend(picture, rows, image) if rows else picture
 
 
 def _draw(picture: Image, ground: Image, reading: Reading) -> None:

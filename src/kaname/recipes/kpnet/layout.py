@@ -213,7 +213,7 @@ def _movie(video: Path, target: Path) -> None:
     """The video under its new name: the file itself where it is an mp4, else written anew."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if video.suffix.lower() != ".mp4":
-        with VideoWriter(target, quality=QUALITY) as writer:
+        with VideoWriter(target, quality=QUALITY, exact=True) as writer:
             for frame in frames(video):
                 writer.write(frame.image, frame.seconds)
         return

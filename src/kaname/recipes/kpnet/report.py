@@ -22,7 +22,7 @@ from kaname.recipes.kpnet.labels import Picture
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
 from kaname.reporting.page import Table
 from kaname.reporting.report import Headline
-from kaname.reporting.skeleton import skeleton_overlay
+from kaname.reporting.skeleton import Instances, skeleton_overlay
 from kaname.types import Image, Prediction
 
 SHOWN = 6  # pictures of the worst, and as many of the best
@@ -122,10 +122,9 @@ def drawn(one: Compared) -> Image:
     return joined(read_image(one.picture.image), one.picture, one.predicted)
 
 
-def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> Instances:
     """The labelled points of a frame."""
-    points, _ = picture.channels
-    return {"labelled": points[np.isfinite(points).all(axis=1)]}
+    return Instances("labelled", picture.channels[0][None], picture.skeleton)
 
 
 def layers(row: Prediction) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ from kaname.reporting import draw
 from kaname.reporting.extremes import Shot, worst_and_best, write_extremes
 from kaname.reporting.page import metrics_table
 from kaname.reporting.report import Headline
-from kaname.reporting.skeleton import skeleton_overlay
+from kaname.reporting.skeleton import Instances, skeleton_overlay
 from kaname.types import Image, Prediction
 
 SHOWN = 6  # pictures of the worst, and as many of the best
@@ -146,9 +146,9 @@ def visualize(faces: Sequence[FaceScore], folder: Path, most: int) -> int:
     return len(chosen)
 
 
-def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def truth(picture: Picture, number: int, about: Mapping[str, Any]) -> Instances:
     """The annotated landmarks of an image."""
-    return {"annotated": np.concatenate([face.points for face in picture.faces])}
+    return Instances("annotated", np.stack([face.points for face in picture.faces]), picture.skeleton)
 
 
 def layers(row: Prediction) -> dict[str, np.ndarray]:
