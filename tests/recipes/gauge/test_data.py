@@ -9,7 +9,9 @@ import pytest
 from kaname.data.augment import brightness_contrast, rotated_window
 from kaname.data.augment_settings import PhotoSettings
 from kaname.errors import InputError
-from kaname.geometry.image import write_image
+from kaname.geometry.image import read_image, write_image
+from kaname.geometry.view import View
+from kaname.inference.request import shown
 from kaname.recipes.gauge.config import AugmentSettings, GaugeConfig
 from kaname.recipes.gauge.data import Dials
 from kaname.recipes.gauge.labels import Dial
@@ -52,7 +54,8 @@ def test_image_and_maps_move_together(tmp_path: Path, size: tuple[int, int], map
     seen = []
     for epoch in range(-1, 12):
         row = samples.sample(0, epoch)
-        assert row["images"].shape == (SIZE, SIZE, 3) and row["images"].dtype == np.uint8
+        assert row["images"].shape == (SIZE, SIZE, 3)
+        assert row["images"].dtype == (np.float32 if epoch < 0 else np.uint8)  # as it is seen in prediction
         assert row["heatmaps"].shape == (3, SIZE, SIZE) and row["heatmaps"].dtype == np.uint8
         image, start = row["images"][..., 0], row["heatmaps"][0]
         edges = [np.r_[grey[0], grey[-1], grey[:, 0], grey[:, -1]].max() for grey in (image, start)]
@@ -63,6 +66,13 @@ def test_image_and_maps_move_together(tmp_path: Path, size: tuple[int, int], map
         seen.append(centroid(start))
         assert np.abs(centroid(image) - seen[-1]).max() < 0.15, epoch
     assert len(seen) > 6 and np.ptp(np.array(seen), axis=0).max() > 3
+
+
+def test_validation_sees_a_dial_as_prediction_does(tmp_path: Path) -> None:
+    """Not rounded, so that the figures of a log are those of a report."""
+    one = dial(tmp_path, (301, 217), (100.0, 150.0), maps=False)
+    seen = Dials(config(), [one], augment=False).sample(0, -1)["images"]
+    assert np.array_equal(seen, shown(View("letterbox", (SIZE, SIZE)), read_image(one.image)))
 
 
 @pytest.mark.parametrize("size", [(96, 96), (150, 90)])

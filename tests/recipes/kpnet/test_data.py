@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from kaname.data.formats.mot_kp_files import neighbours
 from kaname.data.video import VideoWriter
 from kaname.errors import InputError
 from kaname.geometry.grid import PIXELS
-from kaname.geometry.image import write_image
+from kaname.geometry.image import read_image, write_image
+from kaname.inference.request import shown
 from kaname.recipes.kpnet.config import KpnetConfig
 from kaname.recipes.kpnet.data import Frames
 from kaname.recipes.kpnet.epochs import task_fields
@@ -94,6 +96,16 @@ def test_the_dot_turns_with_its_label(data: Path, words: tuple[str, ...]) -> Non
         column, line = np.floor(point / 2).astype(int)  # cells are 2 px wide
         assert row["classes"][line, column] == 3
     assert {-1.0, 1.0} <= set(turns)
+
+
+def test_validation_sees_a_frame_as_prediction_does(data: Path) -> None:
+    """Not rounded, so that the figures of a log are those of a report."""
+    config, frames = samples_of(data, "in_chans=3")
+    config = replace(config, image_size="60,99", heatmap_size="30,50")
+    frames = Frames(config, frames.pictures, augment=False)
+    for index in range(len(frames)):
+        whole = read_image(frames.pictures[index].image)
+        assert np.array_equal(frames.sample(index, -1)["images"], shown(config.view, whole))
 
 
 def test_flow_comes_from_the_frame_before_and_turns_with_the_image(data: Path) -> None:

@@ -12,6 +12,8 @@ from kaname.codecs.heatmap import decode
 from kaname.data.randomness import order
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
+from kaname.geometry.view import View
+from kaname.inference.request import shown
 from kaname.recipes.tracknet import labels
 from kaname.recipes.tracknet.config import TracknetConfig
 from kaname.recipes.tracknet.data import Windows
@@ -156,15 +158,25 @@ def test_reduced_decoding_does_not_shift(tmp_path: Path) -> None:
         write_image(path, np.where(far[..., None] < 24, 235, 40).repeat(3, axis=2).astype(np.uint8))
     for resize in ("[96,64]", "[192,128]", "[160,96]"):
         size = f"model.heatmap.size={resize}"
-        fast = windows(tmp_path / "data", f"data.resize={resize}", size)
-        slow = windows(tmp_path / "data", f"data.resize={resize}", size, "data.reduced_decode=false")
-        for index in range(4):
-            one, other = fast.sample(index, -1), slow.sample(index, -1)
+        given = (f"data.resize={resize}", size, *STILL)
+        fast = windows(tmp_path / "data", *given, augment=True)
+        slow = windows(tmp_path / "data", *given, "data.reduced_decode=false", augment=True)
+        for index in range(min(4, len(fast))):
+            one, other = fast.sample(index, 0), slow.sample(index, 0)
             assert np.array_equal(one["heatmaps"], other["heatmaps"])
+            assert resize == "[160,96]" or not np.array_equal(one["images"], other["images"]), "it was not reduced"
             shift = brightest(one["images"]) - brightest(other["images"])
             assert np.abs(shift).max() <= 0.05, (resize, shift)
             place = one["ball"][0]
             assert np.abs(brightest(one["images"]) - place).max() <= 0.05
+
+
+def test_validation_sees_frames_as_prediction_does(tmp_path: Path) -> None:
+    """Decoded whole and not rounded, so that the figures of a log are those of a report."""
+    write_clip(tmp_path / "data" / "game1" / "Clip1", flight(3, 5, (512, 768)), size=(512, 768), ending="jpg")
+    found, view = windows(tmp_path / "data"), View("letterbox", (64, 96))
+    whole = [shown(view, read_image(path)) for path in sorted((tmp_path / "data").rglob("*.jpg"))]
+    assert np.array_equal(found.sample(0, -1)["images"], np.concatenate(whole[: found.length], axis=2))
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Dials:
     `kaname.recipes.gauge.labels.truth_of` in pixels of a 448 x 448 dial with NaN in free rows, and ``size`` int64
     ``(2,)`` of the photograph.
 
-    The letterboxed image is rounded to whole grey levels, which prediction does not do: half a level at most.
+    A pass without random changes has ``images`` float32 and not rounded, as prediction has.
     """
 
     def __init__(self, config: GaugeConfig, dials: Sequence[Dial], *, augment: bool) -> None:
@@ -57,7 +57,7 @@ class Dials:
         if self.augment is not None and epoch >= 0 and random.random() < self.augment.probability:
             seen, into = varied(random, image, into, self.augment, (side, side), self.config.scale)
         else:
-            seen = into.image(image, (side, side))
+            seen = into.image(image, (side, side), exact=epoch < 0)
         heatmaps = self._targets(dial, size, into)
         heatmaps[CHANNELS.index("middle")] = heatmaps.max(axis=0)
         # Steps of 1/255 suffice for a target: a byte per cell keeps the loader's queue small.

@@ -26,7 +26,7 @@ Arrays = dict[str, np.ndarray]
 class Frames:
     """One sample a labelled frame, and for training ``data.video_frames`` more without labels.
 
-    Fed to the network: ``images`` uint8 ``(H, W, 3)``, with six channels also ``flow`` and ``foreground``. Targets:
+    Fed: ``images`` ``(H, W, 3)``, uint8, float32 without changes; with six channels ``flow``, ``foreground``. Targets:
 
     - ``heatmaps`` uint8 ``(C, h, w)``: value / 255; ``there`` bool ``(C,)``: which of them count.
     - ``points`` float32 ``(C, 2)`` pixels of the canvas, NaN where not ``there``; ``scale`` float32 ``(2,)``: pixels of
@@ -76,7 +76,7 @@ class Frames:
         change = None if random is None or not config.augment.moves else self._move(random)
         into = placed if change is None else change @ placed
         if self.motion is None:
-            image = into.image(read_image(picture.image, expected=picture.size), canvas)
+            image = into.image(read_image(picture.image, expected=picture.size), canvas, exact=epoch < 0)
             found: Arrays = {"images": self._coloured(random, image)}
         else:
             found = self._pair(self.motion, picture, change, random)

@@ -20,7 +20,7 @@ from kaname.types import Image
 class Windows:
     """Samples of T frames, none of which crosses a clip's border.
 
-    - ``images`` uint8 ``(H, W, 3 T)``: the frames one after the other.
+    - ``images`` uint8 ``(H, W, 3 T)``: the frames one after the other; without random changes float32, as predicted.
     - ``heatmaps`` uint8 ``(T, h, w)``: value / 255; empty where there is no ball.
     - ``mask`` float32 ``(T,)``: how much each frame counts in the loss.
     - ``ball`` float32 ``(T, 2)``: pixels of the input, NaN without a ball; ``present`` uint8 ``(T,)``; ``scale``
@@ -78,7 +78,7 @@ class Windows:
         if self.augment and epoch >= 0:
             into = mirrored_window(random, self.size, flip=data.flip_prob, smallest=data.crop) @ into
             levels = contrast_brightness(random, data.brightness, data.contrast)
-        frames = [self._frame(clip, position, into, levels) for position in range(start, start + self.length)]
+        frames = [self._frame(clip, number, into, levels, epoch) for number in range(chosen.start, chosen.stop)]
         visibility = clip.visibility[chosen]
         ball = into.points(clip.xy[chosen])
         inside = ((ball >= 0) & (ball <= self.size[::-1])).all(axis=1)  # NaN is not
@@ -95,13 +95,13 @@ class Windows:
             "scale": np.full(2, 1 / into.scale, np.float32),
         }
 
-    def read(self, clip: Clip, position: int) -> Image:
+    def read(self, clip: Clip, position: int, epoch: int = 0) -> Image:
         """A frame of a clip; a reduced one has fewer pixels."""
-        least = self.size if self.config.data.reduced_decode else None
+        least = self.size if self.config.data.reduced_decode and epoch >= 0 else None
         return read_frame(clip.frames[position], at_least=least, expected=clip.size)
 
-    def _frame(self, clip: Clip, position: int, into: Affine, levels: np.ndarray | None) -> np.ndarray:
-        image = self.read(clip, position)
+    def _frame(self, clip: Clip, position: int, into: Affine, levels: np.ndarray | None, epoch: int) -> np.ndarray:
+        image = self.read(clip, position, epoch)
         read = (image.shape[0], image.shape[1])  # a reduced image is the whole frame on fewer pixels
-        seen = (into @ Affine.resize(read, clip.size)).image(image, self.size)
+        seen = (into @ Affine.resize(read, clip.size)).image(image, self.size, exact=epoch < 0)
         return seen if levels is None else apply_levels(seen, levels)
