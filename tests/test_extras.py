@@ -143,3 +143,20 @@ def test_what_is_wrong_is_said_before_torch_is_imported(
     places = {"data": checkpoint.parents[1] / "data", "out": tmp_path / "out"}
     done = run_without([], *(word.format(**places) for word in words))
     assert done.returncode == 2 and done.stdout.endswith("imported: False\n"), done.stderr
+
+
+def test_a_backbone_of_timm_names_timm_where_it_is_not_installed(tmp_path: Path) -> None:
+    """kpnet's own backbone was called unknown there."""
+    done = run_without(["torch", "timm"], "kpnet", "train", "--data-root", tmp_path, "--out-dir", tmp_path / "run")
+    assert "the backbone 'convnext_tiny' needs timm, which is not installed; pip install" in done.stderr
+    typed = run_without(["torch", "timm"], "kpnet", "train", "--data-root", tmp_path, "--backbone", "smal")
+    assert "unknown backbone 'smal'; did you mean small?" in typed.stderr
+
+
+def test_a_device_of_torch_is_refused_in_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `ModuleNotFoundError` came out of `kaname.load`."""
+    import kaname
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match="--device cuda needs torch, which is not installed; pip install"):
+        kaname.load("gauge", device="cuda")
