@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -28,8 +28,30 @@ Image = NDArray[np.uint8]
 Activation = Literal["sigmoid", "softmax", "none"]
 
 
-@dataclass(frozen=True)
-class Sample:
+class Compared:
+    """Values of one kind are equal where all that they hold is, arrays element by element and NaN as NaN."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        named = [each.name for each in fields(self)]  # pyright: ignore[reportArgumentType]
+        return all(_alike(getattr(self, name), getattr(other, name)) for name in named)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # arrays have none
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=True)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample(Compared):
     """One labelled image, as every format reader returns it and every writer takes it.
 
     Attributes:
@@ -57,8 +79,8 @@ class Sample:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Frame:
+@dataclass(frozen=True, eq=False)
+class Frame(Compared):
     """One image of a video or of a folder.
 
     Attributes:
@@ -78,7 +100,7 @@ class Frame:
     lost: bool = False
 
 
-class Shown:
+class Shown(Compared):
     """What every answer does with itself. The work is done in ``kaname.pipeline.showing``, imported when it is asked:
     values stay values, on their low floor."""
 
@@ -114,7 +136,7 @@ def _showing() -> Any:
     return importlib.import_module("kaname.pipeline.showing")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Points(Shown):
     """Predicted points of one image, in its original pixels.
 
@@ -134,7 +156,7 @@ class Points(Shown):
     ids: Sequence[int | str] = ()
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Masks(Shown):
     """Predicted masks of one image, kept on the grid of each box; `kaname.codecs.roi_mask` pastes them when asked.
 
@@ -159,7 +181,7 @@ Answer = Points | Masks
 """What a model answers for one image."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Tracks(Shown):
     """Predictions along a video: one ``Points`` per frame, with the frame's number and its time in seconds."""
 
@@ -168,8 +190,8 @@ class Tracks(Shown):
     points: Sequence[Points]
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False)
+class Prediction(Compared):
     """An answer with what it belongs to, as it is written to disk.
 
     Attributes:

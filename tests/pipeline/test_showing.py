@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 
 from kaname.errors import InputError
 from kaname.geometry.image import read_image, write_image
-from kaname.types import Masks, Points, Tracks
+from kaname.types import Frame, Masks, Points, Sample, Tracks
 
 POINTS = Points(
     xy={
@@ -46,6 +48,24 @@ def test_a_line_says_what_was_found() -> None:
     assert repr(Tracks([], [], [])) == "Tracks(no frames)"
     empty = Points({"ball": np.zeros((0, 2))}, {"ball": np.zeros(0)}, (4, 4))
     assert repr(empty) == "Points(0 ball; 4 x 4 pixels; nothing found)"
+
+
+@pytest.mark.parametrize(
+    "answer", [POINTS, MASKS, TRACKS, Sample(Path("a.png"), POINTS.xy), Frame(0, 0.0, np.ones((2, 2, 3), np.uint8))]
+)
+def test_answers_are_compared_by_what_they_hold(answer: object) -> None:
+    """NumPy refused to say whether arrays are equal."""
+    again = copy.deepcopy(answer)
+    assert answer == again and answer != "else" and answer in ["else", again]
+    for changed in (
+        replace(POINTS, scores=POINTS.scores | {"start": np.array([0.8])}),
+        replace(POINTS, xy={"start": POINTS.xy["start"]}),
+        replace(MASKS, ids=[8]),
+        Tracks(TRACKS.frames, TRACKS.times, [POINTS, *TRACKS.points[1:]]),
+        Sample(Path("a.png"), {name: xy[:0] for name, xy in POINTS.xy.items()}),
+        Frame(0, 0.0, np.zeros((2, 2, 3), np.uint8)),
+    ):
+        assert answer != changed
 
 
 def test_points_as_a_table(tmp_path: Path) -> None:
