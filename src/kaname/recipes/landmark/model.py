@@ -103,8 +103,7 @@ def describe(config: LandmarkConfig, network: Network) -> dict[str, Any]:
 def _options(name: str, fuse: str) -> dict[str, Any]:
     """What a backbone must be asked for so that it gives its maps as they are needed here."""
     kind, _, architecture = name.rpartition(":")
-    described = at_home(name) / "config.json"
-    if described.is_file():
+    if (described := at_home(name) / "config.json").is_file():
         content = read_json(described)
         architecture = str(content.get("architecture")) if isinstance(content, dict) else ""
     if architecture.removeprefix("timm/").startswith(HRNET):
