@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kaname.compared import Compared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,28 +28,6 @@ Image = NDArray[np.uint8]
 """RGB uint8 ``(height, width, 3)``."""
 
 Activation = Literal["sigmoid", "softmax", "none"]
-
-
-class Compared:
-    """Values of one kind are equal where all that they hold is, arrays element by element and NaN as NaN."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        named = [each.name for each in fields(self)]  # pyright: ignore[reportArgumentType]
-        return all(_alike(getattr(self, name), getattr(other, name)) for name in named)
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]  # arrays have none
-
-
-def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return np.array_equal(one, other, equal_nan=True)
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_alike(value, other[name]) for name, value in one.items())
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    return bool(one == other)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from kaname.errors import InputError
+from kaname.geometry.ellipse import Ellipse
 from kaname.geometry.image import read_image, write_image
+from kaname.recipes.gauge.reading import Reading
 from kaname.types import Frame, Masks, Points, Sample, Tracks
 
 POINTS = Points(
@@ -34,6 +36,7 @@ TRACKS = Tracks(
     [0.0, 0.04, 0.08],
     [Points({"ball": np.array([[x, 10.0]])}, {"ball": np.array([0.8])}, (48, 64)) for x in (5.0, np.nan, 45.0)],
 )
+READING = Reading(0.4, "MPa", 0.25, 0.9, "", Ellipse(np.array([24.0, 32.0]), np.eye(2)), np.ones((3, 2)))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -51,7 +54,8 @@ def test_a_line_says_what_was_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [POINTS, MASKS, TRACKS, Sample(Path("a.png"), POINTS.xy), Frame(0, 0.0, np.ones((2, 2, 3), np.uint8))]
+    "answer",
+    [POINTS, MASKS, TRACKS, READING, Sample(Path("a.png"), POINTS.xy), Frame(0, 0.0, np.ones((2, 2, 3), np.uint8))],
 )
 def test_answers_are_compared_by_what_they_hold(answer: object) -> None:
     """NumPy refused to say whether arrays are equal."""
@@ -64,6 +68,7 @@ def test_answers_are_compared_by_what_they_hold(answer: object) -> None:
         Tracks(TRACKS.frames, TRACKS.times, [POINTS, *TRACKS.points[1:]]),
         Sample(Path("a.png"), {name: xy[:0] for name, xy in POINTS.xy.items()}),
         Frame(0, 0.0, np.zeros((2, 2, 3), np.uint8)),
+        replace(READING, ellipse=Ellipse(np.zeros(2), np.eye(2))),
     ):
         assert answer != changed
 
