@@ -81,6 +81,20 @@ def test_weights_go_into_folders_that_are_made(model: Path, tmp_path: Path, name
     assert (tmp_path / name).stat().st_size > 1000
 
 
+def test_weights_that_the_other_program_cannot_load_are_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its network is HRNet; a file of a small one was written without a word."""
+    run("landmark", "export", "--checkpoint", model, "--out", tmp_path / "x.pth")
+    assert "of the backbone small:4; anime-face-detector loads hrnet_w18 alone" in capsys.readouterr().err
+    config = LandmarkConfig(size=64, model=ModelSettings(backbone="hrnet_w18", pretrained=False))
+    network = build(config)
+    card = {**card_of(RECIPE, config, network), "recipe": "landmark", "config": kaname_config(config)}
+    checkpoint.save(tmp_path / "hrnet.pth", card=card, model=network.state_dict(), training=None)
+    run("landmark", "export", "--checkpoint", tmp_path / "hrnet.pth", "--out", tmp_path / "y.pth")
+    assert "loads hrnet_w18" not in capsys.readouterr().err
+
+
 def test_another_ending_is_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "landmark", "export", "--checkpoint", model, "--out", tmp_path / "x.foo")
     assert ".safetensors" in said and ".onnx" in said
