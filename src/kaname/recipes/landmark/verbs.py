@@ -213,10 +213,10 @@ def export(
             reason = "--out is the checkpoint itself, which the weights alone would replace"
             raise InputError(reason, path=out, remedy="choose another --out")
         opened = load(checkpoint, recipe=RECIPE.name)
+        print(f"{write_state_dict(out, opened)} tensors in {out}")
         if not any(".stage4." in name for name in opened.model):  # of HRNet's four
             backbone = backbone_name(opened.card["backbone"])
             warnings.warn(f"{out}: of the backbone {backbone}; anime-face-detector loads hrnet_w18 alone", stacklevel=2)
-        print(f"{write_state_dict(out, opened)} tensors in {out}")
         return
     run(RECIPE, checkpoint, out, images, count)
 
