@@ -160,3 +160,9 @@ def test_a_device_of_torch_is_refused_in_python_too(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match="--device cuda needs torch, which is not installed; pip install"):
         kaname.load("gauge", device="cuda")
+
+
+def test_the_samples_of_roimask_name_onnx_before_anything_is_rendered(tmp_path: Path) -> None:
+    """It was missed after the last picture."""
+    done = run_without(["onnx"], "roimask", "sample", "--out", tmp_path / "x", "--count", 100000)
+    assert done.returncode == 2 and "the extractor beside the images needs onnx, which is not installed" in done.stderr
