@@ -166,3 +166,14 @@ def test_the_samples_of_roimask_name_onnx_before_anything_is_rendered(tmp_path: 
     """It was missed after the last picture."""
     done = run_without(["onnx"], "roimask", "sample", "--out", tmp_path / "x", "--count", 100000)
     assert done.returncode == 2 and "the extractor beside the images needs onnx, which is not installed" in done.stderr
+
+
+def test_from_a_folder_of_sources_the_line_names_all_that_belongs_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There was one of ten at a time."""
+
+    def unknown(_: str) -> list[str]:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "requires", unknown)
+    assert extras.install_line("torch").startswith('pip install "torch" "torchvision" "lightning-fabric" ')
+    assert extras.install_line("pandas") == 'pip install "pandas"'
