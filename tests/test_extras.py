@@ -143,3 +143,37 @@ def test_what_is_wrong_is_said_before_torch_is_imported(
     places = {"data": checkpoint.parents[1] / "data", "out": tmp_path / "out"}
     done = run_without([], *(word.format(**places) for word in words))
     assert done.returncode == 2 and done.stdout.endswith("imported: False\n"), done.stderr
+
+
+def test_a_backbone_of_timm_names_timm_where_it_is_not_installed(tmp_path: Path) -> None:
+    """kpnet's own backbone was called unknown there."""
+    done = run_without(["torch", "timm"], "kpnet", "train", "--data-root", tmp_path, "--out-dir", tmp_path / "run")
+    assert "the backbone 'convnext_tiny' needs timm, which is not installed; pip install" in done.stderr
+    typed = run_without(["torch", "timm"], "kpnet", "train", "--data-root", tmp_path, "--backbone", "smal")
+    assert "unknown backbone 'smal'; did you mean small?" in typed.stderr
+
+
+def test_a_device_of_torch_is_refused_in_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `ModuleNotFoundError` came out of `kaname.load`."""
+    import kaname
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match="--device cuda needs torch, which is not installed; pip install"):
+        kaname.load("gauge", device="cuda")
+
+
+def test_the_samples_of_roimask_name_onnx_before_anything_is_rendered(tmp_path: Path) -> None:
+    """It was missed after the last picture."""
+    done = run_without(["onnx"], "roimask", "sample", "--out", tmp_path / "x", "--count", 100000)
+    assert done.returncode == 2 and "the extractor beside the images needs onnx, which is not installed" in done.stderr
+
+
+def test_from_a_folder_of_sources_the_line_names_all_that_belongs_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There was one of ten at a time."""
+
+    def unknown(_: str) -> list[str]:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "requires", unknown)
+    assert extras.install_line("torch").startswith('pip install "torch" "torchvision" "lightning-fabric" ')
+    assert extras.install_line("pandas") == 'pip install "pandas"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -65,6 +66,21 @@ def test_an_export_loads_and_predicts_without_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"
+
+
+def test_nobody_is_told_and_nothing_is_left_in_the_home_folder(tmp_path: Path) -> None:
+    """onnxruntime reports its use to its makers, and keeps a number of the user, unless it is told not to."""
+    path, home = onnx_file(tmp_path / "model.onnx"), tmp_path / "home"
+    home.mkdir()
+    names = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "KANAME_CACHE")
+    where = {name: value for name, value in os.environ.items() if name not in names} | {"HOME": str(home)}
+    program = f"import kaname, os; kaname.load({str(path)!r}); print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    for given, wanted in ({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0"):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=where | given, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert (done.stdout.strip(), done.stderr) == (wanted, "")
+        assert given or not list(home.rglob("*"))
 
 
 def test_the_runner_takes_any_size(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from os import PathLike, fspath
 
@@ -66,7 +67,11 @@ def refuse_names(names: Iterable[str | PathLike[str]]) -> None:
     for name in names:
         text = fspath(name)
         if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-            escaped = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raw = text.encode("utf-8", "surrogateescape")
+            escaped = raw.decode("utf-8", "backslashreplace")
+            if escaped.encode() == raw:  # it is UTF-8, which LC_ALL=C with PYTHONUTF8=0 has hidden
+                reason = f"Python takes names of files for {sys.getfilesystemencoding()} here, and this one is UTF-8"
+                raise InputError(reason, path=escaped, remedy="set PYTHONUTF8=1")
             remedy = "rename it, such as by `convmv -f shift-jis -t utf-8 -r --notest FOLDER`"
             raise InputError("the name of this file is not UTF-8", path=escaped, remedy=remedy)
 

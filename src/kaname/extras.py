@@ -77,7 +77,8 @@ def install_line(module: str) -> str:
         lines = []
     marked = [line.partition(";") for line in lines]
     wanted = [need.strip() for need, _, marker in marked if marker.replace("'", '"').strip() == f'extra == "{extra}"']
-    listed = " ".join(f'"{need}"' for need in wanted or [module])
+    names = [name.replace("_", "-") for name, other in EXTRAS.items() if other == extra]
+    listed = " ".join(f'"{need}"' for need in wanted or names or [module])
     return f"pip install {listed}" + (f" (the extra {extra})" if wanted else "")
 
 

@@ -68,6 +68,11 @@ def no_link(path: str | os.PathLike[str], flags: int, mode: int = 0o644) -> int:
     return handle
 
 
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` as the home folder; of a user who is not known, or has none, it stays as it is."""
+    return Path(os.path.expanduser(path))  # Path.expanduser would raise
+
+
 def content_hash(path: Path) -> str:
     """SHA-256 of a file's content, as 64 hexadecimal digits.
 

@@ -10,8 +10,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, Integer, Real, Shaped, UInt, UInt8
+if TYPE_CHECKING:  # what they are to a type checker, for jaxtyping is seldom installed where kaname is used
+    from typing import Annotated as Bool
+    from typing import Annotated as Complex128
+    from typing import Annotated as Float
+    from typing import Annotated as Float32
+    from typing import Annotated as Float64
+    from typing import Annotated as Int64
+    from typing import Annotated as Integer
+    from typing import Annotated as Real
+    from typing import Annotated as Shaped
+    from typing import Annotated as UInt
+    from typing import Annotated as UInt8
 
 __all__ = ["Bool", "Complex128", "Float", "Float32", "Float64", "Int64", "Integer", "Real", "Shaped", "UInt", "UInt8"]
 

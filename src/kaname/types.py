@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.compared import Compared
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -28,8 +30,8 @@ Image = NDArray[np.uint8]
 Activation = Literal["sigmoid", "softmax", "none"]
 
 
-@dataclass(frozen=True)
-class Sample:
+@dataclass(frozen=True, eq=False)
+class Sample(Compared):
     """One labelled image, as every format reader returns it and every writer takes it.
 
     Attributes:
@@ -57,8 +59,8 @@ class Sample:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Frame:
+@dataclass(frozen=True, eq=False)
+class Frame(Compared):
     """One image of a video or of a folder.
 
     Attributes:
@@ -78,7 +80,7 @@ class Frame:
     lost: bool = False
 
 
-class Shown:
+class Shown(Compared):
     """What every answer does with itself. The work is done in ``kaname.pipeline.showing``, imported when it is asked:
     values stay values, on their low floor."""
 
@@ -114,7 +116,7 @@ def _showing() -> Any:
     return importlib.import_module("kaname.pipeline.showing")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Points(Shown):
     """Predicted points of one image, in its original pixels.
 
@@ -134,7 +136,7 @@ class Points(Shown):
     ids: Sequence[int | str] = ()
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Masks(Shown):
     """Predicted masks of one image, kept on the grid of each box; `kaname.codecs.roi_mask` pastes them when asked.
 
@@ -159,7 +161,7 @@ Answer = Points | Masks
 """What a model answers for one image."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Tracks(Shown):
     """Predictions along a video: one ``Points`` per frame, with the frame's number and its time in seconds."""
 
@@ -168,8 +170,8 @@ class Tracks(Shown):
     points: Sequence[Points]
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False)
+class Prediction(Compared):
     """An answer with what it belongs to, as it is written to disk.
 
     Attributes:

@@ -19,7 +19,9 @@ from kaname.codecs.roi_mask import (
     paste,
     paste_probabilities,
     patch,
+    softmax,
     targets,
+    unpasted,
 )
 from kaname.errors import InputError
 from kaname.geometry.affine import Affine
@@ -263,3 +265,26 @@ def test_cutting_out_does_not_grow_with_the_image() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert region.inside.any() and peak < 1 << 20
+
+
+@pytest.mark.parametrize("box", [[3.2, 4.7, 60.4, 75.1], [0.0, 0.0, 80.0, 90.0], [-8.0, 10.5, 44.0, 120.0]])
+def test_pasted_probabilities_are_read_back(box: list[float]) -> None:
+    """From what is nowhere near them, where every cell has pixels."""
+    cells = softmax(np.random.default_rng(3).normal(0, 3, (1, 3, 9, 7)))[0]
+    (image,) = paste_probabilities(cells[None], [box], (90, 80))
+    first = 2 if box[0] < 0 else 0  # columns of cells outside of the image
+    last = 6 if box[3] > 90 else 9
+    found = unpasted(image, box, np.full_like(cells, 0.5))
+    np.testing.assert_allclose(found[:, :last, first:], cells[:, :last, first:], atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [0.4, 1.0, 3.3, 9.9])
+def test_cells_that_no_pixel_shows_stay_as_they_are_thought_to_be(side: float) -> None:
+    box = [10.31, 10.23, 10.31 + side, 10.23 + side]
+    cells = softmax(np.random.default_rng(4).normal(0, 1, (1, 3, 28, 16)))[0]
+    (image,) = paste_probabilities(cells[None], [box], (40, 40))
+    guess = np.full_like(cells, 1 / 3)
+    found = unpasted(image, box, guess)
+    (again,) = paste_probabilities(found[None], [box], (40, 40))
+    np.testing.assert_allclose(again, image, atol=1e-4)
+    assert np.abs(found - guess).max() <= 1.5 * np.abs(cells - guess).max()

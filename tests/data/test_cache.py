@@ -115,3 +115,15 @@ def test_the_folder_can_be_chosen_and_is_refused_with_a_remedy(tmp_path: Path, m
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cache folder"):
         ArrayCache(tmp_path / "file" / "inside", budget=10)
+
+
+def test_a_user_without_a_home_folder_keeps_nothing_and_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run under numbers that no list of users has."""
+    for name in ("HOME", "USERPROFILE", "HOMEPATH", "KANAME_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987654321, raising=False)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    assert default_folder() == Path("/.cache/kaname")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/there")
+    assert default_folder() == Path("/there/kaname")

@@ -230,6 +230,7 @@ def test_well_known_architectures_need_no_network(name: str, monkeypatch: pytest
         ("convnext_ato", "timm:convnext_atto"),
         ("facebook-dinov2-small", "facebook/dinov2-small"),
         ("./nowhere/at/all", "does not exist"),
+        ("~nobody-here/weights", "does not exist"),
         ("small:0", "small"),
         ("small:wide", "small"),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 from PIL import Image
 
 from kaname.errors import InputError
+from kaname.geometry.ellipse import Ellipse
 from kaname.geometry.image import read_image, write_image
-from kaname.types import Masks, Points, Tracks
+from kaname.recipes.gauge.reading import Reading
+from kaname.types import Frame, Masks, Points, Sample, Tracks
 
 POINTS = Points(
     xy={
@@ -32,6 +36,7 @@ TRACKS = Tracks(
     [0.0, 0.04, 0.08],
     [Points({"ball": np.array([[x, 10.0]])}, {"ball": np.array([0.8])}, (48, 64)) for x in (5.0, np.nan, 45.0)],
 )
+READING = Reading(0.4, "MPa", 0.25, 0.9, "", Ellipse(np.array([24.0, 32.0]), np.eye(2)), np.ones((3, 2)))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -46,6 +51,26 @@ def test_a_line_says_what_was_found() -> None:
     assert repr(Tracks([], [], [])) == "Tracks(no frames)"
     empty = Points({"ball": np.zeros((0, 2))}, {"ball": np.zeros(0)}, (4, 4))
     assert repr(empty) == "Points(0 ball; 4 x 4 pixels; nothing found)"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [POINTS, MASKS, TRACKS, READING, Sample(Path("a.png"), POINTS.xy), Frame(0, 0.0, np.ones((2, 2, 3), np.uint8))],
+)
+def test_answers_are_compared_by_what_they_hold(answer: object) -> None:
+    """NumPy refused to say whether arrays are equal."""
+    again = copy.deepcopy(answer)
+    assert answer == again and answer != "else" and answer in ["else", again]
+    for changed in (
+        replace(POINTS, scores=POINTS.scores | {"start": np.array([0.8])}),
+        replace(POINTS, xy={"start": POINTS.xy["start"]}),
+        replace(MASKS, ids=[8]),
+        Tracks(TRACKS.frames, TRACKS.times, [POINTS, *TRACKS.points[1:]]),
+        Sample(Path("a.png"), {name: xy[:0] for name, xy in POINTS.xy.items()}),
+        Frame(0, 0.0, np.zeros((2, 2, 3), np.uint8)),
+        replace(READING, ellipse=Ellipse(np.zeros(2), np.eye(2))),
+    ):
+        assert answer != changed
 
 
 def test_points_as_a_table(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def info(
         "view": _view(card["view"]),
         "heatmap": " x ".join(str(side) for side in card.get("heatmap_size") or []),
         "channels": ", ".join(str(name) for name in card["channels"]),
+        "inputs": ", ".join(f"{name} {_array(value)}" for name, value in card["inputs"].items()),
         "outputs": ", ".join(f"{name} ({head['activation']})" for name, head in card["heads"].items()),
         "backbone": f"{backbone_name(backbone)} ({backbone.get('licence') or 'licence unknown'})",
         "extractor": _extractor(card.get("extractor")),
@@ -59,6 +60,12 @@ def _extractor(source: Mapping[str, Any] | None) -> str:
         return ""
     digest = str(source.get("sha256") or source.get("hash"))[:12]
     return f"{source.get('path', source['kind'])} {source.get('tensor', '')} ({digest}...)"
+
+
+def _array(value: Mapping[str, Any]) -> str:
+    """An input's type and shape; a side of any length is *."""
+    sides = [value["batch"], *("*" if side is None else side for side in value["shape"])]
+    return f"{value['dtype']} ({', '.join(map(str, sides))})"
 
 
 def _view(view: Mapping[str, Any]) -> str:

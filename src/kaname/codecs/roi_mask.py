@@ -30,6 +30,8 @@ from kaname.geometry.grid import PIXELS, centres, centres_before, whole_size
 from kaname.shapes import Bool, Float32, Float64, Int64, Real, UInt8
 
 BACKGROUND, TARGET, NON_TARGET = 0, 1, 2
+BORDER = 1e-3  # pixels from a box's border, within which rounding decides which side a pixel is on
+UNSEEN = 1e-2  # of the most that pixels take of any cells: what they take less of cannot be read from them
 MOST_CELLS = 1 << 21  # that are filled in one go, all boxes together
 
 
@@ -329,14 +331,43 @@ def patch(
     down, across = _within(size[0], y1, y2), _within(size[1], x1, x2)
     if down.start == down.stop or across.start == across.stop or x1 == x2 or y1 == y2:
         return slice(0, 0), slice(0, 0), np.zeros((len(probabilities), 0, 0), np.float32)
-    grid = (probabilities.shape[1], probabilities.shape[2])
-    into = Affine.crop([x1, y1, x2, y2], grid)
-    ys, xs = centres(size[0])[down], centres(size[1])[across]
+    cells = np.asarray(probabilities, np.float32)
+    rows, columns = _shares((x1, y1, x2, y2), size, (down, across), (cells.shape[1], cells.shape[2]))
+    return down, across, np.matmul(np.matmul(rows, cells), np.transpose(columns))
+
+
+def unpasted(
+    image: Float32[np.ndarray, "classes height width"], box: ArrayLike, cells: Real[np.ndarray, "classes rows columns"]
+) -> Real[np.ndarray, "classes rows columns"]:
+    """The cells of a box's grid whose `patch` is what an image holds: those given, changed by as little as that takes.
+
+    Args:
+        image: ``(C, H, W)`` probabilities that were pasted.
+        box: ``(4,)`` in pixels of the image.
+        cells: ``(C, h, w)`` about what they are; of a box of few pixels that many cells have no say in any.
+    """
+    x1, y1, x2, y2 = box_arithmetic.check(box).reshape(4).tolist()
+    size, grid = (image.shape[1], image.shape[2]), (cells.shape[1], cells.shape[2])
+    # Not those on the very border, which belong to the box or not by the last bit.
+    parts = _within(size[0], y1 + BORDER, y2 - BORDER), _within(size[1], x1 + BORDER, x2 - BORDER)
+    if any(part.start >= part.stop for part in parts):
+        return cells
+    rows, columns = _shares((x1, y1, x2, y2), size, parts, grid)
+    missing = image[:, parts[0], parts[1]] - np.matmul(np.matmul(rows, cells), np.transpose(columns))
+    back, over = (np.linalg.pinv(share, rcond=UNSEEN) for share in (rows, columns))
+    return cells + np.matmul(np.matmul(back, missing), np.transpose(over))
+
+
+def _shares(
+    box: tuple[float, float, float, float], size: tuple[int, int], part: tuple[slice, slice], grid: tuple[int, int]
+) -> tuple[Float32[np.ndarray, "_ _"], Float32[np.ndarray, "_ _"]]:
+    """What rows, and columns, of a part of an image of ``size`` take of each row, and column, of a box's grid."""
+    x1, y1, _, _ = box
+    into = Affine.crop(box, grid)
+    ys, xs = centres(size[0])[part[0]], centres(size[1])[part[1]]
     row = PIXELS.to_index(into.points(np.column_stack([np.full_like(ys, x1), ys])))[:, 1]
     column = PIXELS.to_index(into.points(np.column_stack([xs, np.full_like(xs, y1)])))[:, 0]
-    cells = np.asarray(probabilities, np.float32)
-    tall = np.matmul(_weights(row, grid[0]), cells)
-    return down, across, np.matmul(tall, np.transpose(_weights(column, grid[1])))
+    return _weights(row, grid[0]), _weights(column, grid[1])
 
 
 def _within(count: int, low: float, high: float) -> slice:

@@ -140,7 +140,11 @@ def default_folder() -> Path:
     own = os.environ.get("KANAME_CACHE")
     if own:
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaname"
+    try:
+        home = Path.home()
+    except RuntimeError:  # no HOME, and a user without an entry, as in a container that was given a number
+        home = Path("/")  # what Docker makes of such a HOME; it can seldom be written
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "kaname"
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.compared import Compared
+
 FloatArray = NDArray[np.float64]
 
 NOISE, CENTRE, SHAPE = 0.02, 0.06, 0.2
@@ -20,8 +22,8 @@ MOST = 0.6  # of the points that lie so near to an ellipse about the expected ce
 TRIPLES = 300  # circles that are tried
 
 
-@dataclass(frozen=True)
-class Ellipse:
+@dataclass(frozen=True, eq=False)
+class Ellipse(Compared):
     """The points ``x`` with ``|shape (x - centre)| = 1``.
 
     Attributes:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError
-from kaname.extras import version
+from kaname.extras import require_package, version
 
 if TYPE_CHECKING:
     from kaname.inference.model import Runner
@@ -245,6 +245,7 @@ def device_kind(running: Running, *, export: bool) -> str:
         return "cuda" if running.device == AUTO and able else "cpu"
     if running.device == "cpu" or (running.device == AUTO and not may_have_gpu()):
         return "cpu"
+    require_package("torch", f"--device {running.device}")
     from kaname.inference.device import choose_device
 
     return str(choose_device(running.device))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaname.errors import InputError
+from kaname.files import at_home
 from kaname.models import hub, sam2
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def find(source: str | None, config: str | None = None, *, notice: Notice | None
     size = None if config is None else size_named(config)
     if source is None:
         source = next(name for name, (own, _) in HUB.items() if own == (size or USUAL))
-    path = Path(source).expanduser()
+    path = at_home(source)
     sam2.require_installed()
     if path.is_file():
         return Weights(path, size)

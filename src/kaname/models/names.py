@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kaname.errors import InputError
 from kaname.extras import require_package
+from kaname.files import at_home
 from kaname.models import hub
 
 KINDS = ("small", "timm", "vit")  # those of `kaname.models.backbones.BACKBONES`
@@ -28,7 +29,7 @@ def resolve(name: str) -> tuple[str, str]:
         InputError: there is no such backbone, with the nearest names; a folder that holds none.
     """
     kind, _, rest = name.partition(":")
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     whole = bool(rest) or kind == "small"  # the others need a name after them, but a folder may be called so
     if kind in KINDS and (whole or not folder.is_dir()):
         if not whole:
@@ -49,6 +50,8 @@ def resolve(name: str) -> tuple[str, str]:
         return "timm", name
     known = [*KINDS, LITE0, *hub.KNOWN, *(f"timm:{other}" for other in timm_architectures())]
     close = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(f"timm:{name}", known, n=3)
+    if not close:
+        require_package("timm", f"the backbone {name!r}")
     remedy = f"did you mean {', '.join(close)}?" if close else "give small, a folder, org/name of the hub or timm:NAME"
     raise InputError(f"unknown backbone {name!r}", remedy=remedy)
 
@@ -61,13 +64,7 @@ def check(name: str) -> None:
     """
     kind, rest = resolve(name)
     known = timm_architectures()
-    if (
-        kind == "timm"
-        and known
-        and rest != LITE0
-        and not Path(rest).expanduser().is_dir()
-        and architecture(rest) not in known
-    ):
+    if kind == "timm" and known and rest != LITE0 and not at_home(rest).is_dir() and architecture(rest) not in known:
         close = difflib.get_close_matches(rest, known, n=3)
         remedy = f"did you mean {', '.join(f'timm:{other}' for other in close)}?" if close else "see timm.list_models()"
         raise InputError(f"timm has no model {rest!r}", remedy=remedy)

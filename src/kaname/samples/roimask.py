@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..codecs.mask_regions import Region, outlines
 from ..data.formats import rle
+from ..extras import require_package
 from ..files import whole_folder, write_text
 from ..types import Size
 from .crowd import Scene, render
@@ -59,6 +60,7 @@ def write(
     Raises:
         InputError: a value outside its range, or the folder holds something already.
     """
+    require_package("onnx", "the extractor beside the images")  # before minutes of rendering
     check_ranges({"count": (count, 1, math.inf), "validation count": (val_count, 1, math.inf)})
     check_ranges({"seed": (seed, 0, math.inf), "height": (size[0], *SIDE), "width": (size[1], *SIDE)})
     with whole_folder(folder) as out:

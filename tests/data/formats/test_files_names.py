@@ -129,3 +129,11 @@ def test_a_script_without_a_main_guard(tmp_path):
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert "this script calls kaname when a loader process imports it" in told.stderr
     assert 'put the call below `if __name__ == "__main__":`' in told.stderr
+
+
+def test_where_python_does_not_read_names_as_utf_8_it_is_the_one_to_change(monkeypatch):
+    """Under LC_ALL=C and PYTHONUTF8=0; users were told to rename files whose names are right."""
+    name = "目盛.png".encode().decode("ascii", "surrogateescape")
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    with pytest.raises(InputError, match=r"^目盛\.png: Python takes names of files for ascii .*; set PYTHONUTF8=1$"):
+        refuse_names([name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,20 @@ def test_an_export_never_replaces_its_checkpoint(model: Path, capsys: pytest.Cap
 def test_weights_go_into_folders_that_are_made(model: Path, tmp_path: Path, name: str) -> None:
     run("landmark", "export", "--checkpoint", model, "--out", tmp_path / name)
     assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_weights_that_the_other_program_cannot_load_are_named(model: Path, tmp_path: Path) -> None:
+    """Its network is HRNet; a file of a small one was written without a word."""
+    with pytest.warns(UserWarning, match="of the backbone small:4; anime-face-detector loads hrnet_w18 alone"):
+        run("landmark", "export", "--checkpoint", model, "--out", tmp_path / "x.pth")
+    config = LandmarkConfig(size=64, model=ModelSettings(backbone="hrnet_w18", pretrained=False))
+    network = build(config)
+    card = {**card_of(RECIPE, config, network), "recipe": "landmark", "config": kaname_config(config)}
+    checkpoint.save(tmp_path / "hrnet.pth", card=card, model=network.state_dict(), training=None)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        run("landmark", "export", "--checkpoint", tmp_path / "hrnet.pth", "--out", tmp_path / "y.pth")
+    assert not [one for one in said if "hrnet_w18" in str(one.message)]
 
 
 def test_another_ending_is_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

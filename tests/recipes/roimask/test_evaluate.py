@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,16 @@ def test_the_truth_scores_one(photos: list[Photo], tmp_path: Path) -> None:
     assert result.settings["rois"] == sum(len(photo.candidates) for photo in photos)
     pytest.importorskip("faster_coco_eval", reason="needs faster-coco-eval")
     assert value(result, "ap", "coco") > 0.8
+
+
+def test_an_ap_that_there_is_not_has_its_reason_on_the_screen(
+    photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table said ``AP -`` alone."""
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.warns(UserWarning, match="mask AP needs faster-coco-eval, which is not installed; pip install"):
+        result = score(predicted(photos, tmp_path / "m.json"), photos, AnswerSettings(), {})
+    assert value(result, "ap", "coco") is None and "faster-coco-eval" in result.groups["coco"]["ap"]["reason"]
 
 
 def test_known_errors_have_known_figures(photos: list[Photo], tmp_path: Path) -> None:

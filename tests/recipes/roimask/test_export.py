@@ -80,7 +80,9 @@ def test_masks_at_the_extractors_resolution(model: Path, tmp_path: Path, images:
     boxes = np.array([[width * 0.2, height * 0.1, width * 0.7, height * 0.9]])
     ours, theirs = opened.predict(image, boxes), exported.predict(image, boxes)
     assert np.abs(ours.boxes - theirs.boxes).max() < 1e-6
-    assert (ours.probabilities.argmax(axis=1) == theirs.probabilities.argmax(axis=1)).mean() > 0.97
+    seen = opened.view.into((height, width)).points(ours.boxes.reshape(2, 2))
+    assert (seen[1] - seen[0] > 2 * np.array(opened.card["roi_grid"][::-1])).all()  # every cell shows
+    assert np.abs(ours.probabilities - theirs.probabilities).max() < 1e-4
     session = onnxruntime.InferenceSession(str(out))
     fed = opened.feed(opened.request([image], boxes))
     whole = answers(session, fed["features"], fed["rois"])

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+from kaname.files import at_home
 from kaname.models import hub
 from kaname.models.backbones import lite0
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice, widen
@@ -153,7 +154,7 @@ def _source(name: str, *, pretrained: bool = True) -> tuple[str, dict[str, Any],
 
     if name == LITE0:
         return lite0.ARCHITECTURE, {}, {"state_dict": lite0.weights()} if pretrained else {}, lite0.CARD
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if folder.is_dir():
         return _folder(folder)
     if name not in timm_names():

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from kaname.errors import InputError
+from kaname.files import at_home
 from kaname.models import hub
 from kaname.models.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Notice, widen
 from kaname.shapes import Float
@@ -109,7 +110,7 @@ def build_vit(
         model = _fresh(config)
         mean, std, described = description["mean"], description["std"], dict(description)
     else:
-        folder = Path(name).expanduser()
+        folder = at_home(name)
         source = _Folder(folder) if folder.is_dir() else _Hub(name, pretrained=pretrained, notice=notice)
         config = source.config
         model = _loaded(config, source.path or name) if pretrained else _fresh(config)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaname.compared import Compared
 from kaname.errors import InputError
 from kaname.geometry.ellipse import Ellipse, distances, fit, recentred
 from kaname.recipes.gauge import NEEDLE
@@ -37,8 +38,8 @@ def _nowhere() -> FloatArray:
     return np.zeros((0, 2))
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, eq=False)
+class Reading(Compared):
     """What a dial shows.
 
     Attributes:

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from kaname.data.formats.files import read_json
+from kaname.files import at_home
 from kaname.inference.card import Weights, heads_of
 from kaname.inference.state_dict import Loaded, load_state_dict
 from kaname.models.backbones import Backbone, build_backbone
@@ -102,8 +103,7 @@ def describe(config: LandmarkConfig, network: Network) -> dict[str, Any]:
 def _options(name: str, fuse: str) -> dict[str, Any]:
     """What a backbone must be asked for so that it gives its maps as they are needed here."""
     kind, _, architecture = name.rpartition(":")
-    described = Path(name).expanduser() / "config.json"
-    if described.is_file():
+    if (described := at_home(name) / "config.json").is_file():
         content = read_json(described)
         architecture = str(content.get("architecture")) if isinstance(content, dict) else ""
     if architecture.removeprefix("timm/").startswith(HRNET):

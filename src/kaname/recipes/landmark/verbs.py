@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -204,6 +205,7 @@ def export(
     from kaname.pipeline.export import export as run
 
     if out.suffix.lower() != ".onnx":
+        from kaname.inference.card import backbone_name
         from kaname.inference.checkpoint import load
         from kaname.inference.state_dict import write_state_dict
 
@@ -212,6 +214,9 @@ def export(
             raise InputError(reason, path=out, remedy="choose another --out")
         opened = load(checkpoint, recipe=RECIPE.name)
         print(f"{write_state_dict(out, opened)} tensors in {out}")
+        if not any(".stage4." in name for name in opened.model):  # of HRNet's four
+            backbone = backbone_name(opened.card["backbone"])
+            warnings.warn(f"{out}: of the backbone {backbone}; anime-face-detector loads hrnet_w18 alone", stacklevel=2)
         return
     run(RECIPE, checkpoint, out, images, count)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaname.codecs.mask_regions import Choice
 from kaname.codecs.roi_align import pool
-from kaname.codecs.roi_mask import softmax
+from kaname.codecs.roi_mask import softmax, unpasted
 from kaname.data.rois import seen_regions
 from kaname.inference.card import heads_of, view_of
 from kaname.inference.request import Arrays, Decode, Request
@@ -47,7 +47,8 @@ def on_grid(whole: NDArray[np.float32], regions: FloatArray, grid: Size) -> NDAr
     """Probabilities of whole images ``(N, C, H, W)`` at the cells of regions ``(N, 4)`` in their pixels."""
     found = np.empty((len(whole), whole.shape[1], *grid), np.float32)
     for number, (image, region) in enumerate(zip(whole, regions, strict=True)):
-        found[number] = pool(image, region[None], grid, sampling_ratio=1)[0]
+        found[number] = unpasted(image, region, pool(image, region[None], grid, sampling_ratio=1)[0])
+    found = found.clip(0)
     return found / np.maximum(found.sum(axis=1, keepdims=True), 1e-6)
 
 

@@ -261,6 +261,7 @@ def average_precision(
     try:
         values = mask_ap(truth, results)
     except InputError as error:
+        warnings.warn(str(error), stacklevel=2)
         return {name: nothing(str(error)) for name in COCO_FIGURES}
     count = sum(len(photo.boxes) for photo in photos)
     reason = "no annotation of this size"
