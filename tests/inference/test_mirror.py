@@ -115,7 +115,7 @@ def test_a_mirror_that_is_one_cell_off_would_be_seen(shift: float) -> None:
     request = model.request([image], box[None])
     plain = dict(model.runner(model.feed(request)))
     assert model.mirror is not None
-    turned = model.mirror.request(request, SIDE // STRIDE)
+    turned = model.mirror.request(request, {"heatmaps": np.zeros((1, 1, 1, SIDE // STRIDE))})
     assert turned.boxes is not None
     moved = replace(turned, boxes=turned.boxes + np.array([shift, 0, shift, 0]))
     both = model.mirror.averaged(plain, model.runner(model.feed(moved)))

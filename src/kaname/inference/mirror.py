@@ -54,13 +54,9 @@ class Mirror:
             raise InputError("the skeleton and the heatmaps have different numbers of points")
         return cls(view, grid_of(card), permutation)
 
-    def request(self, request: Request, columns: int) -> Request:
-        """The question about the mirrored picture.
-
-        Args:
-            request: with boxes.
-            columns: of the maps.
-        """
+    def request(self, request: Request, outputs: Mapping[str, NDArray[Any]]) -> Request:
+        """The question about the mirrored picture, for a request with boxes and what the network says to it."""
+        columns = outputs[MAPS].shape[3]
         height, width = request.size
         boxes = np.array([[0.0, 0.0, width, height]]) if request.boxes is None else request.boxes
         first, last = self.grid.from_index([[0, 0], [columns - 1, 0]])[:, 0]

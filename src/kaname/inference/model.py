@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from kaname.geometry.boxes import box_rows, pixel_boxes, refuse_shares
 from kaname.geometry.image import as_array, read_image
 from kaname.inference.answers import blank, joined, moved
 from kaname.inference.card import card_lines, inputs_of, view_of
-from kaname.inference.mirror import MAPS, Mirror
 from kaname.inference.request import (
     Arrays,
     Closer,
@@ -39,6 +38,9 @@ from kaname.inference.request import (
     shown,
 )
 from kaname.types import Answer, Frame, Image, Size, Tracks
+
+if TYPE_CHECKING:
+    from kaname.inference.mirror import Mirror
 
 Runner: TypeAlias = Callable[[Arrays], Arrays]
 """A network with its view and its activations: inputs by name to answers by name, each with its batch axis.
@@ -279,7 +281,7 @@ class Model:
         outputs = dict(self.runner(self.feed(request)))
         if self.mirror is None:
             return outputs
-        mirrored = self.mirror.request(request, outputs[MAPS].shape[3])
+        mirrored = self.mirror.request(request, outputs)
         return self.mirror.averaged(outputs, self.runner(self.feed(mirrored)))
 
     def answer(self, request: Request) -> list[Any]:

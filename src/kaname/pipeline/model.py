@@ -16,7 +16,6 @@ from kaname.geometry.grid import Grid
 from kaname.geometry.view import View
 from kaname.inference.card import backbone_name, heads_of, start_of
 from kaname.inference.card_schema import FOREIGN
-from kaname.inference.mirror import Mirror
 from kaname.inference.model import Model, Runner
 from kaname.inference.onnx_runner import OnnxRunner
 from kaname.inference.request import Decode
@@ -139,7 +138,11 @@ def source_of(recipe: Recipe, path: Path, changes: Mapping[str, Any] | None = No
             settings = answer_settings(recipe, card["config"], changes)
             with located(path):
                 feed = None if ways.feed is None else ways.feed(card, settings, path)
-                mirror = Mirror.of(card) if getattr(settings, "flip_test", False) else None
+                mirror = None
+                if getattr(settings, "flip_test", False):
+                    from kaname.inference.mirror import Mirror  # most models are asked once
+
+                    mirror = Mirror.of(card)
                 closer = None if ways.closer is None else ways.closer(settings)
                 return Model(card, runner, ways.decode(card, settings), feed, mirror, ways.reading, closer)
 
