@@ -125,7 +125,7 @@ class RenderedWindows(Windows):
         status = np.array([-1 if shot.status is None else shot.status for shot in shots], np.int64)
         return Clip(f"match{match}/{index}", frames, points, visibility, status, self.size), 0  # type: ignore[arg-type]
 
-    def read(self, clip: Clip, position: int) -> Image:
+    def read(self, clip: Clip, position: int, epoch: int = 0) -> Image:
         """The frame, which is there already."""
         return clip.frames[position]  # type: ignore[return-value]
 

@@ -208,7 +208,7 @@ def usage_error(error: Any, words: Sequence[str], target: str) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"nothing takes {', '.join(map(repr, error.unused_tokens or ()))}"
     if not isinstance(error, MissingArgumentError):
-        text = re.sub(r"[.?]* Did you mean", "; did you mean", " ".join(str(error).split())).rstrip(".?")
+        text = re.sub(r"[.?]* Did you mean (.*)\?$", r"; did you mean \1", " ".join(str(error).split())).rstrip(".")
         return text[:1].lower() + text[1:]
     typed = [word.partition("=")[0] for word in words]
     argument: Any = error.argument

@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 
 from kaname.codecs.heatmap import decode
-from kaname.data.formats import points, skeleton
-from kaname.data.formats.files import read_json
+from kaname.data.formats import files, points, skeleton
 from kaname.data.naming import images_in
 from kaname.geometry.affine import Affine
 from kaname.geometry.grid import Grid
@@ -81,7 +80,7 @@ def labelled(data: Path | None, config: Mapping[str, Any], words: object = ()) -
     read = partial(points.read_labels, names=skeleton.read(root / "skeleton.yaml").names, remedy="sample again")
 
     def clip(place: Path) -> Clip:
-        frames, boxes = images_in(place.parents[1] / "frames" / place.name)[0], read_json(place / "boxes.json")
+        frames, boxes = images_in(place.parents[1] / "frames" / place.name)[0], files.read_json(place / "boxes.json")
         return Clip(place.name, frames, np.float64(boxes), [read(place / f"{one.stem}.json", one) for one in frames])
 
     return Labelled(root, ["train", "val"], lambda name: list(map(clip, sorted((root / name / "labels").iterdir()))))
