@@ -93,3 +93,24 @@ def test_an_export_does_not_run_on_torch(tmp_path: Path) -> None:
     path = onnx_file(tmp_path / "model.onnx")
     with pytest.raises(InputError, match="torch fp32 does not run an ONNX export on cpu; there are onnxruntime fp32"):
         kaname.load(path, runtime="torch")
+
+
+@pytest.mark.parametrize(("device", "wanted"), [("cpu", ["CPU"]), (None, ["CUDA", "CPU"])])
+def test_an_export_keeps_to_the_processor_that_is_asked_for(
+    device: str | None, wanted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the onnxruntime that is installed has CUDA."""
+    import onnxruntime
+
+    given: list[list[str]] = []
+    opened = onnxruntime.InferenceSession
+
+    def noted(source: object, options: object, providers: list[str]) -> object:
+        given.append([name.removesuffix("ExecutionProvider") for name in providers])
+        return opened(source, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    known = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: known)
+    kaname.load(GOLDEN.with_suffix(".onnx"), device=device)
+    assert given == [wanted]

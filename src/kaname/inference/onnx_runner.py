@@ -25,6 +25,7 @@ class OnnxRunner:
         path: the ONNX file.
         threads: threads of onnxruntime; 0 leaves the choice to it.
         whole: run the file as it stands, view and all, as others do.
+        device: ``cpu``, or ``auto``: CUDA where onnxruntime has that.
 
     Attributes:
         takes_fitted: whether images that are in the view already are taken; files of earlier versions do not.
@@ -35,8 +36,8 @@ class OnnxRunner:
 
     runtime, precision = "onnxruntime", "fp32"
 
-    def __init__(self, path: Path, *, threads: int = 0, whole: bool = False) -> None:
-        self.path, self.threads = path, threads
+    def __init__(self, path: Path, *, threads: int = 0, whole: bool = False, device: str = "auto") -> None:
+        self.path, self.threads, self._device = path, threads, device
         self.card: dict[str, Any] = read_card(path)
         cut = None if whole else network_of(path, self.card)
         self.takes_fitted = cut is not None
@@ -57,7 +58,8 @@ class OnnxRunner:
         return dict(zip(self.heads, session.run(self.heads, given, options), strict=True))
 
     def _opened(self, content: bytes | None) -> Any:
-        return open_session(content or self.path, self.path, self.threads, remedy="export it again")
+        source = content or self.path
+        return open_session(source, self.path, self.threads, remedy="export it again", device=self._device)
 
     def _check(self) -> None:
         """Raise an `InputError` where the graph is not what its card says."""
@@ -117,14 +119,15 @@ def network_of(path: Path, stated: Mapping[str, Any]) -> bytes | None:
     return None if channels is None else without_view(path.read_bytes(), (channels, *card.view_of(stated).input_size))
 
 
-def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str) -> Any:
-    """A session of onnxruntime, on CUDA where it has that, without its own log.
+def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str, device: str = "auto") -> Any:
+    """A session of onnxruntime, without its own log.
 
     Args:
         model: the ONNX file, or its content.
         path: what an error names.
         threads: threads of onnxruntime; 0 leaves the choice to it.
         remedy: what an error advises.
+        device: ``cpu``, or ``auto``: CUDA where onnxruntime has that.
 
     Raises:
         InputError: onnxruntime cannot open it.
@@ -137,8 +140,9 @@ def open_session(model: Path | bytes, path: Path, threads: int, *, remedy: str) 
     # Threads that wait for the next layer in a loop take the processor from whatever decodes the next frame meanwhile:
     # on two busy cores an answer took 110 ms, and takes 38.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    cuda = ["CUDAExecutionProvider"] if device != "cpu" else []
     available = onnxruntime.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    providers = [name for name in (*cuda, "CPUExecutionProvider") if name in available]
     try:
         source = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(source, options, providers=providers)

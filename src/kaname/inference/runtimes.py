@@ -98,6 +98,7 @@ class Material:
         heads: names of the outputs.
         threads: of a CPU; 0 leaves the number to the runtime.
         export: whether the file itself is an ONNX file.
+        device: kind of device that is asked for.
     """
 
     plain: Callable[[], Any]
@@ -105,6 +106,7 @@ class Material:
     heads: Sequence[str]
     threads: int = 0
     export: bool = False
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _onnxruntime(_: Candidate, material: Material) -> Runner:
     plain = material.plain() if material.export else None
     if isinstance(plain, OnnxRunner) and plain.threads in (0, material.threads):
         return plain  # of an export it is open already
-    return OnnxRunner(path, threads=material.threads)
+    return OnnxRunner(path, threads=material.threads, device=material.device)
 
 
 def _openvino(candidate: Candidate, material: Material) -> Runner:

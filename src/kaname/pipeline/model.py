@@ -102,7 +102,7 @@ def open_runner(
         path: the file.
         recipe: whose file it must be.
         load: opens a checkpoint, ``load(path, device=runtime)``.
-        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); an ONNX file chooses its device itself.
+        runtime: device for torch files (``auto``, ``cpu``, ``cuda``, ...); for an ONNX file ``auto`` or ``cpu``.
 
     Raises:
         InputError: an unusable file, a file of another recipe, a device for an ONNX file.
@@ -112,7 +112,7 @@ def open_runner(
     if runtime not in ("auto", "cpu"):
         reason = f"an ONNX export chooses its device itself, got {runtime!r}"
         raise InputError(reason, path=path, remedy="use --device auto or cpu")
-    opened = OnnxRunner(path)
+    opened = OnnxRunner(path, device=runtime)
     if opened.card.get("recipe") != recipe:
         raise InputError(f"an export of the recipe {opened.card.get('recipe')!r}, not of {recipe!r}", path=path)
     return opened, opened.card

@@ -160,7 +160,7 @@ class Opening:
     def material(self) -> Material:
         """What candidates are opened from."""
         heads = list(self.card["heads"])
-        return Material(lambda: self.opened[0], self.onnx, heads, threads(), self.export)
+        return Material(lambda: self.opened[0], self.onnx, heads, threads(), self.export, self.device)
 
     def candidates(self, *, slow_start: bool = False, running: Running | None = None) -> list[Candidate]:
         """Those that are asked for and can run this file here."""
