@@ -209,6 +209,10 @@ class Model:
                 # A view would keep the pixels.
                 frame = frame if pixels else replace(frame, image=frame.image[:0].copy())
                 yield frame, blank(answer) if frame.lost else answer
+        if looks is not None and looks.unsearched:
+            reason = "in a video a search that has found nothing rests for a while"
+            said = f"{looks.unsearched} frames in which nothing was seen were not searched"
+            warnings.warn(f"{said}: {reason}", stacklevel=2)
 
     def _seen(self, source: Iterable[Frame], part: Part) -> Iterator[tuple[Frame, Maps | None]]:
         """Each frame, and what the network sees of it where that is the same for every question."""

@@ -28,11 +28,14 @@ class Looks:
         ask: from an image to its answer, in pixels of that image.
         video: whether the pictures are frames: a search that has found nothing then rests for `REST` of them. It asks
             the network many times, and what a video does not show in one frame it seldom shows in the next.
+
+    Attributes:
+        unsearched: frames in which nothing was seen, and that were not searched.
     """
 
     def __init__(self, closer: Closer, ask: Callable[[Image], Points], *, video: bool = False) -> None:
         self.closer, self.ask, self.rest = closer, ask, REST if video else 0
-        self._resting = 0
+        self._resting, self.unsearched = 0, 0
 
     def again(self, request: Request, answers: Sequence[Points]) -> list[Any]:
         """The answers for the last frames of a request, those that ``closer`` asks for made anew."""
@@ -45,7 +48,7 @@ class Looks:
             self._resting = 0
             return self._closely(image, answer)
         if self._resting:
-            self._resting -= 1
+            self._resting, self.unsearched = self._resting - 1, self.unsearched + 1
             return answer
         for boxes in closer.rounds(answer.size):
             best = max((self._look(image, box, answer.size) for box in np.asarray(boxes)), key=closer.weight)

@@ -159,6 +159,15 @@ def test_what_lies_in_a_corner_is_not_doubted():
         assert fault_of([sample], Path("x"), "continuous") is None
 
 
+def test_percent_near_the_middle_of_several_images_are_doubted():
+    """One image alone may have a small object in its corner; that each of several has it is hardly so."""
+    places = [np.array([[35.0, 40.0], [65.0, 60.0]]), np.array([[36.0, 41.0], [64.0, 62.0]])]
+    one, other = (Sample(Path(f"{xy[0, 0]}.png"), {"p": xy}, size=(480, 640)) for xy in places)
+    assert fault_of([one], Path("x"), "continuous") is None
+    found = fault_of([one, other], Path("x"), "continuous")
+    assert found is not None and "all points lie in 0..100" in found.reason
+
+
 def test_boxes_given_to_a_model_are_doubted():
     with pytest.raises(InputError, match=r"0\.\.1, and pixels are meant.*width 160.*height 120"):
         pixel_boxes([[0.1, 0.1, 0.9, 0.9]], (120, 160))

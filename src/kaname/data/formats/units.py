@@ -21,7 +21,8 @@ Stored = Literal["index", "continuous", "percent"]
 ROUNDING = 1e-3
 SMALLEST = 8  # pixels a side: of a smaller image a label may well lie in the first pixel
 LARGE = 400  # pixels a side, from which labels within the first hundred pixels are doubted
-SPREAD = 60  # of the numbers of each axis, from which they look like percent of a whole image
+SPREAD = 30  # of the numbers of several images, from which they look like percent
+ALONE = 60  # of those of one image, along each axis: a small object may well lie in the corner
 SHARES = "they look like shares of the image"
 Places = tuple[FloatArray, Size | None]  # (N, 2) and the size of their image
 
@@ -69,7 +70,8 @@ def pixel_remedy(places: Iterable[Places], *, whole: bool = False) -> tuple[str,
             return None
         return "0..1", f"{SHARES}: multiply them by its width and height"
     large = all(size is not None and min(size) >= LARGE for size in sizes)
-    if numbers.max() <= 100 + ROUNDING and large and np.ptp(numbers, axis=0).min() >= SPREAD:
+    spread = np.ptp(numbers) >= SPREAD if len(sizes) > 1 else np.ptp(numbers, axis=0).min() >= ALONE
+    if numbers.max() <= 100 + ROUNDING and large and spread:
         return "0..100", "they look like percent of the image: multiply them by its width and height / 100"
     return None
 
